@@ -1,0 +1,60 @@
+# Guidkeep: `make help` lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+HOST   ?= 127.0.0.1
+PORT   ?= 8080
+
+# uv is used where it is on the PATH; else it is fetched with pip into a folder of its own.
+UV_HOME := build/uv
+UV := $(shell command -v uv 2>/dev/null || echo $(UV_HOME)/bin/uv)
+
+.PHONY: help install run test lint format bench soak servers docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## make .venv from the lock file; leaves .venv/bin/guidkeep
+
+$(VENV)/.installed: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked --quiet --python $(PYTHON)
+	@touch $@
+
+# Some Pythons come without pip and some without venv: either will do.
+$(UV_HOME)/bin/uv:
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target $(UV_HOME) uv \
+	  || { $(PYTHON) -m venv $(UV_HOME) && $(UV_HOME)/bin/pip install --quiet uv; }
+
+run: install ## serve on 127.0.0.1:8080 from guidkeep.db (HOST=, PORT= change that)
+	@exec $(BIN)/guidkeep serve --host $(HOST) --port $(PORT)
+
+lint: install ## ruff, mypy and the import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## every check and every test, with branch coverage
+	$(BIN)/pytest -m "not soak" --cov --cov-report=term
+
+format: install ## let ruff put the code into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+soak: install ## the long tests: a hundred kill -9 under load, and what else is marked soak
+	$(BIN)/pytest -m soak -s
+
+bench: install ## measure beside nginx and Webdis + Redis; writes docs/measured/
+	$(BIN)/python -m benchmarks $(BENCH)
+
+servers: ## install what `make bench` compares with (Debian: needs root or sudo)
+	$$([ "$$(id -u)" = 0 ] || echo sudo) apt-get install -y wrk nginx-light webdis redis-server
+
+docs: install ## write the generated parts of the docs again (settings tables)
+	$(BIN)/python -m guidkeep.settings docs README.md docs/operating.md
+
+clean: ## remove .venv and everything made; leaves guidkeep.db alone
+	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,53 @@
+"""A record's finished HTTP answer, as caches keep it, and the way back.
+
+All of a 200 but its first line and the `Date`, which change without the record:
+
+    content-type: application/json
+    content-length: 98
+    etag: "1425144345000000"
+    cache-control: no-cache
+    sunset: Mon, 30 Mar 2015 17:25:45 GMT
+
+    {"guid":"9094E4C980C74043A4B586B420E69DDF","expire":"1427736345","user":"Cylance, Inc."}
+
+It holds everything there is to know of the record, so nothing else is kept beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import formatdate
+
+from guidkeep.record import Record
+
+_parts = re.compile(
+    rb'.*?\r\netag: "(\d+)".*?\r\n\r\n\{"guid":"(.{32})","expire":"(\d+)"(.*)', re.DOTALL
+).fullmatch
+
+
+def headers(record: Record) -> list[tuple[bytes, bytes]]:
+    """The headers that every answer about the record carries, but its content's length."""
+    return [
+        (b"content-type", b"application/json"),
+        (b"etag", record.etag.encode()),
+        (b"cache-control", b"no-cache"),
+        (b"sunset", formatdate(record.expire, usegmt=True).encode()),  # RFC 8594
+    ]
+
+
+def render(record: Record) -> bytes:
+    """The finished answer."""
+    body = record.body.encode()
+    lines = [b"%b: %b\r\n" % header for header in headers(record)]
+    lines.insert(1, b"content-length: %d\r\n" % len(body))
+    return b"".join([*lines, b"\r\n", body])
+
+
+def parse(answer: bytes) -> Record:
+    """The record of a finished answer: `parse(render(record)) == record`."""
+    found = _parts(answer)
+    if not found:
+        raise ValueError("not an answer that render() made")
+    version, guid, expire, rest = found.groups()
+    metadata = "{" + rest.decode().removeprefix(",")
+    return Record(guid.decode(), int(expire), int(version), metadata)

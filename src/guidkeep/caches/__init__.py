@@ -1,0 +1,129 @@
+"""Caches: leases, so that a hit is never stale.
+
+A cache in front of a store goes wrong in known ways: a slow reader puts an old value back
+after a write; a value survives its deletion. Leases close them (Nishtala et al., "Scaling
+Memcache at Facebook", NSDI 2013), with writers that lease too. A GUID's key holds
+
+    the entry, or nothing;  at most one reader's lease;
+    the standing writers' leases, and which of those came last.
+
+*A reader* gets the entry, or a lease when there is no entry, no other reader's lease and no
+writer's. It reads the store, then fills, which works only while its lease stands.
+
+*A writer* reads the current record, then leases (which drops the entry and revokes the
+reader's lease), then compares and sets in the store, then settles, then answers. Settling
+takes back its own lease and only that, and puts the new record in if it wrote one and no
+writer leased after it. If its own lease is gone it drops entry and reader's lease, for
+nobody can say what happened in between.
+
+*Absence is never cached.* It has no version, so an insert that began before a deletion can
+succeed after it; a cached absence would then be wrong.
+
+`now` is Unix time in seconds, a parameter here as everywhere below the registry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from guidkeep.errors import StartupError
+from guidkeep.units import parse_size
+
+if TYPE_CHECKING:
+    from guidkeep.record import Record
+
+DEFAULT_URL = "memory://"
+DEFAULT_MAX_SIZE = "256MiB"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A right to fill, or a writer's announcement; known by its token."""
+
+    guid: str
+    token: int
+
+
+@dataclass(slots=True)
+class CacheFigures:
+    """What a cache counts: entries and bytes as they stand, the others since the start."""
+
+    hits: int = 0
+    misses: int = 0
+    evictions: int = 0
+    entries: int = 0
+    bytes: int = 0
+
+
+class Cache(Protocol):
+    """See the module's text. Each call is one atomic step on one GUID's key."""
+
+    figures: CacheFigures
+
+    def hit(self, guid: str, now: float) -> bytes | None:
+        """The finished answer, if this process has it at hand; None says nothing.
+
+        The one call that never waits: the HTTP protocol answers from it before a task is made.
+        """
+        ...
+
+    async def get(self, guid: str, now: float) -> Record | Lease | None:
+        """A reader's: the entry; or a miss with the right to fill; or a miss without it."""
+        ...
+
+    async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
+        """A reader's: puts `record` in unless the lease was revoked; None just gives it back."""
+        ...
+
+    async def lease(self, guid: str) -> Lease:
+        """A writer's: drops the entry and revokes the reader's lease."""
+        ...
+
+    async def settle(self, lease: Lease, record: Record | None, now: float) -> None:
+        """A writer's: gives the lease back; `record` is what it wrote, None: nothing, or gone."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises if the cache can't be reached."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of what it holds."""
+        ...
+
+
+def open_cache(url: str, *, max_age: float) -> Cache:
+    """The cache that `url` names: `memory://?max_size=256MiB` or `none://`.
+
+    Args:
+        url: see above.
+        max_age: seconds that an entry lives at most.
+
+    Raises:
+        StartupError: no such cache, or a wrong parameter.
+    """
+    parts = urlsplit(url)
+    parameters = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if parts.scheme == "none":
+        from guidkeep.caches.none import NoCache  # noqa: PLC0415 - only what the URL names
+
+        _refuse_unknown(url, parameters)
+        return NoCache()
+    if parts.scheme == "memory":
+        from guidkeep.caches.memory import MemoryCache  # noqa: PLC0415
+
+        max_size = parse_size(parameters.pop("max_size", DEFAULT_MAX_SIZE))
+        _refuse_unknown(url, parameters)
+        return MemoryCache(max_size=max_size, max_age=max_age)
+    raise StartupError(
+        f"No cache is named by {url!r}; this version knows memory://, "
+        "memory://?max_size=256MiB and none://."
+    )
+
+
+def _refuse_unknown(url: str, parameters: dict[str, str]) -> None:
+    if parameters:
+        name = next(iter(parameters))
+        raise StartupError(f"The cache URL {url!r} has an unknown parameter: {name}.")

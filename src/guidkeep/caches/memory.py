@@ -1,0 +1,153 @@
+"""The cache of one process: a dictionary in least-recently-used order, bounded in bytes.
+
+Entries are finished answers. The lease protocol is that of `guidkeep.caches`, with one
+difference: leases have no time-out. A time-out is for holders that died elsewhere; here holder
+and cache die together, and a write whose outcome is open keeps its lease until it is known.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from itertools import count
+from sys import getsizeof
+from typing import TYPE_CHECKING
+
+from guidkeep.answer import parse, render
+from guidkeep.caches import CacheFigures, Lease
+
+if TYPE_CHECKING:
+    from guidkeep.record import Record
+
+ENTRY_OVERHEAD = 290
+"""Bytes of an entry beside its answer: key, pair, time, and its share of the ordered dictionary.
+
+Measured, not derived: `python -m benchmarks --only memory` fills a cache with a million records
+and compares its count with the growth of the process.
+"""
+
+
+@dataclass(slots=True)
+class _Standing:
+    """The leases that stand on one key."""
+
+    reader: int | None = None
+    writers: set[int] = field(default_factory=set)
+    last_writer: int = 0
+
+
+class MemoryCache:
+    """See the module's text.
+
+    Args:
+        max_size: bytes that the entries may take, their overhead included.
+        max_age: seconds that an entry lives at most.
+    """
+
+    def __init__(self, *, max_size: int, max_age: float) -> None:
+        self.figures = CacheFigures()
+        self._max_size = max_size
+        self._max_age = max_age
+        self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # until, answer
+        self._standing: dict[str, _Standing] = {}
+        self._tokens = count(1)
+
+    def hit(self, guid: str, now: float) -> bytes | None:
+        """The finished answer, if it is there and valid at `now`."""
+        entry = self._entries.get(guid)
+        if entry is None or now >= entry[0]:
+            return None
+        self._entries.move_to_end(guid)
+        self.figures.hits += 1
+        return entry[1]
+
+    async def get(self, guid: str, now: float) -> Record | Lease | None:
+        """The entry; or a miss with the right to fill; or a miss without it."""
+        answer = self.hit(guid, now)
+        if answer is not None:
+            return parse(answer)
+        self.figures.misses += 1
+        self._drop(guid)
+        if guid in self._standing:
+            return None
+        lease = Lease(guid, next(self._tokens))
+        self._standing[guid] = _Standing(reader=lease.token)
+        return lease
+
+    async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
+        """Puts `record` in unless the lease was revoked; None just gives it back."""
+        standing = self._standing.get(lease.guid)
+        if standing is None or standing.reader != lease.token:
+            return
+        del self._standing[lease.guid]  # no writer's lease stands beside a reader's
+        if record is not None:
+            self._put(record, now)
+
+    async def lease(self, guid: str) -> Lease:
+        """Drops the entry, revokes the reader's lease, and stands until it is settled."""
+        self._drop(guid)
+        lease = Lease(guid, next(self._tokens))
+        standing = self._standing.setdefault(guid, _Standing())
+        standing.reader = None
+        standing.writers.add(lease.token)
+        standing.last_writer = lease.token
+        return lease
+
+    async def settle(self, lease: Lease, record: Record | None, now: float) -> None:
+        """Gives the lease back, and puts the record in if no writer leased after this one."""
+        standing = self._standing.get(lease.guid)
+        if standing is None or lease.token not in standing.writers:
+            self._lost(lease.guid)
+            return
+        standing.writers.remove(lease.token)
+        if not standing.writers:
+            del self._standing[lease.guid]
+        if record is not None and standing.last_writer == lease.token:
+            self._put(record, now)
+
+    async def ping(self) -> None:
+        """Always there."""
+
+    async def close(self) -> None:
+        """Forgets everything."""
+        self.flush()
+
+    def flush(self) -> None:
+        """Forgets everything, standing leases included; their holders will find them gone."""
+        self._entries.clear()
+        self._standing.clear()
+        self.figures.entries = self.figures.bytes = 0
+
+    def _lost(self, guid: str) -> None:
+        """A lease was gone when it should settle: nobody can say what happened in between."""
+        self._drop(guid)
+        standing = self._standing.get(guid)
+        if standing is not None and standing.reader is not None:
+            del self._standing[guid]
+
+    def _put(self, record: Record, now: float) -> None:
+        self._drop(record.guid)
+        until = min(record.expire, now + self._max_age)
+        answer = render(record)
+        if until <= now or _cost(answer) > self._max_size:
+            return
+        self._entries[record.guid] = (until, answer)
+        self.figures.entries += 1
+        self.figures.bytes += _cost(answer)
+        while self.figures.bytes > self._max_size:
+            _, (_, oldest) = self._entries.popitem(last=False)
+            self.figures.evictions += 1
+            self._forget(oldest)
+
+    def _drop(self, guid: str) -> None:
+        entry = self._entries.pop(guid, None)
+        if entry is not None:
+            self._forget(entry[1])
+
+    def _forget(self, answer: bytes) -> None:
+        self.figures.entries -= 1
+        self.figures.bytes -= _cost(answer)
+
+
+def _cost(answer: bytes) -> int:
+    return getsizeof(answer) + ENTRY_OVERHEAD

@@ -1,0 +1,42 @@
+"""No cache: every read asks the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from guidkeep.caches import CacheFigures, Lease
+
+if TYPE_CHECKING:
+    from guidkeep.record import Record
+
+
+class NoCache:
+    """A cache that is always empty and never lets anybody fill it."""
+
+    def __init__(self) -> None:
+        self.figures = CacheFigures()
+
+    def hit(self, guid: str, now: float) -> bytes | None:  # noqa: ARG002 - the protocol's
+        """Nothing."""
+        return None
+
+    async def get(self, guid: str, now: float) -> Record | Lease | None:  # noqa: ARG002
+        """A miss, without the right to fill."""
+        self.figures.misses += 1
+        return None
+
+    async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
+        """Never called: nobody got a lease."""
+
+    async def lease(self, guid: str) -> Lease:
+        """A lease that means nothing."""
+        return Lease(guid, 0)
+
+    async def settle(self, lease: Lease, record: Record | None, now: float) -> None:
+        """Does nothing."""
+
+    async def ping(self) -> None:
+        """Always there."""
+
+    async def close(self) -> None:
+        """Holds nothing."""

@@ -1,0 +1,190 @@
+"""Everything that can go wrong, as a tree; each error knows its HTTP status and problem type.
+
+This is the one table from errors to statuses. `title` names the kind and never changes;
+the message is the `detail` of the problem (RFC 9457): a sentence that says what was wrong
+and what would be right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a request.
+
+    Attributes:
+        detail: a sentence, what is wrong and what would be right.
+        pointer: where in the body, as a JSON Pointer (RFC 6901); `""` is the whole body.
+        parameter: for a fault outside the body: the name of the path or query parameter.
+    """
+
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+    def as_json(self) -> dict[str, str]:
+        """The fault as a member of a problem's `errors`."""
+        place = {"pointer": self.pointer, "parameter": self.parameter}
+        return {name: at for name, at in place.items() if at is not None} | {"detail": self.detail}
+
+
+class GuidkeepError(Exception):
+    """What every error of Guidkeep's is. One that is none of those below is a 500."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    @property
+    def detail(self) -> str:
+        """The sentence for the client."""
+        return str(self)
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """The faults of the request one by one, where there are any."""
+        return ()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers that belong to the answer."""
+        return {}
+
+
+class InvalidRequest(GuidkeepError):
+    """The request is malformed, or its content is not valid."""
+
+    status = 400
+    type = "invalid-request"
+    title = "The request is not valid"
+
+    def __init__(self, faults: Sequence[Fault] | str) -> None:
+        """`faults` are all that is wrong with the request, or one sentence for the whole of it."""
+        self._faults: Sequence[Fault] = () if isinstance(faults, str) else tuple(faults)
+        super().__init__(
+            faults if isinstance(faults, str) else " ".join(fault.detail for fault in faults)
+        )
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Everything that is wrong, one by one."""
+        return self._faults
+
+
+class CrossSiteRefused(GuidkeepError):
+    """A browser page of another origin tried to write."""
+
+    status = 403
+    type = "cross-site-refused"
+    title = "Writes from this origin are not allowed"
+
+
+class NotFound(GuidkeepError):
+    """There is no live record of that GUID, or nothing at that address."""
+
+    status = 404
+    type = "not-found"
+    title = "Not found"
+
+
+class MethodNotAllowed(GuidkeepError):
+    """The address exists and does not know the method."""
+
+    status = 405
+    type = "method-not-allowed"
+    title = "Method not allowed"
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        """`allowed` are the methods that the address knows."""
+        self._allow = ", ".join(sorted(allowed))
+        super().__init__(f"{method} is not allowed here; what is: {self._allow}.")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`Allow`, as RFC 9110 §15.5.6 asks."""
+        return {"allow": self._allow}
+
+
+class RequestTimeout(GuidkeepError):
+    """The client took too long to send its request."""
+
+    status = 408
+    type = "request-timeout"
+    title = "The request took too long to arrive"
+
+
+class PreconditionFailed(GuidkeepError):
+    """`If-Match` or `If-None-Match` does not hold."""
+
+    status = 412
+    type = "precondition-failed"
+    title = "Precondition failed"
+
+
+class BodyTooLarge(GuidkeepError):
+    """The body is larger than `--max-body`."""
+
+    status = 413
+    type = "body-too-large"
+    title = "The body is too large"
+
+
+class TooManyRequests(GuidkeepError):
+    """More requests are waiting than `--max-pending`."""
+
+    status = 429
+    type = "too-many-requests"
+    title = "Too many requests"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """When it is worth another try."""
+        return {"retry-after": "1"}
+
+
+class HeadersTooLarge(GuidkeepError):
+    """The request line and headers are larger than the server reads."""
+
+    status = 431
+    type = "headers-too-large"
+    title = "The request's headers are too large"
+
+
+class StoreUnavailable(GuidkeepError):
+    """The store can't answer, or not in time. Nothing was written."""
+
+    status = 503
+    type = "store-unavailable"
+    title = "The store can't answer"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """When it is worth another try."""
+        return {"retry-after": "1"}
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The store did not say in time whether a write happened; it may have, or may yet.
+
+    `settled`, where the store can tell later, is done once the outcome is certain: until
+    then nobody may believe what a cache says of that GUID.
+    """
+
+    type = "outcome-unknown"
+    title = "The outcome of the write is unknown"
+
+    def __init__(self, message: str, settled: Future[object] | None = None) -> None:
+        """`settled` is done when the write can no longer happen behind one's back."""
+        super().__init__(message)
+        self.settled = settled
+
+
+class StartupError(GuidkeepError):
+    """Guidkeep can't start as it was told to; the message says why and what would help."""

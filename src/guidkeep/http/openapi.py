@@ -1,0 +1,353 @@
+"""The OpenAPI 3.1 document of the service, the operator's metadata schema included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from guidkeep import __version__
+from guidkeep.record import LAST_EXPIRE
+
+if TYPE_CHECKING:
+    from guidkeep.schema import MetadataSchema
+    from guidkeep.settings import Settings
+
+EXAMPLE_GUID = "9094E4C980C74043A4B586B420E69DDF"
+EXAMPLE_RECORD = {"guid": EXAMPLE_GUID, "expire": "4102444800", "user": "Cylance, Inc."}
+EXAMPLE_ETAG = '"1427736345000000"'
+
+ABOUT = """
+Guidkeep keeps GUIDs and their metadata until they expire. A record is valid exactly while
+`now < expire`; from that second on it does not exist, on any path.
+
+Every example here can be sent as it stands.
+"""
+
+
+def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
+    """The document, as a client of this server needs it."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Guidkeep",
+            "version": __version__,
+            "description": ABOUT.strip(),
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": "Records"}, {"name": "Service"}],
+        "paths": {
+            "/guid": _collection(),
+            "/guid/{guid}": _one(),
+            "/livez": _service("Whether the process answers", 200),
+            "/readyz": _service("Whether requests can be served", 200, 503),
+            "/metrics": _metrics(),
+        },
+        "components": {
+            "schemas": _schemas(schema, settings),
+            "parameters": _parameters(),
+            "headers": _headers(),
+            "responses": _problems(settings),
+        },
+    }
+
+
+def _collection() -> dict[str, Any]:
+    return {
+        "get": {
+            "tags": ["Records"],
+            "operationId": "list",
+            "summary": "List live records in GUID order",
+            "parameters": [
+                _query("limit", "At most so many.", {"type": "integer", "minimum": 1,
+                                                     "maximum": 1000, "default": 100}),
+                _query("after", "Only GUIDs after this one.", _ref("schemas", "Guid")),
+                _query("user", "Only records whose `user` is this.", {"type": "string"}),
+                _query("expires_before", "Only records that expire before this Unix time.",
+                       {"type": "integer", "minimum": 0}),
+            ],
+            "responses": {
+                "200": {
+                    "description": "A part of the list, and where it goes on",
+                    "headers": {"Link": _ref("headers", "Link")},
+                    "content": _json(_ref("schemas", "Page")),
+                },
+                **_failures(400, 429, 503),
+            },
+        },
+        "post": {
+            "tags": ["Records"],
+            "operationId": "create",
+            "summary": "Create a record, its GUID generated",
+            "description": "With a `guid` member it is `POST /guid/{guid}`.",
+            "parameters": _conditions(),
+            "requestBody": _body("Change", {"user": "Cylance, Inc."}),
+            "responses": {**_written(), **_failures(400, 403, 412, 413, 429, 503)},
+        },
+    }  # fmt: skip
+
+
+def _one() -> dict[str, Any]:
+    update = {"expire": "4102531200"}
+    return {
+        "parameters": [_ref("parameters", "guid")],
+        "get": {
+            "tags": ["Records"],
+            "operationId": "read",
+            "summary": "Read a record",
+            "parameters": _conditions(),
+            "responses": {
+                "200": _record("The live record"),
+                "304": {"description": "The client's copy is still right"},
+                **_failures(400, 404, 412, 429, 503),
+            },
+        },
+        "head": {
+            "tags": ["Records"],
+            "operationId": "head",
+            "summary": "Read a record's headers",
+            "parameters": _conditions(),
+            "responses": {
+                "200": {"description": "There is a live record", "headers": _record_headers()},
+                "304": {"description": "The client's copy is still right"},
+                **{status: {"description": "As GET, without the content"}
+                   for status in ("400", "404", "412", "429", "503")},
+            },
+        },
+        "post": {
+            "tags": ["Records"],
+            "operationId": "create_or_update",
+            "summary": "Create a record, or update it if it is there",
+            "description": "An update is a JSON merge patch (RFC 7396).",
+            "parameters": _conditions(),
+            "requestBody": _body(
+                "Change", {"expire": EXAMPLE_RECORD["expire"], "user": EXAMPLE_RECORD["user"]}
+            ),
+            "responses": {**_written("200", "201"), **_failures(400, 403, 412, 413, 429, 503)},
+        },
+        "put": {
+            "tags": ["Records"],
+            "operationId": "replace",
+            "summary": "Create a record, or replace it whole",
+            "parameters": _conditions(),
+            "requestBody": _body("NewRecord", {"user": "Cylance, Inc."}),
+            "responses": {**_written("200", "201"), **_failures(400, 403, 412, 413, 429, 503)},
+        },
+        "patch": {
+            "tags": ["Records"],
+            "operationId": "update",
+            "summary": "Update a record",
+            "description": "A JSON merge patch (RFC 7396): members given replace, members left "
+            "out stay, `null` removes.",
+            "parameters": _conditions(),
+            "requestBody": _body("Change", update),
+            "responses": {
+                **_written("200"), **_failures(400, 403, 404, 412, 413, 429, 503)
+            },
+        },
+        "delete": {
+            "tags": ["Records"],
+            "operationId": "delete",
+            "summary": "Delete a record",
+            "parameters": _conditions(),
+            "responses": {
+                "204": {"description": "It is gone"},
+                **_failures(400, 403, 404, 412, 429, 503),
+            },
+        },
+    }  # fmt: skip
+
+
+def _schemas(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
+    expire = (
+        "Unix time in whole seconds; from then on the record does not exist. "
+        f"Without it: now and {settings.lifetime:g} seconds."
+    )
+    guid = _ref("schemas", "Guid")
+    record = {
+        "type": "object",
+        "required": ["guid", "expire"],
+        "properties": {
+            "guid": guid,
+            "expire": {"type": "string", "pattern": "^[0-9]{1,12}$", "description": expire},
+        },
+        "allOf": [_ref("schemas", "Metadata")],
+        "examples": [EXAMPLE_RECORD],
+    }
+    change = {
+        "type": "object",
+        "properties": {
+            "guid": {**guid, "description": "If given, the same as the URL's."},
+            "expire": {
+                "description": expire,
+                "oneOf": [
+                    {"type": "string", "pattern": "^[0-9]{1,12}$"},
+                    {"type": "integer", "minimum": 0, "maximum": LAST_EXPIRE},
+                    {"type": "null"},
+                ],
+            },
+        },
+    }
+    return {
+        "Guid": {
+            "type": "string",
+            "pattern": "^[0-9A-F]{32}$",
+            "description": "32 upper-case hexadecimal digits",
+            "examples": [EXAMPLE_GUID],
+        },
+        "Metadata": schema.document,
+        "Record": record,
+        "NewRecord": {**change, "allOf": [_ref("schemas", "Metadata")]},
+        "Change": {**change, "description": "The other members are metadata."},
+        "Page": {
+            "type": "object",
+            "required": ["guids", "next"],
+            "properties": {
+                "guids": {"type": "array", "items": _ref("schemas", "Record")},
+                "next": {"type": ["string", "null"], "format": "uri-reference"},
+            },
+        },
+        "Problem": _problem_schema(),
+    }
+
+
+def _problem_schema() -> dict[str, Any]:
+    fault = {
+        "type": "object",
+        "required": ["detail"],
+        "properties": {
+            "pointer": {"type": "string", "description": "JSON Pointer into the body"},
+            "parameter": {"type": "string", "description": "Name of a path or query parameter"},
+            "detail": {"type": "string"},
+        },
+    }
+    return {
+        "type": "object",
+        "description": "RFC 9457 problem details",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "errors": {"type": "array", "items": fault},
+            "request_id": {"type": "string"},
+        },
+    }
+
+
+def _problems(settings: Settings) -> dict[str, Any]:
+    about = {
+        400: "Malformed or not valid; `errors` says what, all at once",
+        403: "A browser page of another origin can't write",
+        404: "There is no live record of that GUID",
+        412: "`If-Match` or `If-None-Match` does not hold; nothing was changed",
+        413: f"The body has more than {settings.max_body} bytes",
+        429: "More requests are waiting than this server takes on; nothing was done",
+        503: "The store can't answer in time; `detail` says whether the outcome is unknown",
+    }
+    content = {"application/problem+json": {"schema": _ref("schemas", "Problem")}}
+    return {
+        f"Problem{status}": {"description": text, "content": content}
+        for status, text in about.items()
+    }
+
+
+def _parameters() -> dict[str, Any]:
+    def header(name: str, about: str) -> dict[str, Any]:
+        tag = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*")$'}
+        return {"name": name, "in": "header", "description": about, "schema": tag}
+
+    return {
+        "guid": {
+            "name": "guid",
+            "in": "path",
+            "required": True,
+            "schema": _ref("schemas", "Guid"),
+            "example": EXAMPLE_GUID,
+        },
+        "if_match": header("If-Match", "Only if the record's ETag is this."),
+        "if_none_match": header("If-None-Match", "Only if it is not; `*`: only if there is none."),
+    }
+
+
+def _headers() -> dict[str, Any]:
+    def header(about: str, example: str) -> dict[str, Any]:
+        return {"description": about, "schema": {"type": "string"}, "example": example}
+
+    return {
+        "ETag": header("The record's version", EXAMPLE_ETAG),
+        "Sunset": header("The instant of `expire` (RFC 8594)", "Fri, 01 Jan 2100 00:00:00 GMT"),
+        "Location": header("Where the record is", f"/guid/{EXAMPLE_GUID}"),
+        "Link": header("The next part", f'</guid?limit=100&after={EXAMPLE_GUID}>; rel="next"'),
+    }
+
+
+def _service(about: str, *statuses: int) -> dict[str, Any]:
+    failures = [status for status in statuses if status >= 400]  # noqa: PLR2004
+    status = {"type": "object", "required": ["status"]}
+    return {
+        "get": {
+            "tags": ["Service"],
+            "summary": about,
+            "responses": {
+                "200": {"description": "Yes", "content": _json(status)},
+                **_failures(429, *failures),
+            },
+        }
+    }
+
+
+def _metrics() -> dict[str, Any]:
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "get": {
+            "tags": ["Service"],
+            "summary": "Figures for Prometheus",
+            "responses": {
+                "200": {"description": "Its text format", "content": content},
+                **_failures(429),
+            },
+        }
+    }
+
+
+def _written(*statuses: str) -> dict[str, Any]:
+    about = {"200": "It was there and is changed", "201": "It was created"}
+    return {status: _record(about[status]) for status in statuses or about}
+
+
+def _record(about: str) -> dict[str, Any]:
+    return {
+        "description": about,
+        "headers": _record_headers(),
+        "content": _json(_ref("schemas", "Record")),
+    }
+
+
+def _record_headers() -> dict[str, Any]:
+    return {name: _ref("headers", name) for name in ("ETag", "Sunset")}
+
+
+def _failures(*statuses: int) -> dict[str, Any]:
+    return {str(status): _ref("responses", f"Problem{status}") for status in statuses}
+
+
+def _body(schema: str, example: dict[str, Any]) -> dict[str, Any]:
+    content = {"schema": _ref("schemas", schema), "example": example}
+    return {"content": {"application/json": content}}
+
+
+def _conditions() -> list[dict[str, Any]]:
+    return [_ref("parameters", "if_match"), _ref("parameters", "if_none_match")]
+
+
+def _query(name: str, about: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": about, "schema": schema}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _ref(kind: str, name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/{kind}/{name}"}

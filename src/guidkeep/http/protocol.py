@@ -1,0 +1,246 @@
+"""The protocol beneath the application: cache hits at once, and limits for rude clients.
+
+*Hits.* A plain `GET /guid/{guid}` whose answer is at hand in this process is written to the
+socket while its headers are still being parsed: no task, no routing, no ASGI messages. Anything
+out of the ordinary (a condition, a body, an Origin, a pipeline that backs up, a server that
+stops) goes to the application, which answers the same, only slower.
+
+*Limits.* uvicorn waits for ever for a request that began and for a client that does not read.
+One `Watch` a server looks at all connections once a second and ends those that take too long;
+a timer for each connection would cost more than a hit does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from guidkeep.errors import HeadersTooLarge, InvalidRequest, RequestTimeout, TooManyRequests
+from guidkeep.http.problems import last_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from guidkeep.metrics import RequestTimes
+    from guidkeep.settings import Settings
+
+PREFIX = b"/guid/"
+URL_LENGTH = len(PREFIX) + 32
+WATCH_INTERVAL = 1.0
+DRAIN_GRACE = 0.3
+"""Seconds that a stopping server still reads from idle connections: what was sent before the
+client could know is answered."""
+
+_OUT_OF_THE_ORDINARY = frozenset(
+    {
+        b"if-match",
+        b"if-none-match",
+        b"origin",
+        b"content-length",
+        b"transfer-encoding",
+        b"expect",
+        b"upgrade",
+    }
+)
+
+
+@dataclass(slots=True)
+class Wire:
+    """What all connections of a server share.
+
+    Attributes:
+        settings: the limits.
+        hit: returns the finished answer of a GUID, if it is at hand; None: all go the long way.
+        hits: where hits are counted.
+        draining: whether the server is about to stop.
+    """
+
+    settings: Settings
+    hit: Callable[[str], bytes | None] | None
+    hits: RequestTimes
+    draining: bool = False
+    _headers: object = field(default=None, init=False)
+    _preamble: bytes = field(default=b"", init=False)
+
+    def preamble(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The status line and the server's own headers, which change once a second."""
+        if default_headers is not self._headers:
+            self._headers = default_headers
+            lines = [b"%b: %b\r\n" % header for header in default_headers]
+            self._preamble = b"HTTP/1.1 200 OK\r\n" + b"".join(lines)
+        return self._preamble
+
+
+class GuidkeepProtocol(HttpToolsProtocol):
+    """See the module's text. A connection is in one of three states: idle, receiving (a request
+    has begun and is not complete), or waiting for its answer."""
+
+    def __init__(self, *arguments: Any, wire: Wire, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.wire = wire
+        self.since = perf_counter()
+        self.stalled_since: float | None = None
+        self.is_receiving = False
+        self._head_is_open = True
+        self._head_size = 0
+        self._answered = False
+        self._is_over = False
+
+    # From the transport.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own narrows it so
+        """Takes the connection, or refuses it when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.wire.settings.max_connections:
+            error = TooManyRequests("Too many connections are open; try again in a moment.")
+            self.end(last_words(error))
+
+    def data_received(self, data: bytes) -> None:
+        """Parses what came, unless the request's head grows without end."""
+        if self._is_over:
+            return
+        if self._head_is_open:
+            self._head_size += len(data)
+            if self._head_size > self.wire.settings.max_headers and self.is_receiving:
+                self.end(
+                    last_words(
+                        HeadersTooLarge(
+                            "The request line and headers must not have more than "
+                            f"{self.wire.settings.max_headers} bytes together."
+                        )
+                    )
+                )
+                return
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it asks."""
+        self.stalled_since = perf_counter()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self.stalled_since = None
+        super().resume_writing()
+
+    # From the parser.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self.since = perf_counter()
+        self.is_receiving = True
+        self._head_is_open = True
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Answers from the cache, or hands the request to the application."""
+        self._head_is_open = False
+        if self._answer_from_cache():
+            self._answered = True
+            return
+        super().on_headers_complete()
+        if self.wire.draining:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        self.is_receiving = False
+        self._head_is_open = True
+        self._head_size = 0
+        if self._answered:
+            self._answered = False
+        else:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The application has answered."""
+        self.since = perf_counter()
+        super().on_response_complete()
+
+    def _answer_from_cache(self) -> bool:
+        wire = self.wire
+        if (
+            wire.hit is None
+            or len(self.url) != URL_LENGTH
+            or not self.url.startswith(PREFIX)
+            or self.parser.get_method() != b"GET"
+            or self.parser.get_http_version() != "1.1"
+            or not self.parser.should_keep_alive()
+            or not self.is_idle()
+            or self.flow.write_paused
+            or wire.draining
+        ):
+            return False
+        for name, _ in self.headers:
+            if name in _OUT_OF_THE_ORDINARY:
+                return False
+        answer = wire.hit(self.url[len(PREFIX) :].decode("latin-1"))
+        if answer is None:
+            return False
+        self.transport.write(wire.preamble(self.server_state.default_headers) + answer)
+        wire.hits.observe(perf_counter() - self.since)
+        return True
+
+    # From the server and its watch.
+
+    def is_idle(self) -> bool:
+        """Whether no answer is being made."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def send_400_response(self, msg: str) -> None:
+        """What can't be parsed as HTTP is a problem like any other."""
+        if not self._is_over:
+            self.end(last_words(InvalidRequest(f"This is not a valid HTTP/1.1 request: {msg}")))
+
+    def end(self, words: bytes = b"") -> None:
+        """Closes the connection, with last words if no answer has begun."""
+        self._is_over = True
+        if words and (self.is_idle() or not self.cycle.response_started):
+            self.transport.write(words)
+        if not self.is_idle():
+            self.cycle.response_started = self.cycle.response_complete = True
+            self.cycle.message_event.set()  # whoever waits for the body learns that none comes
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """The server stops: what was asked is answered, then the connection closes."""
+        if self.is_idle():
+            self.loop.call_later(DRAIN_GRACE, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _close_if_idle(self) -> None:
+        if self.is_idle() and not self.is_receiving:
+            self.transport.close()
+
+    def look(self, now: float) -> None:
+        """Ends the connection if it takes too long; `now` is `perf_counter()`."""
+        settings = self.wire.settings
+        if self.stalled_since is not None and now - self.stalled_since > settings.write_timeout:
+            self.transport.abort()
+        elif self.is_receiving:
+            if now - self.since > settings.request_timeout:
+                error = RequestTimeout(
+                    f"The request did not arrive within {settings.request_timeout:g} s; "
+                    "nothing was done."
+                )
+                self.end(last_words(error))
+        elif self.is_idle() and now - self.since > settings.idle_timeout:
+            self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """No news: a client may ask for another protocol, and HTTP/1.1 is what it gets."""
+
+
+async def watch(connections: set[Any]) -> None:
+    """Looks at all connections once a second, for ever."""
+    while True:
+        await asyncio.sleep(WATCH_INTERVAL)
+        now = perf_counter()
+        for connection in list(connections):
+            connection.look(now)

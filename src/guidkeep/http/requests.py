@@ -1,0 +1,120 @@
+"""What is read from a request: its body within limits, its query, whether it may write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+from guidkeep.errors import BodyTooLarge, CrossSiteRefused, Fault, InvalidRequest
+from guidkeep.record import LAST_EXPIRE, Query, guid_fault, parse_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from starlette.datastructures import Headers
+    from starlette.types import Receive
+
+MAX_LIMIT = 1000
+
+
+class ClientLeft(Exception):  # noqa: N818 - it is none of the service's errors
+    """The client closed the connection before its request was complete."""
+
+
+async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        BodyTooLarge: it has more than `limit` bytes; no more than that is ever held.
+        ClientLeft: it never came to its end.
+    """
+    too_large = BodyTooLarge(f"The body must not have more than {limit} bytes.")
+    declared = headers.get("content-length", "0")
+    if int(declared) > limit:
+        raise too_large
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise too_large
+        if not message.get("more_body", False):
+            return body
+
+
+def parse_query(query_string: bytes) -> Query:
+    """The query of a list; a parameter without a value counts as not given.
+
+    Raises:
+        InvalidRequest: with all that is wrong.
+    """
+    given, faults = _pairs(query_string)
+    limit, expires_before = _number(given, "limit"), _number(given, "expires_before")
+    if limit is None or not 1 <= limit <= MAX_LIMIT:
+        detail = f"limit must be a whole number from 1 to {MAX_LIMIT}."
+        faults.append(Fault(detail, parameter="limit"))
+    if expires_before is None:
+        detail = "expires_before must be Unix time in whole seconds."
+        faults.append(Fault(detail, parameter="expires_before"))
+    after = given.get("after")
+    if after is not None and (wrong := guid_fault(after)):
+        faults.append(Fault(wrong, parameter="after"))
+    if faults:
+        raise InvalidRequest(faults)
+    return Query(
+        limit=limit or 0,
+        after=after,
+        user=given.get("user"),
+        expires_before=min(expires_before or 0, LAST_EXPIRE + 1)
+        if "expires_before" in given
+        else None,
+    )
+
+
+def refuse_cross_site(headers: Headers, allowed: Collection[str]) -> None:
+    """Keeps browser pages of other origins from writing.
+
+    A browser says itself where a request comes from, in Sec-Fetch-Site, or, an older one, in
+    Origin; a page can forge neither. Clients that are no browsers send none of them.
+
+    Raises:
+        CrossSiteRefused: the request comes from a page of an origin that is not allowed.
+    """
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    if origin in allowed:
+        return
+    if site is not None:
+        own = site in ("same-origin", "none")
+    else:
+        own = origin is None or urlsplit(origin).netloc == headers.get("host")
+    if not own:
+        raise CrossSiteRefused(
+            f"A page of {origin or 'another site'} may not write here, unless the operator "
+            "allows its origin (--allow-origin)."
+        )
+
+
+def _pairs(query_string: bytes) -> tuple[dict[str, str], list[Fault]]:
+    try:
+        pairs = parse_qsl(query_string.decode("ascii"), errors="strict")
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InvalidRequest(
+            "The query must be ASCII, anything else percent-encoded UTF-8, without too many fields."
+        ) from error
+    faults = []
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in ("limit", "after", "user", "expires_before"):
+            detail = f"There is no parameter {name!r}; limit, after, user, expires_before are."
+            faults.append(Fault(detail, parameter=name))
+        elif name in given:
+            faults.append(Fault(f"{name} stands twice; give it once.", parameter=name))
+        given[name] = value
+    return given, faults
+
+
+def _number(given: dict[str, str], name: str) -> int | None:
+    default = {"limit": "100", "expires_before": "0"}[name]
+    return parse_seconds(given.get(name, default))

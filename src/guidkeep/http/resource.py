@@ -1,0 +1,164 @@
+"""A resource: an address and its methods, and what every request shares.
+
+Whatever a method raises becomes a problem here; every request is counted, timed and, if asked
+for, logged here; and here the number of requests that are worked on at once is bounded.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.requests import Request
+
+from guidkeep.errors import (
+    GuidkeepError,
+    MethodNotAllowed,
+    NotFound,
+    StoreUnavailable,
+    TooManyRequests,
+)
+from guidkeep.http import problems
+from guidkeep.http.requests import ClientLeft, refuse_cross_site
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from guidkeep.http.problems import Answer
+    from guidkeep.metrics import Metrics
+
+    Handler = Callable[[Request], Awaitable[Answer]]
+
+log = structlog.get_logger("guidkeep.http")
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+LONGEST_REQUEST_ID = 128
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What all resources of a server share.
+
+    Attributes:
+        metrics: where requests are counted.
+        max_pending: requests worked on at once at most.
+        allow_origin: origins whose browser pages may write.
+        access_log: whether every request is logged.
+        pending: requests worked on at this moment.
+    """
+
+    metrics: Metrics
+    max_pending: int
+    allow_origin: tuple[str, ...] = ()
+    access_log: bool = False
+    pending: int = 0
+
+
+class Resource:
+    """An ASGI application for one address.
+
+    Args:
+        route: the address' template, for metrics; never a real path.
+        traffic: see there.
+        methods: what answers each method; one for GET answers HEAD too.
+    """
+
+    def __init__(self, route: str, traffic: Traffic, **methods: Handler) -> None:
+        self._route = route
+        self._traffic = traffic
+        self._methods = methods
+        if "GET" in methods:
+            methods.setdefault("HEAD", methods["GET"])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        began = perf_counter()
+        request = Request(scope, receive)
+        self._traffic.pending += 1
+        try:
+            answer = await self._answer(request)
+        except ClientLeft:
+            return
+        finally:
+            self._traffic.pending -= 1
+        await _send(answer, send, with_body=scope["method"] != "HEAD")
+        self._count(request, answer.status, perf_counter() - began)
+
+    async def _answer(self, request: Request) -> Answer:
+        try:
+            return await self._handler(request)(request)
+        except GuidkeepError as error:
+            if not isinstance(error, StoreUnavailable):
+                return problems.answer(error)
+            request_id = _request_id(request)
+            log.warning("store unavailable", request_id=request_id, detail=error.detail)
+            return problems.answer(error, request_id)
+        except ClientLeft:
+            raise
+        except Exception:
+            request_id = _request_id(request)
+            log.exception(
+                "request failed", request_id=request_id, method=request.method, route=self._route
+            )
+            hidden = GuidkeepError(
+                "Something went wrong inside; the log has the details under this request_id."
+            )
+            return problems.answer(hidden, request_id)
+
+    def _handler(self, request: Request) -> Handler:
+        """What answers the request, if it may be answered at all."""
+        handler = self._methods.get(request.method)
+        if handler is None:
+            raise MethodNotAllowed(request.method, list(self._methods))
+        if self._traffic.pending > self._traffic.max_pending:
+            raise TooManyRequests(
+                f"{self._traffic.max_pending} requests are being worked on, which is as many as "
+                "this server takes on; nothing was done. Try again in a moment."
+            )
+        if request.method not in SAFE_METHODS:
+            refuse_cross_site(request.headers, self._traffic.allow_origin)
+        return handler
+
+    def _count(self, request: Request, status: int, seconds: float) -> None:
+        # Any word can be a method: only those that are answered become labels.
+        method = request.method if request.method in self._methods else "other"
+        self._traffic.metrics.requests(self._route, method, status).observe(seconds)
+        if self._traffic.access_log:
+            log.info(
+                "request",
+                request_id=_request_id(request),
+                method=request.method,
+                path=request.url.path,
+                status=status,
+                ms=round(seconds * 1000, 2),
+                client=request.client.host if request.client else None,
+            )
+
+
+async def nowhere(_: Request) -> Answer:
+    """Answers for addresses where there is nothing."""
+    raise NotFound("There is nothing at this address; /docs shows what there is.")
+
+
+async def _send(answer: Answer, send: Send, *, with_body: bool) -> None:
+    headers = answer.headers
+    if answer.status not in (204, 304):
+        headers = [*headers, (b"content-length", b"%d" % len(answer.body))]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+
+
+def _request_id(request: Request) -> str:
+    """The id that the client or a proxy gave the request, if it is a decent one, or a new one."""
+    given: str | None = request.scope.get("guidkeep.request_id")
+    if given is None:
+        given = request.headers.get("x-request-id", "")
+        if not given or len(given) > LONGEST_REQUEST_ID or not given.isprintable():
+            given = secrets.token_hex(8)
+        request.scope["guidkeep.request_id"] = given
+    return given

@@ -1,0 +1,224 @@
+"""What a record is: a GUID, the instant it expires, metadata, a version. Pure: no I/O, no clock.
+
+A record is valid iff `now < expire`. `now` is always a parameter.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from guidkeep.errors import Fault
+from guidkeep.jsontext import parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from guidkeep.jsontext import Member
+
+LAST_EXPIRE = 253_402_300_799
+"""9999-12-31T23:59:59Z, the last instant that a date with four digits for its year can name."""
+
+is_guid = re.compile(r"[0-9A-F]{32}").fullmatch
+_digits = re.compile(r"[0-9]+").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A GUID and what is known of it.
+
+    Attributes:
+        guid: 32 upper-case hexadecimal digits.
+        expire: Unix time in whole seconds; from then on the record does not exist.
+        version: the time of the write in microseconds, greater than that of the version
+            that it replaced.
+        metadata: the text of a JSON object, each member as it came.
+    """
+
+    guid: str
+    expire: int
+    version: int
+    metadata: str
+
+    @property
+    def etag(self) -> str:
+        """The strong entity tag (RFC 9110 §8.8.3), with its quotes."""
+        return f'"{self.version}"'
+
+    @property
+    def body(self) -> str:
+        """The record as JSON: one flat object, `guid` and `expire` first."""
+        rest = "}" if self.metadata == "{}" else f",{self.metadata[1:]}"
+        return f'{{"guid":"{self.guid}","expire":"{self.expire}"{rest}'
+
+    @property
+    def user(self) -> str | None:
+        """The metadata's `user`, by which records are listed, where it is a string."""
+        user = parse_object(self.metadata).get("user")
+        return user.value if user and isinstance(user.value, str) else None
+
+    def is_live(self, now: float) -> bool:
+        """Whether the record is valid at `now`, Unix time in seconds."""
+        return now < self.expire
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a request's body asks for, checked as far as that goes without the record.
+
+    Attributes:
+        guid: the GUID of URL or body; None: one is to be generated.
+        expire: Unix time in seconds; None: now and the default lifetime.
+        sets_expire: whether the body says anything of `expire`, be it null.
+        metadata: the other members.
+        faults: what is wrong with the body. Raised by the registry, together with what the
+            schema finds, so that the client hears of everything at once.
+    """
+
+    guid: str | None = None
+    expire: int | None = None
+    sets_expire: bool = False
+    metadata: Mapping[str, Member] = field(default_factory=dict)
+    faults: Sequence[Fault] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`If-Match` and `If-None-Match` (RFC 9110 §13.1): the entity tags listed, or `*`.
+
+    None: the header was not there. A weak tag never equals a strong one under `If-Match`;
+    the reader of the header drops it.
+    """
+
+    if_match: frozenset[str] | None = None
+    if_none_match: frozenset[str] | None = None
+
+    def match_holds(self, current: Record | None) -> bool:
+        """Whether `If-Match` lets the request through."""
+        return self.if_match is None or _lists(self.if_match, current)
+
+    def none_match_holds(self, current: Record | None) -> bool:
+        """Whether `If-None-Match` lets the request through."""
+        return self.if_none_match is None or not _lists(self.if_none_match, current)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which live records a list is of.
+
+    Attributes:
+        limit: at most so many, 1 to 1000.
+        after: only GUIDs greater than this one.
+        user: only those whose metadata's `user` is this string.
+        expires_before: only those that expire before this Unix time, in seconds.
+    """
+
+    limit: int = 100
+    after: str | None = None
+    user: str | None = None
+    expires_before: int | None = None
+
+
+def new_guid() -> str:
+    """A random GUID: RFC 9562, version 4."""
+    return uuid4().hex.upper()
+
+
+def guid_fault(text: object) -> str | None:
+    """What is wrong with a GUID, as a sentence, or None."""
+    if not isinstance(text, str):
+        return "A GUID is a string of 32 upper-case hexadecimal digits."
+    if is_guid(text):
+        return None
+    bare = text.strip("{}").replace("-", "").upper()
+    if is_guid(bare):
+        why = "GUIDs are upper-case" if len(text) == len(bare) else "GUIDs have no dashes or braces"
+        return f"{why}: write {bare}."
+    return f"A GUID is 32 upper-case hexadecimal digits (0-9, A-F); {shortened(text)!r} is not."
+
+
+def parse_change(body: bytes, *, now: int, guid: str | None = None) -> Change:
+    """Reads a request's body; an empty one is `{}`.
+
+    Args:
+        body: the JSON text.
+        now: Unix time in seconds.
+        guid: the GUID of the URL, if it has one.
+
+    Raises:
+        InvalidRequest: the body is no JSON object. What is wrong with single members comes
+            back in the change's `faults`.
+    """
+    members = parse_object(body) if body.strip(b" \t\r\n") else {}
+    faults = []
+    if guid is not None and (wrong := guid_fault(guid)):
+        faults.append(Fault(wrong, parameter="guid"))
+    if named := members.pop("guid", None):
+        if wrong := guid_fault(named.value):
+            faults.append(Fault(wrong, pointer="/guid"))
+        elif guid is not None and named.value != guid:
+            detail = f"The GUID can't be changed: the URL says {shortened(guid)}; leave it out."
+            faults.append(Fault(detail, pointer="/guid"))
+        guid = guid or named.value
+    expire = None
+    given = members.pop("expire", None)
+    if given and given.value is not None:
+        try:
+            expire = parse_expire(given.value, now=now)
+        except ValueError as error:
+            faults.append(Fault(str(error), pointer="/expire"))
+    return Change(guid, expire, given is not None, members, faults)
+
+
+def parse_expire(value: Any, *, now: int) -> int:
+    """Reads `expire`: Unix time in whole seconds, as a string of digits or an integer.
+
+    Raises:
+        ValueError: it is something else, lies in the past, or after `LAST_EXPIRE`.
+    """
+    expire = parse_seconds(value)
+    if expire is None:
+        raise ValueError(
+            "expire must be Unix time in whole seconds, a string of digits or an integer, "
+            f'as in "{now + 86_400}".'
+        )
+    if LAST_EXPIRE < expire <= LAST_EXPIRE * 1000:
+        raise ValueError(
+            "expire is so large that it must be in milliseconds; it is Unix time in whole "
+            f'seconds: "{expire // 1000}".'
+        )
+    if expire > LAST_EXPIRE:
+        raise ValueError(f'expire must not be after 9999-12-31T23:59:59Z, "{LAST_EXPIRE}".')
+    if expire <= now:
+        raise ValueError(
+            f"expire must lie in the future; {expire} is {instant(expire)}, now is {instant(now)}."
+        )
+    return expire
+
+
+def parse_seconds(value: object) -> int | None:
+    """A whole number of seconds: a string of ASCII digits or an integer; None: something else."""
+    if isinstance(value, str) and _digits(value):
+        significant = value.lstrip("0") or "0"
+        return int(significant) if len(significant) < len(str(LAST_EXPIRE)) * 2 else 10**30
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def instant(seconds: int) -> str:
+    """A Unix time in RFC 3339's form, in UTC; years beyond a date's range as they are."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return "long ago" if seconds < 0 else "after the year 9999"
+
+
+def shortened(text: str, length: int = 64) -> str:
+    """Somebody's text, cut so that it can stand in a sentence."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
+def _lists(tags: frozenset[str], current: Record | None) -> bool:
+    return current is not None and ("*" in tags or current.etag in tags)

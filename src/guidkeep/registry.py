@@ -1,0 +1,426 @@
+"""The operations: create, update, replace, read, delete, list, sweep.
+
+Here is what is the same whatever store and cache there are: merging, validation, expiry,
+conditions, races. The registry reads the clock, once a request; nothing below it does.
+
+*How a write goes.* Read the current record (cache or store), decide what it shall become, lease,
+compare and set, settle, answer. When the compare-and-set fails somebody else wrote in between:
+give the lease back, read from the store, decide again. That always ends, for each failure is
+another's success; writers of one GUID in one process take turns after their first failure, so
+that a crowd does not fail each other over and over.
+
+*How a read goes.* A crowd that wants one GUID asks once. A reader joins only a flight that
+begins after it arrived: one that is on its way may have read the store before a write that the
+reader must see. So those who come while a flight is on its way share the next one, and that
+one finds the entry which the first has filled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+from weakref import WeakValueDictionary
+
+from guidkeep.caches import Lease
+from guidkeep.errors import (
+    Fault,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    StoreUnavailable,
+)
+from guidkeep.jsontext import format_object, merge, parse_object
+from guidkeep.record import LAST_EXPIRE, Condition, Query, Record, guid_fault, is_guid, new_guid
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from guidkeep.caches import Cache
+    from guidkeep.jsontext import Member
+    from guidkeep.metrics import Metrics
+    from guidkeep.record import Change
+    from guidkeep.schema import MetadataSchema
+    from guidkeep.stores import Store
+
+DEFAULT_LIFETIME = 30 * 86_400
+"""Seconds: 30 days."""
+
+SWEEP_MARGIN = 60
+"""Seconds: the sweep reclaims what expired longer ago than this, so that the clocks of several
+nodes may differ by as much and none takes away what is live to another."""
+
+ANY = Condition()
+
+Result = TypeVar("Result")
+
+if TYPE_CHECKING:
+    Decide = Callable[[Record | None, float], Record | None]
+    """From the live record at that time to what it shall become; None: to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write left behind: the record, and whether it was created."""
+
+    record: Record
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list: records in GUID order, and whether there are more after the last."""
+
+    records: list[Record]
+    more: bool
+
+
+class Registry:
+    """See the module's text.
+
+    Args:
+        store: where records are kept for good.
+        cache: where finished answers are kept.
+        schema: what metadata must be like.
+        metrics: what the registry counts goes there.
+        lifetime: seconds that a record lives when the request says nothing of `expire`.
+        clock: returns Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        cache: Cache,
+        *,
+        schema: MetadataSchema,
+        metrics: Metrics,
+        lifetime: float = DEFAULT_LIFETIME,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.cache = cache
+        self.clock = clock
+        self._store = store
+        self._schema = schema
+        self._metrics = metrics
+        self._lifetime = lifetime
+        self._last_version = 0
+        self._flights: dict[str, _Flight] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    # The operations.
+
+    def hit(self, guid: str) -> bytes | None:
+        """The record's finished answer, if it is at hand; None says nothing."""
+        return self.cache.hit(guid, self.clock())
+
+    async def read(self, guid: str) -> Record:
+        """The live record.
+
+        Raises:
+            InvalidRequest: `guid` is none.
+            NotFound: there is no live record of it.
+        """
+        _check(guid)
+        now = self.clock()
+        record = await self._current(guid, now)
+        if record is None or not record.is_live(now):
+            raise _absent(guid)
+        return record
+
+    async def create_or_update(self, change: Change, condition: Condition = ANY) -> Written:
+        """Creates the record if there is no live one, else merges `change` into it.
+
+        Raises:
+            InvalidRequest, PreconditionFailed.
+        """
+
+        def decide(current: Record | None, now: float) -> Record:
+            return self._merged(current, change, now) if current else self._made(change, now)
+
+        return await self._put(change, condition, decide)
+
+    async def replace(self, change: Change, condition: Condition = ANY) -> Written:
+        """Creates the record, or replaces it as a whole.
+
+        Raises:
+            InvalidRequest, PreconditionFailed.
+        """
+        return await self._put(change, condition, lambda _, now: self._made(change, now))
+
+    async def update(self, guid: str, change: Change, condition: Condition = ANY) -> Record:
+        """Merges `change` into the live record (RFC 7396).
+
+        Raises:
+            InvalidRequest, NotFound, PreconditionFailed.
+        """
+        if not is_guid(guid):
+            raise InvalidRequest(change.faults)
+
+        def decide(current: Record | None, now: float) -> Record | None:
+            return self._merged(current, change, now) if current else None
+
+        written = await self._write(guid, condition, decide)
+        return written.record
+
+    async def delete(self, guid: str, condition: Condition = ANY) -> None:
+        """Deletes the live record.
+
+        Raises:
+            InvalidRequest, NotFound, PreconditionFailed.
+        """
+        _check(guid)
+        await self._write(guid, condition, lambda *_: None)
+
+    async def list(self, query: Query) -> Page:
+        """Live records in GUID order."""
+        wanted = Query(query.limit + 1, query.after, query.user, query.expires_before)
+        records = await self._timed("page", self._store.page(wanted, int(self.clock())))
+        return Page(records[: query.limit], more=len(records) > query.limit)
+
+    async def sweep(self, limit: int) -> int:
+        """Reclaims at most `limit` records that expired over a minute ago; says how many."""
+        before = int(self.clock()) - SWEEP_MARGIN
+        swept = await self._timed("purge", self._store.purge(before, limit))
+        self._metrics.swept.inc(swept)
+        return swept
+
+    async def check(self) -> Literal["ok", "degraded"]:
+        """Whether requests can be served: "degraded" is without the cache.
+
+        Raises:
+            StoreUnavailable: they can't.
+        """
+        await self._timed("ping", self._store.ping())
+        try:
+            await self.cache.ping()
+        except OSError:
+            return "degraded"
+        return "ok"
+
+    async def close(self) -> None:
+        """Waits for writes that nobody waits for any more, so that they settle."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # What a write makes of the current record.
+
+    def _made(self, change: Change, now: float) -> Record:
+        """A new record, or one replaced as a whole."""
+        return self._record(change, change.expire, dict(change.metadata), now)
+
+    def _merged(self, current: Record, change: Change, now: float) -> Record:
+        """The current record with the change merged in."""
+        expire = change.expire if change.sets_expire else current.expire
+        metadata = merge(parse_object(current.metadata), dict(change.metadata))
+        return self._record(change, expire, metadata, now)
+
+    def _record(
+        self, change: Change, expire: int | None, metadata: dict[str, Member], now: float
+    ) -> Record:
+        """The record as it would be stored; all that is wrong with it is raised at once."""
+        faults = [*change.faults, *self._schema.faults(metadata)]
+        if faults:
+            raise InvalidRequest(faults)
+        if expire is None:
+            expire = min(int(now + self._lifetime), LAST_EXPIRE)
+        return Record(change.guid or new_guid(), expire, 0, format_object(metadata))
+
+    # Writing.
+
+    async def _put(self, change: Change, condition: Condition, decide: Decide) -> Written:
+        """Writes what `decide` makes of the record; without a usable GUID there is none yet."""
+        if change.guid is not None and is_guid(change.guid):
+            return await self._write(change.guid, condition, decide)
+        now = self.clock()
+        written = None
+        while written is None:  # a random GUID that is taken already: another
+            record = self._made(change, now)
+            written = await self._attempt(record.guid, None, condition, decide, now)
+        return written
+
+    async def _write(self, guid: str, condition: Condition, decide: Decide) -> Written:
+        now = self.clock()
+        stored = await self._current(guid, now)
+        written = await self._attempt(guid, stored, condition, decide, now)
+        if written is None:
+            async with self._turn(guid):
+                while written is None:
+                    stored = await self._timed("get", self._store.get(guid))
+                    written = await self._attempt(guid, stored, condition, decide, now)
+        return written
+
+    def _turn(self, guid: str) -> asyncio.Lock:
+        """What those wait for who failed to write that GUID; gone when nobody holds it."""
+        return self._turns.setdefault(guid, asyncio.Lock())
+
+    async def _attempt(
+        self,
+        guid: str,
+        stored: Record | None,
+        condition: Condition,
+        decide: Decide,
+        now: float,
+    ) -> Written | None:
+        """One lease, one compare-and-set; None: somebody else wrote in between."""
+        current = stored if stored is not None and stored.is_live(now) else None
+        target = decide(current, now)
+        left = target or current
+        if left is None:
+            raise _absent(guid)
+        _require(condition, current)
+        if current is not None and target == dataclasses.replace(current, version=0):
+            return Written(current, created=False)  # nothing to change: nothing to write
+        if target is not None:
+            left = target = dataclasses.replace(
+                target, guid=guid, version=self._version(now, stored)
+            )
+        done = await self._unstoppable(self._set(guid, current, target, now))
+        return Written(left, created=current is None) if done else None
+
+    async def _set(
+        self, guid: str, current: Record | None, target: Record | None, now: float
+    ) -> bool:
+        """Leases, compares and sets, settles; False: it was not `current` any more."""
+        lease = await self.cache.lease(guid)
+        try:
+            done = await self._compare_and_set(guid, current, target, now)
+        except OutcomeUnknown as error:
+            if error.settled is None:
+                await self.cache.settle(lease, None, now)
+            else:
+                self._spawn(self._settle_after(error.settled, lease, now))
+            raise
+        except BaseException:
+            await self.cache.settle(lease, None, now)
+            raise
+        await self.cache.settle(lease, target if done else None, now)
+        return done
+
+    def _compare_and_set(
+        self, guid: str, current: Record | None, target: Record | None, now: float
+    ) -> Awaitable[bool]:
+        if current is None and target is not None:
+            return self._timed("insert", self._store.insert(target, int(now)))
+        version = current.version if current else 0
+        if target is None:
+            return self._timed("delete", self._store.delete(guid, version))
+        return self._timed("replace", self._store.replace(target, version))
+
+    async def _settle_after(
+        self, settled: asyncio.Future[object], lease: Lease, now: float
+    ) -> None:
+        """Keeps the lease, so that nobody fills, until the write can't happen any more."""
+        await asyncio.wait([settled])
+        await self.cache.settle(lease, None, now)
+
+    def _version(self, now: float, stored: Record | None) -> int:
+        """The time in microseconds, but greater than any before it."""
+        before = max(self._last_version, stored.version if stored else 0)
+        self._last_version = max(int(now * 1_000_000), before + 1)
+        return self._last_version
+
+    # Reading.
+
+    async def _current(self, guid: str, now: float) -> Record | None:
+        """The record as it is, expired or not, asked for once however many want it."""
+        flight = self._flights.get(guid)
+        if flight is not None:
+            return await asyncio.shield(flight.next_one())
+        flight = self._flights[guid] = _Flight()
+        try:
+            return await self._load(guid, now)
+        finally:
+            self._land(guid, flight)
+
+    def _land(self, guid: str, flight: _Flight) -> None:
+        waiting, flight.next = flight.next, None
+        if waiting is None:
+            del self._flights[guid]
+        else:
+            self._spawn(self._fly(guid, flight, waiting))
+
+    async def _fly(
+        self, guid: str, flight: _Flight, waiting: asyncio.Future[Record | None]
+    ) -> None:
+        """The flight of those who came while the one before was on its way."""
+        try:
+            waiting.set_result(await self._load(guid, self.clock()))
+        except StoreUnavailable as error:
+            waiting.set_exception(error)
+            waiting.exception()  # it counts as seen, though all who waited may be gone
+        finally:
+            self._land(guid, flight)
+
+    async def _load(self, guid: str, now: float) -> Record | None:
+        found = await self.cache.get(guid, now)
+        if not isinstance(found, Lease):
+            return found or await self._timed("get", self._store.get(guid))
+        record = None
+        try:
+            record = await self._timed("get", self._store.get(guid))
+        finally:
+            live = record if record is not None and record.is_live(now) else None
+            await self.cache.fill(found, live, now)
+        return record
+
+    # Plumbing.
+
+    async def _timed(self, operation: str, work: Awaitable[Result]) -> Result:
+        began = time.perf_counter()
+        outcome = "failed"
+        try:
+            result = await work
+            outcome = "ok"
+        finally:
+            took = time.perf_counter() - began
+            self._metrics.store_seconds.labels(operation, outcome).observe(took)
+        return result
+
+    async def _unstoppable(self, work: Coroutine[object, object, Result]) -> Result:
+        """Finishes `work` though the caller be cancelled: what is leased must be settled."""
+        return await asyncio.shield(self._spawn(work))
+
+    def _spawn(self, work: Coroutine[object, object, Result]) -> asyncio.Task[Result]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+class _Flight:
+    """A read that is on its way, and the one after it, if somebody waits for that."""
+
+    __slots__ = ("next",)
+
+    def __init__(self) -> None:
+        self.next: asyncio.Future[Record | None] | None = None
+
+    def next_one(self) -> asyncio.Future[Record | None]:
+        """The flight that begins when this one has landed."""
+        if self.next is None:
+            self.next = asyncio.get_running_loop().create_future()
+        return self.next
+
+
+def _check(guid: str) -> None:
+    if wrong := guid_fault(guid):
+        raise InvalidRequest([Fault(wrong, parameter="guid")])
+
+
+def _absent(guid: str) -> NotFound:
+    return NotFound(f"There is no live record of {guid}.")
+
+
+def _require(condition: Condition, current: Record | None) -> None:
+    """Raises PreconditionFailed unless the condition holds for the live record."""
+    if not condition.match_holds(current):
+        state = f"its ETag is {current.etag}" if current else "there is no live record"
+        raise PreconditionFailed(f"If-Match names another version of the record: {state}.")
+    if current is not None and not condition.none_match_holds(current):
+        raise PreconditionFailed(
+            f"If-None-Match rules this out: there is a live record, its ETag is {current.etag}."
+        )

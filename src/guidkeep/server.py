@@ -1,0 +1,221 @@
+"""Puts store, cache, registry and application together, serves them, and drains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import resource
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvicorn
+import uvloop
+
+from guidkeep import __version__
+from guidkeep.caches import open_cache
+from guidkeep.errors import StartupError, StoreUnavailable
+from guidkeep.http.app import RECORD_ROUTE, make_app
+from guidkeep.http.protocol import GuidkeepProtocol, Wire, watch
+from guidkeep.metrics import Metrics
+from guidkeep.registry import Registry
+from guidkeep.schema import MetadataSchema
+from guidkeep.stores import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from guidkeep.settings import Settings
+
+log = structlog.get_logger("guidkeep.server")
+
+BACKLOG = 2048
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that waits for the interpreter's lock gets it. The store's
+threads need it a few times a group; Python's 5 ms would make each group of a busy server wait
+as much each time."""
+SWEEP_REST = 9
+"""How long the sweep rests after each batch, in times of what the batch took: it takes a tenth
+of the store's time at most."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which says where it listens and exits with 0 when it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, wire: Wire, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._wire = wire
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to accept connections, then says so."""
+        await super().startup(sockets)
+        self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answers what was asked, then closes."""
+        self._wire.draining = True
+        log.info("stopping", connections=len(self.server_state.connections))
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but the signal is not raised again: a drained server exits with 0."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+
+def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Raises:
+        StartupError: it can't start as it was told to.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    _allow_descriptors(settings.max_connections + 64)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))
+
+
+async def serve(
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.time,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serves until it is told to stop.
+
+    Args:
+        settings: see there.
+        clock: returns Unix time in seconds.
+        announce: called with the server's address when it accepts requests; by default it is
+            printed.
+    """
+    announce = announce or functools.partial(_print_address, settings)
+    metrics = Metrics()
+    with contextlib.closing(_bind(settings)) as listener:
+        async with _registry(settings, metrics, clock) as (registry, schema):
+            wire = Wire(
+                settings=settings,
+                hit=None if settings.access_log else registry.hit,
+                hits=metrics.requests(RECORD_ROUTE, "GET", 200),
+            )
+            app = make_app(
+                registry,
+                settings=settings,
+                schema=schema,
+                metrics=metrics,
+                is_draining=lambda: wire.draining,
+            )
+            config = _uvicorn_config(app, wire, settings)
+            server = Server(config, wire, lambda: announce(_address(listener)))
+            metrics.watch_connections(lambda: len(server.server_state.connections))
+            watcher = asyncio.create_task(watch(server.server_state.connections))
+            try:
+                await server.serve(sockets=[listener])
+            finally:
+                watcher.cancel()
+    log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def _registry(
+    settings: Settings, metrics: Metrics, clock: Callable[[], float]
+) -> AsyncIterator[tuple[Registry, MetadataSchema]]:
+    """The registry over its store and cache, swept as long as it is open."""
+    path = settings.metadata_schema
+    schema = MetadataSchema.from_file(path) if path else MetadataSchema()
+    cache = open_cache(settings.cache, max_age=settings.cache_max_age)
+    metrics.watch_cache(cache)
+    store = await open_store(settings.store, timeout=settings.store_timeout, metrics=metrics)
+    registry = Registry(
+        store, cache, schema=schema, metrics=metrics, lifetime=settings.lifetime, clock=clock
+    )
+    sweeper = asyncio.create_task(sweep(registry, settings))
+    try:
+        yield registry, schema
+    finally:
+        sweeper.cancel()
+        await asyncio.wait([sweeper])
+        await registry.close()
+        await cache.close()
+        await store.close()
+
+
+async def sweep(registry: Registry, settings: Settings) -> None:
+    """Reclaims expired records for ever, in small steps with rests between them."""
+    while True:
+        await asyncio.sleep(settings.sweep_interval)
+        swept = settings.sweep_batch
+        try:
+            while swept == settings.sweep_batch:
+                began = time.perf_counter()
+                swept = await registry.sweep(settings.sweep_batch)
+                await asyncio.sleep(SWEEP_REST * (time.perf_counter() - began))
+        except StoreUnavailable as error:
+            log.warning("sweep failed", detail=error.detail)
+
+
+def _uvicorn_config(app: Any, wire: Wire, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=functools.partial(GuidkeepProtocol, wire=wire),  # type: ignore[arg-type]  # a class or what makes one of its objects: uvicorn only calls it
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=int(settings.idle_timeout) + 1,
+        timeout_graceful_shutdown=int(settings.drain_timeout) + 1,
+    )
+
+
+def _bind(settings: Settings) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise StartupError(f"Can't listen on {settings.host}: {error.strerror}.") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise StartupError(
+            f"Can't listen on {settings.host}:{settings.port}: {error.strerror}. "
+            "--port 0 takes a free port."
+        ) from error
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _print_address(settings: Settings, address: str) -> None:
+    store = settings.store
+    print(f"Guidkeep {__version__} serves {store} on {address}", flush=True)  # noqa: T201
+
+
+def _allow_descriptors(wanted: int) -> None:
+    """Raises the process' limit of open files as far as it may, to what its connections need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

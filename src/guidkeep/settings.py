@@ -1,0 +1,240 @@
+"""The settings: one table. Flags, environment variables, help and docs are made from it.
+
+`python -m guidkeep.settings docs FILE ...` writes the table into the Markdown files between the
+lines `<!-- settings -->` and `<!-- /settings -->`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from guidkeep import caches, stores
+from guidkeep.errors import StartupError
+from guidkeep.units import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
+
+LOG_FORMATS = ("auto", "text", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise StartupError("It must not be empty.")
+    return text
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65_535:  # noqa: PLR2004 - a port
+        raise StartupError(f"{text!r} is not a port; write a number from 0 to 65535.")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise StartupError(f"{text!r} is not a number above 0.")
+    return int(text)
+
+
+def _positive_duration(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds <= 0:
+        raise StartupError(f"{text!r} is no time at all; write one above 0.")
+    return seconds
+
+
+def _lifetime(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds < 1:
+        raise StartupError(f"{text!r} is too short; a record lives a second at least.")
+    return seconds
+
+
+def _positive_size(text: str) -> int:
+    size = parse_size(text)
+    if size < 1:
+        raise StartupError(f"{text!r} is nothing at all; write a size above 0.")
+    return size
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in text.split(",") if part.strip())
+    for origin in origins:
+        if not re.fullmatch(r"https?://[^/?#\s]+", origin):
+            raise StartupError(f"{origin!r} is not an origin; write one as https://example.com.")
+    return origins
+
+
+def _switch(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False, "": False}
+    if text.lower() not in words:
+        raise StartupError(f"{text!r} is neither on nor off.")
+    return words[text.lower()]
+
+
+def _one_of(words: Sequence[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise StartupError(f"{text!r} is not one of {', '.join(words)}.")
+        return text
+
+    return parse
+
+
+def _setting(default: str, parse: Callable[[str], Any], metavar: str, about: str) -> Any:
+    """A row: the default as one would write it, what reads it, its placeholder, its help."""
+    row = {"default": default, "parse": parse, "metavar": metavar, "help": about}
+    return field(default_factory=lambda: parse(default), metadata=row)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting, with its default. Durations are seconds, sizes bytes."""
+
+    host: str = _setting("127.0.0.1", _text, "ADDRESS", "Address to listen on.")
+    port: int = _setting("8080", _port, "PORT", "Port to listen on; 0 takes a free one.")
+    store: str = _setting(
+        stores.DEFAULT_URL, _text, "URL", "Where records are kept: sqlite:///FILE."
+    )
+    cache: str = _setting(
+        caches.DEFAULT_URL,
+        _text,
+        "URL",
+        f"Cache in front of it: memory://?max_size={caches.DEFAULT_MAX_SIZE} or none://.",
+    )
+    cache_max_age: float = _setting(
+        "60s", _positive_duration, "DURATION", "How long a cache entry lives at most."
+    )
+    lifetime: float = _setting(
+        "30d", _lifetime, "DURATION", "How long a record lives when it is created without expire."
+    )
+    metadata_schema: Path | None = _setting(
+        "", _path, "FILE", "JSON Schema (2020-12) for metadata, in place of the one shipped."
+    )
+    max_body: int = _setting("64KiB", _positive_size, "SIZE", "Largest body of a request.")
+    max_headers: int = _setting(
+        "32KiB", _positive_size, "SIZE", "Largest request line and headers together."
+    )
+    max_connections: int = _setting("20000", _count, "N", "Connections open at once.")
+    max_pending: int = _setting(
+        "10000", _count, "N", "Requests worked on at once; one more is answered 429."
+    )
+    request_timeout: float = _setting(
+        "20s", _positive_duration, "DURATION", "How long a request may take to arrive."
+    )
+    idle_timeout: float = _setting(
+        "75s", _positive_duration, "DURATION", "How long a connection may stay open unused."
+    )
+    write_timeout: float = _setting(
+        "20s", _positive_duration, "DURATION", "How long a client may refuse to read its answer."
+    )
+    store_timeout: float = _setting(
+        "5s", _positive_duration, "DURATION", "How long the store may take; after that, 503."
+    )
+    drain_timeout: float = _setting(
+        "30s", _positive_duration, "DURATION", "How long SIGTERM waits for requests to finish."
+    )
+    sweep_interval: float = _setting(
+        "10s", _positive_duration, "DURATION", "How often expired records are looked for."
+    )
+    sweep_batch: int = _setting("200", _count, "N", "Expired records reclaimed in one step.")
+    allow_origin: tuple[str, ...] = _setting(
+        "", _origins, "ORIGIN", "Origins whose browser pages may write; several with commas."
+    )
+    access_log: bool = _setting(
+        "off", _switch, "on|off", "Log every request; costs reads about half of their speed."
+    )
+    log_format: str = _setting(
+        "auto", _one_of(LOG_FORMATS), "|".join(LOG_FORMATS), "auto: text on a terminal, else JSON."
+    )
+    log_level: str = _setting(
+        "info", _one_of(LOG_LEVELS), "|".join(LOG_LEVELS), "Least severity that is logged."
+    )
+
+
+ROWS = dataclasses.fields(Settings)
+
+
+def flag(name: str) -> str:
+    """The flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return "GUIDKEEP_" + name.upper()
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Gives a command a flag for every setting."""
+    for row in ROWS:
+        about, default = row.metadata["help"], row.metadata["default"] or "none"
+        parser.add_argument(
+            flag(row.name),
+            dest=row.name,
+            metavar=row.metadata["metavar"],
+            help=f"{about} [{default}; {variable(row.name)}]".replace("%", "%%"),
+        )
+
+
+def load(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings: a flag before its environment variable, that before the default.
+
+    Raises:
+        StartupError: a value is wrong; the sentence names it and says what would be right.
+    """
+    values = {}
+    for row in ROWS:
+        source, text = flag(row.name), flags.get(row.name)
+        if text is None:
+            source, text = variable(row.name), environment.get(variable(row.name))
+        if text is None:
+            continue
+        try:
+            values[row.name] = row.metadata["parse"](text)
+        except StartupError as error:
+            raise StartupError(f"{source}: {error}") from error
+    return Settings(**values)
+
+
+def markdown() -> str:
+    """The table for the docs."""
+    lines = ["| flag | variable | default | what it does |", "|---|---|---|---|"]
+    for row in ROWS:
+        default = f"`{row.metadata['default']}`" if row.metadata["default"] else "none"
+        about = row.metadata["help"].replace("|", "\\|")
+        metavar = row.metadata["metavar"].replace("|", "\\|")
+        lines.append(
+            f"| `{flag(row.name)} {metavar}` | `{variable(row.name)}` | {default} | {about} |"
+        )
+    return "\n".join(lines)
+
+
+def put_table_in(text: str) -> str:
+    """A document with the table between its marks written anew."""
+    table = f"<!-- settings -->\n{markdown()}\n<!-- /settings -->"
+    return re.sub(r"<!-- settings -->.*?<!-- /settings -->", lambda _: table, text, flags=re.DOTALL)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Writes the table into the files named after the word `docs`."""
+    for name in arguments[1:]:
+        path = Path(name)
+        path.write_text(put_table_in(path.read_text()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

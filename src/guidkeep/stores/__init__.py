@@ -1,0 +1,85 @@
+"""Stores: compare-and-set and no more.
+
+Merging, validation, expiry and retries are written once, in the registry. Every write is
+conditional on the version that it replaces, so it is correct on one file, on a primary with
+replicas, and on engines that certify optimistically.
+
+`now` is Unix time in whole seconds, a parameter: no store reads a clock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlsplit
+
+from guidkeep.errors import StartupError
+
+if TYPE_CHECKING:
+    from guidkeep.metrics import Metrics
+    from guidkeep.record import Query, Record
+
+DEFAULT_URL = "sqlite:///guidkeep.db"
+
+
+class Store(Protocol):
+    """Where records are kept for good.
+
+    Every call may raise StoreUnavailable, and a write OutcomeUnknown. A write that returned
+    is durable: it survives the process and the machine.
+    """
+
+    async def get(self, guid: str) -> Record | None:
+        """The record as it is stored, expired or not."""
+        ...
+
+    async def insert(self, record: Record, now: int) -> bool:
+        """Stores a new record. False: a live one is there. An expired one is replaced."""
+        ...
+
+    async def replace(self, record: Record, version: int) -> bool:
+        """Replaces the record of that version. False: the stored version is another, or gone."""
+        ...
+
+    async def delete(self, guid: str, version: int) -> bool:
+        """Deletes the record of that version. False: the stored version is another, or gone."""
+        ...
+
+    async def page(self, query: Query, now: int) -> list[Record]:
+        """Live records in GUID order."""
+        ...
+
+    async def purge(self, now: int, limit: int) -> int:
+        """Deletes at most `limit` records that are expired at `now`, and says how many."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable if the store can't be read."""
+        ...
+
+    async def close(self) -> None:
+        """Finishes what was begun and lets go of the store."""
+        ...
+
+
+async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:
+    """The store that `url` names: `sqlite:///FILE`, relative; `sqlite:////FILE`, absolute.
+
+    Args:
+        url: see above.
+        timeout: seconds after which an operation is given up.
+        metrics: what the store counts goes there.
+
+    Raises:
+        StartupError: no such store, or it can't be used; the message says why.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite":
+        raise StartupError(f"No store is named by {url!r}; this version knows sqlite:///FILE.")
+    if parts.netloc or parts.query or not parts.path.strip("/"):
+        raise StartupError(
+            f"{url!r} names no file: write sqlite:///guidkeep.db for one in this folder, "
+            "sqlite:////var/lib/guidkeep.db for one elsewhere."
+        )
+    from guidkeep.stores.sqlite import SQLiteStore  # noqa: PLC0415 - only what the URL names
+
+    return await SQLiteStore.open(unquote(parts.path[1:]), timeout=timeout, metrics=metrics)

@@ -1,0 +1,128 @@
+"""Groups: what arrives while one group of operations runs makes up the next.
+
+A durable write costs a flush of the disk, and handing one operation to a thread and back costs
+more than the operation. A group pays both once. No operation waits for others to come: the
+thread takes whatever is there as soon as it is free (so one client alone is served at once,
+and the busier it gets the larger the groups).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from guidkeep.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Groups(Generic[Item, Result]):
+    """One thread that runs operations in groups, in the order in which they came.
+
+    Args:
+        name: the thread's name.
+        run: runs a group; returns for each item its result, or the exception to raise.
+        limit: items in a group at most.
+        timeout: seconds after which a group is given up by those who wait for it.
+        give_up: called when a group is late; makes the error for those who wait for it from
+            the future that is done when the group is.
+        observe: called after each group with its size and the seconds that it took.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        *,
+        limit: int,
+        timeout: float,
+        give_up: Callable[[asyncio.Future[object]], StoreUnavailable],
+        observe: Callable[[int, float], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._run = run
+        self._limit = limit
+        self._timeout = timeout
+        self._give_up = give_up
+        self._observe = observe
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._running: list[asyncio.Future[Result]] | None = None
+        self._start_is_due = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """Hands an operation in; the future is done when its group is.
+
+        One whose future is cancelled before its group begins does not happen.
+        """
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._waiting.append((item, future))
+        if self._running is None and not self._start_is_due:
+            # Not at once: whatever else this turn of the loop brings joins the group.
+            self._start_is_due = True
+            self._idle.clear()
+            self._loop.call_soon(self._start)
+        return future
+
+    async def close(self) -> None:
+        """Waits for what was handed in, and ends the thread."""
+        await self._idle.wait()
+        self._thread.shutdown()
+
+    def _start(self) -> None:
+        self._start_is_due = False
+        group = self._waiting[: self._limit]
+        del self._waiting[: self._limit]
+        group = [(item, future) for item, future in group if not future.done()]
+        if not group:
+            self._go_on()
+            return
+        self._running = [future for _, future in group]
+        began = perf_counter()
+        done = self._loop.run_in_executor(self._thread, self._run, [item for item, _ in group])
+        watch = self._loop.call_later(self._timeout, self._late, done)
+        done.add_done_callback(lambda done: self._done(done, watch, began))
+
+    def _go_on(self) -> None:
+        if self._waiting:
+            self._start()
+        else:
+            self._idle.set()
+
+    def _done(
+        self,
+        done: asyncio.Future[Sequence[Result | Exception]],
+        watch: asyncio.TimerHandle,
+        began: float,
+    ) -> None:
+        watch.cancel()
+        futures, self._running = self._running or [], None
+        self._observe(len(futures), perf_counter() - began)
+        self._go_on()  # first, so that the thread works while the answers are made
+        for future, result in zip(futures, done.result(), strict=True):
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    def _late(self, done: asyncio.Future[object]) -> None:
+        """Answers those who wait, for as long as the group does not come back."""
+        for future in self._running or []:
+            if not future.done():
+                future.set_exception(self._give_up(done))
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(StoreUnavailable("The store is busy; nothing was done."))
+        self._waiting.clear()
+        again = self._loop.call_later(self._timeout, self._late, done)
+        done.add_done_callback(lambda _: again.cancel())

@@ -1,0 +1,508 @@
+"""SQLite, the default: one file, one process, and every answered write on the disk.
+
+The file is in WAL mode with `synchronous=FULL`: a commit returns when the log is on the disk,
+so an answered write survives a power cut. Writes of many requests share one commit (see
+`guidkeep.stores.groups`).
+
+*Few calls, large ones.* The `sqlite3` module lets go of the interpreter's lock in every step of
+a statement and must win it back from the event loop after it. A statement for each record would
+hand the lock to and fro all the time, so a whole group is one statement: its rows go in as one
+parameter with all their bytes and one JSON array that says where each begins, and what comes
+back is one row too. In between SQLite works with the lock released.
+
+*One writer.* All writes, the purge and the checkpoints go through one connection on one thread,
+so inside a transaction nobody else changes anything: the group's outcome is decided in Python
+from the versions read at its beginning. Reads have connections and threads of their own and see
+the last commit.
+
+*One process.* A lock on the file beside it (`FILE-lock`) is held for as long as the process
+lives; the kernel lets go of it however the process ends. It is a file of its own because closing
+any descriptor of the database would drop the locks that SQLite itself holds on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import sqlite3
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
+from guidkeep.record import Record
+from guidkeep.stores.groups import Groups
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from guidkeep.metrics import Metrics
+    from guidkeep.record import Query
+
+log = structlog.get_logger("guidkeep.stores.sqlite")
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x47554944  # "GUID"
+OLDEST_SQLITE = (3, 38, 0)  # the JSON functions built in, upserts, strict tables
+
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE record (
+    guid     BLOB PRIMARY KEY NOT NULL,
+    expire   INTEGER NOT NULL,           -- Unix time, seconds
+    version  INTEGER NOT NULL,           -- Unix time of the write, microseconds
+    user     BLOB,                       -- the metadata's user, UTF-8, for listing
+    metadata TEXT NOT NULL               -- a JSON object, as it came
+) STRICT, WITHOUT ROWID;
+CREATE INDEX record_by_expire ON record (expire);
+CREATE INDEX record_by_user ON record (user) WHERE user IS NOT NULL;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+GROUP_LIMIT = 1024
+CHECKPOINT_PAGES = 8_000
+"""Pages of the log after which they are copied into the file: 32 MB at the usual page size."""
+PAGE_CACHE_KIB = 32_768
+
+_FAILS_FOR_ALL = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_READONLY,
+}
+"""Codes that are no single row's fault, so trying the writes one by one would be in vain."""
+
+# Each :index is a JSON array with one entry a row; each :bytes the rows' bytes on end.
+_READ = """
+SELECT json_group_array(json_array(at.key, record.expire, record.version, record.metadata))
+FROM json_each(:index) AS at CROSS JOIN record ON guid = substr(:bytes, 16 * at.key + 1, 16)
+"""
+_VERSIONS = """
+SELECT json_group_array(json_array(at.key, expire, version))
+FROM json_each(:index) AS at CROSS JOIN record ON guid = substr(:bytes, 16 * at.key + 1, 16)
+"""
+_PUT = """
+INSERT INTO record (guid, expire, version, user, metadata)
+SELECT substr(:bytes, value->>0, 16), value->>1, value->>2,
+       substr(:bytes, value->>3, value->>4), CAST(substr(:bytes, value->>5, value->>6) AS TEXT)
+FROM json_each(:index) WHERE true
+ON CONFLICT (guid) DO UPDATE SET
+    expire = excluded.expire, version = excluded.version,
+    user = excluded.user, metadata = excluded.metadata
+"""
+_DELETE = """
+DELETE FROM record
+WHERE guid IN (SELECT substr(:bytes, 16 * key + 1, 16) FROM json_each(:index))
+"""
+_PURGE = """
+DELETE FROM record WHERE expire <= :now AND guid IN (
+    SELECT guid FROM record WHERE expire <= :now ORDER BY expire LIMIT :limit
+)
+"""
+
+
+class _Kind(Enum):
+    INSERT = "insert"
+    REPLACE = "replace"
+    DELETE = "delete"
+    PURGE = "purge"
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A write that waits for its group.
+
+    `expected` is the version to be replaced or deleted; for an insert and a purge, `now`.
+    """
+
+    kind: _Kind
+    guid: bytes
+    expected: int
+    record: Record | None = None
+    limit: int = 0
+
+
+class SQLiteStore:
+    """See the module's text. Made by `open`."""
+
+    def __init__(self, file: _File, *, timeout: float, metrics: Metrics) -> None:
+        self._file = file
+        self._timeout = timeout
+        self._writer = file.connect()
+        self._reader = file.connect(read_only=True)
+        self._lister = file.connect(read_only=True)
+        self._writes: Groups[_Write, int] = Groups(
+            "guidkeep-writer",
+            self._write,
+            limit=GROUP_LIMIT,
+            timeout=timeout,
+            give_up=self._give_up_write,
+            observe=metrics.observe_group("write"),
+        )
+        self._reads: Groups[bytes, Record | None] = Groups(
+            "guidkeep-reader",
+            self._read,
+            limit=GROUP_LIMIT,
+            timeout=timeout,
+            give_up=lambda _: self._give_up_read(self._reader),
+            observe=metrics.observe_group("read"),
+        )
+        self._lists: Groups[tuple[str, Mapping[str, Any]], list[Record]] = Groups(
+            "guidkeep-lister",
+            self._list,
+            limit=1,  # so that a long one is given up alone
+            timeout=timeout,
+            give_up=lambda _: self._give_up_read(self._lister),
+            observe=metrics.observe_group("list"),
+        )
+
+    @classmethod
+    async def open(cls, path: str, *, timeout: float, metrics: Metrics) -> SQLiteStore:
+        """Opens the file, or makes it.
+
+        Raises:
+            StartupError: another process serves it, it is no Guidkeep database, a newer one,
+                damaged, or can't be written.
+        """
+        file = await asyncio.to_thread(_File, Path(path), timeout)
+        return cls(file, timeout=timeout, metrics=metrics)
+
+    async def get(self, guid: str) -> Record | None:
+        """The record as it is stored, expired or not."""
+        return await self._reads.submit(bytes.fromhex(guid))
+
+    async def insert(self, record: Record, now: int) -> bool:
+        """Stores a new record. False: a live one is there. An expired one is replaced."""
+        write = _Write(_Kind.INSERT, bytes.fromhex(record.guid), now, record)
+        return bool(await self._writes.submit(write))
+
+    async def replace(self, record: Record, version: int) -> bool:
+        """Replaces the record of that version. False: the stored version is another, or gone."""
+        write = _Write(_Kind.REPLACE, bytes.fromhex(record.guid), version, record)
+        return bool(await self._writes.submit(write))
+
+    async def delete(self, guid: str, version: int) -> bool:
+        """Deletes the record of that version. False: the stored version is another, or gone."""
+        return bool(await self._writes.submit(_Write(_Kind.DELETE, bytes.fromhex(guid), version)))
+
+    async def page(self, query: Query, now: int) -> list[Record]:
+        """Live records in GUID order."""
+        where = ["expire > :now"]
+        values: dict[str, Any] = {"now": now, "limit": query.limit}
+        if query.after is not None:
+            where.append("guid > :after")
+            values["after"] = bytes.fromhex(query.after)
+        if query.user is not None:
+            where.append("user = :user")
+            values["user"] = query.user.encode()
+        if query.expires_before is not None:
+            where.append("expire < :before")
+            values["before"] = query.expires_before
+        conditions = " AND ".join(where)
+        return await self._lists.submit(
+            (
+                "SELECT json_group_array(json_array(hex(guid), expire, version, metadata)) FROM ("  # noqa: S608 - the conditions are the constants above
+                f"SELECT * FROM record WHERE {conditions} ORDER BY guid LIMIT :limit)",
+                values,
+            )
+        )
+
+    async def purge(self, now: int, limit: int) -> int:
+        """Deletes at most `limit` records that are expired at `now`, and says how many."""
+        return await self._writes.submit(_Write(_Kind.PURGE, b"", now, limit=limit))
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable if the file can't be read."""
+        await self._reads.submit(bytes(16))
+
+    async def close(self) -> None:
+        """Finishes the groups that were begun, copies the log into the file, lets go of it."""
+        for groups in (self._writes, self._reads, self._lists):
+            await groups.close()
+        for connection in (self._reader, self._lister, self._writer):
+            connection.close()
+        self._file.unlock()
+
+    # What follows runs on the threads.
+
+    def _read(self, guids: Sequence[bytes]) -> Sequence[Record | Exception | None]:
+        try:
+            found = _one(self._reader, _READ, _index(len(guids)), b"".join(guids))
+        except sqlite3.Error as error:
+            return [_unavailable(error, "The store can't be read at the moment.")] * len(guids)
+        records: list[Record | None] = [None] * len(guids)
+        for at, expire, version, metadata in found:
+            records[at] = Record(guids[at].hex().upper(), expire, version, metadata)
+        return records
+
+    def _list(
+        self, queries: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> Sequence[list[Record] | Exception]:
+        [(statement, values)] = queries
+        try:
+            [text] = self._lister.execute(statement, values).fetchone()
+        except sqlite3.Error as error:
+            return [_unavailable(error, "The store can't be read at the moment.")]
+        return [[Record(*row) for row in json.loads(text)]]
+
+    def _write(self, writes: Sequence[_Write]) -> Sequence[int | Exception]:
+        """Commits a group; if one of its rows is refused, each write alone: it spoils none."""
+        try:
+            return self._commit(writes)
+        except sqlite3.Error as error:
+            self._roll_back()
+            if len(writes) > 1 and _code(error) not in _FAILS_FOR_ALL:
+                return [result for write in writes for result in self._write([write])]
+            failure = _unavailable(
+                error, "The store can't write at the moment; nothing was written."
+            )
+            return [failure] * len(writes)
+        except OutcomeUnknown as error:
+            self._roll_back()
+            return [error] * len(writes)
+
+    def _commit(self, writes: Sequence[_Write]) -> list[int | Exception]:
+        connection = self._writer
+        connection.execute("BEGIN IMMEDIATE")
+        results = self._apply(writes)
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if _code(error) == sqlite3.SQLITE_IOERR:
+                # The log's last page may be on the disk or not: a crash now could bring it back.
+                log.exception("commit failed")
+                message = "The disk failed during the commit: whether it was written is unknown."
+                raise OutcomeUnknown(message) from error
+            raise
+        return results
+
+    def _apply(self, writes: Sequence[_Write]) -> list[int | Exception]:
+        """Decides each write in turn from the versions as they stand, then writes the sum."""
+        guids = list({write.guid for write in writes if write.kind is not _Kind.PURGE})
+        before = self._versions(guids)
+        now_stored: dict[bytes, tuple[int, int]] = dict(before)  # expire, version
+        puts: dict[bytes, Record] = {}
+        results: list[int | Exception] = []
+        for write in writes:
+            if write.kind is _Kind.PURGE:
+                continue
+            stored = now_stored.get(write.guid)
+            done = _is_met(write, stored)
+            if done and write.record is not None:
+                now_stored[write.guid] = (write.record.expire, write.record.version)
+                puts[write.guid] = write.record
+            elif done:
+                del now_stored[write.guid]
+                puts.pop(write.guid, None)
+            results.append(int(done))
+        self._put(puts)
+        self._delete([guid for guid in before if guid not in now_stored])
+        return self._purge_in_turn(writes, results)
+
+    def _versions(self, guids: list[bytes]) -> dict[bytes, tuple[int, int]]:
+        if not guids:
+            return {}
+        found = _one(self._writer, _VERSIONS, _index(len(guids)), b"".join(guids))
+        return {guids[at]: (expire, version) for at, expire, version in found}
+
+    def _put(self, records: Mapping[bytes, Record]) -> None:
+        if not records:
+            return
+        index, pieces, at = [], [], 1  # SQLite counts from 1
+        for guid, record in records.items():
+            name = record.user
+            user = None if name is None else name.encode()
+            metadata = record.metadata.encode()
+            user_at, metadata_at = at + 16, at + 16 + len(user or b"")
+            index.append(
+                [
+                    at,
+                    record.expire,
+                    record.version,
+                    user_at,
+                    None if user is None else len(user),
+                    metadata_at,
+                    len(metadata),
+                ]
+            )
+            pieces += [guid, user or b"", metadata]
+            at = metadata_at + len(metadata)
+        self._writer.execute(_PUT, {"index": json.dumps(index), "bytes": b"".join(pieces)})
+
+    def _delete(self, guids: list[bytes]) -> None:
+        if guids:
+            self._writer.execute(_DELETE, {"index": _index(len(guids)), "bytes": b"".join(guids)})
+
+    def _purge_in_turn(
+        self, writes: Sequence[_Write], results: list[int | Exception]
+    ) -> list[int | Exception]:
+        """Runs the group's purges, after its other writes, and puts their results in place."""
+        for at, write in enumerate(writes):
+            if write.kind is _Kind.PURGE:
+                cursor = self._writer.execute(_PURGE, {"now": write.expected, "limit": write.limit})
+                results.insert(at, cursor.rowcount)
+        return results
+
+    def _roll_back(self) -> None:
+        if self._writer.in_transaction:
+            try:
+                self._writer.execute("ROLLBACK")
+            except sqlite3.Error:
+                log.exception("rollback failed")
+
+    # And these on the event loop.
+
+    def _give_up_write(self, done: asyncio.Future[object]) -> StoreUnavailable:
+        self._writer.interrupt()
+        return OutcomeUnknown(
+            f"The store did not answer within {self._timeout:g} s: whether it was written is "
+            "unknown. Read it again.",
+            settled=done,
+        )
+
+    def _give_up_read(self, connection: sqlite3.Connection) -> StoreUnavailable:
+        connection.interrupt()
+        return StoreUnavailable(f"The store did not answer within {self._timeout:g} s.")
+
+
+class _File:
+    """The database file, locked for this process, its schema checked."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            oldest = ".".join(map(str, OLDEST_SQLITE))
+            raise StartupError(
+                f"This Python has SQLite {sqlite3.sqlite_version}; Guidkeep needs {oldest} or newer."
+            )
+        self._lock = self._acquire_lock()
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self.unlock()
+            raise StartupError(f"Can't use the store {path}: {error}. {_advice(error)}") from error
+        except StartupError:
+            self.unlock()
+            raise
+
+    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path,
+            timeout=self._timeout * 0.8,  # so that "busy" is said before the caller gives up
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KIB}")
+        if read_only:
+            connection.execute("PRAGMA query_only = true")
+            return connection
+        [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StartupError(
+                f"{self._path} can't be put into WAL mode: is it on a network drive?"
+            )
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = true")  # macOS: else the drive's cache keeps it
+        connection.execute("PRAGMA checkpoint_fullfsync = true")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
+
+    def unlock(self) -> None:
+        os.close(self._lock)
+
+    def _acquire_lock(self) -> int:
+        path = f"{self._path.resolve()}-lock"
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StartupError(
+                f"Can't use the store {self._path}: {error.strerror} ({path}). "
+                "The folder must exist and be writable."
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise StartupError(
+                f"Another process serves the store {self._path}: one file, one process. "
+                "Stop that one, or give this one another --store."
+            ) from error
+        return lock
+
+    def _prepare(self) -> None:
+        """Makes the schema in an empty file, checks it in another, and that it can be written."""
+        connection = self.connect()
+        try:
+            [owner] = connection.execute("PRAGMA application_id").fetchone()
+            [version] = connection.execute("PRAGMA user_version").fetchone()
+            [tables] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            if not (owner or version or tables):
+                connection.executescript(SCHEMA)
+            elif owner != APPLICATION_ID:
+                raise StartupError(
+                    f"{self._path} is a database of another program, not Guidkeep's."
+                )
+            elif version > SCHEMA_VERSION:
+                raise StartupError(
+                    f"{self._path} was written by a newer Guidkeep (schema {version}; this one "
+                    f"knows {SCHEMA_VERSION}): start that one, or a newer."
+                )
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+            connection.execute("SELECT * FROM record LIMIT 1").fetchone()
+        finally:
+            connection.close()
+
+
+def _one(connection: sqlite3.Connection, statement: str, index: str, data: bytes) -> Any:
+    """Runs a statement that gives one row with one JSON text, and decodes that."""
+    [text] = connection.execute(statement, {"index": index, "bytes": data}).fetchone()
+    return json.loads(text)
+
+
+def _index(length: int) -> str:
+    """A JSON array of so many entries; only their positions matter."""
+    return f"[{',0' * length}]".replace(",", "", 1)
+
+
+def _is_met(write: _Write, stored: tuple[int, int] | None) -> bool:
+    """Whether the write's condition holds for what is stored: (expire, version), or nothing."""
+    if write.kind is _Kind.INSERT:
+        return stored is None or stored[0] <= write.expected
+    return stored is not None and stored[1] == write.expected
+
+
+def _unavailable(error: sqlite3.Error, message: str) -> StoreUnavailable:
+    log.error("store failed", error=str(error), code=getattr(error, "sqlite_errorname", None))
+    failure = StoreUnavailable(message)
+    failure.__cause__ = error
+    return failure
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 where the error is the module's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _advice(error: sqlite3.Error) -> str:
+    return {
+        sqlite3.SQLITE_NOTADB: "It is not an SQLite database, or damaged: restore it from a copy.",
+        sqlite3.SQLITE_CORRUPT: "It is damaged: restore it from a copy.",
+        sqlite3.SQLITE_READONLY: "File and folder must be writable.",
+        sqlite3.SQLITE_CANTOPEN: "File and folder must exist and be writable.",
+        sqlite3.SQLITE_FULL: "The disk is full.",
+        sqlite3.SQLITE_BUSY: "Another program holds it.",
+    }.get(_code(error), "")

@@ -1,0 +1,35 @@
+"""Durations and sizes as people write them: `30d`, `500ms`, `64KiB`."""
+
+from __future__ import annotations
+
+import re
+
+from guidkeep.errors import StartupError
+
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "": 1}
+_BYTES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_number = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*").fullmatch
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `500ms`, `5s`, `1m`, `12h` or `30d`; a bare number is seconds.
+
+    Raises:
+        StartupError: it is none of these.
+    """
+    found = _number(text.lower())
+    if not found or found[2] not in _SECONDS:
+        raise StartupError(f"{text!r} is not a duration; write 500ms, 5s, 1m, 12h or 30d.")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `64KiB`, `256MiB` or `1GiB`; a bare number is bytes.
+
+    Raises:
+        StartupError: it is none of these.
+    """
+    found = _number(text.lower())
+    if not found or found[2] not in _BYTES:
+        raise StartupError(f"{text!r} is not a size; write 65536, 64KiB, 256MiB or 1GiB.")
+    return int(float(found[1]) * _BYTES[found[2]])
