@@ -1,6 +1,6 @@
-"""JSON objects whose text is kept.
+r"""JSON objects whose text is kept.
 
-Metadata is answered exactly as it came: `1.10` stays `1.10`, `"\\u00e9"` stays escaped, an
+Metadata is answered exactly as it came: `1.10` stays `1.10`, `"\u00e9"` stays escaped, an
 integer of thirty digits keeps all of them. So a member is both: its value, for looking at,
 and its text, for keeping. Decoding and the slicing of texts are done by the standard
 library's own scanner (in C); this module only notes where a member begins and ends.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]  # public, untyped
 from math import isfinite
 from sys import float_info, get_int_max_str_digits
 from typing import Any, NamedTuple, NoReturn
@@ -129,8 +129,8 @@ def _explain(error: json.JSONDecodeError) -> str:
 def _depth(text: str) -> int:
     """How deep the arrays and objects of a valid JSON text nest."""
     depth = deepest = 0
-    for token in _brackets.findall(text):
-        depth += (token in "[{") - (token in "]}")
+    for found in _brackets.findall(text):
+        depth += (found in "[{") - (found in "]}")
         deepest = max(deepest, depth)
     return deepest
 
@@ -187,4 +187,4 @@ _decoder = json.JSONDecoder(
     parse_int=_int,
     parse_constant=_refuse_constant,
 )
-_scan_once = _decoder.scan_once
+_scan_once = _decoder.scan_once  # type: ignore[attr-defined]  # public, untyped

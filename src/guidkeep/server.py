@@ -9,7 +9,9 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -43,18 +45,33 @@ SWEEP_REST = 9
 of the store's time at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that accepts requests at `address`, until `stop` is called; that drains it."""
+
+    address: str
+    stop: Callable[[], None]
+
+
 class Server(uvicorn.Server):
     """uvicorn's server, which says where it listens and exits with 0 when it is told to stop."""
 
-    def __init__(self, config: uvicorn.Config, wire: Wire, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, wire: Wire, started: Callable[[Running], None]
+    ) -> None:
         super().__init__(config)
         self._wire = wire
-        self._announce = announce
+        self._started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to accept connections, then says so."""
         await super().startup(sockets)
-        self._announce()
+        [listener] = sockets or []
+        self._started(Running(_address(listener), self.stop))
+
+    def stop(self) -> None:
+        """Begins to drain."""
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answers what was asked, then closes."""
@@ -65,10 +82,13 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn's, but the signal is not raised again: a drained server exits with 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         loop = asyncio.get_running_loop()
         signals = (signal.SIGINT, signal.SIGTERM)
         for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+            loop.add_signal_handler(number, self.stop)
         try:
             yield
         finally:
@@ -92,17 +112,16 @@ async def serve(
     settings: Settings,
     *,
     clock: Callable[[], float] = time.time,
-    announce: Callable[[str], None] | None = None,
+    started: Callable[[Running], None] | None = None,
 ) -> None:
     """Serves until it is told to stop.
 
     Args:
         settings: see there.
         clock: returns Unix time in seconds.
-        announce: called with the server's address when it accepts requests; by default it is
-            printed.
+        started: called when the server accepts requests; by default its address is printed.
     """
-    announce = announce or functools.partial(_print_address, settings)
+    started = started or functools.partial(_print_address, settings)
     metrics = Metrics()
     with contextlib.closing(_bind(settings)) as listener:
         async with _registry(settings, metrics, clock) as (registry, schema):
@@ -119,7 +138,7 @@ async def serve(
                 is_draining=lambda: wire.draining,
             )
             config = _uvicorn_config(app, wire, settings)
-            server = Server(config, wire, lambda: announce(_address(listener)))
+            server = Server(config, wire, started)
             metrics.watch_connections(lambda: len(server.server_state.connections))
             watcher = asyncio.create_task(watch(server.server_state.connections))
             try:
@@ -208,9 +227,9 @@ def _address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _print_address(settings: Settings, address: str) -> None:
-    store = settings.store
-    print(f"Guidkeep {__version__} serves {store} on {address}", flush=True)  # noqa: T201
+def _print_address(settings: Settings, running: Running) -> None:
+    line = f"Guidkeep {__version__} serves {settings.store} on {running.address}"
+    print(line, flush=True)  # noqa: T201 - who started it waits for this line
 
 
 def _allow_descriptors(wanted: int) -> None:

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, Router
 
 from guidkeep import __version__, answer
-from guidkeep.errors import InvalidRequest, PreconditionFailed, StoreUnavailable
+from guidkeep.errors import PreconditionFailed, StoreUnavailable
 from guidkeep.http import docs, openapi
 from guidkeep.http.conditions import parse_condition
 from guidkeep.http.problems import Answer
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from guidkeep.settings import Settings
 
 RECORD_ROUTE = "/guid/{guid}"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 JSON = [(b"content-type", b"application/json")]
 
 
@@ -78,9 +79,6 @@ def make_app(
         default=anything_else,
     )
     return _with_cors(router, settings.allow_origin)
-
-
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class Records:

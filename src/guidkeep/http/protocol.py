@@ -25,6 +25,8 @@ from guidkeep.http.problems import last_words
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
     from guidkeep.metrics import RequestTimes
     from guidkeep.settings import Settings
 
@@ -76,8 +78,11 @@ class Wire:
 
 
 class GuidkeepProtocol(HttpToolsProtocol):
-    """See the module's text. A connection is in one of three states: idle, receiving (a request
-    has begun and is not complete), or waiting for its answer."""
+    """See the module's text.
+
+    A connection is idle, or receiving (a request has begun and is not complete), or waiting for
+    its answer.
+    """
 
     def __init__(self, *arguments: Any, wire: Wire, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -190,7 +195,8 @@ class GuidkeepProtocol(HttpToolsProtocol):
 
     def is_idle(self) -> bool:
         """Whether no answer is being made."""
-        return self.cycle is None or self.cycle.response_complete
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        return cycle is None or cycle.response_complete
 
     def send_400_response(self, msg: str) -> None:
         """What can't be parsed as HTTP is a problem like any other."""

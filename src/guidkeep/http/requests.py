@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_LIMIT = 1000
 
 
-class ClientLeft(Exception):  # noqa: N818 - it is none of the service's errors
+class ClientLeft(Exception):
     """The client closed the connection before its request was complete."""
 
 
@@ -32,7 +32,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     declared = headers.get("content-length", "0")
     if int(declared) > limit:
         raise too_large
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from guidkeep.errors import StoreUnavailable
 
@@ -42,7 +42,7 @@ class Groups(Generic[Item, Result]):
         *,
         limit: int,
         timeout: float,
-        give_up: Callable[[asyncio.Future[object]], StoreUnavailable],
+        give_up: Callable[[asyncio.Future[Any]], StoreUnavailable],
         observe: Callable[[int, float], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -115,7 +115,7 @@ class Groups(Generic[Item, Result]):
             else:
                 future.set_result(result)
 
-    def _late(self, done: asyncio.Future[object]) -> None:
+    def _late(self, done: asyncio.Future[Any]) -> None:
         """Answers those who wait, for as long as the group does not come back."""
         for future in self._running or []:
             if not future.done():

@@ -87,6 +87,10 @@ _READ = """
 SELECT json_group_array(json_array(at.key, record.expire, record.version, record.metadata))
 FROM json_each(:index) AS at CROSS JOIN record ON guid = substr(:bytes, 16 * at.key + 1, 16)
 """
+_PAGE = """
+SELECT json_group_array(json_array(hex(guid), expire, version, metadata))
+FROM (SELECT * FROM record WHERE {where} ORDER BY guid LIMIT :limit)
+"""
 _VERSIONS = """
 SELECT json_group_array(json_array(at.key, expire, version))
 FROM json_each(:index) AS at CROSS JOIN record ON guid = substr(:bytes, 16 * at.key + 1, 16)
@@ -208,14 +212,7 @@ class SQLiteStore:
         if query.expires_before is not None:
             where.append("expire < :before")
             values["before"] = query.expires_before
-        conditions = " AND ".join(where)
-        return await self._lists.submit(
-            (
-                "SELECT json_group_array(json_array(hex(guid), expire, version, metadata)) FROM ("  # noqa: S608 - the conditions are the constants above
-                f"SELECT * FROM record WHERE {conditions} ORDER BY guid LIMIT :limit)",
-                values,
-            )
-        )
+        return await self._lists.submit((_PAGE.format(where=" AND ".join(where)), values))
 
     async def purge(self, now: int, limit: int) -> int:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
@@ -384,7 +381,8 @@ class _File:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             oldest = ".".join(map(str, OLDEST_SQLITE))
             raise StartupError(
-                f"This Python has SQLite {sqlite3.sqlite_version}; Guidkeep needs {oldest} or newer."
+                f"This Python has SQLite {sqlite3.sqlite_version}; "
+                f"Guidkeep needs {oldest} or newer."
             )
         self._lock = self._acquire_lock()
         try:

@@ -1,0 +1,34 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import Clock, make_registry, opened_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from guidkeep.registry import Registry
+    from guidkeep.stores import Store
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with opened_store(tmp_path / "guidkeep.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def registry(store: Store, clock: Clock) -> AsyncIterator[Registry]:
+    made = make_registry(store, clock=clock)
+    yield made
+    await made.close()

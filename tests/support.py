@@ -1,0 +1,123 @@
+"""What many tests need: a clock that is moved by hand, a registry, a server in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from guidkeep.caches import open_cache
+from guidkeep.http.app import make_app
+from guidkeep.metrics import Metrics
+from guidkeep.record import Change, parse_change
+from guidkeep.registry import Registry
+from guidkeep.schema import MetadataSchema
+from guidkeep.server import Running, serve
+from guidkeep.settings import Settings
+from guidkeep.stores import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from starlette.types import ASGIApp
+
+    from guidkeep.caches import Cache
+    from guidkeep.stores import Store
+
+MARCH_2015 = 1_425_144_345
+"""2015-02-28T17:25:45Z: thirty days before the `expire` of the specification's examples."""
+
+GUID = "9094E4C980C74043A4B586B420E69DDF"
+
+
+class Clock:
+    """Unix time in seconds, as it is set."""
+
+    def __init__(self, now: float = MARCH_2015) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass, or go back."""
+        self.now += seconds
+
+
+def change(guid: str | None = GUID, body: str = '{"user": "Ann"}', *, now: int) -> Change:
+    """What a request with that body asks for."""
+    return parse_change(body.encode(), now=now, guid=guid)
+
+
+@asynccontextmanager
+async def opened_store(path: Path, timeout: float = 5.0) -> AsyncIterator[Store]:
+    """The SQLite store on that file."""
+    store = await open_store(f"sqlite:///{path}", timeout=timeout, metrics=Metrics())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def make_registry(
+    store: Store, cache: Cache | None = None, clock: Clock | None = None, **options: Any
+) -> Registry:
+    """A registry with the default schema, over a memory cache unless told otherwise."""
+    return Registry(
+        store,
+        cache or open_cache("memory://", max_age=60),
+        schema=options.pop("schema", None) or MetadataSchema(),
+        metrics=Metrics(),
+        clock=clock or Clock(),
+        **options,
+    )
+
+
+def app_of(registry: Registry, **settings: Any) -> ASGIApp:
+    """The application over that registry."""
+    return make_app(
+        registry, settings=Settings(**settings), schema=MetadataSchema(), metrics=Metrics()
+    )
+
+
+@contextmanager
+def served(clock: Clock | None = None, **settings: Any) -> Iterator[Running]:
+    """A whole server in a thread of this process, on a free port of the loopback address.
+
+    Args:
+        clock: what it takes for the time.
+        settings: those that differ from the defaults; `store` is wanted.
+    """
+    chosen = Settings(**{"port": 0, "drain_timeout": 5.0, **settings})
+    started = threading.Event()
+    running: list[Running] = []
+    failures: list[BaseException] = []
+
+    def up(server: Running) -> None:
+        running.append(server)
+        started.set()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve(chosen, clock=clock or Clock(), started=up))
+        except BaseException as error:  # noqa: BLE001 - raised again where it is seen
+            failures.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, name="guidkeep-under-test")
+    thread.start()
+    started.wait(timeout=30)
+    try:
+        if failures:
+            raise failures[0]
+        yield running[0]
+    finally:
+        if running:
+            running[0].stop()
+        thread.join(timeout=30)
+    assert not thread.is_alive()
+    if failures:
+        raise failures[0]
