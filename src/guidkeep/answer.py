@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from email.utils import formatdate
+from functools import lru_cache
 
 from guidkeep.record import Record
 
@@ -31,7 +32,7 @@ def headers(record: Record) -> list[tuple[bytes, bytes]]:
         (b"content-type", b"application/json"),
         (b"etag", record.etag.encode()),
         (b"cache-control", b"no-cache"),
-        (b"sunset", formatdate(record.expire, usegmt=True).encode()),  # RFC 8594
+        (b"sunset", _http_date(record.expire)),  # RFC 8594
     ]
 
 
@@ -41,6 +42,12 @@ def render(record: Record) -> bytes:
     lines = [b"%b: %b\r\n" % header for header in headers(record)]
     lines.insert(1, b"content-length: %d\r\n" % len(body))
     return b"".join([*lines, b"\r\n", body])
+
+
+@lru_cache(maxsize=1024)
+def _http_date(seconds: int) -> bytes:
+    """That instant as HTTP writes it; records made in one second mostly share theirs."""
+    return formatdate(seconds, usegmt=True).encode()
 
 
 def parse(answer: bytes) -> Record:

@@ -20,8 +20,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from guidkeep.caches import Lease
@@ -62,16 +61,14 @@ if TYPE_CHECKING:
     """From the live record at that time to what it shall become; None: to nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What a write left behind: the record, and whether it was created."""
 
     record: Record
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """A part of a list: records in GUID order, and whether there are more after the last."""
 
     records: list[Record]
@@ -278,7 +275,7 @@ class Registry:
             left = target = dataclasses.replace(
                 target, guid=guid, version=self._version(now, stored)
             )
-        done = await self._unstoppable(self._set(guid, current, target, now))
+        done = await self._set(guid, current, target, now)
         return Written(left, created=current is None) if done else None
 
     async def _set(
@@ -294,7 +291,7 @@ class Registry:
             else:
                 self._spawn(self._settle_after(error.settled, lease, now))
             raise
-        except BaseException:
+        except BaseException:  # a cancellation too: it comes when the outcome is certain
             await self.cache.settle(lease, None, now)
             raise
         await self.cache.settle(lease, target if done else None, now)
@@ -377,12 +374,8 @@ class Registry:
             outcome = "ok"
         finally:
             took = time.perf_counter() - began
-            self._metrics.store_seconds.labels(operation, outcome).observe(took)
+            self._metrics.observe_store(operation, outcome, took)
         return result
-
-    async def _unstoppable(self, work: Coroutine[object, object, Result]) -> Result:
-        """Finishes `work` though the caller be cancelled: what is leased must be settled."""
-        return await asyncio.shield(self._spawn(work))
 
     def _spawn(self, work: Coroutine[object, object, Result]) -> asyncio.Task[Result]:
         task = asyncio.get_running_loop().create_task(work)

@@ -25,7 +25,7 @@ succeed after it; a cached absence would then be wrong.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from guidkeep.errors import StartupError
@@ -38,8 +38,7 @@ DEFAULT_URL = "memory://"
 DEFAULT_MAX_SIZE = "256MiB"
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """A right to fill, or a writer's announcement; known by its token."""
 
     guid: str

@@ -15,6 +15,10 @@ EXAMPLE_GUID = "9094E4C980C74043A4B586B420E69DDF"
 EXAMPLE_RECORD = {"guid": EXAMPLE_GUID, "expire": "4102444800", "user": "Cylance, Inc."}
 EXAMPLE_ETAG = '"1427736345000000"'
 
+_ANY_REQUEST = (408, 429, 431, 500)
+_STATUS = {"type": "object", "required": ["status"]}
+_TAG = '(W/)?"[!#-~]*"'
+
 ABOUT = """
 Guidkeep keeps GUIDs and their metadata until they expire. A record is valid exactly while
 `now < expire`; from that second on it does not exist, on any path.
@@ -38,9 +42,11 @@ def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
         "paths": {
             "/guid": _collection(),
             "/guid/{guid}": _one(),
-            "/livez": _service("Whether the process answers", 200),
-            "/readyz": _service("Whether requests can be served", 200, 503),
-            "/metrics": _metrics(),
+            "/livez": _service("Whether the process answers", _json(_STATUS)),
+            "/readyz": _service("Whether requests can be served", _json(_STATUS), 503),
+            "/metrics": _service("Figures for Prometheus", _text("text/plain")),
+            "/openapi.json": _service("This document", _json({"type": "object"})),
+            "/docs": _service("This document as a page", _text("text/html")),
         },
         "components": {
             "schemas": _schemas(schema, settings),
@@ -71,7 +77,7 @@ def _collection() -> dict[str, Any]:
                     "headers": {"Link": _ref("headers", "Link")},
                     "content": _json(_ref("schemas", "Page")),
                 },
-                **_failures(400, 429, 503),
+                **_failures(400, 503),
             },
         },
         "post": {
@@ -81,7 +87,7 @@ def _collection() -> dict[str, Any]:
             "description": "With a `guid` member it is `POST /guid/{guid}`.",
             "parameters": _conditions(),
             "requestBody": _body("Change", {"user": "Cylance, Inc."}),
-            "responses": {**_written(), **_failures(400, 403, 412, 413, 429, 503)},
+            "responses": {**_written(), **_failures(400, 403, 412, 413, 503)},
         },
     }  # fmt: skip
 
@@ -97,8 +103,9 @@ def _one() -> dict[str, Any]:
             "parameters": _conditions(),
             "responses": {
                 "200": _record("The live record"),
-                "304": {"description": "The client's copy is still right"},
-                **_failures(400, 404, 412, 429, 503),
+                "304": {"description": "The client's copy is still right",
+                        "headers": _record_headers()},
+                **_failures(400, 404, 412, 503),
             },
         },
         "head": {
@@ -108,9 +115,10 @@ def _one() -> dict[str, Any]:
             "parameters": _conditions(),
             "responses": {
                 "200": {"description": "There is a live record", "headers": _record_headers()},
-                "304": {"description": "The client's copy is still right"},
+                "304": {"description": "The client's copy is still right",
+                        "headers": _record_headers()},
                 **{status: {"description": "As GET, without the content"}
-                   for status in ("400", "404", "412", "429", "503")},
+                   for status in _failures(400, 404, 412, 503)},
             },
         },
         "post": {
@@ -122,7 +130,7 @@ def _one() -> dict[str, Any]:
             "requestBody": _body(
                 "Change", {"expire": EXAMPLE_RECORD["expire"], "user": EXAMPLE_RECORD["user"]}
             ),
-            "responses": {**_written("200", "201"), **_failures(400, 403, 412, 413, 429, 503)},
+            "responses": {**_written("200", "201"), **_failures(400, 403, 412, 413, 503)},
         },
         "put": {
             "tags": ["Records"],
@@ -130,7 +138,7 @@ def _one() -> dict[str, Any]:
             "summary": "Create a record, or replace it whole",
             "parameters": _conditions(),
             "requestBody": _body("NewRecord", {"user": "Cylance, Inc."}),
-            "responses": {**_written("200", "201"), **_failures(400, 403, 412, 413, 429, 503)},
+            "responses": {**_written("200", "201"), **_failures(400, 403, 412, 413, 503)},
         },
         "patch": {
             "tags": ["Records"],
@@ -141,7 +149,7 @@ def _one() -> dict[str, Any]:
             "parameters": _conditions(),
             "requestBody": _body("Change", update),
             "responses": {
-                **_written("200"), **_failures(400, 403, 404, 412, 413, 429, 503)
+                **_written("200"), **_failures(400, 403, 404, 412, 413, 503)
             },
         },
         "delete": {
@@ -151,7 +159,7 @@ def _one() -> dict[str, Any]:
             "parameters": _conditions(),
             "responses": {
                 "204": {"description": "It is gone"},
-                **_failures(400, 403, 404, 412, 429, 503),
+                **_failures(400, 403, 404, 412, 503),
             },
         },
     }  # fmt: skip
@@ -240,22 +248,32 @@ def _problems(settings: Settings) -> dict[str, Any]:
         400: "Malformed or not valid; `errors` says what, all at once",
         403: "A browser page of another origin can't write",
         404: "There is no live record of that GUID",
+        408: "The request took too long to arrive; nothing was done",
         412: "`If-Match` or `If-None-Match` does not hold; nothing was changed",
         413: f"The body has more than {settings.max_body} bytes",
         429: "More requests are waiting than this server takes on; nothing was done",
+        431: f"Request line and headers have more than {settings.max_headers} bytes",
+        500: "Something went wrong inside; `request_id` finds it in the log",
         503: "The store can't answer in time; `detail` says whether the outcome is unknown",
+    }
+    headers = {
+        429: _header_refs("Retry-After"),
+        500: _header_refs("X-Request-ID"),
+        503: _header_refs("Retry-After", "X-Request-ID"),
     }
     content = {"application/problem+json": {"schema": _ref("schemas", "Problem")}}
     return {
-        f"Problem{status}": {"description": text, "content": content}
+        f"Problem{status}": {
+            "description": text, "headers": headers.get(status, {}), "content": content
+        }
         for status, text in about.items()
-    }
+    }  # fmt: skip
 
 
 def _parameters() -> dict[str, Any]:
     def header(name: str, about: str) -> dict[str, Any]:
-        tag = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*")$'}
-        return {"name": name, "in": "header", "description": about, "schema": tag}
+        tags = {"type": "string", "pattern": rf"^(\*|{_TAG}(, {_TAG})*)$"}
+        return {"name": name, "in": "header", "description": about, "schema": tags}
 
     return {
         "guid": {
@@ -265,8 +283,8 @@ def _parameters() -> dict[str, Any]:
             "schema": _ref("schemas", "Guid"),
             "example": EXAMPLE_GUID,
         },
-        "if_match": header("If-Match", "Only if the record's ETag is this."),
-        "if_none_match": header("If-None-Match", "Only if it is not; `*`: only if there is none."),
+        "if_match": header("If-Match", "Only if the record's ETag is one of these."),
+        "if_none_match": header("If-None-Match", "Only if it is none; `*`: only if there is none."),
     }
 
 
@@ -277,59 +295,57 @@ def _headers() -> dict[str, Any]:
     return {
         "ETag": header("The record's version", EXAMPLE_ETAG),
         "Sunset": header("The instant of `expire` (RFC 8594)", "Fri, 01 Jan 2100 00:00:00 GMT"),
+        "Cache-Control": header("Copies may be kept, and must be asked about", "no-cache"),
         "Location": header("Where the record is", f"/guid/{EXAMPLE_GUID}"),
         "Link": header("The next part", f'</guid?limit=100&after={EXAMPLE_GUID}>; rel="next"'),
+        "Retry-After": header("Seconds after which it is worth another try", "1"),
+        "X-Request-ID": header("The request's id, as in the log", "6f1d2c3b4a596877"),
     }
 
 
-def _service(about: str, *statuses: int) -> dict[str, Any]:
-    failures = [status for status in statuses if status >= 400]  # noqa: PLR2004
-    status = {"type": "object", "required": ["status"]}
+def _service(about: str, content: dict[str, Any], *failures: int) -> dict[str, Any]:
     return {
         "get": {
             "tags": ["Service"],
             "summary": about,
             "responses": {
-                "200": {"description": "Yes", "content": _json(status)},
-                **_failures(429, *failures),
-            },
-        }
-    }
-
-
-def _metrics() -> dict[str, Any]:
-    content = {"text/plain": {"schema": {"type": "string"}}}
-    return {
-        "get": {
-            "tags": ["Service"],
-            "summary": "Figures for Prometheus",
-            "responses": {
-                "200": {"description": "Its text format", "content": content},
-                **_failures(429),
+                "200": {"description": "It answers", "content": content},
+                **_failures(*failures),
             },
         }
     }
 
 
 def _written(*statuses: str) -> dict[str, Any]:
-    about = {"200": "It was there and is changed", "201": "It was created"}
-    return {status: _record(about[status]) for status in statuses or about}
+    answers = {
+        "200": _record("It was there and is as the request says"),
+        "201": _record("It was created", "Location"),
+    }
+    return {status: answers[status] for status in statuses or answers}
 
 
-def _record(about: str) -> dict[str, Any]:
+def _record(about: str, *headers: str) -> dict[str, Any]:
     return {
         "description": about,
-        "headers": _record_headers(),
+        "headers": _record_headers(*headers),
         "content": _json(_ref("schemas", "Record")),
     }
 
 
-def _record_headers() -> dict[str, Any]:
-    return {name: _ref("headers", name) for name in ("ETag", "Sunset")}
+def _record_headers(*more: str) -> dict[str, Any]:
+    return _header_refs("ETag", "Cache-Control", "Sunset", *more)
+
+
+def _header_refs(*names: str) -> dict[str, Any]:
+    return {name: _ref("headers", name) for name in names}
 
 
 def _failures(*statuses: int) -> dict[str, Any]:
-    return {str(status): _ref("responses", f"Problem{status}") for status in statuses}
+    """Those, and what any request may meet with."""
+    return {
+        str(status): _ref("responses", f"Problem{status}")
+        for status in sorted({*statuses, *_ANY_REQUEST})
+    }
 
 
 def _body(schema: str, example: dict[str, Any]) -> dict[str, Any]:
@@ -342,11 +358,19 @@ def _conditions() -> list[dict[str, Any]]:
 
 
 def _query(name: str, about: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": about, "schema": schema}
+    # without a value, as in `?after=`, it counts as not given
+    return {
+        "name": name, "in": "query", "description": about,
+        "schema": schema, "allowEmptyValue": True,
+    }  # fmt: skip
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
+
+
+def _text(media_type: str) -> dict[str, Any]:
+    return {media_type: {"schema": {"type": "string"}}}
 
 
 def _ref(kind: str, name: str) -> dict[str, Any]:

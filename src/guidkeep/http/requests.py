@@ -1,7 +1,8 @@
-"""What is read from a request: its body within limits, its query, whether it may write."""
+"""Requests: what is read from one, its body within limits, its query, whether it may write."""
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,37 +12,67 @@ from guidkeep.record import LAST_EXPIRE, Query, guid_fault, parse_seconds
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from starlette.datastructures import Headers
-    from starlette.types import Receive
+    from starlette.types import Receive, Scope
 
 MAX_LIMIT = 1000
+LONGEST_ID = 128
 
 
 class ClientLeft(Exception):
     """The client closed the connection before its request was complete."""
 
 
-async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
-    """The whole body.
+class Request:
+    """What handlers see of a request.
 
-    Raises:
-        BodyTooLarge: it has more than `limit` bytes; no more than that is ever held.
-        ClientLeft: it never came to its end.
+    Attributes:
+        method: as it came.
+        path: decoded.
+        guid: what stands in the address where the route has `{guid}`, or "".
+        headers: by lower-case names; of one that is repeated, the last.
+        query: the query string as it came.
     """
-    too_large = BodyTooLarge(f"The body must not have more than {limit} bytes.")
-    declared = headers.get("content-length", "0")
-    if int(declared) > limit:
-        raise too_large
-    body: bytes = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        body += message.get("body", b"")
-        if len(body) > limit:
+
+    __slots__ = ("_receive", "_request_id", "guid", "headers", "method", "path", "query")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.guid: str = scope.get("path_params", {}).get("guid", "")
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.query: bytes = scope["query_string"]
+        self._receive = receive
+        self._request_id = ""
+
+    @property
+    def id(self) -> str:
+        """The id that the client or a proxy gave the request, if a decent one, or a new one."""
+        if not self._request_id:
+            given = self.headers.get(b"x-request-id", b"").decode("latin-1")
+            decent = given.isascii() and given.isprintable() and len(given) <= LONGEST_ID
+            self._request_id = given if given and decent else secrets.token_hex(8)
+        return self._request_id
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body.
+
+        Raises:
+            BodyTooLarge: it has more than `limit` bytes; no more than that is ever held.
+            ClientLeft: it never came to its end.
+        """
+        too_large = BodyTooLarge(f"The body must not have more than {limit} bytes.")
+        if int(self.headers.get(b"content-length", b"0")) > limit:
             raise too_large
-        if not message.get("more_body", False):
-            return body
+        body: bytes = b""
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            body += message.get("body", b"")
+            if len(body) > limit:
+                raise too_large
+            if not message.get("more_body", False):
+                return body
 
 
 def parse_query(query_string: bytes) -> Query:
@@ -73,7 +104,7 @@ def parse_query(query_string: bytes) -> Query:
     )
 
 
-def refuse_cross_site(headers: Headers, allowed: Collection[str]) -> None:
+def refuse_cross_site(headers: dict[bytes, bytes], allowed: Collection[str]) -> None:
     """Keeps browser pages of other origins from writing.
 
     A browser says itself where a request comes from, in Sec-Fetch-Site, or, an older one, in
@@ -82,14 +113,15 @@ def refuse_cross_site(headers: Headers, allowed: Collection[str]) -> None:
     Raises:
         CrossSiteRefused: the request comes from a page of an origin that is not allowed.
     """
-    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-    if origin in allowed:
+    site, given = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+    if site is None and given is None:
         return
+    origin = (given or b"").decode("latin-1")
     if site is not None:
-        own = site in ("same-origin", "none")
+        own = site in (b"same-origin", b"none")
     else:
-        own = origin is None or urlsplit(origin).netloc == headers.get("host")
-    if not own:
+        own = urlsplit(origin).netloc == headers.get(b"host", b"").decode("latin-1")
+    if not own and origin not in allowed:
         raise CrossSiteRefused(
             f"A page of {origin or 'another site'} may not write here, unless the operator "
             "allows its origin (--allow-origin)."

@@ -6,13 +6,11 @@ for, logged here; and here the number of requests that are worked on at once is 
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import structlog
-from starlette.requests import Request
 
 from guidkeep.errors import (
     GuidkeepError,
@@ -22,7 +20,7 @@ from guidkeep.errors import (
     TooManyRequests,
 )
 from guidkeep.http import problems
-from guidkeep.http.requests import ClientLeft, refuse_cross_site
+from guidkeep.http.requests import ClientLeft, Request, refuse_cross_site
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +35,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.http")
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-LONGEST_REQUEST_ID = 128
+
+WHOLE_ANSWER = "guidkeep.whole_answer"
+"""The ASGI extension by which a server takes an answer in one piece: one write to the socket in
+place of two. Its `send` takes status, headers and body, and returns False if it can't. Under
+other servers, and beneath middleware that reads the messages, it is not there."""
 
 
 @dataclass(slots=True)
@@ -86,7 +88,7 @@ class Resource:
             return
         finally:
             self._traffic.pending -= 1
-        await _send(answer, send, with_body=scope["method"] != "HEAD")
+        await _send(answer, scope, send)
         self._count(request, answer.status, perf_counter() - began)
 
     async def _answer(self, request: Request) -> Answer:
@@ -95,13 +97,13 @@ class Resource:
         except GuidkeepError as error:
             if not isinstance(error, StoreUnavailable):
                 return problems.answer(error)
-            request_id = _request_id(request)
+            request_id = request.id
             log.warning("store unavailable", request_id=request_id, detail=error.detail)
             return problems.answer(error, request_id)
         except ClientLeft:
             raise
         except Exception:
-            request_id = _request_id(request)
+            request_id = request.id
             log.exception(
                 "request failed", request_id=request_id, method=request.method, route=self._route
             )
@@ -131,12 +133,11 @@ class Resource:
         if self._traffic.access_log:
             log.info(
                 "request",
-                request_id=_request_id(request),
+                request_id=request.id,
                 method=request.method,
-                path=request.url.path,
+                path=request.path,
                 status=status,
                 ms=round(seconds * 1000, 2),
-                client=request.client.host if request.client else None,
             )
 
 
@@ -145,20 +146,13 @@ async def nowhere(_: Request) -> Answer:
     raise NotFound("There is nothing at this address; /docs shows what there is.")
 
 
-async def _send(answer: Answer, send: Send, *, with_body: bool) -> None:
+async def _send(answer: Answer, scope: Scope, send: Send) -> None:
     headers = answer.headers
     if answer.status not in (204, 304):
         headers = [*headers, (b"content-length", b"%d" % len(answer.body))]
+    body = answer.body if scope["method"] != "HEAD" else b""
+    whole = scope.get("extensions", {}).get(WHOLE_ANSWER)
+    if whole and whole["send"](answer.status, headers, body):
+        return
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
-
-
-def _request_id(request: Request) -> str:
-    """The id that the client or a proxy gave the request, if it is a decent one, or a new one."""
-    given: str | None = request.scope.get("guidkeep.request_id")
-    if given is None:
-        given = request.headers.get("x-request-id", "")
-        if not given or len(given) > LONGEST_REQUEST_ID or not given.isprintable():
-            given = secrets.token_hex(8)
-        request.scope["guidkeep.request_id"] = given
-    return given
+    await send({"type": "http.response.body", "body": body})

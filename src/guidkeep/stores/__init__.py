@@ -25,7 +25,8 @@ class Store(Protocol):
     """Where records are kept for good.
 
     Every call may raise StoreUnavailable, and a write OutcomeUnknown. A write that returned
-    is durable: it survives the process and the machine.
+    is durable: it survives the process and the machine. A write can't be cancelled: if its
+    caller is, that reaches the caller when the outcome is certain.
     """
 
     async def get(self, guid: str) -> Record | None:

@@ -22,6 +22,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class Outcome(asyncio.Future[Result]):
+    """What becomes of an operation. It can't be cancelled, for the thread can't be stopped.
+
+    A task that is cancelled while it waits for one learns of that when the outcome is certain,
+    so that it may act on it: give a lease back, above all.
+    """
+
+    def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - asyncio's signature
+        """Refuses."""
+        return False
+
+
 class Groups(Generic[Item, Result]):
     """One thread that runs operations in groups, in the order in which they came.
 
@@ -52,18 +64,15 @@ class Groups(Generic[Item, Result]):
         self._timeout = timeout
         self._give_up = give_up
         self._observe = observe
-        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
-        self._running: list[asyncio.Future[Result]] | None = None
+        self._waiting: list[tuple[Item, Outcome[Result]]] = []
+        self._running: list[Outcome[Result]] | None = None
         self._start_is_due = False
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def submit(self, item: Item) -> asyncio.Future[Result]:
-        """Hands an operation in; the future is done when its group is.
-
-        One whose future is cancelled before its group begins does not happen.
-        """
-        future: asyncio.Future[Result] = self._loop.create_future()
+    def submit(self, item: Item) -> Outcome[Result]:
+        """Hands an operation in; the outcome is certain when its group is done."""
+        future: Outcome[Result] = Outcome(loop=self._loop)
         self._waiting.append((item, future))
         if self._running is None and not self._start_is_due:
             # Not at once: whatever else this turn of the loop brings joins the group.
@@ -81,10 +90,6 @@ class Groups(Generic[Item, Result]):
         self._start_is_due = False
         group = self._waiting[: self._limit]
         del self._waiting[: self._limit]
-        group = [(item, future) for item, future in group if not future.done()]
-        if not group:
-            self._go_on()
-            return
         self._running = [future for _, future in group]
         began = perf_counter()
         done = self._loop.run_in_executor(self._thread, self._run, [item for item, _ in group])
@@ -121,8 +126,7 @@ class Groups(Generic[Item, Result]):
             if not future.done():
                 future.set_exception(self._give_up(done))
         for _, future in self._waiting:
-            if not future.done():
-                future.set_exception(StoreUnavailable("The store is busy; nothing was done."))
+            future.set_exception(StoreUnavailable("The store is busy; nothing was done."))
         self._waiting.clear()
         again = self._loop.call_later(self._timeout, self._late, done)
         done.add_done_callback(lambda _: again.cancel())

@@ -27,10 +27,9 @@ import fcntl
 import json
 import os
 import sqlite3
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -122,8 +121,7 @@ class _Kind(Enum):
     PURGE = "purge"
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
+class _Write(NamedTuple):
     """A write that waits for its group.
 
     `expected` is the version to be replaced or deleted; for an insert and a purge, `now`.

@@ -14,7 +14,7 @@ from guidkeep.http.problems import Answer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from starlette.requests import Request
+    from guidkeep.http.requests import Request
 
 _TYPES = {
     "html": b"text/html; charset=utf-8",
