@@ -54,9 +54,7 @@ def make_app(
     records = Records(registry, max_body=settings.max_body)
     service = Service(registry, metrics, openapi.document(schema, settings), is_draining)
     collection = Resource("/guid", traffic, GET=records.list, POST=records.create)
-    resources = {
-        "/guid": collection,
-        "/guid/": collection,
+    resources = {  # tried in this order, so what is asked for most comes first
         RECORD_ROUTE: Resource(
             RECORD_ROUTE,
             traffic,
@@ -66,6 +64,8 @@ def make_app(
             PATCH=records.update,
             DELETE=records.delete,
         ),
+        "/guid": collection,
+        "/guid/": collection,
         "/livez": Resource("/livez", traffic, GET=service.livez),
         "/readyz": Resource("/readyz", traffic, GET=service.readyz),
         "/metrics": Resource("/metrics", traffic, GET=service.metrics),
