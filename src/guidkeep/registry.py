@@ -30,7 +30,6 @@ from guidkeep.errors import (
     NotFound,
     OutcomeUnknown,
     PreconditionFailed,
-    StoreUnavailable,
 )
 from guidkeep.jsontext import format_object, merge, parse_object
 from guidkeep.record import LAST_EXPIRE, Condition, Query, Record, guid_fault, is_guid, new_guid
@@ -346,10 +345,11 @@ class Registry:
         """The flight of those who came while the one before was on its way."""
         try:
             waiting.set_result(await self._load(guid, self.clock()))
-        except StoreUnavailable as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is theirs who wait
             waiting.set_exception(error)
             waiting.exception()  # it counts as seen, though all who waited may be gone
         finally:
+            waiting.cancel()  # where the flight itself was cancelled
             self._land(guid, flight)
 
     async def _load(self, guid: str, now: float) -> Record | None:

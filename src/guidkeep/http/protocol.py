@@ -110,19 +110,10 @@ class GuidkeepProtocol(HttpToolsProtocol):
         """Parses what came, unless the request's head grows without end."""
         if self._is_over:
             return
-        if self._head_is_open:
-            self._head_size += len(data)
-            if self._head_size > self.wire.settings.max_headers and self.is_receiving:
-                self.end(
-                    last_words(
-                        HeadersTooLarge(
-                            "The request line and headers must not have more than "
-                            f"{self.wire.settings.max_headers} bytes together."
-                        )
-                    )
-                )
-                return
         super().data_received(data)
+        if self._head_is_open and self.is_receiving:
+            self._head_size += len(data)
+            self._check_head(self._head_size)
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it asks."""
@@ -150,10 +141,18 @@ class GuidkeepProtocol(HttpToolsProtocol):
         if self._answer_from_cache():
             self._answered = True
             return
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if not self._check_head(size):
+            return
         super().on_headers_complete()
         self.scope["extensions"] = {WHOLE_ANSWER: {"send": partial(_send_whole, self, self.cycle)}}
         if self.wire.draining:
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        if not self._is_over:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete."""
@@ -162,13 +161,20 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self._head_size = 0
         if self._answered:
             self._answered = False
-        else:
+        elif not self._is_over:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The application has answered."""
         self.since = perf_counter()
         super().on_response_complete()
+
+    def _check_head(self, size: int) -> bool:
+        most = self.wire.settings.max_headers
+        if size > most and not self._is_over:
+            detail = f"Request line and headers must not have more than {most} bytes together."
+            self.end(last_words(HeadersTooLarge(detail)))
+        return size <= most
 
     def _answer_from_cache(self) -> bool:
         wire = self.wire
@@ -207,9 +213,9 @@ class GuidkeepProtocol(HttpToolsProtocol):
             self.end(last_words(InvalidRequest(f"This is not a valid HTTP/1.1 request: {msg}")))
 
     def end(self, words: bytes = b"") -> None:
-        """Closes the connection, with last words if no answer has begun."""
+        """Closes the connection, with last words if they can't be taken for another's answer."""
         self._is_over = True
-        if words and (self.is_idle() or not self.cycle.response_started):
+        if self.is_idle() if self._head_is_open else not self.cycle.response_started:
             self.transport.write(words)
         if not self.is_idle():
             self.cycle.response_started = self.cycle.response_complete = True

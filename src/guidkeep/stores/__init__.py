@@ -76,7 +76,7 @@ async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:
     parts = urlsplit(url)
     if parts.scheme != "sqlite":
         raise StartupError(f"No store is named by {url!r}; this version knows sqlite:///FILE.")
-    if parts.netloc or parts.query or not parts.path.strip("/"):
+    if parts.netloc or parts.query or parts.path.strip("/") in ("", ":memory:"):
         raise StartupError(
             f"{url!r} names no file: write sqlite:///guidkeep.db for one in this folder, "
             "sqlite:////var/lib/guidkeep.db for one elsewhere."

@@ -112,10 +112,12 @@ class Groups(Generic[Item, Result]):
         futures, self._running = self._running or [], None
         self._observe(len(futures), perf_counter() - began)
         self._go_on()  # first, so that the thread works while the answers are made
-        for future, result in zip(futures, done.result(), strict=True):
+        failure = done.exception()
+        results = done.result() if failure is None else [failure] * len(futures)
+        for future, result in zip(futures, results, strict=True):
             if future.done():
                 continue
-            if isinstance(result, Exception):
+            if isinstance(result, BaseException):
                 future.set_exception(result)
             else:
                 future.set_result(result)
