@@ -217,13 +217,16 @@ class Registry:
     def _record(
         self, change: Change, expire: int | None, metadata: dict[str, Member], now: float
     ) -> Record:
-        """The record as it would be stored; all that is wrong with it is raised at once."""
+        """The record as it would be stored, its version not yet given, nor a random GUID.
+
+        All that is wrong with it is raised at once.
+        """
         faults = [*change.faults, *self._schema.faults(metadata)]
         if faults:
             raise InvalidRequest(faults)
         if expire is None:
             expire = min(int(now + self._lifetime), LAST_EXPIRE)
-        return Record(change.guid or new_guid(), expire, 0, format_object(metadata))
+        return Record(change.guid or "", expire, 0, format_object(metadata))
 
     # Writing.
 
@@ -232,10 +235,11 @@ class Registry:
         if change.guid is not None and is_guid(change.guid):
             return await self._write(change.guid, condition, decide)
         now = self.clock()
+        made = self._made(change, now)
         written = None
-        while written is None:  # a random GUID that is taken already: another
-            record = self._made(change, now)
-            written = await self._attempt(record.guid, None, condition, decide, now)
+        while written is None:  # once more only if the random GUID is taken already
+            guid = new_guid()
+            written = await self._attempt(guid, None, condition, lambda *_: made, now)
         return written
 
     async def _write(self, guid: str, condition: Condition, decide: Decide) -> Written:

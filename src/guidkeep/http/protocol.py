@@ -93,7 +93,8 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self.stalled_since: float | None = None
         self.is_receiving = False
         self._head_is_open = True
-        self._head_size = 0
+        self._head_size = 0  # of the pieces that came before this one
+        self._chunk_size = 0
         self._answered = False
         self._is_over = False
 
@@ -110,6 +111,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
         """Parses what came, unless the request's head grows without end."""
         if self._is_over:
             return
+        self._chunk_size = len(data)
         super().data_received(data)
         if self._head_is_open and self.is_receiving:
             self._head_size += len(data)
@@ -141,9 +143,10 @@ class GuidkeepProtocol(HttpToolsProtocol):
         if self._answer_from_cache():
             self._answered = True
             return
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if not self._check_head(size):
-            return
+        if self._head_size + self._chunk_size > self.wire.settings.max_headers:  # it may be
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if not self._check_head(size):
+                return
         super().on_headers_complete()
         self.scope["extensions"] = {WHOLE_ANSWER: {"send": partial(_send_whole, self, self.cycle)}}
         if self.wire.draining:
@@ -271,6 +274,7 @@ def _send_whole(
     cycle.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
     cycle.response_started = cycle.response_complete = True
     cycle.message_event.set()
+    del cycle.scope["extensions"]  # it leads back to the cycle: garbage that is found late
     if not cycle.keep_alive:
         cycle.transport.close()
     protocol.on_response_complete()
