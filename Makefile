@@ -11,6 +11,10 @@ PORT   ?= 8080
 # uv is used where it is on the PATH; else it is fetched with pip into a folder of its own.
 UV_HOME := build/uv
 UV := $(shell command -v uv 2>/dev/null || echo $(UV_HOME)/bin/uv)
+# Trust what the system trusts, so that it works behind a proxy with a certificate of its own;
+# the second name is what older versions of uv call it.
+export UV_SYSTEM_CERTS ?= 1
+export UV_NATIVE_TLS ?= 1
 
 .PHONY: help install run test lint format bench soak servers docs clean
 
