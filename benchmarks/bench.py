@@ -1,0 +1,147 @@
+"""One run: how much of everything, where, with which programs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from benchmarks.processes import Failed, cores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Key = TypeVar("Key")
+
+PACKAGES = {
+    "wrk": "wrk",
+    "nginx": "nginx-light",
+    "webdis": "webdis",
+    "redis-server": "redis-server",
+    "taskset": "util-linux",
+}
+"""Debian's packages of the programs that are not Guidkeep's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much of everything.
+
+    Attributes:
+        rounds: how often the contestants take turns.
+        seconds: how long a turn lasts.
+        records: in the database that most is measured with.
+        more_records: in the one for reads that never repeat.
+        most_records: in the one for growth.
+        expiring: records that expire in one second.
+        quiet: seconds of the time before that with which it is compared.
+        starts: how often the service is started.
+        cached: entries that the memory cache is filled with.
+    """
+
+    rounds: int
+    seconds: int
+    records: int
+    more_records: int
+    most_records: int
+    expiring: int
+    quiet: int
+    starts: int
+    cached: int
+
+
+FULL = Plan(
+    rounds=5,
+    seconds=4,
+    records=100_000,
+    more_records=1_000_000,
+    most_records=10_000_000,
+    expiring=1_000_000,
+    quiet=15,
+    starts=9,
+    cached=1_000_000,
+)
+QUICK = Plan(
+    rounds=1,
+    seconds=1,
+    records=10_000,
+    more_records=100_000,
+    most_records=200_000,
+    expiring=50_000,
+    quiet=3,
+    starts=2,
+    cached=100_000,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a scenario is given.
+
+    Attributes:
+        plan: how much of everything.
+        folder: for this run's files; removed at its end. On a disk, not in memory.
+        kept: for files that later runs use again.
+        guidkeep: the program that is measured.
+    """
+
+    plan: Plan
+    folder: Path
+    kept: Path
+    guidkeep: Path
+    server_core: int = field(default_factory=lambda: cores()[0])
+    load_core: int = field(default_factory=lambda: cores()[1])
+
+    def subfolder(self, name: str) -> Path:
+        """An empty folder of this run."""
+        number = len(list(self.folder.glob(f"{name}-*")))
+        path = self.folder / f"{name}-{number}"
+        path.mkdir()
+        return path
+
+    def say(self, what: str) -> None:
+        """Tells the one who waits."""
+        print(f"  {what}", file=sys.stderr, flush=True)
+
+    def has(self, *programs: str) -> bool:
+        """Whether all of them are there."""
+        return all(_find(name) for name in programs)
+
+    def program(self, name: str) -> str:
+        """Where the program is."""
+        path = _find(name)
+        if path is None:
+            raise Failed(f"{name} is missing: apt-get install {PACKAGES[name]}")
+        return path
+
+    def rounds(self, turns: Mapping[Key, Callable[[], float]]) -> dict[Key, list[float]]:
+        """What each contestant reached in each round; each round another one begins."""
+        found: dict[Key, list[float]] = {key: [] for key in turns}
+        order = list(turns)
+        for number in range(self.plan.rounds):
+            self.say(f"round {number + 1} of {self.plan.rounds}")
+            for key in order:
+                found[key].append(turns[key]())
+            order.append(order.pop(0))
+        return found
+
+
+def missing() -> list[str]:
+    """The programs that are not on this machine."""
+    return [name for name in PACKAGES if _find(name) is None]
+
+
+def keeping_folder() -> Path:
+    """Where filled databases are kept, outside the repository."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "guidkeep-bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _find(name: str) -> str | None:
+    """Its path; Debian keeps nginx where only root looks."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")

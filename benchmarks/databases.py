@@ -1,0 +1,167 @@
+"""Large databases, filled by SQL and kept between runs.
+
+Guidkeep makes the empty file, so the schema is its own; rows then go in by SQL, far faster than
+over HTTP. They go in in a few batches, each sorted by GUID: the pages come to be filled about
+as they would by records that arrive one by one, in a fraction of the time.
+
+A filled file is kept in a folder outside the repository under a name that says its schema; a
+changed schema makes another. It is used for a day: its records expire from two days on, spread
+over thirty more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.processes import Failed
+from benchmarks.servers import guidkeep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from benchmarks.bench import Bench
+
+DAY = 86_400
+BATCHES = 4
+USERS = 5_000
+SAMPLE = 1_000_000
+"""GUIDs of a database that are asked for, at most; more would not make it more random."""
+
+COLUMNS = {"guid", "expire", "version", "user", "metadata"}
+
+
+@dataclass(frozen=True, slots=True)
+class Guids:
+    """GUIDs in random order, one a line in a file."""
+
+    file: Path
+
+    def first(self, count: int) -> list[str]:
+        """The first so many."""
+        with self.file.open() as lines:
+            return [line.strip() for line, _ in zip(lines, range(count), strict=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A file full of records, and GUIDs that are in it."""
+
+    file: Path
+    guids: Guids
+
+    def copy(self, folder: Path) -> Database:
+        """A copy that may be written to; it is on the disk when this returns."""
+        target = folder / f"{self.file.stem}-{time.monotonic_ns()}.db"
+        shutil.copyfile(self.file, target)
+        descriptor = os.open(target, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return Database(target, self.guids)
+
+    def remove(self) -> None:
+        """Deletes the file and what SQLite and Guidkeep keep beside it."""
+        for path in self.file.parent.glob(f"{self.file.name}*"):
+            path.unlink()
+
+
+def filled(bench: Bench, count: int) -> Database:
+    """A database of so many live records, kept from before or filled now; not to be written to."""
+    empty = _empty(bench)
+    file = bench.kept / f"{count}-{_schema(empty)}.db"
+    guids = Guids(file.with_suffix(".guids"))
+    if not guids.file.exists() or time.time() - guids.file.stat().st_mtime > DAY:
+        for old in bench.kept.glob(f"{count}-*"):
+            old.unlink()
+        bench.say(f"filling a database with {count:,} records")
+        shutil.move(empty, file)
+        sample = _fill(file, count)
+        guids.file.write_text("".join(f"{guid.hex().upper()}\n" for guid in sample))
+    return Database(file, guids)
+
+
+def add_expiring(database: Database, count: int, expire: int) -> None:
+    """Puts in so many more records, all of which expire in that second."""
+    with closing(_open(database.file)) as connection:
+        _insert(connection, _random_guids(count), first=expire, spread=1)
+
+
+def _empty(bench: Bench) -> Path:
+    """A file as Guidkeep makes it."""
+    file = bench.folder / f"empty-{time.monotonic_ns()}.db"
+    with guidkeep(bench, file):
+        pass
+    return file
+
+
+def _schema(file: Path) -> str:
+    """A short name for everything that Guidkeep chose about the file."""
+    with closing(sqlite3.connect(file)) as connection:
+        statements = connection.execute("SELECT sql FROM sqlite_schema ORDER BY name").fetchall()
+        chosen = [
+            connection.execute(f"PRAGMA {name}").fetchone()
+            for name in ("application_id", "user_version", "page_size")
+        ]
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(record)")}
+    if columns != COLUMNS:
+        raise Failed(f"the table has other columns than are filled here: {sorted(columns)}")
+    return hashlib.sha256(repr((statements, chosen)).encode()).hexdigest()[:12]
+
+
+def _fill(file: Path, count: int) -> Sequence[bytes]:
+    """Fills an empty file; gives GUIDs out of it, in random order."""
+    first = int(time.time()) + 2 * DAY
+    share = count // BATCHES
+    sample: list[bytes] = []
+    with closing(_open(file)) as connection:
+        for batch in [share] * (BATCHES - 1) + [count - share * (BATCHES - 1)]:
+            guids = _random_guids(batch)
+            _insert(connection, guids, first=first, spread=30 * DAY)
+            sample += random.sample(guids, min(batch, SAMPLE // BATCHES))
+    random.shuffle(sample)
+    return sample
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    """For filling only: what is half filled when the machine fails is not used."""
+    connection = sqlite3.connect(file, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA cache_size = -2000000")  # KiB, at most
+    return connection
+
+
+def _random_guids(count: int) -> list[bytes]:
+    """So many, sorted."""
+    digits = os.urandom(16 * count)
+    return sorted(digits[at : at + 16] for at in range(0, 16 * count, 16))
+
+
+def _insert(
+    connection: sqlite3.Connection, guids: Sequence[bytes], *, first: int, spread: int
+) -> None:
+    """Inserts records that expire within `spread` seconds from `first` on, evenly at random."""
+    version = int(time.time() * 1_000_000)
+    users = [f"Customer {number:04}, Inc." for number in range(USERS)]
+    texts = [(user.encode(), f'{{"user":"{user}"}}') for user in users]
+    choice, within = random.choice, random.random
+    rows = (
+        (guid, first + int(within() * spread), version + at, *choice(texts))
+        for at, guid in enumerate(guids)
+    )
+    connection.execute("BEGIN")
+    connection.executemany(
+        "INSERT INTO record (guid, expire, version, user, metadata) VALUES (?, ?, ?, ?, ?)", rows
+    )
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")

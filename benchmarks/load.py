@@ -1,0 +1,102 @@
+"""wrk: as much load as the generator's core can make. What it sends stands in `wrk.lua`."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.processes import Failed, pinned
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+    from benchmarks.databases import Guids
+    from benchmarks.servers import Server
+
+SCRIPT = Path(__file__).with_name("wrk.lua")
+CONNECTIONS = 64
+WARMING_SECONDS = 600
+"""Within which every record must have been read once."""
+BODY = '{"user": "Cylance, Inc."}'
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run of wrk found.
+
+    Attributes:
+        requests: how many were answered.
+        rate: answers a second.
+        p99: latency in seconds that 99 of 100 requests stayed within.
+    """
+
+    requests: int
+    rate: float
+    p99: float
+
+
+def read_random(bench: Bench, server: Server, guids: Guids, *, seconds: int | None = None) -> Load:
+    """GET of random records, over and over."""
+    seed = str(random.randrange(2**31))
+    what = ("random", str(guids.file), server.path, seed)
+    return _load(_wrk(bench, server, *what, seconds=seconds))
+
+
+def read_once(bench: Bench, server: Server, guids: Guids, *, first: int) -> Load:
+    """GET of each record once, but for the first so many; there must be more than it can read."""
+    return _load(_wrk(bench, server, "once", str(guids.file), server.path, str(first)))
+
+
+def warm(bench: Bench, server: Server, guids: Guids) -> None:
+    """GET of each record once, to the last, so that a cache that can hold them does."""
+    _wrk(bench, server, "once", str(guids.file), server.path, "0", seconds=WARMING_SECONDS)
+
+
+def create(bench: Bench, server: Server, *, connections: int = CONNECTIONS) -> Load:
+    """POST of new records."""
+    return _load(_wrk(bench, server, "create", BODY, connections=connections))
+
+
+def set_keys(bench: Bench, server: Server, *, connections: int = CONNECTIONS) -> Load:
+    """SET of random keys through Webdis."""
+    seed = str(random.randrange(2**31))
+    return _load(_wrk(bench, server, "set", BODY, seed, connections=connections))
+
+
+def _wrk(
+    bench: Bench,
+    server: Server,
+    *request: str,
+    connections: int = CONNECTIONS,
+    seconds: int | None = None,
+) -> str:
+    """The last line that it printed."""
+    lasting = seconds or bench.plan.seconds
+    how = ["-t1", f"-c{connections}", f"-d{lasting}s", "--timeout", "10s", "-s", str(SCRIPT)]
+    command = [bench.program("wrk"), *how, f"http://127.0.0.1:{server.port}", "--", *request]
+    done = subprocess.run(
+        pinned(bench.load_core, command), capture_output=True, text=True, check=False
+    )
+    last = done.stdout.strip().rpartition("\n")[2]
+    if done.returncode:
+        raise Failed(f"wrk: {done.stderr.strip() or last}")
+    return last
+
+
+def _load(line: str) -> Load:
+    if not line.startswith("{"):
+        raise Failed("wrk ended before its time: it had asked for every record")
+    found = json.loads(line)
+    if found["refused"] or found["broken"]:
+        raise Failed(
+            f"of {found['requests']} requests {found['refused']} were answered neither 2xx nor "
+            f"3xx, {found['broken']} not at all"
+        )
+    return Load(
+        requests=found["requests"],
+        rate=found["requests"] / found["microseconds"] * 1e6,
+        p99=found["p99"] / 1e6,
+    )

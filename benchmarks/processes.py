@@ -1,0 +1,127 @@
+"""Processes: started on a core, watched, and ended by their own id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Found = TypeVar("Found")
+
+START_SECONDS = 30.0
+"""A server that does not answer after so long is taken to be broken."""
+STOP_SECONDS = 60.0
+"""A process that has not ended so long after SIGTERM is killed."""
+
+
+class Failed(Exception):
+    """A figure could not be measured; the message says why."""
+
+
+class Running:
+    """A process with its output in a file; ends with the `with` block.
+
+    Args:
+        command: what to run; its first word gives the log its name.
+        core: where it runs, with all its threads and children; None: anywhere.
+        folder: where its log goes.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        core: int | None,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = Path(command[0]).name
+        self.log = folder / f"{self.name}-{time.monotonic_ns()}.log"
+        whole = list(command) if core is None else pinned(core, command)
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+            )
+        self.pid = self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Asks it to end and waits until it has; kills it when it does not."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def wait_for(self, ask: Callable[[], Found | None], what: str, *, pause: float = 0.01) -> Found:
+        """What `ask` returns once that is not None; fails when the process ends before."""
+        deadline = time.monotonic() + START_SECONDS
+        while (answer := ask()) is None:
+            if self._process.poll() is not None:
+                raise Failed(f"{self.name} ended: {self.last_words()}")
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.name}: no {what} within {START_SECONDS:g} s")
+            time.sleep(pause)
+        return answer
+
+    def last_words(self) -> str:
+        """The last line of its output, for an error message."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def resident_bytes(self) -> int:
+        """Memory that it and its children hold in RAM."""
+        return sum(resident_bytes(pid) for pid in (self.pid, *_children(self.pid)))
+
+
+def resident_bytes(pid: int | None = None) -> int:
+    """Memory that a process, by default this one, holds in RAM."""
+    pages = Path(f"/proc/{pid or os.getpid()}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def cores() -> tuple[int, int]:
+    """The servers' core and the generators'; one and the same where there is only one."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[min(1, len(usable) - 1)]
+
+
+def pinned(core: int, command: Sequence[str]) -> list[str]:
+    """The command that runs `command` on that core, under the same process id."""
+    return ["taskset", "--cpu-list", str(core), *command]
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool | None:
+    """True if somebody accepts connections there, else None: for `Running.wait_for`."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return None
+    return True
+
+
+def _children(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [descendant for child in children for descendant in (int(child), *_children(int(child)))]

@@ -1,0 +1,39 @@
+"""The questions that are asked of Guidkeep, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.scenarios import growth, memory, reads, start, sweep, writes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.bench import Bench
+    from benchmarks.results import Outcome, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One of them.
+
+    Attributes:
+        title: what is asked.
+        run: finds it out.
+        targets: all that it is measured against, for when it can't be run.
+    """
+
+    title: str
+    run: Callable[[Bench], Outcome]
+    targets: Sequence[Target]
+
+
+SCENARIOS = {
+    "reads": Scenario("GET", reads.run, (*reads.HIT, *reads.COLD)),
+    "writes": Scenario("Durable create", writes.run, (*writes.CREATE, *writes.RISES)),
+    "growth": Scenario("Growth of the database", growth.run, growth.TARGETS),
+    "sweep": Scenario("Reads during a sweep", sweep.run, sweep.TARGETS),
+    "start": Scenario("Start and idle memory", start.run, (*start.SECONDS, *start.MEMORY)),
+    "memory": Scenario("The memory cache's count of its bytes", memory.run, memory.TARGETS),
+}

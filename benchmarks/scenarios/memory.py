@@ -1,0 +1,71 @@
+"""Whether the memory cache's own count of its bytes is what the process really grows by.
+
+`python -m benchmarks.scenarios.memory COUNT` fills one and prints both figures: a process of its
+own, so that nothing but the cache grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from benchmarks.processes import Failed, resident_bytes
+from benchmarks.results import Figure, Outcome, Row, Target
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+
+TARGETS = (Target("≥", 0.9), Target("≤", 1.1))
+
+
+def run(bench: Bench) -> Outcome:
+    """Fills a cache in another process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scenarios.memory", str(bench.plan.cached)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Failed(f"filling the memory cache: {done.stderr.strip().rpartition(chr(10))[2]}")
+    found = json.loads(done.stdout)
+    counted, grown = found["counted"], found["grown"]
+    return Outcome(
+        [
+            Row(
+                what=f"Memory cache of {found['entries']:,}, its count / the process's growth",
+                figure=Figure([counted / grown], digits=3),
+                targets=TARGETS,
+                note=f"{counted / 1e6:,.0f} MB counted, {grown / 1e6:,.0f} MB grown by",
+            )
+        ]
+    )
+
+
+async def _fill(count: int) -> dict[str, int]:
+    from guidkeep.caches.memory import MemoryCache  # noqa: PLC0415 - only this process needs it
+    from guidkeep.record import Record  # noqa: PLC0415
+
+    cache = MemoryCache(max_size=1 << 40, max_age=86_400)
+    now = time.time()
+    before = resident_bytes()
+    for number in range(count):
+        guid = os.urandom(16).hex().upper()
+        lease = await cache.lease(guid)
+        metadata = f'{{"user":"Customer {number % 5000:04}, Inc."}}'
+        record = Record(guid, int(now) + 86_400, int(now * 1e6) + number, metadata)
+        await cache.settle(lease, record, now)
+    gc.collect()
+    grown = resident_bytes() - before
+    figures = cache.figures
+    return {"entries": figures.entries, "counted": figures.bytes, "grown": grown}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(_fill(int(sys.argv[1])))))

@@ -1,0 +1,192 @@
+"""What is measured, and what it is compared with: Guidkeep, nginx, Webdis + Redis.
+
+Each function that starts something is a context manager and ends what it started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING
+
+from benchmarks.processes import Failed, Running, free_port, listens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from benchmarks.bench import Bench
+
+_address = re.compile(r"http://127\.0\.0\.1:(\d+)").search
+
+FILL_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers on 127.0.0.1.
+
+    Attributes:
+        port: its TCP port.
+        process: the one that listens there.
+        path: where a key is read, up to the key.
+    """
+
+    port: int
+    process: Running
+    path: str = "/guid/"
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of one GET on a connection of its own."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def metric(self, name: str) -> float:
+        """A figure of Guidkeep's /metrics that has no labels."""
+        _, text = self.get("/metrics")
+        found = re.search(rf"^{name} (\S+)$", text.decode(), re.MULTILINE)
+        if not found:
+            raise Failed(f"/metrics has no {name}")
+        return float(found[1])
+
+
+@contextmanager
+def guidkeep(bench: Bench, database: Path, *flags: str) -> Iterator[Server]:
+    """Guidkeep on that SQLite file, accepting requests, with its defaults but for `flags`."""
+    command = [str(bench.guidkeep), "serve", "--host", "127.0.0.1", "--port", "0"]
+    with Running(
+        [*command, "--store", f"sqlite:///{database}", *flags],
+        core=bench.server_core,
+        folder=bench.folder,
+        environment=_environment(bench),
+    ) as process:
+        port = process.wait_for(lambda: _announced_port(process), "address", pause=0.001)
+        yield Server(port, process)
+
+
+@contextmanager
+def nginx(bench: Bench, answer: bytes) -> Iterator[Server]:
+    """One nginx worker that answers every request with the same body, from memory."""
+    port = free_port()
+    folder = bench.subfolder("nginx")
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_nginx_configuration(port, answer.decode()))
+    command = ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(configuration)]
+    with _run(bench, command) as process:
+        process.wait_for(lambda: listens(port), "answer")
+        yield Server(port, process)
+
+
+@contextmanager
+def webdis(bench: Bench, *, durable: bool) -> Iterator[tuple[Server, int]]:
+    """Webdis in front of a Redis of its own, both on the server's core; and Redis' port.
+
+    Args:
+        bench: the run.
+        durable: whether Redis answers a write only when it is on the disk.
+    """
+    redis_port, port = free_port(), free_port()
+    folder = bench.subfolder("redis")
+    keep = ["--appendonly", "yes", "--appendfsync", "always"] if durable else []
+    at = ["--bind", "127.0.0.1", "--port", str(redis_port), "--dir", str(folder), "--save", ""]
+    configuration = folder / "webdis.json"
+    configuration.write_text(_webdis_configuration(port, redis_port))
+    with (
+        _run(bench, ["redis-server", *at, *keep]) as redis,
+        _run(bench, ["webdis", str(configuration)], after=(redis, redis_port)) as process,
+    ):
+        process.wait_for(lambda: listens(port), "answer")
+        yield Server(port, process, path="/GET/"), redis_port
+
+
+def fill_redis(port: int, records: Sequence[tuple[str, bytes]]) -> None:
+    """Sets every key to its value."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        replies = connection.makefile("rb")
+        for begin in range(0, len(records), FILL_BATCH):
+            batch = records[begin : begin + FILL_BATCH]
+            connection.sendall(b"".join(_redis_set(key.encode(), value) for key, value in batch))
+            for _ in batch:
+                if (reply := replies.readline()) != b"+OK\r\n":
+                    raise Failed(f"Redis refused a SET: {reply.decode().strip()}")
+
+
+@contextmanager
+def _run(
+    bench: Bench, command: Sequence[str], *, after: tuple[Running, int] | None = None
+) -> Iterator[Running]:
+    """A process on the server's core, started once the one before it listens on its port."""
+    if after is not None:
+        before, port = after
+        before.wait_for(lambda: listens(port), "answer")
+    program = bench.program(command[0])
+    with Running([program, *command[1:]], core=bench.server_core, folder=bench.folder) as process:
+        yield process
+
+
+def _environment(bench: Bench) -> dict[str, str]:
+    """This process's, without settings of Guidkeep's; byte code is kept, as users have it."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GUIDKEEP_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
+    return environment | {"PYTHONPYCACHEPREFIX": str(bench.folder / "bytecode")}
+
+
+def _announced_port(process: Running) -> int | None:
+    """The port in the line that Guidkeep prints once it accepts requests."""
+    found = _address(process.log.read_text(errors="replace"))
+    return int(found[1]) if found else None
+
+
+def _nginx_configuration(port: int, answer: str) -> str:
+    quoted = answer.replace("\\", "\\\\").replace("'", "\\'")
+    paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    user = "user root;" if os.geteuid() == 0 else ""  # so that it may enter the folder
+    return f"""
+        {user}
+        worker_processes 1; daemon off; pid nginx.pid;
+        events {{ worker_connections 2048; }}
+        http {{
+            access_log off;
+            keepalive_requests 1000000000;
+            {" ".join(f"{path}_temp_path {path};" for path in paths)}
+            server {{
+                listen 127.0.0.1:{port};
+                location / {{ default_type application/json; return 200 '{quoted}'; }}
+            }}
+        }}
+    """
+
+
+def _webdis_configuration(port: int, redis_port: int) -> str:
+    """As Debian ships it, but without its log."""
+    return json.dumps(
+        {
+            "redis_host": "127.0.0.1",
+            "redis_port": redis_port,
+            "http_host": "127.0.0.1",
+            "http_port": port,
+            "threads": 2,
+            "daemonize": False,
+            "database": 0,
+            "acl": [],
+            "verbosity": 0,
+            "logfile": os.devnull,
+        }
+    )
+
+
+def _redis_set(key: bytes, value: bytes) -> bytes:
+    return b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(value), value)
