@@ -44,9 +44,9 @@ as much each time."""
 COLLECT_AFTER = (50_000, 20, 100)
 """When cyclic garbage is looked for, by generation. A request leaves none, but its many short-lived
 objects set the collector off each few requests at Python's thresholds: 7 % of a create."""
-SWEEP_REST = 9
-"""How long the sweep rests after each batch, in times of what the batch took: it takes a tenth
-of the store's time at most."""
+SWEEP_REST = 4
+"""How long the sweep rests after each batch, in times of what the batch took: it takes a fifth
+of the writer's time at most."""
 
 
 @dataclass(frozen=True, slots=True)
