@@ -7,6 +7,8 @@ import threading
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import uvloop
+
 from guidkeep.caches import open_cache
 from guidkeep.http.app import make_app
 from guidkeep.metrics import Metrics
@@ -101,7 +103,8 @@ def served(clock: Clock | None = None, **settings: Any) -> Iterator[Running]:
 
     def run() -> None:
         try:
-            asyncio.run(serve(chosen, clock=clock or Clock(), started=up))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serve(chosen, clock=clock or Clock(), started=up))
         except BaseException as error:  # noqa: BLE001 - raised again where it is seen
             failures.append(error)
         finally:

@@ -170,6 +170,19 @@ class StoreUnavailable(GuidkeepError):
         return {"retry-after": "1"}
 
 
+class Stopping(GuidkeepError):
+    """This server is about to stop, and is no longer ready for requests."""
+
+    status = 503
+    type = "stopping"
+    title = "This server is stopping"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """When it is worth another try."""
+        return {"retry-after": "1"}
+
+
 class OutcomeUnknown(StoreUnavailable):
     """The store did not say in time whether a write happened; it may have, or may yet.
 

@@ -152,20 +152,23 @@ def guid_fault(text: object) -> str | None:
     return f"A GUID is 32 upper-case hexadecimal digits (0-9, A-F); {shortened(text)!r} is not."
 
 
-def parse_change(body: bytes, *, now: int, guid: str | None = None) -> Change:
+def parse_change(
+    body: bytes, *, now: int, guid: str | None = None, faults: Sequence[Fault] = ()
+) -> Change:
     """Reads a request's body; an empty one is `{}`.
 
     Args:
         body: the JSON text.
         now: Unix time in seconds.
         guid: the GUID of the URL, if it has one.
+        faults: what is wrong with the rest of the request.
 
     Raises:
         InvalidRequest: the body is no JSON object. What is wrong with single members comes
             back in the change's `faults`.
     """
-    members = parse_object(body) if body.strip(b" \t\r\n") else {}
-    faults = []
+    members = parse_object(body) if body else {}
+    faults = list(faults)
     if guid is not None and (wrong := guid_fault(guid)):
         faults.append(Fault(wrong, parameter="guid"))
     if named := members.pop("guid", None):
@@ -174,7 +177,8 @@ def parse_change(body: bytes, *, now: int, guid: str | None = None) -> Change:
         elif guid is not None and named.value != guid:
             detail = f"The GUID can't be changed: the URL says {shortened(guid)}; leave it out."
             faults.append(Fault(detail, pointer="/guid"))
-        guid = guid or named.value
+        else:
+            guid = named.value
     expire = None
     given = members.pop("expire", None)
     if given and given.value is not None:

@@ -22,7 +22,7 @@ import uvloop
 from guidkeep import __version__
 from guidkeep.caches import open_cache
 from guidkeep.errors import StartupError, StoreUnavailable
-from guidkeep.http.app import RECORD_ROUTE, make_app
+from guidkeep.http.app import make_app
 from guidkeep.http.protocol import GuidkeepProtocol, Wire, watch
 from guidkeep.metrics import Metrics
 from guidkeep.registry import Registry
@@ -134,7 +134,7 @@ async def serve(
             wire = Wire(
                 settings=settings,
                 hit=None if settings.access_log else registry.hit,
-                hits=metrics.requests(RECORD_ROUTE, "GET", 200),
+                metrics=metrics,
             )
             app = make_app(
                 registry,

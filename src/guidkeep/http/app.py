@@ -8,14 +8,13 @@ from urllib.parse import urlencode
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Route, Router
 
 from guidkeep import __version__, answer
-from guidkeep.errors import PreconditionFailed, StoreUnavailable
+from guidkeep.errors import InvalidRequest, PreconditionFailed, Stopping
 from guidkeep.http import docs, openapi
 from guidkeep.http.conditions import parse_condition
 from guidkeep.http.problems import Answer
-from guidkeep.http.requests import parse_query
+from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
 from guidkeep.http.resource import WHOLE_ANSWER, Resource, Traffic, nowhere
 from guidkeep.record import parse_change
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from guidkeep.errors import Fault
     from guidkeep.http.requests import Request
     from guidkeep.metrics import Metrics
     from guidkeep.record import Change, Condition, Query, Record
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from guidkeep.schema import MetadataSchema
     from guidkeep.settings import Settings
 
-RECORD_ROUTE = "/guid/{guid}"
+SENT_HEADERS = {"accept", "content-type", "if-match", "if-none-match", "x-request-id"}
+"""What a page of an allowed origin may send, beside what any page may."""
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 JSON = [(b"content-type", b"application/json")]
 
@@ -54,16 +55,16 @@ def make_app(
     records = Records(registry, max_body=settings.max_body)
     service = Service(registry, metrics, openapi.document(schema, settings), is_draining)
     collection = Resource("/guid", traffic, GET=records.list, POST=records.create)
-    resources = {  # tried in this order, so what is asked for most comes first
-        RECORD_ROUTE: Resource(
-            RECORD_ROUTE,
-            traffic,
-            GET=records.read,
-            POST=records.create_or_update,
-            PUT=records.replace,
-            PATCH=records.update,
-            DELETE=records.delete,
-        ),
+    one = Resource(
+        RECORD_ROUTE,
+        traffic,
+        GET=records.read,
+        POST=records.create_or_update,
+        PUT=records.replace,
+        PATCH=records.update,
+        DELETE=records.delete,
+    )
+    addresses = {
         "/guid": collection,
         "/guid/": collection,
         "/livez": Resource("/livez", traffic, GET=service.livez),
@@ -73,12 +74,17 @@ def make_app(
         **{path: Resource(path, traffic, GET=page) for path, page in docs.pages().items()},
     }
     anything_else = Resource("(none)", traffic, **dict.fromkeys(METHODS, nowhere))
-    router = Router(
-        [Route(path, resource) for path, resource in resources.items()],
-        redirect_slashes=False,
-        default=anything_else,
-    )
-    return _with_cors(router, settings.allow_origin)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # One address has a part that varies; all others are looked up whole.
+        path: str = scope["path"]
+        resource = addresses.get(path)
+        if resource is None:
+            is_one = path.startswith(RECORD_PREFIX) and path.count("/") == RECORD_ROUTE.count("/")
+            resource = one if is_one else anything_else
+        await resource(scope, receive, send)
+
+    return _with_cors(app, settings.allow_origin)
 
 
 class Records:
@@ -97,21 +103,20 @@ class Records:
         return await self._create_or_update(request, request.guid)
 
     async def _create_or_update(self, request: Request, guid: str | None) -> Answer:
-        change = await self._change(request, guid)
-        written = await self._registry.create_or_update(change, _condition(request))
+        change, condition = await self._wanted(request, guid)
+        written = await self._registry.create_or_update(change, condition)
         return _record_answer(written.record, created=written.created)
 
     async def replace(self, request: Request) -> Answer:
         """`PUT /guid/{guid}`: create or replace whole."""
-        change = await self._change(request, request.guid)
-        written = await self._registry.replace(change, _condition(request))
+        change, condition = await self._wanted(request, request.guid)
+        written = await self._registry.replace(change, condition)
         return _record_answer(written.record, created=written.created)
 
     async def update(self, request: Request) -> Answer:
         """`PATCH /guid/{guid}`: update only."""
-        guid = request.guid
-        change = await self._change(request, guid)
-        return _record_answer(await self._registry.update(guid, change, _condition(request)))
+        change, condition = await self._wanted(request, request.guid)
+        return _record_answer(await self._registry.update(request.guid, change, condition))
 
     async def delete(self, request: Request) -> Answer:
         """`DELETE /guid/{guid}`."""
@@ -120,8 +125,8 @@ class Records:
 
     async def read(self, request: Request) -> Answer:
         """`GET /guid/{guid}` and `HEAD`."""
-        record = await self._registry.read(request.guid)
         condition = _condition(request)
+        record = await self._registry.read(request.guid)
         if not condition.match_holds(record):
             raise PreconditionFailed(
                 f"If-Match names another version of the record: its ETag is {record.etag}."
@@ -136,9 +141,12 @@ class Records:
         query = parse_query(request.query)
         return _page_answer(await self._registry.list(query), query)
 
-    async def _change(self, request: Request, guid: str | None) -> Change:
+    async def _wanted(self, request: Request, guid: str | None) -> tuple[Change, Condition]:
+        """What a write is to change, and on what condition."""
         body = await request.body(self._max_body)
-        return parse_change(body, now=int(self._registry.clock()), guid=guid)
+        condition, faults = _stated(request)
+        now = int(self._registry.clock())
+        return parse_change(body, now=now, guid=guid, faults=faults), condition
 
 
 class Service:
@@ -163,7 +171,7 @@ class Service:
     async def readyz(self, _: Request) -> Answer:
         """`GET /readyz`: requests can be served."""
         if self._is_draining():
-            raise StoreUnavailable("This server is stopping; nothing was done. Ask another.")
+            raise Stopping("This server is stopping; nothing was done. Ask another.")
         cache = await self._registry.check()
         return _json(200, {"status": cache, "store": "ok", "cache": cache})
 
@@ -203,9 +211,15 @@ def _json(status: int, content: dict[str, str]) -> Answer:
     return Answer(status, [*JSON, (b"cache-control", b"no-store")], json.dumps(content).encode())
 
 
+def _stated(request: Request) -> tuple[Condition, list[Fault]]:
+    return parse_condition(request.list_of(b"if-match"), request.list_of(b"if-none-match"))
+
+
 def _condition(request: Request) -> Condition:
-    headers = request.headers
-    return parse_condition(headers.get(b"if-match"), headers.get(b"if-none-match"))
+    condition, faults = _stated(request)
+    if faults:
+        raise InvalidRequest(faults)
+    return condition
 
 
 def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
@@ -216,17 +230,25 @@ def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
         app,
         allow_origins=origins,
         allow_methods=METHODS,
-        allow_headers=["Content-Type", "If-Match", "If-None-Match", "X-Request-ID"],
+        allow_headers=SENT_HEADERS,
         expose_headers=["ETag", "Link", "Location", "Retry-After", "Sunset", "X-Request-ID"],
     )
     allowed = {origin.encode() for origin in origins}
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-        origin = dict(scope["headers"]).get(b"origin")
-        if origin not in allowed:
+        headers = dict(scope["headers"])
+        if headers.get(b"origin") not in allowed or _asks_for_more(headers):
             await app(scope, receive, send)
             return
         scope.get("extensions", {}).pop(WHOLE_ANSWER, None)  # it adds headers to the messages
         await with_cors(scope, receive, send)
 
     return choose
+
+
+def _asks_for_more(headers: dict[bytes, bytes]) -> bool:
+    """Whether a preflight asks for what there is not; a problem answers that, as any other."""
+    method = headers.get(b"access-control-request-method", b"GET").decode("latin-1")
+    names = headers.get(b"access-control-request-headers", b"").decode("latin-1").lower()
+    wanted = {name.strip() for name in names.split(",")} - {""}
+    return method not in METHODS or not wanted <= SENT_HEADERS

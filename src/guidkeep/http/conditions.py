@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import re
 
-from guidkeep.errors import Fault, InvalidRequest
+from guidkeep.errors import Fault
 from guidkeep.record import Condition
 
 ANY = Condition()
 """What a request without the two headers states."""
 
 _TAG = r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")'
-_list = re.compile(rf"[ \t,]*{_TAG}([ \t]*,[ \t]*({_TAG})?)*[ \t]*").fullmatch
+# Possessive throughout: a long header that is none is refused in one pass.
+_list = re.compile(rf"[ \t,]*+(?:{_TAG}[ \t]*+(?:,[ \t,]*+|$))++").fullmatch
 _tags = re.compile(_TAG).findall
 
 
-def parse_condition(if_match: bytes | None, if_none_match: bytes | None) -> Condition:
-    """The condition that the two headers state.
+def parse_condition(
+    if_match: bytes | None, if_none_match: bytes | None
+) -> tuple[Condition, list[Fault]]:
+    """The condition that the two headers state, and what is wrong with them.
 
-    Raises:
-        InvalidRequest: one of them is no list of entity tags. Taking it for nothing would let
-            through what the client wanted to be held back.
+    What is no list of entity tags can't be taken for nothing: that would let through what the
+    client wanted to be held back.
     """
     if if_match is None and if_none_match is None:
-        return ANY
-    return Condition(
-        _parse("If-Match", if_match, weak_counts=False),
-        _parse("If-None-Match", if_none_match, weak_counts=True),
+        return ANY, []
+    faults: list[Fault] = []
+    condition = Condition(
+        _parse("If-Match", if_match, faults, weak_counts=False),
+        _parse("If-None-Match", if_none_match, faults, weak_counts=True),
     )
+    return condition, faults
 
 
-def _parse(name: str, value: bytes | None, *, weak_counts: bool) -> frozenset[str] | None:
+def _parse(
+    name: str, value: bytes | None, faults: list[Fault], *, weak_counts: bool
+) -> frozenset[str] | None:
     if value is None:
         return None
     text = value.decode("latin-1")
@@ -38,5 +44,5 @@ def _parse(name: str, value: bytes | None, *, weak_counts: bool) -> frozenset[st
         return frozenset("*")
     if not _list(text):
         detail = f'{name} must be * or entity tags with their quotes, as in "1427736345000000".'
-        raise InvalidRequest([Fault(detail, parameter=name)])
+        faults.append(Fault(detail, parameter=name))
     return frozenset(tag for weak, tag in _tags(text) if weak_counts or not weak)

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from guidkeep.errors import HeadersTooLarge, InvalidRequest, RequestTimeout, TooManyRequests
 from guidkeep.http.problems import last_words
+from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE
 from guidkeep.http.resource import WHOLE_ANSWER
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from guidkeep.metrics import RequestTimes
+    from guidkeep.errors import GuidkeepError
+    from guidkeep.metrics import Metrics, RequestTimes
     from guidkeep.settings import Settings
 
-PREFIX = b"/guid/"
+PREFIX = RECORD_PREFIX.encode()
 URL_LENGTH = len(PREFIX) + 32
 WATCH_INTERVAL = 1.0
 DRAIN_GRACE = 0.3
@@ -59,16 +61,24 @@ class Wire:
     Attributes:
         settings: the limits.
         hit: returns the finished answer of a GUID, if it is at hand; None: all go the long way.
-        hits: where hits are counted.
+        metrics: where hits, and requests that never reach the application, are counted.
         draining: whether the server is about to stop.
     """
 
     settings: Settings
     hit: Callable[[str], bytes | None] | None
-    hits: RequestTimes
+    metrics: Metrics
     draining: bool = False
+    hits: RequestTimes = field(init=False)
     _headers: object = field(default=None, init=False)
     _preamble: bytes = field(default=b"", init=False)
+
+    def __post_init__(self) -> None:
+        self.hits = self.metrics.requests(RECORD_ROUTE, "GET", 200)
+
+    def count_refusal(self, status: int) -> None:
+        """Counts a request that was too broken, slow or large to become one."""
+        self.metrics.requests("(none)", "other", status).observe(0)
 
     def preamble(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
         """The status line and the server's own headers, which change once a second."""
@@ -104,8 +114,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
         """Takes the connection, or refuses it when there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.wire.settings.max_connections:
-            error = TooManyRequests("Too many connections are open; try again in a moment.")
-            self.end(last_words(error))
+            self.end(TooManyRequests("Too many connections are open; try again in a moment."))
 
     def data_received(self, data: bytes) -> None:
         """Parses what came, unless the request's head grows without end."""
@@ -139,14 +148,15 @@ class GuidkeepProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Answers from the cache, or hands the request to the application."""
-        self._head_is_open = False
         if self._answer_from_cache():
+            self._head_is_open = False
             self._answered = True
             return
         if self._head_size + self._chunk_size > self.wire.settings.max_headers:  # it may be
             size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             if not self._check_head(size):
                 return
+        self._head_is_open = False
         super().on_headers_complete()
         self.scope["extensions"] = {WHOLE_ANSWER: {"send": partial(_send_whole, self, self.cycle)}}
         if self.wire.draining:
@@ -176,7 +186,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
         most = self.wire.settings.max_headers
         if size > most and not self._is_over:
             detail = f"Request line and headers must not have more than {most} bytes together."
-            self.end(last_words(HeadersTooLarge(detail)))
+            self.end(HeadersTooLarge(detail))
         return size <= most
 
     def _answer_from_cache(self) -> bool:
@@ -213,13 +223,14 @@ class GuidkeepProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What can't be parsed as HTTP is a problem like any other."""
         if not self._is_over:
-            self.end(last_words(InvalidRequest(f"This is not a valid HTTP/1.1 request: {msg}")))
+            self.end(InvalidRequest(f"This is not a valid HTTP/1.1 request. {msg}"))
 
-    def end(self, words: bytes = b"") -> None:
-        """Closes the connection, with last words if they can't be taken for another's answer."""
+    def end(self, error: GuidkeepError) -> None:
+        """Closes the connection, and says why if that can't be taken for another's answer."""
         self._is_over = True
         if self.is_idle() if self._head_is_open else not self.cycle.response_started:
-            self.transport.write(words)
+            self.transport.write(last_words(error))
+            self.wire.count_refusal(error.status)
         if not self.is_idle():
             self.cycle.response_started = self.cycle.response_complete = True
             self.cycle.message_event.set()  # whoever waits for the body learns that none comes
@@ -243,11 +254,9 @@ class GuidkeepProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif self.is_receiving:
             if now - self.since > settings.request_timeout:
-                error = RequestTimeout(
-                    f"The request did not arrive within {settings.request_timeout:g} s; "
-                    "nothing was done."
-                )
-                self.end(last_words(error))
+                seconds = f"{settings.request_timeout:g} s"
+                detail = f"The request did not arrive within {seconds}; nothing was done."
+                self.end(RequestTimeout(detail))
         elif self.is_idle() and now - self.since > settings.idle_timeout:
             self.transport.close()
 

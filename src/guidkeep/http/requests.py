@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from guidkeep.errors import BodyTooLarge, CrossSiteRefused, Fault, InvalidRequest
 from guidkeep.record import LAST_EXPIRE, Query, guid_fault, parse_seconds
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_LIMIT = 1000
 LONGEST_ID = 128
+RECORD_PREFIX = "/guid/"
+RECORD_ROUTE = "/guid/{guid}"
 
 
 class ClientLeft(Exception):
@@ -28,21 +30,31 @@ class Request:
     Attributes:
         method: as it came.
         path: decoded.
-        guid: what stands in the address where the route has `{guid}`, or "".
         headers: by lower-case names; of one that is repeated, the last.
         query: the query string as it came.
     """
 
-    __slots__ = ("_receive", "_request_id", "guid", "headers", "method", "path", "query")
+    __slots__ = ("_lines", "_receive", "_request_id", "headers", "method", "path", "query")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.guid: str = scope.get("path_params", {}).get("guid", "")
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._lines: list[tuple[bytes, bytes]] = scope["headers"]
+        self.headers: dict[bytes, bytes] = dict(self._lines)
         self.query: bytes = scope["query_string"]
         self._receive = receive
         self._request_id = ""
+
+    @property
+    def guid(self) -> str:
+        """What stands in the address where a GUID should."""
+        return self.path[len(RECORD_PREFIX) :]
+
+    def list_of(self, name: bytes) -> bytes | None:
+        """A header that is a list, which may be spread over several lines (RFC 9110 §5.3)."""
+        if name not in self.headers:
+            return None
+        return b", ".join(value for line, value in self._lines if line == name)
 
     @property
     def id(self) -> str:
@@ -120,7 +132,7 @@ def refuse_cross_site(headers: dict[bytes, bytes], allowed: Collection[str]) -> 
     if site is not None:
         own = site in (b"same-origin", b"none")
     else:
-        own = urlsplit(origin).netloc == headers.get(b"host", b"").decode("latin-1")
+        own = origin.partition("://")[2] == headers.get(b"host", b"").decode("latin-1")
     if not own and origin not in allowed:
         raise CrossSiteRefused(
             f"A page of {origin or 'another site'} may not write here, unless the operator "
@@ -130,7 +142,7 @@ def refuse_cross_site(headers: dict[bytes, bytes], allowed: Collection[str]) -> 
 
 def _pairs(query_string: bytes) -> tuple[dict[str, str], list[Fault]]:
     try:
-        pairs = parse_qsl(query_string.decode("ascii"), errors="strict")
+        pairs = parse_qsl(query_string.decode("ascii"), errors="strict", max_num_fields=100)
     except (UnicodeDecodeError, ValueError) as error:
         raise InvalidRequest(
             "The query must be ASCII, anything else percent-encoded UTF-8, without too many fields."

@@ -27,6 +27,7 @@ import fcntl
 import json
 import os
 import sqlite3
+from contextlib import closing
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,13 +76,11 @@ FEW = 10_000
 _FAILS_FOR_ALL = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_INTERRUPT,
-    sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_READONLY,
 }
-"""Codes that are no single row's fault, so trying the writes one by one would be in vain."""
+"""Codes that are no single row's or page's fault, so trying one by one would be in vain."""
 
 # Each :index is a JSON array with one entry a row; each :bytes the rows' bytes on end.
 _READ = """
@@ -240,6 +239,8 @@ class SQLiteStore:
         try:
             found = _one(self._reader, _READ, _index(len(guids)), b"".join(guids))
         except sqlite3.Error as error:
+            if _may_be_one(error, guids):
+                return [result for guid in guids for result in self._read([guid])]
             return [_unavailable(error, "The store can't be read at the moment.")] * len(guids)
         records: list[Record | None] = [None] * len(guids)
         for at, expire, version, metadata in found:
@@ -275,7 +276,7 @@ class SQLiteStore:
             return self._commit(writes)
         except sqlite3.Error as error:
             self._roll_back()
-            if len(writes) > 1 and _code(error) not in _FAILS_FOR_ALL:
+            if _may_be_one(error, writes):
                 return [result for write in writes for result in self._write([write])]
             failure = _unavailable(
                 error, "The store can't write at the moment; nothing was written."
@@ -459,28 +460,34 @@ class _File:
 
     def _prepare(self) -> None:
         """Makes the schema in an empty file, checks it in another, and that it can be written."""
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            is_new = self._check_owner(connection)
         connection = self.connect()
         try:
-            [owner] = connection.execute("PRAGMA application_id").fetchone()
-            [version] = connection.execute("PRAGMA user_version").fetchone()
-            [tables] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if not (owner or version or tables):
+            if is_new:
                 connection.executescript(SCHEMA)
-            elif owner != APPLICATION_ID:
-                raise StartupError(
-                    f"{self._path} is a database of another program, not Guidkeep's."
-                )
-            elif version > SCHEMA_VERSION:
-                raise StartupError(
-                    f"{self._path} was written by a newer Guidkeep (schema {version}; this one "
-                    f"knows {SCHEMA_VERSION}): start that one, or a newer."
-                )
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
             connection.execute("SELECT * FROM record LIMIT 1").fetchone()
         finally:
             connection.close()
+
+    def _check_owner(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file is new; nothing is changed in one that is not Guidkeep's."""
+        [owner] = connection.execute("PRAGMA application_id").fetchone()
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        [tables] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if not (owner or version or tables):
+            return True
+        if owner != APPLICATION_ID:
+            raise StartupError(f"{self._path} is a database of another program, not Guidkeep's.")
+        if version > SCHEMA_VERSION:
+            raise StartupError(
+                f"{self._path} was written by a newer Guidkeep (schema {version}; this one "
+                f"knows {SCHEMA_VERSION}): start that one, or a newer."
+            )
+        return False
 
 
 def _one(connection: sqlite3.Connection, statement: str, index: str, data: bytes) -> Any:
@@ -506,6 +513,11 @@ def _unavailable(error: sqlite3.Error, message: str) -> StoreUnavailable:
     failure = StoreUnavailable(message)
     failure.__cause__ = error
     return failure
+
+
+def _may_be_one(error: sqlite3.Error, group: Sequence[object]) -> bool:
+    """Whether the error may be that of one in the group, so that the others succeed alone."""
+    return len(group) > 1 and _code(error) not in _FAILS_FOR_ALL
 
 
 def _code(error: sqlite3.Error) -> int:
