@@ -155,7 +155,7 @@ class Settings:
         "", _origins, "ORIGIN", "Origins whose browser pages may write; several with commas."
     )
     access_log: bool = _setting(
-        "off", _switch, "on|off", "Log every request; costs reads about half of their speed."
+        "off", _switch, "on|off", "Log every request; cache hits then take the long way too."
     )
     log_format: str = _setting(
         "auto", _one_of(LOG_FORMATS), "|".join(LOG_FORMATS), "auto: text on a terminal, else JSON."
