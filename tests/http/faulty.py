@@ -1,0 +1,102 @@
+"""A store that fails or waits when it is told to, and else does what the real one does."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from guidkeep.caches.memory import MemoryCache
+from tests.http.helpers import Api
+from tests.support import app_of, make_registry, opened_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from guidkeep.record import Query, Record
+    from guidkeep.stores import Store
+    from tests.support import Clock
+
+
+class FaultyStore:
+    """See the module's text.
+
+    Attributes:
+        fault: raised by every operation while it is set.
+        gate: what every operation waits for.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.fault: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._waiting = 0
+        self._came = asyncio.Condition()
+        self._store = store
+
+    async def wait_for(self, count: int) -> None:
+        """Waits until so many operations wait at the gate."""
+        async with asyncio.timeout(10), self._came:
+            await self._came.wait_for(lambda: self._waiting == count)
+
+    async def _obey(self) -> None:
+        async with self._came:
+            self._waiting += 1
+            self._came.notify_all()
+        await self.gate.wait()
+        await asyncio.sleep(0)  # a real store never answers at once
+        self._waiting -= 1
+        if self.fault is not None:
+            raise self.fault
+
+    async def get(self, guid: str) -> Record | None:
+        await self._obey()
+        return await self._store.get(guid)
+
+    async def insert(self, record: Record, now: int) -> bool:
+        await self._obey()
+        return await self._store.insert(record, now)
+
+    async def replace(self, record: Record, version: int) -> bool:
+        await self._obey()
+        return await self._store.replace(record, version)
+
+    async def delete(self, guid: str, version: int) -> bool:
+        await self._obey()
+        return await self._store.delete(guid, version)
+
+    async def page(self, query: Query, now: int) -> list[Record]:
+        await self._obey()
+        return await self._store.page(query, now)
+
+    async def purge(self, now: int, limit: int) -> int:
+        await self._obey()
+        return await self._store.purge(now, limit)
+
+    async def ping(self) -> None:
+        await self._obey()
+        await self._store.ping()
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+class CutOffCache(MemoryCache):
+    """A cache that can't be reached, as far as its `ping` goes."""
+
+    async def ping(self) -> None:
+        raise ConnectionRefusedError
+
+
+@asynccontextmanager
+async def faulty(
+    path: Path, clock: Clock, **settings: int
+) -> AsyncIterator[tuple[Api, FaultyStore]]:
+    """A client of an application over such a store."""
+    async with opened_store(path) as store:
+        planted = FaultyStore(store)
+        registry = make_registry(planted, clock=clock)
+        async with Api(app_of(registry, **settings)) as client:
+            yield client, planted
+        await registry.close()

@@ -1,0 +1,162 @@
+"""What the tests of the HTTP contract share: a client whose every answer is checked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from guidkeep.errors import GuidkeepError
+from guidkeep.http import openapi
+from guidkeep.http.problems import TYPE_PREFIX
+from guidkeep.record import new_guid
+from guidkeep.schema import MetadataSchema
+from guidkeep.settings import Settings
+from tests.support import MARCH_2015
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import ASGIApp
+
+DOCUMENT = openapi.document(MetadataSchema(), Settings())
+SOON = MARCH_2015 + 3600
+"""An `expire` an hour after the time at which the tests begin."""
+EVERY_CACHE = pytest.mark.parametrize("api", ["memory://", "none://", "live"], indirect=True)
+"""For what must hold with a cache and without."""
+
+
+class Api(httpx2.AsyncClient):
+    """A client that checks of each answer what all answers promise."""
+
+    def __init__(self, target: ASGIApp | str) -> None:
+        """`target` is an application in this process, or the address of a server."""
+        hooks: Any = {"response": [_check]}
+        if isinstance(target, str):
+            super().__init__(base_url=target, event_hooks=hooks)
+        else:
+            transport = httpx2.ASGITransport(app=target)
+            super().__init__(
+                base_url="http://guidkeep.test", transport=transport, event_hooks=hooks
+            )
+
+    async def made(self, guid: str | None = None, **members: Any) -> httpx2.Response:
+        """Creates a record; its user is Ann and its GUID a new one unless told otherwise."""
+        answer = await self.post(f"/guid/{guid or new_guid()}", json={"user": "Ann"} | members)
+        assert answer.status_code == 201
+        return answer
+
+    async def all_guids(self, **query: Any) -> list[str]:
+        """The GUIDs of the whole list, from page to page."""
+        guids: list[str] = []
+        url: str | None = str(httpx2.URL("/guid", params=query))
+        while url:
+            page = (await self.get(url)).json()
+            guids += [record["guid"] for record in page["guids"]]
+            url = page["next"]
+        return guids
+
+
+async def _check(response: httpx2.Response) -> None:
+    """What holds for every answer, whatever was asked."""
+    await response.aread()
+    assert "html" not in response.headers.get("content-type", "") or response.is_success
+    if response.status_code >= 400:
+        assert response.headers["content-type"] == "application/problem+json"
+        assert int(response.headers["content-length"]) > 0
+    if response.status_code >= 400 and response.request.method != "HEAD":
+        check_problem(response.status_code, response.json())
+    documented = _documented(response.request)
+    assert documented is None or str(response.status_code) in documented, (
+        f"/openapi.json does not name {response.status_code} for {response.request.method} "
+        f"{response.request.url.path}"
+    )
+
+
+def check_problem(status: int, problem: dict[str, Any]) -> None:
+    """Fails unless it is a whole problem (RFC 9457) that shows nothing of the inside."""
+    kinds = {TYPE_PREFIX + kind.type: kind for kind in _kinds(GuidkeepError)}
+    kind = kinds[problem["type"]]
+    assert problem["status"] == status == kind.status
+    assert problem["title"] == kind.title
+    assert problem["detail"][-1] in ".!" or status == 400
+    assert "Traceback" not in problem["detail"]
+    for fault in problem.get("errors", []):
+        assert fault["detail"]
+        assert fault.keys() - {"detail"} in ({"pointer"}, {"parameter"})
+    assert problem.keys() <= {"type", "title", "status", "detail", "errors", "request_id"}
+
+
+def faults(response: httpx2.Response) -> dict[str, str]:
+    """Of a 400: what is wrong, by JSON Pointer or, outside the body, by parameter."""
+    assert response.status_code == 400
+    found: dict[str, str] = {}
+    for fault in response.json()["errors"]:
+        place = fault.get("pointer", fault.get("parameter"))
+        found[place] = f"{found.get(place, '')} {fault['detail']}"
+    return found
+
+
+def detail(response: httpx2.Response) -> str:
+    """A problem's sentence."""
+    text: str = response.json()["detail"]
+    return text
+
+
+async def exchange(address: str, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Sends bytes over a connection of their own; returns the first answer on it."""
+    place = urlsplit(address)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    try:
+        writer.write(request)
+        return await read_answer(reader)
+    finally:
+        writer.close()
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    """The next answer on a connection: status, headers, content."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.strip().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (li.partition(": ") for li in lines)}
+    content = await reader.readexactly(int(headers.get("content-length", "0")))
+    return int(first.split()[1]), headers, content
+
+
+def template(path: str) -> str | None:
+    """The path of `/openapi.json` that a real one is an instance of."""
+    path = "/guid" if path == "/guid/" else path
+    for known in DOCUMENT["paths"]:
+        if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(known)), path):
+            return str(known)
+    return None
+
+
+def _documented(request: httpx2.Request) -> set[str] | None:
+    """The statuses that `/openapi.json` names for the request; None: it knows no such one."""
+    known = template(request.url.path)
+    method = "get" if request.method == "HEAD" else request.method.lower()
+    operation = DOCUMENT["paths"].get(known, {}).get(method)
+    return operation and set(operation["responses"])
+
+
+def _kinds(kind: type[GuidkeepError]) -> Iterator[type[GuidkeepError]]:
+    yield kind
+    for special in kind.__subclasses__():
+        yield from _kinds(special)
+
+
+def nested(depth: int) -> str:
+    """A body whose arrays and objects nest so deep; the body's own object counts."""
+    return (
+        json.dumps({"user": "Ann"})[:-1]
+        + ', "deep": '
+        + "[" * (depth - 1)
+        + "]" * (depth - 1)
+        + "}"
+    )

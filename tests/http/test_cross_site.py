@@ -1,0 +1,212 @@
+"""Browser pages of other origins can't write, unless the operator allows their origin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.http.helpers import SOON, Api
+from tests.support import MARCH_2015, Clock, app_of, make_registry, opened_store, served
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from guidkeep.server import Running
+
+FRIEND, STRANGER = "https://friend.example", "https://stranger.example"
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+def own_origin(api: Api) -> str:
+    return str(api.base_url).rstrip("/")
+
+
+@pytest.fixture(scope="module")
+def open_clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def open_server(open_clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that allows an origin."""
+    store = f"sqlite:///{tmp_path_factory.mktemp('cross-site') / 'guidkeep.db'}"
+    with served(open_clock, store=store, allow_origin=(FRIEND, "http://other.test")) as running:
+        yield running
+
+
+@pytest.fixture(params=["app", "server"])
+async def friendly(
+    request: pytest.FixtureRequest, open_server: Running, open_clock: Clock, tmp_path: Path
+) -> AsyncIterator[Api]:
+    """A client of an application, or a server, that allows an origin."""
+    open_clock.now = MARCH_2015
+    if request.param == "server":
+        async with Api(open_server.address) as client:
+            yield client
+        return
+    async with opened_store(tmp_path / "guidkeep.db") as store:
+        registry = make_registry(store, clock=open_clock)
+        async with Api(app_of(registry, allow_origin=(FRIEND, "http://other.test"))) as client:
+            yield client
+        await registry.close()
+
+
+async def statuses(api: Api, guid: str, headers: dict[str, str]) -> list[int]:
+    """What writes with these headers answer where there is a record, one after the other."""
+    found = []
+    for method in WRITES:
+        body = None if method == "DELETE" else {"user": "Bea"}
+        answer = await api.request(method, f"/guid/{guid}", json=body, headers=headers)
+        found.append(answer.status_code)
+    found.append((await api.post("/guid", json={"user": "Bea"}, headers=headers)).status_code)
+    return found
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": STRANGER}, {"Origin": "null"}, {"Origin": "http://["}, {"Origin": ""},
+        {"Origin": "nonsense"}, {"Origin": STRANGER + ":443"},
+        {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": STRANGER},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://sub.guidkeep.test"},
+        {"Sec-Fetch-Site": "whatever"},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_page_of_another_origin_can_not_write(
+    api: Api, guid: str, headers: dict[str, str]
+) -> None:
+    before = await api.made(guid)
+    assert await statuses(api, guid, headers) == [403] * 5
+    assert (await api.get(f"/guid/{guid}")).text == before.text
+
+
+async def test_a_page_of_another_port_is_of_another_origin(api: Api, guid: str) -> None:
+    await api.made(guid)
+    origin = str(api.base_url.copy_with(port=1)).rstrip("/")
+    assert await statuses(api, guid, {"Origin": origin}) == [403] * 5
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none", None])
+@pytest.mark.parametrize("says_origin", [True, False])
+async def test_the_service_own_pages_and_what_is_no_browser_can_write(
+    api: Api, guid: str, site: str | None, says_origin: bool
+) -> None:
+    await api.made(guid)
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    if says_origin:
+        headers["Origin"] = own_origin(api)
+    assert await statuses(api, guid, headers) == [200, 200, 200, 204, 201]
+
+
+async def test_a_page_of_another_origin_is_answered_what_it_reads_without_leave_to_see_it(
+    api: Api, guid: str
+) -> None:
+    await api.made(guid)
+    headers = {"Origin": STRANGER, "Sec-Fetch-Site": "cross-site"}
+    for method, path in (("GET", f"/guid/{guid}"), ("HEAD", f"/guid/{guid}"), ("GET", "/guid")):
+        answer = await api.request(method, path, headers=headers)
+        assert answer.status_code == 200
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_by_default_no_preflight_is_answered_with_leave(api: Api, guid: str) -> None:
+    headers = {"Origin": FRIEND, "Access-Control-Request-Method": "PUT"}
+    answer = await api.options(f"/guid/{guid}", headers=headers)
+    assert answer.status_code == 405
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("site", [None, "cross-site"])
+async def test_a_page_of_an_allowed_origin_can_write(
+    friendly: Api, guid: str, site: str | None
+) -> None:
+    await friendly.made(guid)
+    headers = {"Origin": FRIEND} | ({"Sec-Fetch-Site": site} if site else {})
+    assert await statuses(friendly, guid, headers) == [200, 200, 200, 204, 201]
+
+
+async def test_a_page_of_an_origin_that_is_not_allowed_still_can_not(
+    friendly: Api, guid: str
+) -> None:
+    await friendly.made(guid)
+    for origin in (STRANGER, FRIEND + ".evil.example", FRIEND.upper(), "null", FRIEND + ":444"):
+        assert await statuses(friendly, guid, {"Origin": origin}) == [403] * 5
+        answer = await friendly.get(f"/guid/{guid}", headers={"Origin": origin})
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_page_of_an_allowed_origin_sees_every_answer_and_its_headers(
+    friendly: Api, guid: str
+) -> None:
+    headers = {"Origin": FRIEND}
+    made = await friendly.put(
+        f"/guid/{guid}", json={"user": "Ann", "expire": SOON}, headers=headers
+    )
+    etag = made.headers["etag"]
+    answers = [
+        made,
+        await friendly.get(f"/guid/{guid}", headers=headers),
+        await friendly.get(f"/guid/{guid}", headers=headers),
+        await friendly.get(f"/guid/{guid}", headers=headers | {"If-None-Match": etag}),
+        await friendly.get("/guid?limit=1", headers=headers),
+        await friendly.get("/guid/xyz", headers=headers),
+        await friendly.put(f"/guid/{guid}", json={"user": ""}, headers=headers),
+        await friendly.delete(f"/guid/{guid}", headers=headers | {"If-Match": '"1"'}),
+        await friendly.delete(f"/guid/{guid}", headers=headers),
+        await friendly.get(f"/guid/{guid}", headers=headers),
+        await friendly.get("/nowhere", headers=headers),
+    ]
+    expected = [201, 200, 200, 304, 200, 400, 400, 412, 204, 404, 404]
+    assert [answer.status_code for answer in answers] == expected
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == FRIEND
+        assert "origin" in answer.headers["vary"].lower()
+        exposed = {
+            name.strip() for name in answer.headers["access-control-expose-headers"].split(",")
+        }
+        assert {"ETag", "Link", "Location", "Retry-After", "Sunset"} <= exposed
+
+
+@pytest.mark.parametrize("method", WRITES)
+async def test_a_preflight_from_an_allowed_origin_is_granted(
+    friendly: Api, guid: str, method: str
+) -> None:
+    headers = {
+        "Origin": FRIEND,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": "content-type, if-match, if-none-match",
+    }
+    answer = await friendly.options(f"/guid/{guid}", headers=headers)
+    assert answer.is_success
+    assert answer.headers["access-control-allow-origin"] == FRIEND
+    assert method in answer.headers["access-control-allow-methods"]
+    for name in ("content-type", "if-match", "if-none-match"):
+        assert name in answer.headers["access-control-allow-headers"].lower()
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_a_preflight_from_another_origin_is_not(friendly: Api, guid: str) -> None:
+    headers = {"Origin": STRANGER, "Access-Control-Request-Method": "PUT"}
+    answer = await friendly.options(f"/guid/{guid}", headers=headers)
+    assert answer.status_code == 405
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        {"Access-Control-Request-Method": "TRACE"},
+        {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-other"},
+    ],
+    ids=str,
+)
+async def test_a_preflight_for_more_than_there_is_gets_no_leave_for_it(
+    friendly: Api, guid: str, asks: dict[str, str]
+) -> None:
+    answer = await friendly.options(f"/guid/{guid}", headers={"Origin": FRIEND} | asks)
+    assert "TRACE" not in answer.headers.get("access-control-allow-methods", "")
+    assert "x-other" not in answer.headers.get("access-control-allow-headers", "")

@@ -1,0 +1,160 @@
+"""/openapi.json and /docs."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import schemathesis
+
+from guidkeep.errors import (
+    BodyTooLarge,
+    CrossSiteRefused,
+    GuidkeepError,
+    HeadersTooLarge,
+    InvalidRequest,
+    NotFound,
+    PreconditionFailed,
+    RequestTimeout,
+    StoreUnavailable,
+    TooManyRequests,
+)
+from guidkeep.http import docs, openapi
+from guidkeep.schema import MetadataSchema
+from guidkeep.settings import Settings
+from tests.http.helpers import DOCUMENT
+
+if TYPE_CHECKING:
+    from tests.http.helpers import Api
+
+ANY = {kind.status for kind in (RequestTimeout, TooManyRequests, HeadersTooLarge, GuidkeepError)}
+SHARED = ANY | {InvalidRequest.status, StoreUnavailable.status}
+READ = SHARED | {200, 304, NotFound.status, PreconditionFailed.status}
+WRITE = SHARED | {CrossSiteRefused.status, PreconditionFailed.status, BodyTooLarge.status}
+OPERATIONS = {
+    ("/guid", "get"): SHARED | {200},
+    ("/guid", "post"): WRITE | {200, 201},
+    ("/guid/{guid}", "get"): READ,
+    ("/guid/{guid}", "head"): READ,
+    ("/guid/{guid}", "post"): WRITE | {200, 201},
+    ("/guid/{guid}", "put"): WRITE | {200, 201},
+    ("/guid/{guid}", "patch"): WRITE | {200, NotFound.status},
+    ("/guid/{guid}", "delete"): (WRITE - {BodyTooLarge.status}) | {204, NotFound.status},
+    ("/livez", "get"): ANY | {200},
+    ("/readyz", "get"): ANY | {200, StoreUnavailable.status},
+    ("/metrics", "get"): ANY | {200},
+    ("/openapi.json", "get"): ANY | {200},
+    ("/docs", "get"): ANY | {200},
+}
+METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "trace"}
+
+
+async def test_the_document_is_valid_openapi_3_1(api: Api) -> None:
+    answer = await api.get("/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    document = answer.json()
+    assert document["openapi"].startswith("3.1.")
+    schemathesis.openapi.from_dict(document).validate()
+
+
+async def test_the_document_names_every_route_and_every_status() -> None:
+    named = {
+        (path, method): {int(status) for status in item[method]["responses"]}
+        for path, item in DOCUMENT["paths"].items()
+        for method in METHODS & item.keys()
+    }
+    assert named == OPERATIONS
+
+
+async def test_every_reference_in_the_document_leads_somewhere() -> None:
+    for reference in re.findall(r'"\$ref": "([^"]*)"', json.dumps(DOCUMENT)):
+        place: Any = DOCUMENT
+        assert reference.startswith("#/")
+        for step in reference[2:].split("/"):
+            place = place[step]
+
+
+async def test_the_document_says_what_the_operator_has_set() -> None:
+    schema = {"type": "object", "required": ["owner"]}
+    document = openapi.document(MetadataSchema(schema), Settings(max_body=12_345, lifetime=777.0))
+    assert document["components"]["schemas"]["Metadata"] == schema
+    text = json.dumps(document)
+    assert "12345 bytes" in text
+    assert "777 seconds" in text
+
+
+async def test_every_example_can_be_sent_as_it_stands(live: Api, guid: str) -> None:
+    sent = 0
+    for path, item in DOCUMENT["paths"].items():
+        for method in ("put", "post", "patch", "delete"):
+            operation = item.get(method)
+            if operation is None:
+                continue
+            content = operation.get("requestBody", {}).get("content", {})
+            body = content.get("application/json", {}).get("example")
+            url = path.replace("{guid}", openapi.EXAMPLE_GUID)
+            answer = await live.request(method.upper(), url, json=body)
+            assert answer.is_success
+            sent += 1
+    assert sent == 5
+
+
+class Assets(HTMLParser):
+    """The addresses that a page names."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.urls: set[str] = set()
+        self.inline: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.urls |= {url for name in ("src", "href") if (url := named.get(name))}
+        if tag in ("script", "style") and "src" not in named:
+            self.inline.append(tag)
+
+
+async def test_everything_that_the_page_names_is_served_by_the_server_itself(live: Api) -> None:
+    page = await live.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assets = Assets(page.text)
+    assert {"/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"} <= assets.urls
+    assert not assets.inline  # the policy would keep them from running
+    for url in assets.urls:
+        assert url.startswith("/")
+        assert not url.startswith("//")
+        answer = await live.get(url)
+        assert (url, answer.status_code) == (url, 200)
+        assert len(answer.content) > 10
+    script = (await live.get("/docs/start.js")).text
+    assert 'url: "/openapi.json"' in script
+
+
+async def test_nothing_that_we_wrote_points_anywhere_else() -> None:
+    for name in ("index.html", "start.js", "page.css", "icon.svg"):
+        text = files(docs).joinpath(name).read_text()
+        text = text.replace("http://www.w3.org/2000/svg", "")  # a name, never fetched
+        assert not re.search(
+            r"https?:|//[a-z]|@import|url\(\s*['\"]?(?!data:)", text.replace("// ", "")
+        )
+
+
+@pytest.mark.parametrize("path", sorted(docs.pages()))
+async def test_a_policy_keeps_the_page_from_fetching_anything_else(api: Api, path: str) -> None:
+    answer = await api.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    directives = [part.split() for part in answer.headers["content-security-policy"].split(";")]
+    policy = {name: sources for name, *sources in directives}
+    assert policy["default-src"] == ["'none'"]
+    assert policy["script-src"] == ["'self'"]
+    assert policy["connect-src"] == ["'self'"]
+    assert policy["frame-ancestors"] == ["'none'"]
+    allowed = {"'self'", "'none'", "'unsafe-inline'", "data:"}
+    assert {source for sources in policy.values() for source in sources} <= allowed
+    assert "'unsafe-inline'" not in policy["script-src"]

@@ -1,0 +1,45 @@
+"""Schemathesis, which makes requests from /openapi.json, on a running server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.support import Clock, served
+
+CHECKS = [
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "unsupported_method",
+    "allow_header_conformance",
+    "missing_required_header",
+    "use_after_free",
+    "ensure_resource_availability",
+]
+"""All that apply but `positive_data_acceptance`: what a schema allows can still be refused,
+for it depends on the record that is there (412, or an update where there is no record)."""
+
+
+def test_the_running_server_keeps_what_its_openapi_document_promises(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("schemathesis")
+    with served(Clock(time.time()), store=f"sqlite:///{tmp_path / 'guidkeep.db'}") as running:
+        done = subprocess.run(
+            [
+                program, "--no-color", "run", f"{running.address}/openapi.json",
+                "--phases", "examples,coverage,fuzzing,stateful", "--checks", ",".join(CHECKS),
+                "--max-examples", "30", "--generation-deterministic", "--warnings", "off",
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Stateful" in done.stdout
