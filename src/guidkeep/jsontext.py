@@ -78,8 +78,8 @@ def merge(target: dict[str, Member], patch: dict[str, Member]) -> dict[str, Memb
             merged.pop(name, None)
         elif isinstance(new.value, dict):
             old = merged.get(name)
-            into = parse_object(old.text) if old and isinstance(old.value, dict) else {}
-            inner = merge(into, parse_object(new.text))
+            into = _members(old.text, old.value) if old and isinstance(old.value, dict) else {}
+            inner = merge(into, _members(new.text, new.value))
             value = {key: member.value for key, member in inner.items()}
             merged[name] = Member(old.key if old else new.key, format_object(inner), value)
         else:
@@ -149,8 +149,11 @@ def _refuse_lone_surrogates(values: object) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in members if names.count(name) > 1)
+        seen: set[str] = set()
+        for twice, _ in pairs:
+            if twice in seen:
+                break
+            seen.add(twice)
         raise InvalidRequest(
             f"The member {json.dumps(twice)} stands twice in one object: write it once."
         )

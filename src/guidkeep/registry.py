@@ -30,6 +30,7 @@ from guidkeep.errors import (
     NotFound,
     OutcomeUnknown,
     PreconditionFailed,
+    StoreUnavailable,
 )
 from guidkeep.jsontext import format_object, merge, parse_object
 from guidkeep.record import LAST_EXPIRE, Condition, Query, Record, guid_fault, is_guid, new_guid
@@ -50,6 +51,9 @@ DEFAULT_LIFETIME = 30 * 86_400
 SWEEP_MARGIN = 60
 """Seconds: the sweep reclaims what expired longer ago than this, so that the clocks of several
 nodes may differ by as much and none takes away what is live to another."""
+
+MAX_ATTEMPTS = 100
+"""Tries of one write, each of which lost against another's: more than a crowd of nodes needs."""
 
 ANY = Condition()
 
@@ -248,10 +252,17 @@ class Registry:
         written = await self._attempt(guid, stored, condition, decide, now)
         if written is None:
             async with self._turn(guid):
-                while written is None:
-                    stored = await self._timed("get", self._store.get(guid))
-                    written = await self._attempt(guid, stored, condition, decide, now)
+                written = await self._insist(guid, condition, decide, now)
         return written
+
+    async def _insist(self, guid: str, condition: Condition, decide: Decide, now: float) -> Written:
+        """Reads from the store and tries again, for as long as others write in between."""
+        for _ in range(MAX_ATTEMPTS):
+            stored = await self._timed("get", self._store.get(guid))
+            written = await self._attempt(guid, stored, condition, decide, now)
+            if written is not None:
+                return written
+        raise StoreUnavailable("Others write this GUID all the time; nothing was written.")
 
     def _turn(self, guid: str) -> asyncio.Lock:
         """What those wait for who failed to write that GUID; gone when nobody holds it."""

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 import uvicorn
@@ -23,7 +23,8 @@ from guidkeep import __version__
 from guidkeep.caches import open_cache
 from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.http.app import make_app
-from guidkeep.http.protocol import GuidkeepProtocol, Wire, watch
+from guidkeep.http.listening import let_nobody_in
+from guidkeep.http.protocol import DRAIN_GRACE, GuidkeepProtocol, Wire, watch
 from guidkeep.metrics import Metrics
 from guidkeep.registry import Registry
 from guidkeep.schema import MetadataSchema
@@ -80,8 +81,20 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answers what was asked, then closes."""
         self._wire.draining = True
-        log.info("stopping", connections=len(self.server_state.connections))
+        connections = self.server_state.connections
+        log.info("stopping", connections=len(connections))
+        for listener in sockets or []:
+            let_nobody_in(listener)
+        await asyncio.sleep(DRAIN_GRACE)  # accepts who got through
+        patience = self._wire.settings.drain_timeout
+        giving_up = asyncio.get_running_loop().call_later(patience, self._give_up)
         await super().shutdown(sockets)
+        giving_up.cancel()
+
+    def _give_up(self) -> None:
+        log.warning("requests unfinished", connections=len(self.server_state.connections))
+        for connection in list(self.server_state.connections):
+            cast("GuidkeepProtocol", connection).give_up()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -204,7 +217,7 @@ def _uvicorn_config(app: Any, wire: Wire, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=int(settings.idle_timeout) + 1,
-        timeout_graceful_shutdown=int(settings.drain_timeout) + 1,
+        timeout_graceful_shutdown=int(settings.drain_timeout) + 5,  # Guidkeep's own comes first
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidkeep import caches, stores
 from guidkeep.errors import StartupError
+from guidkeep.record import shortened
 from guidkeep.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ def _text(text: str) -> str:
 
 
 def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65_535:  # noqa: PLR2004 - a port
-        raise StartupError(f"{text!r} is not a port; write a number from 0 to 65535.")
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65_535:  # noqa: PLR2004 - a port
+        raise StartupError(f"{shortened(text)!r} is not a port; write a number from 0 to 65535.")
     return int(text)
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise StartupError(f"{text!r} is not a number above 0.")
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise StartupError(f"{shortened(text)!r} is not a number above 0 (and of nine digits at most).")
     return int(text)
 
 

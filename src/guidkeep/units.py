@@ -6,9 +6,12 @@ import re
 
 from guidkeep.errors import StartupError
 
+LONGEST = 100 * 365.25 * 86_400
+"""A hundred years in seconds: what is longer is not meant otherwise."""
+
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "": 1}
 _BYTES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
-_number = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*").fullmatch
+_number = re.compile(r" *([0-9]{1,12}(?:\.[0-9]{1,9})?) *([a-z]*) *").fullmatch
 
 
 def parse_duration(text: str) -> float:
@@ -19,8 +22,8 @@ def parse_duration(text: str) -> float:
     """
     found = _number(text.lower())
     if not found or found[2] not in _SECONDS:
-        raise StartupError(f"{text!r} is not a duration; write 500ms, 5s, 1m, 12h or 30d.")
-    return float(found[1]) * _SECONDS[found[2]]
+        raise StartupError(f"{text[:64]!r} is not a duration; write 500ms, 5s, 1m, 12h or 30d.")
+    return min(float(found[1]) * _SECONDS[found[2]], LONGEST)
 
 
 def parse_size(text: str) -> int:
@@ -31,5 +34,5 @@ def parse_size(text: str) -> int:
     """
     found = _number(text.lower())
     if not found or found[2] not in _BYTES:
-        raise StartupError(f"{text!r} is not a size; write 65536, 64KiB, 256MiB or 1GiB.")
+        raise StartupError(f"{text[:64]!r} is not a size; write 65536, 64KiB, 256MiB or 1GiB.")
     return int(float(found[1]) * _BYTES[found[2]])

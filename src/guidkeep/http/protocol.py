@@ -18,9 +18,16 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from guidkeep.errors import HeadersTooLarge, InvalidRequest, RequestTimeout, TooManyRequests
+from guidkeep.errors import (
+    HeadersTooLarge,
+    InvalidRequest,
+    RequestTimeout,
+    Stopping,
+    TooManyRequests,
+)
 from guidkeep.http.problems import last_words
 from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE
 from guidkeep.http.resource import WHOLE_ANSWER
@@ -37,6 +44,8 @@ if TYPE_CHECKING:
 PREFIX = RECORD_PREFIX.encode()
 URL_LENGTH = len(PREFIX) + 32
 WATCH_INTERVAL = 1.0
+LINGER = 2.0
+"""Seconds that a connection that was ended is still read from."""
 DRAIN_GRACE = 0.3
 """Seconds that a stopping server still reads from idle connections: what was sent before the
 client could know is answered."""
@@ -104,9 +113,12 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self.is_receiving = False
         self._head_is_open = True
         self._head_size = 0  # of the pieces that came before this one
-        self._chunk_size = 0
+        self._piece_size = 0
+        self._has_completed = False  # a request, in this piece
         self._answered = False
-        self._is_over = False
+        self._unanswered: set[RequestResponseCycle] = set()
+        self._over_since: float | None = None
+        self._peer_is_done = False
 
     # From the transport.
 
@@ -116,15 +128,35 @@ class GuidkeepProtocol(HttpToolsProtocol):
         if len(self.connections) > self.wire.settings.max_connections:
             self.end(TooManyRequests("Too many connections are open; try again in a moment."))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone: whoever still works on an answer learns of it."""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._unanswered.clear()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         """Parses what came, unless the request's head grows without end."""
-        if self._is_over:
+        if self._over_since is not None:
             return
-        self._chunk_size = len(data)
-        super().data_received(data)
-        if self._head_is_open and self.is_receiving:
+        self._unset_keepalive_if_required()
+        self._piece_size = len(data)
+        self._has_completed = False
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay_with_http(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.end(InvalidRequest("This is not a valid HTTP/1.1 request."))
+        if self._head_is_open and self.is_receiving and not self._has_completed:
             self._head_size += len(data)
             self._check_head(self._head_size)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type
+        """The client has said all that it will; True: it still hears what it asked for."""
+        self._peer_is_done = True
+        return not self.is_idle() and not self.is_receiving
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it asks."""
@@ -152,39 +184,63 @@ class GuidkeepProtocol(HttpToolsProtocol):
             self._head_is_open = False
             self._answered = True
             return
-        if self._head_size + self._chunk_size > self.wire.settings.max_headers:  # it may be
+        if self._head_size + self._piece_size > self.wire.settings.max_headers:  # it may be
             size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             if not self._check_head(size):
                 return
+        if self.parser.should_upgrade():
+            return
         self._head_is_open = False
         super().on_headers_complete()
+        self._unanswered.add(self.cycle)
         self.scope["extensions"] = {WHOLE_ANSWER: {"send": partial(_send_whole, self, self.cycle)}}
         if self.wire.draining:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        if not self._is_over:
+        if self._over_since is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete."""
         self.is_receiving = False
+        self._has_completed = True
+        is_begun = not self._head_is_open and self._over_since is None
         self._head_is_open = True
         self._head_size = 0
         if self._answered:
             self._answered = False
-        elif not self._is_over:
+        elif is_begun:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The application has answered."""
         self.since = perf_counter()
         super().on_response_complete()
+        self._unanswered = {cycle for cycle in self._unanswered if not cycle.response_complete}
+        if self._peer_is_done and not self._unanswered:
+            self.transport.close()
+
+    def _stay_with_http(self, rest: bytes) -> None:
+        """Reads a request that asks for another protocol as one that does not.
+
+        A server may ignore Upgrade (RFC 9110 §7.8), and clients that prefer HTTP/2 ask for it
+        by the way, with requests that have a body too. The parser stops there and would take the
+        body for the other protocol, so a new one gets the head again without that header.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.end(InvalidRequest("This is no proxy: CONNECT is not answered."))
+            return
+        headers = [b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade"]
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self.url, b"".join(headers))
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
 
     def _check_head(self, size: int) -> bool:
         most = self.wire.settings.max_headers
-        if size > most and not self._is_over:
+        if size > most and self._over_since is None:
             detail = f"Request line and headers must not have more than {most} bytes together."
             self.end(HeadersTooLarge(detail))
         return size <= most
@@ -220,21 +276,22 @@ class GuidkeepProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is None or cycle.response_complete
 
-    def send_400_response(self, msg: str) -> None:
-        """What can't be parsed as HTTP is a problem like any other."""
-        if not self._is_over:
-            self.end(InvalidRequest(f"This is not a valid HTTP/1.1 request. {msg}"))
-
     def end(self, error: GuidkeepError) -> None:
-        """Closes the connection, and says why if that can't be taken for another's answer."""
-        self._is_over = True
+        """Closes the connection, and says why if that can't be taken for another's answer.
+
+        It goes on reading for a moment, and throws away what comes: closed at once, the system
+        would reset the connection, and the client lose the answer (RFC 9112 §9.6).
+        """
+        if self._over_since is not None:
+            return
+        self._over_since = perf_counter()
         if self.is_idle() if self._head_is_open else not self.cycle.response_started:
             self.transport.write(last_words(error))
             self.wire.count_refusal(error.status)
-        if not self.is_idle():
-            self.cycle.response_started = self.cycle.response_complete = True
-            self.cycle.message_event.set()  # whoever waits for the body learns that none comes
-        self.transport.close()
+        for cycle in self._unanswered:
+            cycle.response_started = cycle.response_complete = True
+            cycle.message_event.set()  # whoever waits for the body learns that none comes
+        self.transport.write_eof()
 
     def shutdown(self) -> None:
         """The server stops: what was asked is answered, then the connection closes."""
@@ -243,6 +300,11 @@ class GuidkeepProtocol(HttpToolsProtocol):
         else:
             self.cycle.keep_alive = False
 
+    def give_up(self) -> None:
+        """The server has waited long enough."""
+        self.end(Stopping("This server is stopping: what became of the request is unknown."))
+        self.transport.close()
+
     def _close_if_idle(self) -> None:
         if self.is_idle() and not self.is_receiving:
             self.transport.close()
@@ -250,7 +312,10 @@ class GuidkeepProtocol(HttpToolsProtocol):
     def look(self, now: float) -> None:
         """Ends the connection if it takes too long; `now` is `perf_counter()`."""
         settings = self.wire.settings
-        if self.stalled_since is not None and now - self.stalled_since > settings.write_timeout:
+        if self._over_since is not None:
+            if now - self._over_since > LINGER:
+                self.transport.abort()
+        elif self.stalled_since is not None and now - self.stalled_since > settings.write_timeout:
             self.transport.abort()
         elif self.is_receiving:
             if now - self.since > settings.request_timeout:
@@ -259,9 +324,6 @@ class GuidkeepProtocol(HttpToolsProtocol):
                 self.end(RequestTimeout(detail))
         elif self.is_idle() and now - self.since > settings.idle_timeout:
             self.transport.close()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """No news: a client may ask for another protocol, and HTTP/1.1 is what it gets."""
 
 
 def _send_whole(

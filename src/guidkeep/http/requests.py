@@ -32,9 +32,19 @@ class Request:
         path: decoded.
         headers: by lower-case names; of one that is repeated, the last.
         query: the query string as it came.
+        client: the address of whoever sent it, if known.
     """
 
-    __slots__ = ("_lines", "_receive", "_request_id", "headers", "method", "path", "query")
+    __slots__ = (
+        "_lines",
+        "_receive",
+        "_request_id",
+        "client",
+        "headers",
+        "method",
+        "path",
+        "query",
+    )
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
@@ -42,6 +52,7 @@ class Request:
         self._lines: list[tuple[bytes, bytes]] = scope["headers"]
         self.headers: dict[bytes, bytes] = dict(self._lines)
         self.query: bytes = scope["query_string"]
+        self.client: str | None = (scope.get("client") or [None])[0]
         self._receive = receive
         self._request_id = ""
 
@@ -145,7 +156,7 @@ def _pairs(query_string: bytes) -> tuple[dict[str, str], list[Fault]]:
         pairs = parse_qsl(query_string.decode("ascii"), errors="strict", max_num_fields=100)
     except (UnicodeDecodeError, ValueError) as error:
         raise InvalidRequest(
-            "The query must be ASCII, anything else percent-encoded UTF-8, without too many fields."
+            "The query must be ASCII, anything else percent-encoded UTF-8, with few fields."
         ) from error
     faults = []
     given: dict[str, str] = {}

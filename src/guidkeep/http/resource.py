@@ -138,6 +138,7 @@ class Resource:
                 path=request.path,
                 status=status,
                 ms=round(seconds * 1000, 2),
+                client=request.client,
             )
 
 

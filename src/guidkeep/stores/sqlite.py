@@ -416,7 +416,8 @@ class _File:
     def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path,
-            timeout=self._timeout * 0.8,  # so that "busy" is said before the caller gives up
+            # So that "busy" is said before the caller gives up; SQLite counts in milliseconds.
+            timeout=min(self._timeout * 0.8, 1_000_000),
             isolation_level=None,
             check_same_thread=False,
         )
