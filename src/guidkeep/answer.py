@@ -3,7 +3,7 @@
 All of a 200 but its first line and the `Date`, which change without the record:
 
     content-type: application/json
-    content-length: 98
+    content-length: 88
     etag: "1425144345000000"
     cache-control: no-cache
     sunset: Mon, 30 Mar 2015 17:25:45 GMT

@@ -70,8 +70,12 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to accept connections, then says so."""
-        await super().startup(sockets)
         [listener] = sockets or []
+        try:
+            listener.listen(BACKLOG)  # the loop does so too, but keeps it to itself if it fails
+        except OSError as error:  # another bound the port at the same time, and was faster
+            raise _cannot_listen(self._wire.settings, error) from error
+        await super().startup(sockets)
         self._started(Running(_address(listener), self.stop))
 
     def stop(self) -> None:
@@ -234,11 +238,15 @@ def _bind(settings: Settings) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         listener.close()
-        raise StartupError(
-            f"Can't listen on {settings.host}:{settings.port}: {error.strerror}. "
-            "--port 0 takes a free port."
-        ) from error
+        raise _cannot_listen(settings, error) from error
     return listener
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> StartupError:
+    return StartupError(
+        f"Can't listen on {settings.host}:{settings.port}: {error.strerror}. "
+        "--port 0 takes a free port."
+    )
 
 
 def _address(listener: socket.socket) -> str:

@@ -41,7 +41,9 @@ def _port(text: str) -> int:
 
 def _count(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
-        raise StartupError(f"{shortened(text)!r} is not a number above 0 (and of nine digits at most).")
+        raise StartupError(
+            f"{shortened(text)!r} is not a number above 0 (and of nine digits at most)."
+        )
     return int(text)
 
 

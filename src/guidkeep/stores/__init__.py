@@ -34,7 +34,10 @@ class Store(Protocol):
         ...
 
     async def insert(self, record: Record, now: int) -> bool:
-        """Stores a new record. False: a live one is there. An expired one is replaced."""
+        """Stores a new record. False: a live one is there, or one of a later version.
+
+        An expired one is replaced.
+        """
         ...
 
     async def replace(self, record: Record, version: int) -> bool:

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from guidkeep.errors import StoreUnavailable
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,6 +28,16 @@ class Outcome(asyncio.Future[Result]):
     A task that is cancelled while it waits for one learns of that when the outcome is certain,
     so that it may act on it: give a lease back, above all.
     """
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        """The result; to a task that was cancelled, first of all that the outcome is unknown."""
+        try:
+            return (yield from super().__await__())
+        except asyncio.CancelledError:
+            error = self.exception()
+            if isinstance(error, OutcomeUnknown):
+                raise error from None
+            raise
 
     def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - asyncio's signature
         """Refuses."""

@@ -189,7 +189,7 @@ class SQLiteStore:
         return await self._reads.submit(bytes.fromhex(guid))
 
     async def insert(self, record: Record, now: int) -> bool:
-        """Stores a new record. False: a live one is there. An expired one is replaced."""
+        """Stores a new record. False: a live one is there, or one of a later version."""
         write = _Write(_Kind.INSERT, bytes.fromhex(record.guid), now, record)
         return bool(await self._writes.submit(write))
 
@@ -505,7 +505,8 @@ def _index(length: int) -> str:
 def _is_met(write: _Write, stored: tuple[int, int] | None) -> bool:
     """Whether the write's condition holds for what is stored: (expire, version), or nothing."""
     if write.kind is _Kind.INSERT:
-        return stored is None or stored[0] <= write.expected
+        version = write.record.version if write.record else 0
+        return stored is None or (stored[0] <= write.expected and stored[1] < version)
     return stored is not None and stored[1] == write.expected
 
 

@@ -1,0 +1,228 @@
+"""What every cache must do: the protocol of `guidkeep.caches`, one call at a time.
+
+A cache joins by a line in `OPENERS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guidkeep.answer import render
+from guidkeep.caches import Lease, open_cache
+from guidkeep.record import Record
+from tests.support import GUID, MARCH_2015
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from guidkeep.caches import Cache
+
+OPENERS: dict[str, Callable[[], Cache]] = {
+    "memory": lambda: open_cache("memory://", max_age=60),
+    "none": lambda: open_cache("none://", max_age=60),
+}
+KEEPS = [name for name in OPENERS if name != "none"]
+"""Those that keep anything at all."""
+
+NOW = MARCH_2015
+OTHER = "0" * 32
+RECORD = Record(GUID, NOW + 30, 7, '{"user":"Ann"}')
+NEWER = Record(GUID, NOW + 30, 8, '{"user":"Bob"}')
+
+
+@pytest.fixture(params=OPENERS)
+async def any_cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
+    opened = OPENERS[request.param]()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(params=KEEPS)
+async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
+    opened = OPENERS[request.param]()
+    yield opened
+    await opened.close()
+
+
+async def reader(cache: Cache, guid: str = GUID, now: float = NOW) -> Lease:
+    """A reader's lease."""
+    lease = await cache.get(guid, now)
+    assert isinstance(lease, Lease)
+    return lease
+
+
+async def keep(cache: Cache, record: Record, now: float = NOW) -> None:
+    lease = await cache.lease(record.guid)
+    await cache.settle(lease, record, now)
+
+
+# Of every cache, even of none.
+
+
+async def test_what_was_never_put_in_is_not_there(any_cache: Cache) -> None:
+    assert any_cache.hit(GUID, NOW) is None
+    assert not isinstance(await any_cache.get(GUID, NOW), Record)
+
+
+async def test_what_comes_out_is_what_was_put_in_or_nothing(any_cache: Cache) -> None:
+    await keep(any_cache, RECORD)
+    found = await any_cache.get(GUID, NOW)
+    assert found == RECORD or not isinstance(found, Record)
+
+
+async def test_every_call_may_be_made_in_any_order(any_cache: Cache) -> None:
+    lease = await any_cache.lease(GUID)
+    await any_cache.fill(lease, RECORD, NOW)
+    await any_cache.settle(lease, RECORD, NOW)
+    await any_cache.settle(lease, RECORD, NOW)
+    await any_cache.fill(Lease(OTHER, 1), RECORD, NOW)
+    await any_cache.ping()
+    assert any_cache.figures.entries in (0, 1)
+
+
+async def test_a_miss_is_counted(any_cache: Cache) -> None:
+    await any_cache.get(GUID, NOW)
+    assert any_cache.figures.misses == 1
+
+
+# Readers.
+
+
+async def test_a_reader_that_misses_may_fill_and_the_next_one_hits(cache: Cache) -> None:
+    await cache.fill(await reader(cache), RECORD, NOW)
+    assert await cache.get(GUID, NOW) == RECORD
+    assert cache.figures.hits == 1
+    assert cache.figures.entries == 1
+
+
+async def test_of_two_readers_that_miss_only_the_first_may_fill(cache: Cache) -> None:
+    lease = await reader(cache)
+    assert await cache.get(GUID, NOW) is None
+    await cache.fill(lease, None, NOW)
+    await reader(cache)
+
+
+async def test_readers_of_different_guids_do_not_hinder_each_other(cache: Cache) -> None:
+    await reader(cache)
+    await reader(cache, OTHER)
+
+
+async def test_that_there_is_no_record_is_not_kept(cache: Cache) -> None:
+    await cache.fill(await reader(cache), None, NOW)
+    await reader(cache)
+
+
+async def test_a_lease_fills_once(cache: Cache) -> None:
+    lease = await reader(cache)
+    await cache.fill(lease, None, NOW)
+    await cache.fill(lease, RECORD, NOW)
+    await reader(cache)
+
+
+# Writers.
+
+
+async def test_a_writers_lease_drops_the_entry(cache: Cache) -> None:
+    await keep(cache, RECORD)
+    await cache.lease(GUID)
+    assert cache.hit(GUID, NOW) is None
+    assert await cache.get(GUID, NOW) is None
+
+
+async def test_a_writers_lease_revokes_the_readers(cache: Cache) -> None:
+    old = await reader(cache)
+    lease = await cache.lease(GUID)
+    await cache.fill(old, RECORD, NOW)
+    assert await cache.get(GUID, NOW) is None
+    await cache.settle(lease, None, NOW)
+    await cache.fill(old, RECORD, NOW)
+    await reader(cache)
+
+
+async def test_while_a_writers_lease_stands_no_reader_gets_one(cache: Cache) -> None:
+    first, second = await cache.lease(GUID), await cache.lease(GUID)
+    await cache.settle(first, None, NOW)
+    assert await cache.get(GUID, NOW) is None
+    await cache.settle(second, None, NOW)
+    await reader(cache)
+
+
+async def test_what_a_writer_wrote_is_there_when_it_has_settled(cache: Cache) -> None:
+    await keep(cache, RECORD)
+    assert await cache.get(GUID, NOW) == RECORD
+
+
+async def test_a_writer_that_was_overtaken_puts_nothing_in(cache: Cache) -> None:
+    first, second = await cache.lease(GUID), await cache.lease(GUID)
+    await cache.settle(first, RECORD, NOW)
+    assert await cache.get(GUID, NOW) is None
+    await cache.settle(second, NEWER, NOW)
+    assert await cache.get(GUID, NOW) == NEWER
+
+
+async def test_the_last_writer_may_settle_before_those_that_it_overtook(cache: Cache) -> None:
+    first, second = await cache.lease(GUID), await cache.lease(GUID)
+    await cache.settle(second, NEWER, NOW)
+    assert await cache.get(GUID, NOW) == NEWER
+    await cache.settle(first, RECORD, NOW)
+    assert await cache.get(GUID, NOW) == NEWER
+
+
+async def test_a_writer_that_deleted_leaves_nothing(cache: Cache) -> None:
+    await keep(cache, RECORD)
+    await cache.settle(await cache.lease(GUID), None, NOW)
+    await reader(cache)
+
+
+async def test_a_writer_whose_lease_is_gone_drops_what_came_in_between(cache: Cache) -> None:
+    lease = await cache.lease(GUID)
+    await cache.close()  # forgets everything, as a flush does
+    await keep(cache, RECORD)
+    await cache.settle(lease, NEWER, NOW)
+    assert cache.hit(GUID, NOW) is None
+
+
+async def test_a_writer_whose_lease_is_gone_revokes_a_readers_that_came_since(
+    cache: Cache,
+) -> None:
+    lease = await cache.lease(GUID)
+    await cache.close()
+    since = await reader(cache)
+    await cache.settle(lease, NEWER, NOW)
+    await cache.fill(since, RECORD, NOW)
+    assert cache.hit(GUID, NOW) is None
+    await reader(cache)
+
+
+async def test_a_writer_whose_lease_is_gone_leaves_other_writers_theirs(cache: Cache) -> None:
+    lost = await cache.lease(GUID)
+    await cache.close()
+    standing = await cache.lease(GUID)
+    await cache.settle(lost, RECORD, NOW)
+    assert await cache.get(GUID, NOW) is None
+    await cache.settle(standing, NEWER, NOW)
+    assert await cache.get(GUID, NOW) == NEWER
+
+
+# Time.
+
+
+async def test_an_entry_lives_no_longer_than_its_record(cache: Cache) -> None:
+    await keep(cache, RECORD)
+    assert cache.hit(GUID, RECORD.expire - 0.001) == render(RECORD)
+    assert cache.hit(GUID, RECORD.expire) is None
+    await reader(cache, now=RECORD.expire)
+
+
+async def test_an_entry_lives_no_longer_than_the_cache_lets_it(cache: Cache) -> None:
+    await keep(cache, Record(GUID, NOW + 1000, 1, "{}"))
+    assert cache.hit(GUID, NOW + 59.999)
+    assert cache.hit(GUID, NOW + 60) is None
+
+
+async def test_a_record_that_has_expired_is_not_put_in(cache: Cache) -> None:
+    await keep(cache, RECORD, now=RECORD.expire)
+    assert cache.hit(GUID, NOW) is None
+    assert cache.figures.entries == 0

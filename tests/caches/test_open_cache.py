@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from guidkeep.caches import open_cache
+from guidkeep.caches.memory import MemoryCache
+from guidkeep.caches.none import NoCache
+from guidkeep.errors import StartupError
+
+
+@pytest.mark.parametrize(
+    ("url", "size"),
+    [
+        ("memory://", 256 << 20),
+        ("memory://?max_size=64KiB", 64 << 10),
+        ("memory://?max_size=1000", 1000),
+        ("memory:?max_size=1GiB", 1 << 30),
+    ],
+)
+def test_a_memory_cache_is_as_large_as_its_url_says(url: str, size: int) -> None:
+    cache = open_cache(url, max_age=5)
+    assert isinstance(cache, MemoryCache)
+    assert cache._max_size == size
+    assert cache._max_age == 5
+
+
+def test_none_is_a_cache_too() -> None:
+    assert isinstance(open_cache("none://", max_age=60), NoCache)
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("redis://localhost", "No cache is named by 'redis://localhost'"),
+        ("", "No cache is named by ''"),
+        ("memory", "No cache is named by 'memory'"),
+        ("memory://?max_age=5", "unknown parameter: max_age"),
+        ("memory://?max_size=1MiB&colour=red", "unknown parameter: colour"),
+        ("none://?max_size=1MiB", "unknown parameter: max_size"),
+        ("memory://?max_size=lots", "'lots' is not a size"),
+        ("memory://?max_size=-1", "'-1' is not a size"),
+    ],
+)
+def test_a_wrong_cache_url_is_refused_with_a_sentence(url: str, complaint: str) -> None:
+    with pytest.raises(StartupError) as refused:
+        open_cache(url, max_age=60)
+    assert complaint in str(refused.value)
+    assert str(refused.value).endswith(".")

@@ -1,0 +1,383 @@
+"""Every order in which operations on one GUID can take their steps, tried on the real code.
+
+`Run` is one schedule: the real registry (or two, as two nodes), the real cache, a store, and
+operations that stop at a gate before (and, if wanted, after) each of their calls to cache and
+store. At each point the test chooses what happens next: an operation takes its next step, or
+fails in it; or, as often as the scenario says, the record expires, the cache is flushed, an
+operation is cancelled.
+
+`explore` tries all choices, depth first. A coroutine can't be copied, so each schedule begins
+anew and repeats the choices that led to where it branches off. What is reached a second time
+is not explored a second time: a state is what cache and store hold, what each operation has
+learnt from its calls, where it waits, and what the judge knows. `wander` chooses at random.
+
+After its last choice a schedule runs to its end with all gates open, and there must be nothing
+left over: no lease, no flight, no task, no complaint; and what the cache holds must be true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from guidkeep.answer import parse
+from guidkeep.caches.memory import MemoryCache
+from guidkeep.errors import GuidkeepError
+from guidkeep.metrics import Metrics
+from guidkeep.record import Condition, Record, parse_change
+from guidkeep.registry import Registry
+from guidkeep.schema import MetadataSchema
+from tests.registry.history import Broken, Doing, History, require
+from tests.registry.memory_store import MemoryStore
+from tests.registry.steploop import Gates, StepLoop, acting
+from tests.registry.stepped import SteppedCache, SteppedStore
+from tests.support import GUID, Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from guidkeep.stores import Store
+    from tests.registry.steploop import Parked
+
+    Choose = Callable[["Run", Sequence[str]], str | None]
+
+METRICS, SCHEMA = Metrics(), MetadataSchema()
+TICK = 0.001
+_FAILURES = [(call, False) for call in ("insert", "replace", "delete")]
+LIFE = 100
+"""Seconds until the record that is there at the beginning expires."""
+
+
+class TickingClock(Clock):
+    """No two requests come at the same instant."""
+
+    def __call__(self) -> float:
+        self.now += TICK
+        return self.now
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What runs at the same time, and what may happen to it.
+
+    Attributes:
+        operations: words of `Run._do`, one an operation: "read update delete".
+        first: "stored", "cached" (stored too) or "absent".
+        nodes: how many registries share cache and store; operations take them in turn.
+        may: what may happen once: "expiry", "flush", "cancel", "failure"; in words.
+        after: whether there are gates after the calls too.
+        begin: how all schedules begin, a letter a step: "0" one of the first operation, "1" of
+            the second, "e" the expiry.
+        cache, registry: the classes to try.
+    """
+
+    operations: str
+    first: str = "stored"
+    nodes: int = 1
+    may: str = ""
+    after: bool = False
+    begin: str = ""
+    cache: type[MemoryCache] = MemoryCache
+    registry: type[Registry] = Registry
+
+
+class Run:
+    """One schedule of a scenario.
+
+    Args:
+        scenario: see there.
+        loop: on which it runs.
+        store: where records are kept; a new one in memory unless given.
+        guid: the GUID that all operations are about.
+    """
+
+    def __init__(
+        self, scenario: Scenario, loop: StepLoop, store: Store | None = None, guid: str = GUID
+    ) -> None:
+        self.clock = TickingClock()
+        self.trace: list[str] = []
+        self._scenario = scenario
+        self._guid = guid
+        self._loop = loop
+        self._store = store or MemoryStore()
+        self._left = Counter(scenario.may.split())
+        self._gates = Gates(loop, after=scenario.after)
+        self._cache = scenario.cache(max_size=1 << 20, max_age=60)
+        first = self._begin(scenario.first)
+        self._history = History(first, acked_only="flush" in self._left)
+        self._doings = [Doing(kind, at) for at, kind in enumerate(scenario.operations.split())]
+        self._stepped = SteppedCache(self._cache, self._gates, self._history)
+        self._kept = SteppedStore(self._store, self._gates, self._history, self._doings)
+        self._nodes = [
+            scenario.registry(
+                self._kept, self._stepped, schema=SCHEMA, metrics=METRICS, clock=self.clock
+            )
+            for _ in range(scenario.nodes)
+        ]
+        self._tasks: list[asyncio.Task[None]] = [
+            loop.create_task(self._perform(doing)) for doing in self._doings
+        ]
+        self._blocked: list[int] = []
+
+    def go(self, choose: Choose) -> None:
+        """Runs it; `choose` picks one of the steps by name, None: no matter any more.
+
+        Raises:
+            Broken: with the schedule so far.
+        """
+        try:
+            self._settle_down()
+            while steps := self._steps():
+                name = choose(self, list(steps))
+                if name is None:
+                    break
+                self.trace.append(name)
+                steps[name]()
+                self._settle_down()
+            self._finish()
+        except Broken as broken:
+            self._abandon()
+            raise Broken("\n  ".join([str(broken), *self.trace])) from broken
+
+    def first_of(self, steps: Sequence[str]) -> str:
+        """The step that is next in the scenario's beginning; after it, the first there is."""
+        letter = self._scenario.begin[len(self.trace) :][:1]
+        return next(step for step in steps if step.startswith(letter))
+
+    def state(self) -> object:
+        """Two runs of a scenario that are in equal states have the same future."""
+        return (
+            tuple(self._known_to(doing) for doing in self._doings),
+            tuple((parked.operation, parked.at) for parked in self._gates.parked),
+            tuple(self._blocked),
+            tuple(
+                (record.metadata, record.expire) if record else None
+                for record in self._history.states
+            ),
+            self._history.floor,
+            self._stepped.state(self._guid),
+            tuple(bool(flight.next) for node in self._nodes for flight in node._flights.values()),
+            tuple(len(node._flights) for node in self._nodes),
+            tuple(self._left.items()),
+            len(self._kept.late),
+            int(self.clock.now),
+        )
+
+    def _known_to(self, doing: Doing) -> object:
+        """An operation's own state: its last calls, and whether it failed to write before."""
+        if doing.outcome is not None:
+            return None
+        learnt = self._gates.learnt[doing.number]
+        failed = any(call in learnt for call in _FAILURES)
+        return (doing.floor, int(doing.now), failed, "cancelled" in learnt, tuple(learnt[-3:]))
+
+    # What happens before, in between and after.
+
+    def _begin(self, first: str) -> Record | None:
+        if first == "absent":
+            return None
+        now = self.clock()
+        record = Record(self._guid, int(now) + LIFE, int(now * 1e6), '{"user":"Ann"}')
+        require(self._loop.run(self._store.insert(record, int(now))), "the GUID was used before")
+        if first == "cached":
+            lease = self._loop.run(self._cache.lease(self._guid))
+            self._loop.run(self._cache.settle(lease, record, now))
+        return record
+
+    def _settle_down(self) -> None:
+        """Everybody comes as far as they can."""
+        self._loop.run_until_quiet()
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        moving = {parked.operation for parked in self._gates.parked}
+        still = [at for at, task in enumerate(self._tasks) if at not in moving and not task.done()]
+        self._blocked = [at for at in self._blocked if at in still]
+        self._blocked += [at for at in still if at not in self._blocked]
+
+    def _finish(self) -> None:
+        self._gates.let_all_go()
+        while self._kept.late:
+            self._late_write(lands=True)
+            self._loop.run_until_quiet()
+        self._settle_down()
+        for doing, task in zip(self._doings, self._tasks, strict=True):
+            require(task.done(), f"{doing.kind} {doing.number} waits for ever")
+            require(len(doing.commits) <= 1, f"{doing.kind} {doing.number} happened twice")
+        require(not self._cache._standing, f"leases are left: {self._cache._standing}")
+        for node in self._nodes:
+            require(not node._flights, "a flight is left")
+            require(not node._tasks, "a task is left")
+        require(not self._loop.complaints, f"the loop complains: {self._loop.complaints}")
+        answer = self._cache.hit(self._guid, self.clock.now)
+        truth = self._history.live(-1, self.clock.now)
+        require(answer is None or parse(answer) == truth, "the cache is wrong in the end")
+        stored = self._loop.run(self._store.get(self._guid))
+        require(stored == self._history.states[-1], "the store is not as history says")
+
+    def _abandon(self) -> None:
+        """Ends what a broken run leaves on its way; the judge has spoken."""
+        self._history.is_over = True
+        self._gates.let_all_go()
+        for late in self._kept.late:
+            late.settled.set_result(None)
+        for task in self._tasks:
+            task.cancel()
+        self._loop.run_until_quiet()
+
+    # The steps.
+
+    def _steps(self) -> dict[str, Callable[[], None]]:
+        """What can happen next, by name."""
+        steps: dict[str, Callable[[], None]] = {}
+        for parked in self._gates.parked:
+            name = f"{parked.operation} {parked.at}"
+            steps[name] = partial(self._gates.release, parked)
+            if self._left["failure"] and parked.at.startswith("before store"):
+                steps[f"{name} fails"] = partial(self._fail, parked, "fails")
+                if not parked.at.endswith((".get", ".purge")):
+                    steps[f"{name} is late"] = partial(self._fail, parked, "is late")
+        if self._kept.late:
+            steps["the late write lands"] = partial(self._late_write, lands=True)
+            steps["the late write is undone"] = partial(self._late_write, lands=False)
+        if self._left["flush"]:
+            steps["flush"] = self._flush
+        if self._left["expiry"]:
+            steps["expiry"] = self._expire
+        if self._left["cancel"]:
+            for doing in self._doings:
+                if self._can_be_cancelled(doing):
+                    steps[f"cancel {doing.number}"] = partial(self._cancel, doing)
+        return steps if self._gates.parked or self._kept.late else {}
+
+    def _fail(self, parked: Parked, how: str) -> None:
+        self._left["failure"] -= 1
+        self._gates.release(parked, how)
+
+    def _late_write(self, *, lands: bool) -> None:
+        late = self._kept.late.pop(0)
+        try:
+            if lands:
+                late.write()
+        finally:
+            late.settled.set_result(None)
+
+    def _flush(self) -> None:
+        self._left["flush"] -= 1
+        self._cache.flush()
+
+    def _expire(self) -> None:
+        self._left["expiry"] -= 1
+        self.clock.advance(LIFE * 10)
+
+    def _cancel(self, doing: Doing) -> None:
+        self._left["cancel"] -= 1
+        self._gates.learnt[doing.number].append("cancelled")
+        self._tasks[doing.number].cancel()
+
+    def _can_be_cancelled(self, doing: Doing) -> bool:
+        """Not within a call of the memory cache: none of them ever waits."""
+        task = self._tasks[doing.number]
+        at = next((parked.at for parked in self._gates.parked if parked.task is task), "")
+        return not task.done() and "cache" not in at
+
+    # The operations.
+
+    async def _perform(self, doing: Doing) -> None:
+        acting.set(doing.number)
+        outcome: object = "cancelled"
+        try:
+            await self._gates.stop("before it begins")
+            self._history.begin(doing, self.clock.now)
+            outcome = await self._do(doing, self._nodes[doing.number % len(self._nodes)])
+        except asyncio.CancelledError:
+            doing.outcome = outcome
+            return
+        except GuidkeepError as error:
+            outcome = error
+        self._history.end(doing, outcome)
+
+    async def _do(self, doing: Doing, node: Registry) -> object:
+        guid, now = self._guid, int(self.clock.now)
+        mine = f'"{doing.member}": {doing.number}'
+        part = parse_change(f"{{{mine}}}".encode(), now=now, guid=guid)
+        whole = parse_change(f'{{"user": "Ann", {mine}}}'.encode(), now=now, guid=guid)
+        first = self._history.states[0]
+        outcome: object = None
+        match doing.kind:
+            case "read":  # as the HTTP protocol does: what is at hand first
+                answer = node.hit(guid)
+                outcome = parse(answer) if answer else await node.read(guid)
+            case "update":
+                outcome = await node.update(guid, part)
+            case "swap":
+                tags = frozenset([first.etag if first else "none"])
+                outcome = await node.update(guid, part, Condition(if_match=tags))
+            case "create":
+                outcome = await node.create_or_update(whole)
+            case "create-only":
+                unless = Condition(if_none_match=frozenset("*"))
+                outcome = await node.create_or_update(whole, unless)
+            case "put":
+                outcome = await node.replace(whole)
+            case "delete":
+                await node.delete(guid)
+            case "sweep":
+                outcome = await node.sweep(10)
+        return outcome
+
+
+@dataclass(frozen=True)
+class Explored:
+    """How many schedules were tried, and whether these were all."""
+
+    schedules: int
+    complete: bool
+
+
+def explore(scenario: Scenario, *, limit: int) -> Explored:
+    """Tries the schedules one by one, at most `limit`.
+
+    Raises:
+        Broken: one of them breaks a promise.
+    """
+    known: set[object] = set()
+    waiting: list[list[str]] = [[]]
+    schedules = 0
+    with closing(StepLoop()) as loop:
+        while waiting and schedules < limit:
+            way = waiting.pop()
+            schedules += 1
+
+            def choose(run: Run, steps: Sequence[str], way: list[str] = way) -> str | None:
+                at = len(run.trace)
+                if at < len(scenario.begin):
+                    return run.first_of(steps)
+                if at < len(way):
+                    return way[at]
+                state = run.state()
+                if state in known:
+                    return None
+                known.add(state)
+                waiting.extend([*run.trace, other] for other in steps[1:])
+                return steps[0]
+
+            Run(scenario, loop).go(choose)
+    return Explored(schedules, complete=not waiting)
+
+
+def wander(scenario: Scenario, *, schedules: int, seed: int = 1) -> None:
+    """Tries so many schedules with choices made at random, the same ones each time.
+
+    Raises:
+        Broken: one of them breaks a promise.
+    """
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    with closing(StepLoop()) as loop:
+        for _ in range(schedules):
+            Run(scenario, loop).go(lambda _, steps: chance.choice(steps))

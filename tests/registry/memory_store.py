@@ -1,0 +1,66 @@
+"""A store in a dictionary: the `Store` protocol as plainly as it can be written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from guidkeep.record import Query, Record
+
+
+class MemoryStore:
+    """No call ever waits, so each is one atomic step."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Record] = {}
+        self.gets = 0
+
+    async def get(self, guid: str) -> Record | None:
+        self.gets += 1
+        return self.records.get(guid)
+
+    async def insert(self, record: Record, now: int) -> bool:
+        stored = self.records.get(record.guid)
+        if stored is not None and (stored.is_live(now) or stored.version >= record.version):
+            return False
+        self.records[record.guid] = record
+        return True
+
+    async def replace(self, record: Record, version: int) -> bool:
+        if not self._is(record.guid, version):
+            return False
+        self.records[record.guid] = record
+        return True
+
+    async def delete(self, guid: str, version: int) -> bool:
+        if not self._is(guid, version):
+            return False
+        del self.records[guid]
+        return True
+
+    async def page(self, query: Query, now: int) -> list[Record]:
+        found = [
+            record
+            for guid, record in sorted(self.records.items())
+            if record.is_live(now)
+            and (query.after is None or guid > query.after)
+            and (query.user is None or record.user == query.user)
+            and (query.expires_before is None or record.expire < query.expires_before)
+        ]
+        return found[: query.limit]
+
+    async def purge(self, now: int, limit: int) -> int:
+        expired = [guid for guid, record in self.records.items() if not record.is_live(now)]
+        for guid in expired[:limit]:
+            del self.records[guid]
+        return len(expired[:limit])
+
+    async def ping(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def _is(self, guid: str, version: int) -> bool:
+        stored = self.records.get(guid)
+        return stored is not None and stored.version == version

@@ -1,0 +1,206 @@
+"""JSON whose text is kept, with the standard library's decoder as the oracle."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from guidkeep.errors import InvalidRequest
+from guidkeep.jsontext import MAX_DEPTH, format_object, merge, parse_object
+
+space = st.sampled_from(["", "", " ", "\n", "\t ", "\r\n"])
+numbers = st.sampled_from(
+    ["0", "-0", "1.10", "1e2", "1E+2", "-1.50e-3", "123456789012345678901234567890", "1e400"]
+) | st.integers().map(str)
+strings = st.sampled_from(
+    ['""', '"a"', '"\\u00e9"', '"\\/"', '"\\ud83d\\ude00"', '"[{"', '"\\\\"', '"\\""']
+) | st.text(st.characters(exclude_categories=["Cs"])).map(json.dumps)
+scalars = numbers | strings | st.sampled_from(["true", "false", "null"])
+
+
+def arrays(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.tuples(space, st.lists(inner, max_size=3), space).map(
+        lambda parts: f"[{parts[0]}{','.join(parts[1])}{parts[2]}]"
+    )
+
+
+def objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Texts of objects, with space wherever it may be."""
+
+    def text(parts: tuple[str, list[tuple[str, str]]]) -> str:
+        gap, members = parts
+        joined = ",".join(f"{gap}{key}{gap}:{gap}{value}{gap}" for key, value in members)
+        return f"{{{joined or gap}}}"
+
+    by_name = st.lists(st.tuples(strings, inner), max_size=4, unique_by=lambda m: json.loads(m[0]))
+    return st.tuples(space, by_name).map(text)
+
+
+values = st.recursive(scalars, lambda inner: arrays(inner) | objects(inner), max_leaves=8)
+object_texts = objects(values)
+plain = st.dictionaries(
+    st.sampled_from("abc"),
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=2) | st.just([1, None]),
+        lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=3,
+)
+
+
+def refused(body: bytes | str) -> str:
+    with pytest.raises(InvalidRequest) as raised:
+        parse_object(body)
+    assert str(raised.value).endswith(".")
+    return str(raised.value)
+
+
+@given(object_texts)
+def test_members_are_what_the_standard_library_decodes(text: str) -> None:
+    members = parse_object(text.encode())
+    decoded = json.loads(text)
+    assert list(members) == list(decoded)
+    for name, member in members.items():
+        assert json.loads(member.key) == name
+        assert json.loads(member.text) == decoded[name]
+        if "1e400" not in member.text:
+            assert member.value == decoded[name]
+
+
+@given(
+    st.lists(st.tuples(strings, values), max_size=5, unique_by=lambda m: json.loads(m[0])), space
+)
+def test_every_member_keeps_its_text(members: list[tuple[str, str]], gap: str) -> None:
+    text = "{" + ",".join(f"{gap}{key}{gap}:{gap}{value}{gap}" for key, value in members) + "}"
+    parsed = parse_object(text)
+    assert [(member.key, member.text) for member in parsed.values()] == members
+    assert format_object(parsed) == "{" + ",".join(f"{k}:{v}" for k, v in members) + "}"
+
+
+@given(st.text('{}[]:,"\\ \n0123456789.eE+-truefalsnu\u00e9\x00', max_size=30))
+@example('{"a":1,}')
+@example('{"a":01}')
+@example('{"a":1.}')
+@example('{"a":"\x00"}')
+@example("{'a':1}")
+@example('\ufeff{"a":1}')
+@example('{"a":1} x')
+def test_what_the_standard_library_refuses_is_refused_and_the_rest_is_read(text: str) -> None:
+    try:
+        decoded = json.loads(text)
+    except ValueError:
+        refused(text.encode())
+        return
+    if not isinstance(decoded, dict):
+        assert "must be a JSON object" in refused(text)
+        return
+    try:
+        members = parse_object(text)
+    except InvalidRequest as error:
+        assert "twice" in str(error) or "half" in str(error)  # noqa: PT017 - both may be right
+    else:
+        assert {name: member.value for name, member in members.items()} == decoded
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"\xff{}", "must be UTF-8 (RFC 8259); byte 0 is not."),
+        ('{"a":1}'.encode("utf-16"), "must be UTF-8"),
+        (b'{"expire": "1427822745",\n}', "A comma before '}' is not JSON: take it away"),
+        (b'{"a": [1, ]}', "A comma before ']' is not JSON"),
+        (b'{"a"\n 1}', "line 2, column 2"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": [-Infinity]}', "-Infinity is not JSON"),
+        (b'{"a": 1, "b": 2, "a": 3}', 'The member "a" stands twice'),
+        (b'{"a": 1, "\\u0061": 3}', 'The member "a" stands twice'),
+        (b'{"x": [{"a": 1, "a": 1}]}', 'The member "a" stands twice'),
+        (b'{"a": "\\ud800"}', "\\ud800 is half of a surrogate pair"),
+        (b'{"\\udc00": 1}', "\\udc00 is half of a surrogate pair"),
+        (b'{"a": ["\\ud800x"]}', "half of a surrogate pair"),
+        (b"[]", "it is an array"),
+        (b'"a"', "it is a string"),
+        (b"1", "it is a number"),
+        (b"1.5", "it is a number"),
+        (b"true", "it is a boolean"),
+        (b"null", "it is null"),
+    ],
+)
+def test_what_is_no_object_is_refused_with_what_would_be_right(body: bytes, complaint: str) -> None:
+    assert complaint in refused(body)
+
+
+def nested(levels: int, bracket: str) -> str:
+    """A text that is `levels` deep, its own object included."""
+    if bracket == "[":
+        return '{"a":' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
+    return '{"a":' * (levels - 1) + "{}" + "}" * (levels - 1)
+
+
+@pytest.mark.parametrize("bracket", ["[", "{"])
+def test_nesting_is_bounded(bracket: str) -> None:
+    assert parse_object(nested(MAX_DEPTH, bracket))
+    for levels in (MAX_DEPTH + 1, 500, 100_000):
+        assert "nested too deeply: at most 32" in refused(nested(levels, bracket))
+
+
+def test_brackets_side_by_side_and_in_strings_do_not_nest() -> None:
+    many = ",".join(["[[]]"] * 100)
+    text = f'{{"a":[{many}],"b":"{"[{" * 100}","c":"\\"[[["}}'
+    assert list(parse_object(text)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 5000, "-" + "9" * 5000])
+def test_a_number_beyond_a_doubles_range_keeps_its_digits_and_compares_as_the_largest(
+    number: str,
+) -> None:
+    member = parse_object(f'{{"n":{number}}}')["n"]
+    assert member.text == number
+    assert isfinite(member.value)
+    assert abs(member.value) > 1e308
+    assert (member.value < 0) == number.startswith("-")
+
+
+def rfc_7396(target: Any, patch: Any) -> Any:
+    """MergePatch as RFC 7396 §2 writes it down."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = rfc_7396(merged.get(name), value)
+    return merged
+
+
+@given(plain, plain)
+def test_merging_is_rfc_7396(target: dict[str, Any], patch: dict[str, Any]) -> None:
+    old, new = parse_object(json.dumps(target)), parse_object(json.dumps(patch))
+    merged = merge(old, new)
+    assert json.loads(format_object(merged)) == rfc_7396(target, patch)
+    assert {name: member.value for name, member in merged.items()} == rfc_7396(target, patch)
+    assert (old, new) == (parse_object(json.dumps(target)), parse_object(json.dumps(patch)))
+
+
+@pytest.mark.parametrize(
+    ("target", "patch", "merged"),
+    [
+        ('{"a" : 1.10, "b":2}', '{"b":3.0}', '{"a":1.10,"b":3.0}'),
+        ('{"a":{"x":1.10,"y":2}}', '{"a":{"y":3e0}}', '{"a":{"x":1.10,"y":3e0}}'),
+        ('{"a":1}', '{"a":{"x":null,"y":1.0}}', '{"a":{"y":1.0}}'),
+        ('{"\\u0061":{"x":1}}', '{"a":{"y":2}}', '{"\\u0061":{"x":1,"y":2}}'),
+        ('{"a":[1,null]}', '{"a":[ null ]}', '{"a":[ null ]}'),
+        ('{"a":1}', '{"a":null,"b":null}', "{}"),
+    ],
+)
+def test_merging_keeps_the_text_of_what_it_does_not_merge(
+    target: str, patch: str, merged: str
+) -> None:
+    assert format_object(merge(parse_object(target), parse_object(patch))) == merged

@@ -1,0 +1,213 @@
+"""What the registry itself decides: versions, random GUIDs, changes that change nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guidkeep import registry as registry_module
+from guidkeep.caches.none import NoCache
+from guidkeep.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
+from guidkeep.record import LAST_EXPIRE, Condition, Query, Record, is_guid, parse_change
+from guidkeep.registry import DEFAULT_LIFETIME
+from tests.registry.memory_store import MemoryStore
+from tests.support import GUID, MARCH_2015, Clock, change, make_registry
+
+if TYPE_CHECKING:
+    from guidkeep.registry import Registry
+    from guidkeep.stores import Store
+
+NOW = MARCH_2015
+
+
+class CountingStore(MemoryStore):
+    """Counts what is written, or tried to be."""
+
+    writes = 0
+
+    async def insert(self, record: Record, now: int) -> bool:
+        self.writes += 1
+        return await super().insert(record, now)
+
+    async def replace(self, record: Record, version: int) -> bool:
+        self.writes += 1
+        return await super().replace(record, version)
+
+
+class Unreachable(NoCache):
+    async def ping(self) -> None:
+        raise ConnectionRefusedError
+
+
+class Down(MemoryStore):
+    async def ping(self) -> None:
+        raise StoreUnavailable("down")
+
+
+async def test_a_version_is_the_time_of_the_write_in_microseconds(
+    registry: Registry, clock: Clock
+) -> None:
+    clock.now = NOW + 0.25
+    written = await registry.create_or_update(change(now=NOW))
+    assert written.record.version == NOW * 1_000_000 + 250_000
+    assert written.record.etag == f'"{NOW}250000"'
+
+
+@pytest.mark.parametrize("seconds", [0, -3600])
+async def test_a_version_is_greater_than_the_one_before_whatever_the_clock_does(
+    registry: Registry, clock: Clock, seconds: float
+) -> None:
+    versions = []
+    for at in range(5):
+        written = await registry.create_or_update(change(body=f'{{"user":"{at}"}}', now=NOW))
+        versions.append(written.record.version)
+        clock.advance(seconds)
+    assert versions == sorted(set(versions))
+
+
+async def test_a_version_is_greater_than_one_that_a_node_whose_clock_is_ahead_wrote(
+    store: Store, clock: Clock
+) -> None:
+    ahead = make_registry(store, clock=Clock(NOW + 30))
+    first = (await ahead.create_or_update(change(now=NOW))).record
+    second = await make_registry(store, clock=clock).update(
+        GUID, change(body='{"user":"Bob"}', now=NOW)
+    )
+    assert second.version == first.version + 1
+
+
+async def test_a_version_is_never_given_twice_even_if_the_record_is_gone(
+    registry: Registry,
+) -> None:
+    first = (await registry.create_or_update(change(now=NOW))).record
+    await registry.delete(GUID)
+    second = (await registry.create_or_update(change(now=NOW))).record
+    assert second.version > first.version
+
+
+@pytest.mark.parametrize("operation", ["create_or_update", "replace"])
+async def test_a_random_guid_that_is_taken_is_drawn_again(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    mine = (await registry.create_or_update(change(now=NOW))).record
+    drawn = iter([GUID, GUID, "F" * 32])
+    monkeypatch.setattr(registry_module, "new_guid", lambda: next(drawn))
+    other = change(None, '{"user":"Bob"}', now=NOW)
+    written = await getattr(registry, operation)(other)
+    assert written.record.guid == "F" * 32
+    assert written.created
+    assert await registry.read(GUID) == mine
+    assert (await registry.read("F" * 32)).user == "Bob"
+
+
+async def test_a_random_guid_may_be_one_that_has_expired(
+    registry: Registry, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await registry.create_or_update(change(now=NOW))
+    clock.advance(DEFAULT_LIFETIME)
+    monkeypatch.setattr(registry_module, "new_guid", lambda: GUID)
+    written = await registry.create_or_update(change(None, '{"user":"Bob"}', now=NOW))
+    assert written.created
+    assert (await registry.read(GUID)).metadata == '{"user":"Bob"}'
+
+
+async def test_a_generated_guid_is_one(registry: Registry) -> None:
+    written = await registry.create_or_update(change(None, now=NOW))
+    assert is_guid(written.record.guid)
+    assert await registry.read(written.record.guid) == written.record
+
+
+@pytest.mark.parametrize("body", ['{"user":"Ann"}', "{}", '{"nothing":null}'])
+async def test_a_change_that_changes_nothing_writes_nothing(body: str) -> None:
+    store = CountingStore()
+    registry = make_registry(store)
+    first = (await registry.create_or_update(change(now=NOW))).record
+    again = await registry.create_or_update(change(body=body, now=NOW))
+    assert again == (first, False)
+    assert await registry.update(GUID, change(body=body, now=NOW)) == first
+    assert store.writes == 1
+
+
+async def test_a_change_of_the_text_alone_is_a_change() -> None:
+    store = CountingStore()
+    registry = make_registry(store)
+    first = (await registry.create_or_update(change(body='{"user":"Ann","n":1.0}', now=NOW))).record
+    second = await registry.update(GUID, change(body='{"n":1.00}', now=NOW))
+    assert second.metadata == '{"user":"Ann","n":1.00}'
+    assert second.version > first.version
+
+
+async def test_a_condition_that_fails_is_told_though_nothing_would_change(
+    registry: Registry,
+) -> None:
+    await registry.create_or_update(change(now=NOW))
+    for condition in (Condition(frozenset(['"1"'])), Condition(None, frozenset("*"))):
+        with pytest.raises(PreconditionFailed):
+            await registry.create_or_update(change(now=NOW), condition)
+
+
+async def test_if_match_on_a_guid_that_is_to_be_generated_fails(registry: Registry) -> None:
+    with pytest.raises(PreconditionFailed, match="there is no live record"):
+        await registry.create_or_update(change(None, now=NOW), Condition(frozenset("*")))
+
+
+async def test_a_lifetime_beyond_the_year_9999_ends_there(store: Store) -> None:
+    registry = make_registry(store, lifetime=1e15)
+    written = await registry.create_or_update(change(now=NOW))
+    assert written.record.expire == LAST_EXPIRE
+
+
+async def test_a_record_lives_as_long_as_the_registry_was_told(store: Store, clock: Clock) -> None:
+    registry = make_registry(store, clock=clock, lifetime=7)
+    await registry.create_or_update(change(now=NOW))
+    clock.advance(6.999)
+    await registry.read(GUID)
+    clock.advance(0.001)
+    assert registry.hit(GUID) is None
+    with pytest.raises(NotFound):
+        await registry.read(GUID)
+
+
+@pytest.mark.parametrize("guid", ["5", '"x"', "null", '""', "[]", "{}", "true"])
+@pytest.mark.parametrize("operation", ["create_or_update", "replace"])
+async def test_a_guid_in_the_body_that_is_none_is_a_fault_of_the_request(
+    registry: Registry, operation: str, guid: str
+) -> None:
+    wrong = parse_change(f'{{"guid": {guid}, "user": 5}}'.encode(), now=NOW)
+    with pytest.raises(InvalidRequest) as refused:
+        await getattr(registry, operation)(wrong)
+    assert [fault.pointer for fault in refused.value.faults] == ["/guid", "/user"]
+
+
+async def test_a_guid_in_the_url_that_is_none_is_a_fault_of_the_request(registry: Registry) -> None:
+    with pytest.raises(InvalidRequest):
+        await registry.read("x")
+    with pytest.raises(InvalidRequest):
+        await registry.delete("x")
+    with pytest.raises(InvalidRequest):
+        await registry.update("x", change("x", now=NOW))
+    assert registry.hit("x") is None
+
+
+async def test_an_update_may_not_leave_what_the_schema_forbids(registry: Registry) -> None:
+    before = (await registry.create_or_update(change(now=NOW))).record
+    with pytest.raises(InvalidRequest):
+        await registry.update(GUID, change(body='{"user":null}', now=NOW))
+    assert await registry.read(GUID) == before
+
+
+async def test_a_list_says_whether_there_is_more(registry: Registry) -> None:
+    for at in range(3):
+        await registry.create_or_update(change(f"{at:032X}", now=NOW))
+    assert (await registry.list(Query(limit=2))).more
+    last = await registry.list(Query(limit=2, after=f"{1:032X}"))
+    assert ([record.guid for record in last.records], last.more) == ([f"{2:032X}"], False)
+    assert not (await registry.list(Query(limit=3))).more
+
+
+async def test_a_check_says_how_the_registry_fares(store: Store) -> None:
+    assert await make_registry(store).check() == "ok"
+    assert await make_registry(store, Unreachable()).check() == "degraded"
+    with pytest.raises(StoreUnavailable):
+        await make_registry(Down()).check()

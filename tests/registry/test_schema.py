@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from guidkeep.errors import StartupError
+from guidkeep.jsontext import parse_object
+from guidkeep.schema import DIALECT, MetadataSchema, pointer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def faults(metadata: Any, schema: Any = None) -> list[tuple[str | None, str]]:
+    checked = MetadataSchema() if schema is None else MetadataSchema(schema)
+    found = checked.faults(parse_object(json.dumps(metadata)))
+    return [(fault.pointer, fault.detail) for fault in found]
+
+
+@pytest.mark.parametrize(
+    "user", ["A", "Cylance, Inc.", " a", "x" * 255, "é" * 255, "\U0001f600" * 255]
+)
+def test_the_shipped_schema_takes_a_user_of_1_to_255_characters(user: str) -> None:
+    assert faults({"user": user}) == []
+
+
+def test_the_shipped_schema_lets_any_other_member_pass() -> None:
+    assert faults({"user": "Ann", "x": [{"y": None}], "": 1}) == []
+
+
+@pytest.mark.parametrize("metadata", [{}, {"user": None}, {"user": ""}, {"user": " \t"}])
+def test_a_user_that_is_missing_or_blank_is_a_fault_that_says_what_would_be_right(
+    metadata: dict[str, Any],
+) -> None:
+    for place, detail in faults(metadata):
+        assert place == "/user"
+        assert "a string of 1 to 255 characters, not blank" in detail
+    assert faults(metadata)
+
+
+@pytest.mark.parametrize("user", [5, True, ["Ann"], {"name": "Ann"}, "x" * 256])
+def test_a_user_that_is_no_such_string_is_a_fault(user: Any) -> None:
+    assert [place for place, _ in faults({"user": user})] == ["/user"]
+
+
+def test_all_faults_are_found_with_their_places() -> None:
+    schema = {
+        "required": ["a/b"],
+        "properties": {
+            "n": {"type": "integer"},
+            "list": {"items": {"type": "string"}},
+            "true": True,
+        },
+        "additionalProperties": False,
+    }
+    found = faults({"n": "x", "list": ["a", 1], "true": 1, "z": 1}, schema)
+    assert sorted(place or "" for place, _ in found) == ["", "/a~1b", "/list/1", "/n"]
+
+
+def test_an_empty_schema_takes_everything_and_false_takes_nothing() -> None:
+    assert faults({}, {}) == faults({"x": 1}, True) == []
+    assert faults({}, False)
+
+
+@pytest.mark.parametrize(
+    ("schema", "complaint"),
+    [
+        ([], "must be a JSON object, or true or false"),
+        ("x", "must be a JSON object, or true or false"),
+        ({"$schema": "http://json-schema.org/draft-07/schema#"}, "draft-07"),
+        ({"type": "text"}, "not a valid one"),
+        ({"pattern": "("}, "not a valid one"),
+        ({"$ref": "https://example.com/schema.json"}, "not a valid one"),
+    ],
+)
+def test_a_schema_that_is_none_is_refused_with_a_sentence(schema: Any, complaint: str) -> None:
+    with pytest.raises(StartupError) as refused:
+        MetadataSchema(schema)
+    assert complaint in str(refused.value)
+    assert str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize("dialect", [DIALECT, f"{DIALECT}#"])
+def test_the_dialect_may_be_named(dialect: str) -> None:
+    assert faults({"user": 1}, {"$schema": dialect}) == []
+
+
+def test_a_schema_is_read_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text('{"required": ["colour"]}')
+    schema = MetadataSchema.from_file(file)
+    assert [fault.pointer for fault in schema.faults({})] == ["/colour"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "Can't read the metadata schema"),
+        (b"{", "is not JSON"),
+        (b"\xff\xfe\xff", "is not JSON"),
+    ],
+)
+def test_a_file_that_holds_no_schema_is_refused(
+    tmp_path: Path, content: bytes | None, complaint: str
+) -> None:
+    file = tmp_path / "schema.json"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(StartupError, match=complaint):
+        MetadataSchema.from_file(file)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ([], ""),
+        (["user"], "/user"),
+        (["a/b", "m~n"], "/a~1b/m~0n"),
+        (["list", 0], "/list/0"),
+        ([""], "/"),
+    ],
+)
+def test_a_pointer_is_written_as_rfc_6901_has_it(path: list[str | int], text: str) -> None:
+    assert pointer(path) == text

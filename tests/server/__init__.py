@@ -1,0 +1,1 @@
+"""The running server: real processes, real sockets, real faults."""

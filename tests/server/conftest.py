@@ -1,0 +1,40 @@
+"""Servers to be rude to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from guidkeep.http import protocol
+from tests.support import served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="package")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with the default settings, which tests share: each has GUIDs of its own."""
+    store = tmp_path_factory.mktemp("server") / "guidkeep.db"
+    with served(store=f"sqlite:///{store}") as running:
+        yield running.address
+
+
+@pytest.fixture
+def guid() -> str:
+    return uuid4().hex.upper()
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """The URL of a store for this test alone."""
+    return f"sqlite:///{tmp_path / 'guidkeep.db'}"
+
+
+@pytest.fixture
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of this process look at their connections twenty times a second, not once."""
+    monkeypatch.setattr(protocol, "WATCH_INTERVAL", 0.05)

@@ -1,0 +1,79 @@
+"""`guidkeep serve` as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith("GUIDKEEP_")
+}
+GUIDKEEP = (sys.executable, "-m", "guidkeep")
+
+
+class Server:
+    """A process that serves at `address`."""
+
+    def __init__(self, process: subprocess.Popen[str], line: str) -> None:
+        self.process = process
+        self.line = line
+        found = re.search(r"http://\S+$", line)
+        assert found, f"no address: {line!r}"
+        self.address = found[0]
+
+    @property
+    def memory(self) -> int:
+        """Bytes of its resident memory (Linux)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) * 1024
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=30)
+
+    def stop(self) -> int:
+        """SIGTERM; returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+@contextmanager
+def serving(
+    store: Path, *flags: str, environment: Mapping[str, str] | None = None, log: Path | None = None
+) -> Iterator[Server]:
+    """Starts the server on a free port and ends it at last, however that goes.
+
+    Args:
+        store: the SQLite file.
+        flags: of `guidkeep serve`.
+        environment: variables to add.
+        log: where its standard error goes; None: nowhere.
+    """
+    url = f"sqlite:///{store}"
+    with (
+        Path(log or os.devnull).open("w") as stderr,
+        subprocess.Popen(
+            [*GUIDKEEP, "serve", "--port", "0", "--store", url, *flags],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**ENVIRONMENT, **(environment or {})},
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            yield Server(process, process.stdout.readline().strip())
+        finally:
+            if process.poll() is None:
+                process.kill()

@@ -1,0 +1,118 @@
+"""What a server does once a second to its connections, on sockets whose buffers the test rules."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from guidkeep.http import protocol
+from guidkeep.http.protocol import GuidkeepProtocol, Wire, watch
+from guidkeep.metrics import Metrics
+from guidkeep.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+async def nothing(scope: Any, receive: Any, send: Any) -> None:
+    """An application that is never asked."""
+
+
+class Ends:
+    """Both ends of a connection that holds little: the server's, and the client's socket."""
+
+    def __init__(self, server: GuidkeepProtocol, client: socket.socket) -> None:
+        self.server = server
+        self.client = client
+
+    def is_open(self) -> bool:
+        return self.server in self.server.connections
+
+    def is_stalled(self) -> bool:
+        return self.server.stalled_since is not None
+
+
+@pytest.fixture
+async def ends() -> AsyncIterator[Ends]:
+    config = uvicorn.Config(nothing, lifespan="off", log_config=None, ws="none")
+    config.load()
+    wire = Wire(settings=Settings(), hit=None, metrics=Metrics())
+    theirs, ours = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    loop = asyncio.get_running_loop()
+    _, made = await loop.connect_accepted_socket(
+        lambda: GuidkeepProtocol(config, ServerState(), {}, wire=wire), theirs
+    )
+    yield Ends(made, ours)
+    ours.close()
+    made.transport.abort()
+    await asyncio.sleep(0)
+
+
+async def turns_of_the_loop() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_connection_that_closes_waits_for_its_reader_no_longer_than_the_write_timeout(
+    ends: Ends,
+) -> None:
+    """Too little is left to say for the transport to call it a pause."""
+    ends.server.transport.write(b"x" * 60_000)
+    assert not ends.is_stalled()
+    ends.server.transport.close()
+    now = perf_counter()
+    for seconds in (0, 19):
+        ends.server.look(now + seconds)
+        await turns_of_the_loop()
+        assert ends.is_open()
+    ends.server.look(now + 21)
+    await turns_of_the_loop()
+    assert not ends.is_open()
+
+
+async def test_a_connection_that_catches_up_is_left_alone(ends: Ends) -> None:
+    ends.client.setblocking(False)
+    ends.server.transport.write(b"x" * 200_000)
+    assert ends.is_stalled()
+    loop = asyncio.get_running_loop()
+    left = 200_000
+    while left:
+        left -= len(await loop.sock_recv(ends.client, 65_536))
+    await turns_of_the_loop()
+    assert not ends.is_stalled()
+    ends.server.look(ends.server.since + 21)
+    await turns_of_the_loop()
+    assert ends.is_open()
+
+
+class Broken:
+    def look(self, now: float) -> None:
+        raise ZeroDivisionError
+
+
+async def test_what_goes_wrong_with_one_connection_does_not_end_the_watch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "WATCH_INTERVAL", 0)
+    looked = asyncio.Event()
+
+    class Good:
+        def look(self, now: float) -> None:
+            looked.set()
+
+    connections: set[Any] = {Broken()}
+    watching = asyncio.create_task(watch(connections))
+    await turns_of_the_loop()
+    connections.add(Good())
+    done, _ = await asyncio.wait(
+        [watching, asyncio.create_task(looked.wait())], return_when=asyncio.FIRST_COMPLETED
+    )
+    assert watching not in done
+    watching.cancel()

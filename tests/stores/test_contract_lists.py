@@ -1,0 +1,149 @@
+"""What every store promises of many records: lists, and what reclaims the expired."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import product
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guidkeep.record import Query, Record
+from tests.stores.records import NOW, guid_of, make_record, newer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from guidkeep.stores import Store
+
+USERS: list[object] = [
+    "Ann",
+    "Bob",
+    "",
+    "ann",
+    "Ann\0",
+    "Ann ",
+    "😀",
+    "Zoë",
+    "Zoe\u0308",
+    None,
+    7,
+    ["Ann"],
+]
+UNNAMED: list[object] = [None, 7, ["Ann"], {}]
+NAMES = [user for user in USERS if isinstance(user, str)]
+RECORDS = [
+    make_record(number, user=USERS[number % len(USERS)], expire=NOW + number % 7 - 2)
+    for number in range(60)
+]
+
+
+async def fill(store: Store, records: Iterable[Record]) -> None:
+    await asyncio.gather(*(store.insert(record, NOW - 1000) for record in records))
+
+
+def listed(query: Query, now: int) -> list[Record]:
+    """The page as it must be, from the words of the contract."""
+    found = [
+        record
+        for record in RECORDS
+        if now < record.expire
+        and (query.after is None or record.guid > query.after)
+        and (query.user is None or record.user == query.user)
+        and (query.expires_before is None or record.expire < query.expires_before)
+    ]
+    return sorted(found, key=lambda record: record.guid)[: query.limit]
+
+
+async def test_a_page_of_an_empty_store_is_empty(store: Store) -> None:
+    assert await store.page(Query(), NOW) == []
+
+
+async def test_every_filter_alone_and_with_every_other_finds_what_the_contract_says(
+    store: Store,
+) -> None:
+    await fill(store, reversed(RECORDS))
+    for limit, after, user, before in product(
+        (1, 3, 1000), (None, 0, 17, 59), (None, "Ann", "", "Ann\0", "😀"), (None, NOW, NOW + 3)
+    ):
+        query = Query(limit, None if after is None else guid_of(after), user, before)
+        assert await store.page(query, NOW) == listed(query, NOW), query
+
+
+@pytest.mark.parametrize("now", [NOW - 3, NOW - 2, NOW, NOW + 3, NOW + 4, NOW + 5])
+async def test_a_page_has_live_records_only_to_the_second(store: Store, now: int) -> None:
+    await fill(store, RECORDS)
+    assert await store.page(Query(1000), now) == listed(Query(1000), now)
+
+
+@pytest.mark.parametrize("user", NAMES)
+async def test_users_are_told_apart_by_every_byte(store: Store, user: str) -> None:
+    await fill(store, RECORDS)
+    found = await store.page(Query(1000, user=user), NOW - 10)
+    assert found == [record for record in RECORDS if record.user == user]
+    assert len(found) == 5
+
+
+async def test_a_user_that_is_no_string_is_kept_and_listed_under_no_name(store: Store) -> None:
+    odd = [make_record(number, user=user) for number, user in enumerate(UNNAMED)]
+    await fill(store, odd)
+    assert await store.page(Query(), NOW) == odd
+    for name in ("None", "null", "7", '["Ann"]', ""):
+        assert await store.page(Query(user=name), NOW) == []
+
+
+async def test_a_record_is_listed_under_its_present_user_only(store: Store) -> None:
+    record = make_record(user="Ann")
+    await store.insert(record, NOW)
+    await store.replace(newer(record, user="Bob"), record.version)
+    assert await store.page(Query(user="Ann"), NOW) == []
+    assert await store.page(Query(user="Bob"), NOW) == [newer(record, user="Bob")]
+
+
+async def test_pages_walk_through_all_records_once_and_in_order(store: Store) -> None:
+    records = [make_record(number * 0xABCDEF) for number in range(1, 251)]
+    await fill(store, reversed(records))
+    walked: list[Record] = []
+    while page := await store.page(Query(40, walked[-1].guid if walked else None), NOW):
+        walked += page
+    assert walked == records
+
+
+async def test_a_page_holds_a_thousand_records_of_64_kib(store: Store) -> None:
+    text = '{"user":"Ann","pad":"%s"}' % ("x" * 65_000)
+    await fill(store, [make_record(number, metadata=text) for number in range(1000)])
+    page = await store.page(Query(1000), NOW)
+    assert [record.guid for record in page] == [guid_of(number) for number in range(1000)]
+    assert all(record.metadata == text for record in page)
+
+
+@pytest.mark.parametrize("now", [NOW - 2, NOW - 1, NOW, NOW + 4, NOW + 5])
+async def test_a_purge_deletes_what_is_expired_and_nothing_else(store: Store, now: int) -> None:
+    await fill(store, RECORDS)
+    expired = [record for record in RECORDS if record.expire <= now]
+    assert await store.purge(now, 1000) == len(expired)
+    left = [record for record in RECORDS if record.expire > now]
+    assert await store.page(Query(1000), NOW - 1000) == left
+    assert await store.purge(now, 1000) == 0
+
+
+async def test_a_purge_deletes_no_more_than_its_limit(store: Store) -> None:
+    await fill(store, [make_record(number, expire=NOW) for number in range(10)])
+    await store.insert(make_record(10), NOW)
+    assert [await store.purge(NOW, 4) for _ in range(4)] == [4, 4, 2, 0]
+    assert await store.page(Query(), NOW - 1) == [make_record(10)]
+
+
+async def test_a_record_that_is_prolonged_while_a_purge_runs_is_not_lost(store: Store) -> None:
+    """Whichever comes first, the other must see it: prolonged and there, or purged and gone."""
+    for number in range(50):
+        old = make_record(number, expire=NOW)
+        await store.insert(old, NOW - 10)
+        new = newer(old, expire=NOW + 100)
+        prolonged, swept = await asyncio.gather(
+            store.replace(new, old.version), store.purge(NOW, 10)
+        )
+        assert (prolonged, swept) in ((True, 0), (False, 1))
+        assert await store.get(old.guid) == (new if prolonged else None)
+        if prolonged:
+            await store.delete(new.guid, new.version)

@@ -1,0 +1,92 @@
+"""A group of writes is one transaction whose outcome is worked out beforehand. It must be what
+the writes would have done one by one, in the order in which they came, purges last."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guidkeep.metrics import Metrics
+from guidkeep.stores.sqlite import SQLiteStore
+from tests.stores.records import NOW, guid_of, make_record
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    import pytest
+
+    from guidkeep.record import Record
+
+
+class Write(NamedTuple):
+    kind: str
+    number: int
+    life: int
+    version: int
+    """The version that is expected."""
+    written: int
+    """The version that is written."""
+
+    @property
+    def record(self) -> Record:
+        expire = NOW + self.life
+        user = f"{self.kind} {self.written}"
+        return make_record(self.number, user=user, expire=expire, version=self.written)
+
+    def expected(self, kept: dict[str, Record]) -> int:
+        """What it answers, and what it does to the records that are kept."""
+        if self.kind == "purge":
+            gone = [guid for guid, record in kept.items() if record.expire <= NOW]
+            return len([kept.pop(guid) for guid in gone])
+        there = kept.get(self.record.guid)
+        if self.kind == "insert":
+            done = there is None or (there.expire <= NOW and there.version < self.written)
+        else:
+            done = there is not None and there.version == self.version
+        if done and self.kind == "delete":
+            del kept[self.record.guid]
+        elif done:
+            kept[self.record.guid] = self.record
+        return done
+
+    def do(self, store: SQLiteStore) -> Awaitable[int]:
+        if self.kind == "insert":
+            return store.insert(self.record, NOW)
+        if self.kind == "replace":
+            return store.replace(self.record, self.version)
+        if self.kind == "delete":
+            return store.delete(self.record.guid, self.version)
+        return store.purge(NOW, 100)
+
+
+kinds = st.sampled_from(["insert", "replace", "delete", "purge"])
+writes = st.builds(
+    Write, kinds, st.integers(0, 2), st.integers(-2, 2), st.integers(0, 3), st.integers(0, 3)
+)
+
+
+async def check(path: str, groups: list[list[Write]]) -> None:
+    kept: dict[str, Record] = {}
+    store = await SQLiteStore.open(path, timeout=5, metrics=Metrics())
+    try:
+        for group in groups:
+            done = await asyncio.gather(*(write.do(store) for write in group))
+            order = sorted(range(len(group)), key=lambda at: group[at].kind == "purge")
+            expected = {at: group[at].expected(kept) for at in order}
+            assert done == [expected[at] for at in range(len(group))]
+            found = await asyncio.gather(*(store.get(guid_of(number)) for number in range(3)))
+            assert found == [kept.get(guid_of(number)) for number in range(3)]
+    finally:
+        await store.close()
+
+
+@given(groups=st.lists(st.lists(writes, max_size=20), max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_a_group_does_what_its_writes_would_do_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, groups: list[list[Write]]
+) -> None:
+    path = tmp_path_factory.mktemp("group") / "guidkeep.db"
+    asyncio.run(check(str(path), groups))
