@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from json.decoder import scanstring  # type: ignore[attr-defined]  # public, untyped
 from math import isfinite
 from sys import float_info, get_int_max_str_digits
@@ -149,11 +150,8 @@ def _refuse_lone_surrogates(values: object) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        seen: set[str] = set()
-        for twice, _ in pairs:
-            if twice in seen:
-                break
-            seen.add(twice)
+        counts = Counter(name for name, _ in pairs)
+        [(twice, _)] = counts.most_common(1)
         raise InvalidRequest(
             f"The member {json.dumps(twice)} stands twice in one object: write it once."
         )

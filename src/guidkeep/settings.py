@@ -239,5 +239,5 @@ def main(arguments: Sequence[str]) -> None:
         path.write_text(put_table_in(path.read_text()))
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - `make docs`, in a process of its own
     main(sys.argv[1:])

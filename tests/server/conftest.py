@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from guidkeep import server
 from guidkeep.http import protocol
 from tests.support import served
 
@@ -21,6 +22,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     store = tmp_path_factory.mktemp("server") / "guidkeep.db"
     with served(store=f"sqlite:///{store}") as running:
         yield running.address
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of this process that stop do not wait long for clients that could not know yet."""
+    monkeypatch.setattr(protocol, "DRAIN_GRACE", 0.02)
+    monkeypatch.setattr(server, "DRAIN_GRACE", 0.02)
 
 
 @pytest.fixture

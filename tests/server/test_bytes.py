@@ -81,10 +81,18 @@ def test_garbage_after_an_answer_is_a_problem(address: str) -> None:
         b"GET /" + b"x" * LIMIT + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"x" * LIMIT + b"\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"x: 0123456789\r\n" * (LIMIT // 10) + b"\r\n",
+        b"POST /guid HTTP/1.1\r\nX: " + b"x" * LIMIT + b"\r\nContent-Length: 2\r\n\r\n{}\0",
         b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 4 * LIMIT,
         b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"x: 0123456789\r\n" * LIMIT,
     ],
-    ids=["the URL", "a header", "many headers", "a header without end", "headers without end"],
+    ids=[
+        "the URL",
+        "a header",
+        "many headers",
+        "a header, then a body and garbage",
+        "a header without end",
+        "headers without end",
+    ],
 )
 @pytest.mark.parametrize("piece", [1_000, 10**9], ids=["in pieces", "at once"])
 def test_a_head_beyond_the_limit_is_431(address: str, head: bytes, piece: int) -> None:

@@ -135,7 +135,7 @@ def test_idle_connections_are_closed(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(brisk: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers of this process that stop read from idle connections for as long as a test needs."""
     monkeypatch.setattr(protocol, "DRAIN_GRACE", 2.0)
 
@@ -159,6 +159,23 @@ def test_what_a_client_sends_before_it_can_know_is_answered(
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         half.send(asked[-5:])
         assert half.answer().status == 200
+        assert half.is_closed()
+
+
+def test_a_request_that_has_begun_may_come_to_its_end(url: str, guid: str) -> None:
+    """Long after the idle connections were closed."""
+    asked = request("POST", f"/guid/{guid}", record())
+    with (
+        served(store=url) as server,
+        wired(server.address) as idle,
+        wired(server.address) as half,
+    ):
+        half.send(asked[:9])
+        server.stop()
+        assert idle.is_closed()
+        half.send(asked[9:])
+        answer = half.answer()
+        assert (answer.status, answer.headers["connection"]) == (201, "close")
         assert half.is_closed()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from guidkeep.http import protocol
 from tests.server.processes import serving
 from tests.server.wire import Wire, record, request, wired
 from tests.support import served
@@ -216,6 +217,24 @@ def test_what_a_client_is_owed_that_never_reads_takes_little_memory(tmp_path: Pa
             assert other.ask("GET", f"/guid/{guid}").status == 200
         grown = server.memory - before
         assert grown < 120 * 2**20, f"{grown / 20 / 2**20:.1f} MiB for each of them"
+
+
+def test_a_client_that_is_refused_and_stays_is_cut_off(
+    watchful: None, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may take a moment to read why, and no longer."""
+    monkeypatch.setattr(protocol, "LINGER", 0.2)
+    with (
+        served(store=url) as server,
+        wired(server.address) as other,
+        wired(server.address) as wire,
+    ):
+        wire.send(b"\0 garbage")
+        assert wire.answer().is_problem(400)
+        assert wire.is_closed()
+        eventually(lambda: connections(other) == 1)
+        with pytest.raises(ConnectionError):
+            wire.send(*[b"more"] * 10_000)
 
 
 def test_more_connections_than_allowed_are_refused_with_a_sentence(url: str) -> None:

@@ -19,6 +19,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import httptools
+import structlog
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from guidkeep.errors import (
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from guidkeep.errors import GuidkeepError
     from guidkeep.metrics import Metrics, RequestTimes
     from guidkeep.settings import Settings
+
+log = structlog.get_logger("guidkeep.http")
 
 PREFIX = RECORD_PREFIX.encode()
 URL_LENGTH = len(PREFIX) + 32
@@ -118,6 +122,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self._answered = False
         self._unanswered: set[RequestResponseCycle] = set()
         self._over_since: float | None = None
+        self._closing_since: float | None = None
         self._peer_is_done = False
 
     # From the transport.
@@ -125,6 +130,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own narrows it so
         """Takes the connection, or refuses it when there are too many."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self)
         if len(self.connections) > self.wire.settings.max_connections:
             self.end(TooManyRequests("Too many connections are open; try again in a moment."))
 
@@ -276,8 +282,13 @@ class GuidkeepProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is None or cycle.response_complete
 
-    def end(self, error: GuidkeepError) -> None:
+    def end(self, error: GuidkeepError, *, answers_all: bool = False) -> None:
         """Closes the connection, and says why if that can't be taken for another's answer.
+
+        Args:
+            error: what is wrong with the request that comes in, or, if it `answers_all`, with
+                all that wait for an answer: then the first of them gets it.
+            answers_all: see there.
 
         It goes on reading for a moment, and throws away what comes: closed at once, the system
         would reset the connection, and the client lose the answer (RFC 9112 §9.6).
@@ -285,7 +296,10 @@ class GuidkeepProtocol(HttpToolsProtocol):
         if self._over_since is not None:
             return
         self._over_since = perf_counter()
-        if self.is_idle() if self._head_is_open else not self.cycle.response_started:
+        before = self._unanswered if not answers_all else set()
+        if not self._head_is_open:
+            before = before - {self.cycle}
+        if not before and not any(cycle.response_started for cycle in self._unanswered):
             self.transport.write(last_words(error))
             self.wire.count_refusal(error.status)
         for cycle in self._unanswered:
@@ -302,7 +316,8 @@ class GuidkeepProtocol(HttpToolsProtocol):
 
     def give_up(self) -> None:
         """The server has waited long enough."""
-        self.end(Stopping("This server is stopping: what became of the request is unknown."))
+        error = Stopping("This server is stopping: what became of the request is unknown.")
+        self.end(error, answers_all=True)
         self.transport.close()
 
     def _close_if_idle(self) -> None:
@@ -312,7 +327,11 @@ class GuidkeepProtocol(HttpToolsProtocol):
     def look(self, now: float) -> None:
         """Ends the connection if it takes too long; `now` is `perf_counter()`."""
         settings = self.wire.settings
-        if self._over_since is not None:
+        if self.transport.is_closing():
+            self._closing_since = self._closing_since or now
+            if now - self._closing_since > settings.write_timeout:  # its last words are not read
+                self.transport.abort()
+        elif self._over_since is not None:
             if now - self._over_since > LINGER:
                 self.transport.abort()
         elif self.stalled_since is not None and now - self.stalled_since > settings.write_timeout:
@@ -324,6 +343,22 @@ class GuidkeepProtocol(HttpToolsProtocol):
                 self.end(RequestTimeout(detail))
         elif self.is_idle() and now - self.since > settings.idle_timeout:
             self.transport.close()
+
+
+class _Flow(FlowControl):
+    """Reads no more requests while there are some that wait for their turn.
+
+    uvicorn's goes on reading whenever an answer is complete, so a client that asks faster than it
+    is answered, or does not read at all, would fill the memory with its requests.
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol: GuidkeepProtocol) -> None:
+        super().__init__(transport)
+        self._waiting = protocol.pipeline
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
 
 
 def _send_whole(
@@ -358,4 +393,7 @@ async def watch(connections: set[Any]) -> None:
         await asyncio.sleep(WATCH_INTERVAL)
         now = perf_counter()
         for connection in list(connections):
-            connection.look(now)
+            try:
+                connection.look(now)
+            except Exception:
+                log.exception("a connection could not be looked at")

@@ -67,15 +67,13 @@ class Resource:
     Args:
         route: the address' template, for metrics; never a real path.
         traffic: see there.
-        methods: what answers each method; one for GET answers HEAD too.
+        methods: what answers each method, GET at least, which answers HEAD too.
     """
 
     def __init__(self, route: str, traffic: Traffic, **methods: Handler) -> None:
         self._route = route
         self._traffic = traffic
-        self._methods = methods
-        if "GET" in methods:
-            methods.setdefault("HEAD", methods["GET"])
+        self._methods = {**methods, "HEAD": methods["GET"]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
