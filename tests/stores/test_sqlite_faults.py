@@ -251,7 +251,9 @@ async def test_a_long_list_holds_up_neither_reads_nor_writes(opener: Opener, fil
         assert await store.get(guid_of(1)) == make_record()
         assert await store.insert(make_record(2), NOW)
         assert not listing.done()
-        store._lister.interrupt()
+        while not listing.done():  # it may not have begun
+            store._lister.interrupt()
+            await asyncio.sleep(0)
         with pytest.raises(StoreUnavailable):
             await listing
 

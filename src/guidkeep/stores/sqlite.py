@@ -293,7 +293,7 @@ class SQLiteStore:
         results = self._apply(writes)
         try:
             connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if _code(error) == sqlite3.SQLITE_IOERR:
                 # The log's last page may be on the disk or not: a crash now could bring it back.
                 log.exception("commit failed")
