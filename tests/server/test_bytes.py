@@ -135,7 +135,7 @@ def test_the_limit_is_for_each_head_and_not_for_a_pipeline_of_them(address: str,
 
 def test_pipelined_requests_are_answered_in_their_order(address: str, guid: str) -> None:
     """Hits and misses, reads and writes, and what is not there."""
-    other, absent = guid[::-1], "0" * 31 + guid[0]
+    other, absent, cached = guid[::-1], "0" * 31 + guid[0], guid[16:] + guid[:16]
     expected = [
         (request("POST", f"/guid/{guid}", record("one")), 201, "one"),
         (request("GET", f"/guid/{guid}"), 200, "one"),
@@ -149,10 +149,12 @@ def test_pipelined_requests_are_answered_in_their_order(address: str, guid: str)
         (request("DELETE", f"/guid/{other}"), 204, None),
         (request("GET", f"/guid/{other}"), 404, None),
         (request("GET", "/nowhere"), 404, None),
+        (request("GET", f"/guid/{cached}"), 200, "cached"),
         (request("GET", f"/guid/{guid}"), 200, "three"),
         (request("DELETE", f"/guid/{guid}"), 204, None),
     ] * 10
     with wired(address) as wire:
+        wire.ask("POST", f"/guid/{cached}", record("cached"))
         wire.send(b"".join(asked for asked, *_ in expected))
         for _, status, user in expected:
             answer = wire.answer()

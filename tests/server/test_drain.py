@@ -137,7 +137,7 @@ def test_idle_connections_are_closed(tmp_path: Path) -> None:
 @pytest.fixture
 def patient(brisk: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers of this process that stop read from idle connections for as long as a test needs."""
-    monkeypatch.setattr(protocol, "DRAIN_GRACE", 2.0)
+    monkeypatch.setattr(protocol, "DRAIN_GRACE", 1.0)
 
 
 def test_what_a_client_sends_before_it_can_know_is_answered(

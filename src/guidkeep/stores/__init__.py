@@ -34,7 +34,7 @@ class Store(Protocol):
         ...
 
     async def insert(self, record: Record, now: int) -> bool:
-        """Stores a new record. False: a live one is there, or one of a later version.
+        """Stores a new record. False: a live one is there, or one that is not older.
 
         An expired one is replaced.
         """

@@ -189,7 +189,7 @@ class SQLiteStore:
         return await self._reads.submit(bytes.fromhex(guid))
 
     async def insert(self, record: Record, now: int) -> bool:
-        """Stores a new record. False: a live one is there, or one of a later version."""
+        """Stores a new record. False: a live one is there, or one that is not older."""
         write = _Write(_Kind.INSERT, bytes.fromhex(record.guid), now, record)
         return bool(await self._writes.submit(write))
 
