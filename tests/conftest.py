@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import Clock, make_registry, opened_store
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
     from guidkeep.registry import Registry
     from guidkeep.stores import Store
+
+
+# A busy machine is no failure: how fast examples are made and run is not what the tests are about.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture

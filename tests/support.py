@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from guidkeep.caches import open_cache
+from guidkeep.drafts import Drafts
 from guidkeep.http.app import make_app
 from guidkeep.metrics import Metrics
 from guidkeep.record import Change, parse_change
@@ -67,13 +68,13 @@ def make_registry(
     store: Store, cache: Cache | None = None, clock: Clock | None = None, **options: Any
 ) -> Registry:
     """A registry with the default schema, over a memory cache unless told otherwise."""
+    schema = options.pop("schema", None) or MetadataSchema()
     return Registry(
         store,
         cache or open_cache("memory://", max_age=60),
-        schema=options.pop("schema", None) or MetadataSchema(),
+        drafts=Drafts(schema, **options),
         metrics=Metrics(),
         clock=clock or Clock(),
-        **options,
     )
 
 

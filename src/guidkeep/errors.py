@@ -136,17 +136,21 @@ class BodyTooLarge(GuidkeepError):
     title = "The body is too large"
 
 
-class TooManyRequests(GuidkeepError):
-    """More requests are waiting than `--max-pending`."""
-
-    status = 429
-    type = "too-many-requests"
-    title = "Too many requests"
+class TemporaryError(GuidkeepError):
+    """What may be well again in a moment."""
 
     @property
     def headers(self) -> Mapping[str, str]:
         """When it is worth another try."""
         return {"retry-after": "1"}
+
+
+class TooManyRequests(TemporaryError):
+    """More requests are waiting than `--max-pending`."""
+
+    status = 429
+    type = "too-many-requests"
+    title = "Too many requests"
 
 
 class HeadersTooLarge(GuidkeepError):
@@ -157,30 +161,20 @@ class HeadersTooLarge(GuidkeepError):
     title = "The request's headers are too large"
 
 
-class StoreUnavailable(GuidkeepError):
+class StoreUnavailable(TemporaryError):
     """The store can't answer, or not in time. Nothing was written."""
 
     status = 503
     type = "store-unavailable"
     title = "The store can't answer"
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """When it is worth another try."""
-        return {"retry-after": "1"}
 
-
-class Stopping(GuidkeepError):
+class Stopping(TemporaryError):
     """This server is about to stop, and is no longer ready for requests."""
 
     status = 503
     type = "stopping"
     title = "This server is stopping"
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """When it is worth another try."""
-        return {"retry-after": "1"}
 
 
 class OutcomeUnknown(StoreUnavailable):

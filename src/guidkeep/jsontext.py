@@ -172,7 +172,7 @@ def _int(text: str) -> int | float:
     return int(text) if len(text) <= _INT_DIGITS else _float(text)
 
 
-_INT_DIGITS = get_int_max_str_digits()
+_INT_DIGITS = get_int_max_str_digits() or 4300  # 0: the process was told not to limit them
 _TOO_DEEP = f"The body is nested too deeply: at most {MAX_DEPTH} levels."
 _KINDS = {
     list: "an array",

@@ -105,6 +105,10 @@ class Condition:
         return self.if_none_match is None or not _lists(self.if_none_match, current)
 
 
+ANY = Condition()
+"""What a request without the two headers states: nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """Which live records a list is of.

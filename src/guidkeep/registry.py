@@ -1,7 +1,8 @@
 """The operations: create, update, replace, read, delete, list, sweep.
 
-Here is what is the same whatever store and cache there are: merging, validation, expiry,
-conditions, races. The registry reads the clock, once a request; nothing below it does.
+Here is what is the same whatever store and cache there are: expiry, conditions, races (and, in
+`guidkeep.drafts`, merging and validation). The clock is the registry's, asked once a request;
+nothing below it asks.
 
 *How a write goes.* Read the current record (cache or store), decide what it shall become, lease,
 compare and set, settle, answer. When the compare-and-set fails somebody else wrote in between:
@@ -9,10 +10,8 @@ give the lease back, read from the store, decide again. That always ends, for ea
 another's success; writers of one GUID in one process take turns after their first failure, so
 that a crowd does not fail each other over and over.
 
-*How a read goes.* A crowd that wants one GUID asks once. A reader joins only a flight that
-begins after it arrived: one that is on its way may have read the store before a write that the
-reader must see. So those who come while a flight is on its way share the next one, and that
-one finds the entry which the first has filled.
+*How a read goes.* From the cache, else from the store, which a crowd that wants one GUID asks once
+(see `guidkeep.flights`).
 """
 
 from __future__ import annotations
@@ -32,21 +31,28 @@ from guidkeep.errors import (
     PreconditionFailed,
     StoreUnavailable,
 )
-from guidkeep.jsontext import format_object, merge, parse_object
-from guidkeep.record import LAST_EXPIRE, Condition, Query, Record, guid_fault, is_guid, new_guid
+from guidkeep.flights import Flights
+from guidkeep.record import (
+    ANY,
+    Condition,
+    Query,
+    Record,
+    guid_fault,
+    is_guid,
+    new_guid,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from guidkeep.caches import Cache
-    from guidkeep.jsontext import Member
+    from guidkeep.drafts import Drafts
     from guidkeep.metrics import Metrics
     from guidkeep.record import Change
-    from guidkeep.schema import MetadataSchema
     from guidkeep.stores import Store
 
-DEFAULT_LIFETIME = 30 * 86_400
-"""Seconds: 30 days."""
+MAX_PAGE = 4_194_304
+"""Bytes of metadata in a page at most, unless one record has more; the next page has the rest."""
 
 SWEEP_MARGIN = 60
 """Seconds: the sweep reclaims what expired longer ago than this, so that the clocks of several
@@ -54,8 +60,6 @@ nodes may differ by as much and none takes away what is live to another."""
 
 MAX_ATTEMPTS = 100
 """Tries of one write, each of which lost against another's: more than a crowd of nodes needs."""
-
-ANY = Condition()
 
 Result = TypeVar("Result")
 
@@ -84,9 +88,8 @@ class Registry:
     Args:
         store: where records are kept for good.
         cache: where finished answers are kept.
-        schema: what metadata must be like.
+        drafts: makes records of what requests ask for.
         metrics: what the registry counts goes there.
-        lifetime: seconds that a record lives when the request says nothing of `expire`.
         clock: returns Unix time in seconds.
     """
 
@@ -95,19 +98,17 @@ class Registry:
         store: Store,
         cache: Cache,
         *,
-        schema: MetadataSchema,
+        drafts: Drafts,
         metrics: Metrics,
-        lifetime: float = DEFAULT_LIFETIME,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.cache = cache
         self.clock = clock
         self._store = store
-        self._schema = schema
+        self._drafts = drafts
         self._metrics = metrics
-        self._lifetime = lifetime
         self._last_version = 0
-        self._flights: dict[str, _Flight] = {}
+        self._flights: Flights[Record | None] = Flights(self._spawn)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -131,27 +132,44 @@ class Registry:
             raise _absent(guid)
         return record
 
-    async def create_or_update(self, change: Change, condition: Condition = ANY) -> Written:
+    async def create_or_update(
+        self, change: Change, condition: Condition = ANY, now: float | None = None
+    ) -> Written:
         """Creates the record if there is no live one, else merges `change` into it.
+
+        Args:
+            change: what is wanted.
+            condition: on which it is done.
+            now: the time at which `change` was read, if the clock was asked already.
 
         Raises:
             InvalidRequest, PreconditionFailed.
         """
 
         def decide(current: Record | None, now: float) -> Record:
-            return self._merged(current, change, now) if current else self._made(change, now)
+            return (
+                self._drafts.merged(current, change, now)
+                if current
+                else self._drafts.made(change, now)
+            )
 
-        return await self._put(change, condition, decide)
+        return await self._put(change, condition, decide, now)
 
-    async def replace(self, change: Change, condition: Condition = ANY) -> Written:
+    async def replace(
+        self, change: Change, condition: Condition = ANY, now: float | None = None
+    ) -> Written:
         """Creates the record, or replaces it as a whole.
 
         Raises:
             InvalidRequest, PreconditionFailed.
         """
-        return await self._put(change, condition, lambda _, now: self._made(change, now))
+        return await self._put(
+            change, condition, lambda _, now: self._drafts.made(change, now), now
+        )
 
-    async def update(self, guid: str, change: Change, condition: Condition = ANY) -> Record:
+    async def update(
+        self, guid: str, change: Change, condition: Condition = ANY, now: float | None = None
+    ) -> Record:
         """Merges `change` into the live record (RFC 7396).
 
         Raises:
@@ -161,9 +179,11 @@ class Registry:
             raise InvalidRequest(change.faults)
 
         def decide(current: Record | None, now: float) -> Record | None:
-            return self._merged(current, change, now) if current else None
+            if current is None and change.faults:
+                raise InvalidRequest(change.faults)
+            return self._drafts.merged(current, change, now) if current else None
 
-        written = await self._write(guid, condition, decide)
+        written = await self._write(guid, condition, decide, now)
         return written.record
 
     async def delete(self, guid: str, condition: Condition = ANY) -> None:
@@ -176,10 +196,11 @@ class Registry:
         await self._write(guid, condition, lambda *_: None)
 
     async def list(self, query: Query) -> Page:
-        """Live records in GUID order."""
+        """Live records in GUID order, as many as are asked for, or as `MAX_PAGE` allows."""
         wanted = Query(query.limit + 1, query.after, query.user, query.expires_before)
         records = await self._timed("page", self._store.page(wanted, int(self.clock())))
-        return Page(records[: query.limit], more=len(records) > query.limit)
+        fitting = _fitting(records[: query.limit])
+        return Page(fitting, more=len(records) > len(fitting))
 
     async def sweep(self, limit: int) -> int:
         """Reclaims at most `limit` records that expired over a minute ago; says how many."""
@@ -206,48 +227,26 @@ class Registry:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    # What a write makes of the current record.
-
-    def _made(self, change: Change, now: float) -> Record:
-        """A new record, or one replaced as a whole."""
-        return self._record(change, change.expire, dict(change.metadata), now)
-
-    def _merged(self, current: Record, change: Change, now: float) -> Record:
-        """The current record with the change merged in."""
-        expire = change.expire if change.sets_expire else current.expire
-        metadata = merge(parse_object(current.metadata), dict(change.metadata))
-        return self._record(change, expire, metadata, now)
-
-    def _record(
-        self, change: Change, expire: int | None, metadata: dict[str, Member], now: float
-    ) -> Record:
-        """The record as it would be stored, its version not yet given, nor a random GUID.
-
-        All that is wrong with it is raised at once.
-        """
-        faults = [*change.faults, *self._schema.faults(metadata)]
-        if faults:
-            raise InvalidRequest(faults)
-        if expire is None:
-            expire = min(int(now + self._lifetime), LAST_EXPIRE)
-        return Record(change.guid or "", expire, 0, format_object(metadata))
-
     # Writing.
 
-    async def _put(self, change: Change, condition: Condition, decide: Decide) -> Written:
+    async def _put(
+        self, change: Change, condition: Condition, decide: Decide, now: float | None
+    ) -> Written:
         """Writes what `decide` makes of the record; without a usable GUID there is none yet."""
         if change.guid is not None and is_guid(change.guid):
-            return await self._write(change.guid, condition, decide)
-        now = self.clock()
-        made = self._made(change, now)
+            return await self._write(change.guid, condition, decide, now)
+        now = self.clock() if now is None else now
+        made = self._drafts.made(change, now)
         written = None
         while written is None:  # once more only if the random GUID is taken already
             guid = new_guid()
             written = await self._attempt(guid, None, condition, lambda *_: made, now)
         return written
 
-    async def _write(self, guid: str, condition: Condition, decide: Decide) -> Written:
-        now = self.clock()
+    async def _write(
+        self, guid: str, condition: Condition, decide: Decide, now: float | None = None
+    ) -> Written:
+        now = self.clock() if now is None else now
         stored = await self._current(guid, now)
         written = await self._attempt(guid, stored, condition, decide, now)
         if written is None:
@@ -338,34 +337,7 @@ class Registry:
 
     async def _current(self, guid: str, now: float) -> Record | None:
         """The record as it is, expired or not, asked for once however many want it."""
-        flight = self._flights.get(guid)
-        if flight is not None:
-            return await asyncio.shield(flight.next_one())
-        flight = self._flights[guid] = _Flight()
-        try:
-            return await self._load(guid, now)
-        finally:
-            self._land(guid, flight)
-
-    def _land(self, guid: str, flight: _Flight) -> None:
-        waiting, flight.next = flight.next, None
-        if waiting is None:
-            del self._flights[guid]
-        else:
-            self._spawn(self._fly(guid, flight, waiting))
-
-    async def _fly(
-        self, guid: str, flight: _Flight, waiting: asyncio.Future[Record | None]
-    ) -> None:
-        """The flight of those who came while the one before was on its way."""
-        try:
-            waiting.set_result(await self._load(guid, self.clock()))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is theirs who wait
-            waiting.set_exception(error)
-            waiting.exception()  # it counts as seen, though all who waited may be gone
-        finally:
-            waiting.cancel()  # where the flight itself was cancelled
-            self._land(guid, flight)
+        return await self._flights.join(guid, lambda: self._load(guid, now))
 
     async def _load(self, guid: str, now: float) -> Record | None:
         found = await self.cache.get(guid, now)
@@ -399,21 +371,6 @@ class Registry:
         return task
 
 
-class _Flight:
-    """A read that is on its way, and the one after it, if somebody waits for that."""
-
-    __slots__ = ("next",)
-
-    def __init__(self) -> None:
-        self.next: asyncio.Future[Record | None] | None = None
-
-    def next_one(self) -> asyncio.Future[Record | None]:
-        """The flight that begins when this one has landed."""
-        if self.next is None:
-            self.next = asyncio.get_running_loop().create_future()
-        return self.next
-
-
 def _check(guid: str) -> None:
     if wrong := guid_fault(guid):
         raise InvalidRequest([Fault(wrong, parameter="guid")])
@@ -423,11 +380,26 @@ def _absent(guid: str) -> NotFound:
     return NotFound(f"There is no live record of {guid}.")
 
 
-def _require(condition: Condition, current: Record | None) -> None:
-    """Raises PreconditionFailed unless the condition holds for the live record."""
+def _fitting(records: list[Record]) -> list[Record]:
+    """As many of the records as go into one page, one at least."""
+    size = 0
+    for at, record in enumerate(records):
+        size += len(record.metadata)
+        if size > MAX_PAGE and at:
+            return records[:at]
+    return records
+
+
+def require_match(condition: Condition, current: Record | None) -> None:
+    """Raises PreconditionFailed unless `If-Match` holds for the live record."""
     if not condition.match_holds(current):
         state = f"its ETag is {current.etag}" if current else "there is no live record"
         raise PreconditionFailed(f"If-Match names another version of the record: {state}.")
+
+
+def _require(condition: Condition, current: Record | None) -> None:
+    """Raises PreconditionFailed unless the condition holds for the live record."""
+    require_match(condition, current)
     if current is not None and not condition.none_match_holds(current):
         raise PreconditionFailed(
             f"If-None-Match rules this out: there is a live record, its ETag is {current.etag}."

@@ -71,7 +71,7 @@ class MetadataSchema:
             return cls(json.loads(path.read_bytes()))
         except OSError as error:
             raise StartupError(f"Can't read the metadata schema: {error}.") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StartupError(f"The metadata schema {path} is not JSON: {error}.") from error
 
     def faults(self, metadata: Mapping[str, Member]) -> list[Fault]:

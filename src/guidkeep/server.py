@@ -21,10 +21,12 @@ import uvloop
 
 from guidkeep import __version__
 from guidkeep.caches import open_cache
+from guidkeep.drafts import Drafts
 from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.http.app import make_app
 from guidkeep.http.listening import let_nobody_in
-from guidkeep.http.protocol import DRAIN_GRACE, GuidkeepProtocol, Wire, watch
+from guidkeep.http.protocol import DRAIN_GRACE, GuidkeepProtocol, watch
+from guidkeep.http.wire import Wire
 from guidkeep.metrics import Metrics
 from guidkeep.registry import Registry
 from guidkeep.schema import MetadataSchema
@@ -182,7 +184,11 @@ async def _registry(
     metrics.watch_cache(cache)
     store = await open_store(settings.store, timeout=settings.store_timeout, metrics=metrics)
     registry = Registry(
-        store, cache, schema=schema, metrics=metrics, lifetime=settings.lifetime, clock=clock
+        store,
+        cache,
+        drafts=Drafts(schema, lifetime=settings.lifetime, max_record=settings.max_body),
+        metrics=metrics,
+        clock=clock,
     )
     sweeper = asyncio.create_task(sweep(registry, settings))
     try:
@@ -207,6 +213,8 @@ async def sweep(registry: Registry, settings: Settings) -> None:
                 await asyncio.sleep(SWEEP_REST * (time.perf_counter() - began))
         except StoreUnavailable as error:
             log.warning("sweep failed", detail=error.detail)
+        except Exception:
+            log.exception("sweep failed")
 
 
 def _uvicorn_config(app: Any, wire: Wire, settings: Settings) -> uvicorn.Config:
@@ -231,8 +239,9 @@ def _bind(settings: Settings) -> socket.socket:
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise StartupError(f"Can't listen on {settings.host}: {error.strerror}.") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "that is no host"
+        raise StartupError(f"Can't listen on {settings.host}: {reason}.") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)

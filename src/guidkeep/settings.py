@@ -127,7 +127,12 @@ class Settings:
     metadata_schema: Path | None = _setting(
         "", _path, "FILE", "JSON Schema (2020-12) for metadata, in place of the one shipped."
     )
-    max_body: int = _setting("64KiB", _positive_size, "SIZE", "Largest body of a request.")
+    max_body: int = _setting(
+        "64KiB",
+        _positive_size,
+        "SIZE",
+        "Largest body of a request, and largest metadata of a record.",
+    )
     max_headers: int = _setting(
         "32KiB", _positive_size, "SIZE", "Largest request line and headers together."
     )

@@ -23,7 +23,10 @@ def parse_duration(text: str) -> float:
     found = _number(text.lower())
     if not found or found[2] not in _SECONDS:
         raise StartupError(f"{text[:64]!r} is not a duration; write 500ms, 5s, 1m, 12h or 30d.")
-    return min(float(found[1]) * _SECONDS[found[2]], LONGEST)
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if seconds > LONGEST:
+        raise StartupError(f"{text[:64]!r} is more than a hundred years.")
+    return seconds
 
 
 def parse_size(text: str) -> int:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from guidkeep.answer import parse
 from guidkeep.caches.memory import MemoryCache
+from guidkeep.drafts import Drafts
 from guidkeep.errors import GuidkeepError
 from guidkeep.metrics import Metrics
 from guidkeep.record import Condition, Record, parse_change
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     Choose = Callable[["Run", Sequence[str]], str | None]
 
-METRICS, SCHEMA = Metrics(), MetadataSchema()
+METRICS, DRAFTS = Metrics(), Drafts(MetadataSchema())
 TICK = 0.001
 _FAILURES = [(call, False) for call in ("insert", "replace", "delete")]
 LIFE = 100
@@ -115,7 +116,7 @@ class Run:
         self._kept = SteppedStore(self._store, self._gates, self._history, self._doings)
         self._nodes = [
             scenario.registry(
-                self._kept, self._stepped, schema=SCHEMA, metrics=METRICS, clock=self.clock
+                self._kept, self._stepped, drafts=DRAFTS, metrics=METRICS, clock=self.clock
             )
             for _ in range(scenario.nodes)
         ]
@@ -161,7 +162,9 @@ class Run:
             ),
             self._history.floor,
             self._stepped.state(self._guid),
-            tuple(bool(flight.next) for node in self._nodes for flight in node._flights.values()),
+            tuple(
+                bool(after) for node in self._nodes for after in node._flights._under_way.values()
+            ),
             tuple(len(node._flights) for node in self._nodes),
             tuple(self._left.items()),
             len(self._kept.late),

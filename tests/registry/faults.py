@@ -107,7 +107,9 @@ class LeaseOnce(Registry):
 class LeaseFirst(Registry):
     """A writer leases before it reads the current record, not after."""
 
-    async def _write(self, guid: str, condition: Condition, decide: Decide) -> Written:
+    async def _write(
+        self, guid: str, condition: Condition, decide: Decide, now: float | None = None
+    ) -> Written:
         now = self.clock()
         written = None
         while written is None:

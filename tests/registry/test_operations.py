@@ -8,9 +8,9 @@ import pytest
 
 from guidkeep import registry as registry_module
 from guidkeep.caches.none import NoCache
+from guidkeep.drafts import DEFAULT_LIFETIME
 from guidkeep.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
 from guidkeep.record import LAST_EXPIRE, Condition, Query, Record, is_guid, parse_change
-from guidkeep.registry import DEFAULT_LIFETIME
 from tests.registry.memory_store import MemoryStore
 from tests.support import GUID, MARCH_2015, Clock, change, make_registry
 

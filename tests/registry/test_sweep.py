@@ -67,6 +67,7 @@ class CountedStore(MemoryStore):
         super().__init__()
         self.limits: list[int] = []
         self.failing: set[int] = set()
+        self.fault: Exception = StoreUnavailable("down")
         self.purged = asyncio.Condition()
 
     async def purge(self, now: int, limit: int) -> int:
@@ -74,7 +75,7 @@ class CountedStore(MemoryStore):
         async with self.purged:
             self.purged.notify_all()
         if len(self.limits) in self.failing:
-            raise StoreUnavailable("down")
+            raise self.fault
         return await super().purge(now, limit)
 
     async def came_to(self, purges: int) -> None:
@@ -106,9 +107,10 @@ async def test_the_servers_sweep_goes_on_until_there_is_nothing_left() -> None:
     assert list(store.records.values()) == [live]
 
 
-async def test_the_servers_sweep_survives_a_store_that_can_not_answer() -> None:
+@pytest.mark.parametrize("fault", [StoreUnavailable("down"), ZeroDivisionError()], ids=repr)
+async def test_the_servers_sweep_survives_whatever_befalls_the_store(fault: Exception) -> None:
     store = CountedStore()
-    store.failing = {1, 3}
+    store.failing, store.fault = {1, 3}, fault
     for at in range(30):
         await put(store, at, NOW - 1000)
     async with swept(store):

@@ -268,7 +268,9 @@ def test_more_requests_than_allowed_are_refused_and_those_before_are_answered(
         other.execute("BEGIN IMMEDIATE")
         for wire in (one, two):
             wire.send(request("POST", "/guid", record()))
-        eventually(lambda: three.ask("GET", "/livez").status == 429)
+        eventually(lambda: three.ask("GET", "/openapi.json").status == 429)
+        for path in ("/livez", "/readyz", "/metrics"):  # they tell how the server fares
+            assert three.ask("GET", path).status == 200
         answer = three.ask("POST", "/guid", record())
         assert answer.is_problem(429)
         assert answer.headers["retry-after"] == "1"

@@ -12,7 +12,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from guidkeep.http import protocol
-from guidkeep.http.protocol import GuidkeepProtocol, Wire, watch
+from guidkeep.http.protocol import GuidkeepProtocol, watch
+from guidkeep.http.wire import Wire
 from guidkeep.metrics import Metrics
 from guidkeep.settings import Settings
 

@@ -16,7 +16,7 @@ import pytest
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
-from guidkeep.stores.sqlite import APPLICATION_ID, SCHEMA_VERSION
+from guidkeep.stores.sqlite_file import APPLICATION_ID, SCHEMA_VERSION
 from tests.stores.records import NOW, contents, cut_off, make_record, plant
 
 if TYPE_CHECKING:

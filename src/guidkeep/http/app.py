@@ -10,13 +10,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 
 from guidkeep import __version__, answer
-from guidkeep.errors import InvalidRequest, PreconditionFailed, Stopping
+from guidkeep.errors import InvalidRequest, Stopping
 from guidkeep.http import docs, openapi
 from guidkeep.http.conditions import parse_condition
 from guidkeep.http.problems import Answer
 from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
 from guidkeep.http.resource import WHOLE_ANSWER, Resource, Traffic, nowhere
 from guidkeep.record import parse_change
+from guidkeep.registry import require_match
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,26 +55,9 @@ def make_app(
     )
     records = Records(registry, max_body=settings.max_body)
     service = Service(registry, metrics, openapi.document(schema, settings), is_draining)
-    collection = Resource("/guid", traffic, GET=records.list, POST=records.create)
-    one = Resource(
-        RECORD_ROUTE,
-        traffic,
-        GET=records.read,
-        POST=records.create_or_update,
-        PUT=records.replace,
-        PATCH=records.update,
-        DELETE=records.delete,
-    )
-    addresses = {
-        "/guid": collection,
-        "/guid/": collection,
-        "/livez": Resource("/livez", traffic, GET=service.livez),
-        "/readyz": Resource("/readyz", traffic, GET=service.readyz),
-        "/metrics": Resource("/metrics", traffic, GET=service.metrics),
-        "/openapi.json": Resource("/openapi.json", traffic, GET=service.openapi),
-        **{path: Resource(path, traffic, GET=page) for path, page in docs.pages().items()},
-    }
-    anything_else = Resource("(none)", traffic, **dict.fromkeys(METHODS, nowhere))
+    one = _one(records, traffic)
+    addresses = _addresses(records, service, traffic)
+    anything_else = Resource("(none)", traffic, GET=nowhere, otherwise=nowhere)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # One address has a part that varies; all others are looked up whole.
@@ -85,6 +69,31 @@ def make_app(
         await resource(scope, receive, send)
 
     return _with_cors(app, settings.allow_origin)
+
+
+def _one(records: Records, traffic: Traffic) -> Resource:
+    return Resource(
+        RECORD_ROUTE,
+        traffic,
+        GET=records.read,
+        POST=records.create_or_update,
+        PUT=records.replace,
+        PATCH=records.update,
+        DELETE=records.delete,
+    )
+
+
+def _addresses(records: Records, service: Service, traffic: Traffic) -> dict[str, Resource]:
+    collection = Resource("/guid", traffic, GET=records.list, POST=records.create)
+    return {
+        "/guid": collection,
+        "/guid/": collection,
+        "/livez": Resource("/livez", traffic, is_bounded=False, GET=service.livez),
+        "/readyz": Resource("/readyz", traffic, is_bounded=False, GET=service.readyz),
+        "/metrics": Resource("/metrics", traffic, is_bounded=False, GET=service.metrics),
+        "/openapi.json": Resource("/openapi.json", traffic, GET=service.openapi),
+        **{path: Resource(path, traffic, GET=page) for path, page in docs.pages().items()},
+    }
 
 
 class Records:
@@ -103,20 +112,20 @@ class Records:
         return await self._create_or_update(request, request.guid)
 
     async def _create_or_update(self, request: Request, guid: str | None) -> Answer:
-        change, condition = await self._wanted(request, guid)
-        written = await self._registry.create_or_update(change, condition)
+        change, condition, now = await self._wanted(request, guid)
+        written = await self._registry.create_or_update(change, condition, now)
         return _record_answer(written.record, created=written.created)
 
     async def replace(self, request: Request) -> Answer:
         """`PUT /guid/{guid}`: create or replace whole."""
-        change, condition = await self._wanted(request, request.guid)
-        written = await self._registry.replace(change, condition)
+        change, condition, now = await self._wanted(request, request.guid)
+        written = await self._registry.replace(change, condition, now)
         return _record_answer(written.record, created=written.created)
 
     async def update(self, request: Request) -> Answer:
         """`PATCH /guid/{guid}`: update only."""
-        change, condition = await self._wanted(request, request.guid)
-        return _record_answer(await self._registry.update(request.guid, change, condition))
+        change, condition, now = await self._wanted(request, request.guid)
+        return _record_answer(await self._registry.update(request.guid, change, condition, now))
 
     async def delete(self, request: Request) -> Answer:
         """`DELETE /guid/{guid}`."""
@@ -127,10 +136,7 @@ class Records:
         """`GET /guid/{guid}` and `HEAD`."""
         condition = _condition(request)
         record = await self._registry.read(request.guid)
-        if not condition.match_holds(record):
-            raise PreconditionFailed(
-                f"If-Match names another version of the record: its ETag is {record.etag}."
-            )
+        require_match(condition, record)
         if not condition.none_match_holds(record):
             # RFC 9110 §15.4.5: a 304 carries what the 200 would have, but of the content nothing
             return Answer(304, [field for field in answer.headers(record) if field not in JSON])
@@ -141,12 +147,12 @@ class Records:
         query = parse_query(request.query)
         return _page_answer(await self._registry.list(query), query)
 
-    async def _wanted(self, request: Request, guid: str | None) -> tuple[Change, Condition]:
-        """What a write is to change, and on what condition."""
+    async def _wanted(self, request: Request, guid: str | None) -> tuple[Change, Condition, float]:
+        """What a write is to change, on what condition, and the time for all that is decided."""
         body = await request.body(self._max_body)
         condition, faults = _stated(request)
-        now = int(self._registry.clock())
-        return parse_change(body, now=now, guid=guid, faults=faults), condition
+        now = self._registry.clock()
+        return parse_change(body, now=int(now), guid=guid, faults=faults), condition, now
 
 
 class Service:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 
 from guidkeep.errors import Fault
-from guidkeep.record import Condition
-
-ANY = Condition()
-"""What a request without the two headers states."""
+from guidkeep.record import ANY, Condition
 
 _TAG = r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")'
 # Possessive throughout: a long header that is none is refused in one pass.

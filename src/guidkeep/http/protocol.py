@@ -6,22 +6,20 @@ out of the ordinary (a condition, a body, an Origin, a pipeline that backs up, a
 stops) goes to the application, which answers the same, only slower.
 
 *Limits.* uvicorn waits for ever for a request that began and for a client that does not read.
-One `Watch` a server looks at all connections once a second and ends those that take too long;
+`watch` looks at all connections of a server once a second and ends those that take too long;
 a timer for each connection would cost more than a hit does.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import httptools
 import structlog
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from guidkeep.errors import (
     HeadersTooLarge,
@@ -31,23 +29,22 @@ from guidkeep.errors import (
     TooManyRequests,
 )
 from guidkeep.http.problems import last_words
-from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE
+from guidkeep.http.requests import RECORD_PREFIX
 from guidkeep.http.resource import WHOLE_ANSWER
+from guidkeep.http.wire import Flow, Wire, send_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from guidkeep.errors import GuidkeepError
-    from guidkeep.metrics import Metrics, RequestTimes
-    from guidkeep.settings import Settings
 
 log = structlog.get_logger("guidkeep.http")
 
 PREFIX = RECORD_PREFIX.encode()
 URL_LENGTH = len(PREFIX) + 32
 WATCH_INTERVAL = 1.0
+CHUNK_OVERHEAD = 8
+"""Bytes around one byte of content at most, if a client sends it in chunks of one."""
 LINGER = 2.0
 """Seconds that a connection that was ended is still read from."""
 DRAIN_GRACE = 0.3
@@ -67,41 +64,6 @@ _OUT_OF_THE_ORDINARY = frozenset(
 )
 
 
-@dataclass(slots=True)
-class Wire:
-    """What all connections of a server share.
-
-    Attributes:
-        settings: the limits.
-        hit: returns the finished answer of a GUID, if it is at hand; None: all go the long way.
-        metrics: where hits, and requests that never reach the application, are counted.
-        draining: whether the server is about to stop.
-    """
-
-    settings: Settings
-    hit: Callable[[str], bytes | None] | None
-    metrics: Metrics
-    draining: bool = False
-    hits: RequestTimes = field(init=False)
-    _headers: object = field(default=None, init=False)
-    _preamble: bytes = field(default=b"", init=False)
-
-    def __post_init__(self) -> None:
-        self.hits = self.metrics.requests(RECORD_ROUTE, "GET", 200)
-
-    def count_refusal(self, status: int) -> None:
-        """Counts a request that was too broken, slow or large to become one."""
-        self.metrics.requests("(none)", "other", status).observe(0)
-
-    def preamble(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-        """The status line and the server's own headers, which change once a second."""
-        if default_headers is not self._headers:
-            self._headers = default_headers
-            lines = [b"%b: %b\r\n" % header for header in default_headers]
-            self._preamble = b"HTTP/1.1 200 OK\r\n" + b"".join(lines)
-        return self._preamble
-
-
 class GuidkeepProtocol(HttpToolsProtocol):
     """See the module's text.
 
@@ -116,7 +78,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self.stalled_since: float | None = None
         self.is_receiving = False
         self._head_is_open = True
-        self._head_size = 0  # of the pieces that came before this one
+        self._size = 0  # of what came of the request and is no content
         self._piece_size = 0
         self._has_completed = False  # a request, in this piece
         self._answered = False
@@ -130,7 +92,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own narrows it so
         """Takes the connection, or refuses it when there are too many."""
         super().connection_made(transport)
-        self.flow = _Flow(transport, self)
+        self.flow = Flow(transport, self)
         if len(self.connections) > self.wire.settings.max_connections:
             self.end(TooManyRequests("Too many connections are open; try again in a moment."))
 
@@ -155,9 +117,9 @@ class GuidkeepProtocol(HttpToolsProtocol):
             self._stay_with_http(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self.end(InvalidRequest("This is not a valid HTTP/1.1 request."))
-        if self._head_is_open and self.is_receiving and not self._has_completed:
-            self._head_size += len(data)
-            self._check_head(self._head_size)
+        if self.is_receiving and not self._has_completed:
+            self._size += len(data)
+            self._check_size(self._size)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type
         """The client has said all that it will; True: it still hears what it asked for."""
@@ -181,30 +143,34 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self.since = perf_counter()
         self.is_receiving = True
         self._head_is_open = True
-        self._head_size = 0
+        self._size = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Answers from the cache, or hands the request to the application."""
+        if self._over_since is not None:
+            return  # what comes after the last answer is not done (RFC 9112 §9.6)
+        if self._size + self._piece_size > self.wire.settings.max_headers:  # it may be
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if not self._check_size(size):
+                return
         if self._answer_from_cache():
             self._head_is_open = False
             self._answered = True
             return
-        if self._head_size + self._piece_size > self.wire.settings.max_headers:  # it may be
-            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            if not self._check_head(size):
-                return
-        if self.parser.should_upgrade():
+        if self.parser.should_upgrade() or not self._check_host():
             return
         self._head_is_open = False
         super().on_headers_complete()
+        self.headers = []  # takes the trailers, which are no headers (RFC 9110 §6.5.1)
         self._unanswered.add(self.cycle)
-        self.scope["extensions"] = {WHOLE_ANSWER: {"send": partial(_send_whole, self, self.cycle)}}
+        self.scope["extensions"] = {WHOLE_ANSWER: {"send": partial(send_whole, self, self.cycle)}}
         if self.wire.draining:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
+        self._size -= len(body)
         if self._over_since is None:
             super().on_body(body)
 
@@ -214,7 +180,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self._has_completed = True
         is_begun = not self._head_is_open and self._over_since is None
         self._head_is_open = True
-        self._head_size = 0
+        self._size = 0
         if self._answered:
             self._answered = False
         elif is_begun:
@@ -244,12 +210,27 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(head + rest)
 
-    def _check_head(self, size: int) -> bool:
-        most = self.wire.settings.max_headers
-        if size > most and self._over_since is None:
-            detail = f"Request line and headers must not have more than {most} bytes together."
+    def _check_size(self, size: int) -> bool:
+        """Ends the connection if the head, or the frame around the content, is too large."""
+        settings = self.wire.settings
+        most = settings.max_headers
+        if not self._head_is_open:
+            most += CHUNK_OVERHEAD * settings.max_body
+        if size > most:
+            detail = (
+                f"Request line and headers must not have more than {settings.max_headers} bytes "
+                "together."
+            )
             self.end(HeadersTooLarge(detail))
         return size <= most
+
+    def _check_host(self) -> bool:
+        """Ends the connection unless the request names its host once (RFC 9112 §3.2)."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        is_right = hosts == 1 or (hosts == 0 and self.parser.get_http_version() == "1.0")
+        if not is_right:
+            self.end(InvalidRequest("A request names its Host exactly once (RFC 9112 §3.2)."))
+        return is_right
 
     def _answer_from_cache(self) -> bool:
         wire = self.wire
@@ -265,9 +246,13 @@ class GuidkeepProtocol(HttpToolsProtocol):
             or wire.draining
         ):
             return False
+        hosts = 0
         for name, _ in self.headers:
             if name in _OUT_OF_THE_ORDINARY:
                 return False
+            hosts += name == b"host"
+        if hosts != 1:
+            return False
         answer = wire.hit(self.url[len(PREFIX) :].decode("latin-1"))
         if answer is None:
             return False
@@ -303,7 +288,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
             self.transport.write(last_words(error))
             self.wire.count_refusal(error.status)
         for cycle in self._unanswered:
-            cycle.response_started = cycle.response_complete = True
+            cycle.response_started = cycle.response_complete = cycle.disconnected = True
             cycle.message_event.set()  # whoever waits for the body learns that none comes
         self.transport.write_eof()
 
@@ -316,8 +301,9 @@ class GuidkeepProtocol(HttpToolsProtocol):
 
     def give_up(self) -> None:
         """The server has waited long enough."""
-        error = Stopping("This server is stopping: what became of the request is unknown.")
-        self.end(error, answers_all=True)
+        if self._unanswered or self.is_receiving:
+            error = Stopping("This server is stopping: what became of the request is unknown.")
+            self.end(error, answers_all=True)
         self.transport.close()
 
     def _close_if_idle(self) -> None:
@@ -343,48 +329,6 @@ class GuidkeepProtocol(HttpToolsProtocol):
                 self.end(RequestTimeout(detail))
         elif self.is_idle() and now - self.since > settings.idle_timeout:
             self.transport.close()
-
-
-class _Flow(FlowControl):
-    """Reads no more requests while there are some that wait for their turn.
-
-    uvicorn's goes on reading whenever an answer is complete, so a client that asks faster than it
-    is answered, or does not read at all, would fill the memory with its requests.
-    """
-
-    def __init__(self, transport: asyncio.Transport, protocol: GuidkeepProtocol) -> None:
-        super().__init__(transport)
-        self._waiting = protocol.pipeline
-
-    def resume_reading(self) -> None:
-        if not self._waiting:
-            super().resume_reading()
-
-
-def _send_whole(
-    protocol: GuidkeepProtocol,
-    cycle: RequestResponseCycle,
-    status: int,
-    headers: list[tuple[bytes, bytes]],
-    body: bytes,
-) -> bool:
-    """Sends an answer in one write, to the same effect as the cycle's own two messages.
-
-    Not to a client that does not read: the messages wait for it, which bounds what it is owed.
-    """
-    if protocol.flow.write_paused or cycle.disconnected or cycle.response_complete:
-        return False
-    lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
-    if not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
-    cycle.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
-    cycle.response_started = cycle.response_complete = True
-    cycle.message_event.set()
-    del cycle.scope["extensions"]  # it leads back to the cycle: garbage that is found late
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    protocol.on_response_complete()
-    return True
 
 
 async def watch(connections: set[Any]) -> None:

@@ -143,7 +143,8 @@ def refuse_cross_site(headers: dict[bytes, bytes], allowed: Collection[str]) -> 
     if site is not None:
         own = site in (b"same-origin", b"none")
     else:
-        own = origin.partition("://")[2] == headers.get(b"host", b"").decode("latin-1")
+        host = headers.get(b"host", b"").decode("latin-1")
+        own = bool(host) and origin.partition("://")[2] == host
     if not own and origin not in allowed:
         raise CrossSiteRefused(
             f"A page of {origin or 'another site'} may not write here, unless the operator "
@@ -153,7 +154,8 @@ def refuse_cross_site(headers: dict[bytes, bytes], allowed: Collection[str]) -> 
 
 def _pairs(query_string: bytes) -> tuple[dict[str, str], list[Fault]]:
     try:
-        pairs = parse_qsl(query_string.decode("ascii"), errors="strict", max_num_fields=100)
+        text = query_string.decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
     except (UnicodeDecodeError, ValueError) as error:
         raise InvalidRequest(
             "The query must be ASCII, anything else percent-encoded UTF-8, with few fields."
@@ -166,7 +168,8 @@ def _pairs(query_string: bytes) -> tuple[dict[str, str], list[Fault]]:
             faults.append(Fault(detail, parameter=name))
         elif name in given:
             faults.append(Fault(f"{name} stands twice; give it once.", parameter=name))
-        given[name] = value
+        if value:
+            given[name] = value
     return given, faults
 
 

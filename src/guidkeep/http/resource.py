@@ -67,25 +67,38 @@ class Resource:
     Args:
         route: the address' template, for metrics; never a real path.
         traffic: see there.
+        is_bounded: whether its requests are among those of which there may be too many; those
+            that tell how the server fares are not.
+        otherwise: what answers all other methods; None: they are not allowed.
         methods: what answers each method, GET at least, which answers HEAD too.
     """
 
-    def __init__(self, route: str, traffic: Traffic, **methods: Handler) -> None:
+    def __init__(
+        self,
+        route: str,
+        traffic: Traffic,
+        *,
+        is_bounded: bool = True,
+        otherwise: Handler | None = None,
+        **methods: Handler,
+    ) -> None:
         self._route = route
         self._traffic = traffic
+        self._is_bounded = is_bounded
+        self._otherwise = otherwise
         self._methods = {**methods, "HEAD": methods["GET"]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         began = perf_counter()
         request = Request(scope, receive)
-        self._traffic.pending += 1
+        self._traffic.pending += self._is_bounded
         try:
             answer = await self._answer(request)
         except ClientLeft:
             return
         finally:
-            self._traffic.pending -= 1
+            self._traffic.pending -= self._is_bounded
         await _send(answer, scope, send)
         self._count(request, answer.status, perf_counter() - began)
 
@@ -112,10 +125,10 @@ class Resource:
 
     def _handler(self, request: Request) -> Handler:
         """What answers the request, if it may be answered at all."""
-        handler = self._methods.get(request.method)
+        handler = self._methods.get(request.method) or self._otherwise
         if handler is None:
             raise MethodNotAllowed(request.method, list(self._methods))
-        if self._traffic.pending > self._traffic.max_pending:
+        if self._is_bounded and self._traffic.pending > self._traffic.max_pending:
             raise TooManyRequests(
                 f"{self._traffic.max_pending} requests are being worked on, which is as many as "
                 "this server takes on; nothing was done. Try again in a moment."

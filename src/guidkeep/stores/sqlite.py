@@ -6,37 +6,33 @@ so an answered write survives a power cut. Writes of many requests share one com
 
 *Few calls, large ones.* The `sqlite3` module lets go of the interpreter's lock in every step of
 a statement and must win it back from the event loop after it. A statement for each record would
-hand the lock to and fro all the time, so a whole group is one statement: its rows go in as one
-parameter with all their bytes and one JSON array that says where each begins, and what comes
-back is one row too. In between SQLite works with the lock released.
+hand the lock to and fro all the time, so a group takes a handful, however large it is: its rows
+go in as one parameter with all their bytes and one JSON array that says where each begins, and
+what comes back is one row too. In between SQLite works with the lock released.
 
 *One writer.* All writes, the purge and the checkpoints go through one connection on one thread,
 so inside a transaction nobody else changes anything: the group's outcome is decided in Python
 from the versions read at its beginning. Reads have connections and threads of their own and see
 the last commit.
 
-*One process.* A lock on the file beside it (`FILE-lock`) is held for as long as the process
-lives; the kernel lets go of it however the process ends. It is a file of its own because closing
-any descriptor of the database would drop the locks that SQLite itself holds on it.
+The file itself, its lock and its schema are in `guidkeep.stores.sqlite_file`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
 import sqlite3
-from contextlib import closing
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
-from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.record import Record
 from guidkeep.stores.groups import Groups
+from guidkeep.stores.sqlite_file import SQLiteFile, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,30 +42,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("guidkeep.stores.sqlite")
 
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x47554944  # "GUID"
-OLDEST_SQLITE = (3, 38, 0)  # the JSON functions built in, upserts, strict tables
-
-SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE record (
-    guid     BLOB PRIMARY KEY NOT NULL,
-    expire   INTEGER NOT NULL,           -- Unix time, seconds
-    version  INTEGER NOT NULL,           -- Unix time of the write, microseconds
-    user     BLOB,                       -- the metadata's user, UTF-8, for listing
-    metadata TEXT NOT NULL               -- a JSON object, as it came
-) STRICT, WITHOUT ROWID;
-CREATE INDEX record_by_expire ON record (expire);
-CREATE INDEX record_by_user ON record (user) WHERE user IS NOT NULL;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""
-
 GROUP_LIMIT = 1024
-CHECKPOINT_PAGES = 8_000
-"""Pages of the log after which they are copied into the file: 32 MB at the usual page size."""
-PAGE_CACHE_KIB = 32_768
 FEW = 10_000
 """Records that are found by `expire` and sorted sooner than met among all in GUID order."""
 
@@ -142,7 +115,7 @@ class _Write(NamedTuple):
 class SQLiteStore:
     """See the module's text. Made by `open`."""
 
-    def __init__(self, file: _File, *, timeout: float, metrics: Metrics) -> None:
+    def __init__(self, file: SQLiteFile, *, timeout: float, metrics: Metrics) -> None:
         self._file = file
         self._timeout = timeout
         self._writer = file.connect()
@@ -181,7 +154,7 @@ class SQLiteStore:
             StartupError: another process serves it, it is no Guidkeep database, a newer one,
                 damaged, or can't be written.
         """
-        file = await asyncio.to_thread(_File, Path(path), timeout)
+        file = await asyncio.to_thread(SQLiteFile, Path(path), timeout)
         return cls(file, timeout=timeout, metrics=metrics)
 
     async def get(self, guid: str) -> Record | None:
@@ -294,7 +267,7 @@ class SQLiteStore:
         try:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if _code(error) == sqlite3.SQLITE_IOERR:
+            if code_of(error) == sqlite3.SQLITE_IOERR:
                 # The log's last page may be on the disk or not: a crash now could bring it back.
                 log.exception("commit failed")
                 message = "The disk failed during the commit: whether it was written is unknown."
@@ -391,106 +364,6 @@ class SQLiteStore:
         return StoreUnavailable(f"The store did not answer within {self._timeout:g} s.")
 
 
-class _File:
-    """The database file, locked for this process, its schema checked."""
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        self._path = path
-        self._timeout = timeout
-        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-            oldest = ".".join(map(str, OLDEST_SQLITE))
-            raise StartupError(
-                f"This Python has SQLite {sqlite3.sqlite_version}; "
-                f"Guidkeep needs {oldest} or newer."
-            )
-        self._lock = self._acquire_lock()
-        try:
-            self._prepare()
-        except sqlite3.Error as error:
-            self.unlock()
-            raise StartupError(f"Can't use the store {path}: {error}. {_advice(error)}") from error
-        except StartupError:
-            self.unlock()
-            raise
-
-    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path,
-            # So that "busy" is said before the caller gives up; SQLite counts in milliseconds.
-            timeout=min(self._timeout * 0.8, 1_000_000),
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        connection.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KIB}")
-        if read_only:
-            connection.execute("PRAGMA query_only = true")
-            return connection
-        [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raise StartupError(
-                f"{self._path} can't be put into WAL mode: is it on a network drive?"
-            )
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA fullfsync = true")  # macOS: else the drive's cache keeps it
-        connection.execute("PRAGMA checkpoint_fullfsync = true")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        return connection
-
-    def unlock(self) -> None:
-        os.close(self._lock)
-
-    def _acquire_lock(self) -> int:
-        path = f"{self._path.resolve()}-lock"
-        try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise StartupError(
-                f"Can't use the store {self._path}: {error.strerror} ({path}). "
-                "The folder must exist and be writable."
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            raise StartupError(
-                f"Another process serves the store {self._path}: one file, one process. "
-                "Stop that one, or give this one another --store."
-            ) from error
-        return lock
-
-    def _prepare(self) -> None:
-        """Makes the schema in an empty file, checks it in another, and that it can be written."""
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
-            is_new = self._check_owner(connection)
-        connection = self.connect()
-        try:
-            if is_new:
-                connection.executescript(SCHEMA)
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            connection.execute("COMMIT")
-            connection.execute("SELECT * FROM record LIMIT 1").fetchone()
-        finally:
-            connection.close()
-
-    def _check_owner(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file is new; nothing is changed in one that is not Guidkeep's."""
-        [owner] = connection.execute("PRAGMA application_id").fetchone()
-        [version] = connection.execute("PRAGMA user_version").fetchone()
-        [tables] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if not (owner or version or tables):
-            return True
-        if owner != APPLICATION_ID:
-            raise StartupError(f"{self._path} is a database of another program, not Guidkeep's.")
-        if version > SCHEMA_VERSION:
-            raise StartupError(
-                f"{self._path} was written by a newer Guidkeep (schema {version}; this one "
-                f"knows {SCHEMA_VERSION}): start that one, or a newer."
-            )
-        return False
-
-
 def _one(connection: sqlite3.Connection, statement: str, index: str, data: bytes) -> Any:
     """Runs a statement that gives one row with one JSON text, and decodes that."""
     [text] = connection.execute(statement, {"index": index, "bytes": data}).fetchone()
@@ -519,20 +392,4 @@ def _unavailable(error: sqlite3.Error, message: str) -> StoreUnavailable:
 
 def _may_be_one(error: sqlite3.Error, group: Sequence[object]) -> bool:
     """Whether the error may be that of one in the group, so that the others succeed alone."""
-    return len(group) > 1 and _code(error) not in _FAILS_FOR_ALL
-
-
-def _code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; 0 where the error is the module's own."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _advice(error: sqlite3.Error) -> str:
-    return {
-        sqlite3.SQLITE_NOTADB: "It is not an SQLite database, or damaged: restore it from a copy.",
-        sqlite3.SQLITE_CORRUPT: "It is damaged: restore it from a copy.",
-        sqlite3.SQLITE_READONLY: "File and folder must be writable.",
-        sqlite3.SQLITE_CANTOPEN: "File and folder must exist and be writable.",
-        sqlite3.SQLITE_FULL: "The disk is full.",
-        sqlite3.SQLITE_BUSY: "Another program holds it.",
-    }.get(_code(error), "")
+    return len(group) > 1 and code_of(error) not in _FAILS_FOR_ALL

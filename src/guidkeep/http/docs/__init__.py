@@ -44,6 +44,8 @@ def pages() -> dict[str, Callable[[Request], Awaitable[Answer]]]:
 
 
 def _page(name: str) -> Callable[[Request], Awaitable[Answer]]:
+    content = files(__package__).joinpath(name).read_bytes()
+
     async def answer(_: Request) -> Answer:
         headers = [
             (b"content-type", _TYPES[name.rpartition(".")[2]]),
@@ -51,6 +53,6 @@ def _page(name: str) -> Callable[[Request], Awaitable[Answer]]:
             (b"x-content-type-options", b"nosniff"),
             (b"cache-control", b"max-age=3600"),
         ]
-        return Answer(200, headers, files(__package__).joinpath(name).read_bytes())
+        return Answer(200, headers, content)
 
     return answer

@@ -1,0 +1,161 @@
+"""The file of a SQLite store: locked for this process, its schema checked, durable.
+
+*One process.* A lock on the file beside it (`FILE-lock`) is held for as long as the process
+lives; the kernel lets go of it however the process ends. It is a file of its own because closing
+any descriptor of the database would drop the locks that SQLite itself holds on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from guidkeep.errors import StartupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x47554944  # "GUID"
+OLDEST_SQLITE = (3, 38, 0)  # the JSON functions built in, upserts, strict tables
+
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE record (
+    guid     BLOB PRIMARY KEY NOT NULL,
+    expire   INTEGER NOT NULL,           -- Unix time, seconds
+    version  INTEGER NOT NULL,           -- Unix time of the write, microseconds
+    user     BLOB,                       -- the metadata's user, UTF-8, for listing
+    metadata TEXT NOT NULL               -- a JSON object, as it came
+) STRICT, WITHOUT ROWID;
+CREATE INDEX record_by_expire ON record (expire);
+CREATE INDEX record_by_user ON record (user) WHERE user IS NOT NULL;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+CHECKPOINT_PAGES = 8_000
+"""Pages of the log after which they are copied into the file: 32 MB at the usual page size."""
+PAGE_CACHE_KIB = 32_768
+
+
+class SQLiteFile:
+    """The database file, locked for this process, its schema checked."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            oldest = ".".join(map(str, OLDEST_SQLITE))
+            raise StartupError(
+                f"This Python has SQLite {sqlite3.sqlite_version}; "
+                f"Guidkeep needs {oldest} or newer."
+            )
+        self._lock = self._acquire_lock()
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self.unlock()
+            raise StartupError(f"Can't use the store {path}: {error}. {_advice(error)}") from error
+        except StartupError:
+            self.unlock()
+            raise
+
+    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        """A connection that any one thread at a time may use; one that writes is durable."""
+        connection = sqlite3.connect(
+            self._path,
+            # So that "busy" is said before the caller gives up; SQLite counts in milliseconds.
+            timeout=min(self._timeout * 0.8, 1_000_000),
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KIB}")
+        if read_only:
+            connection.execute("PRAGMA query_only = true")
+            return connection
+        [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StartupError(
+                f"{self._path} can't be put into WAL mode: is it on a network drive?"
+            )
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = true")  # macOS: else the drive's cache keeps it
+        connection.execute("PRAGMA checkpoint_fullfsync = true")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
+
+    def unlock(self) -> None:
+        """Lets another process have the file."""
+        os.close(self._lock)
+
+    def _acquire_lock(self) -> int:
+        path = f"{self._path.resolve()}-lock"
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StartupError(
+                f"Can't use the store {self._path}: {error.strerror} ({path}). "
+                "The folder must exist and be writable."
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise StartupError(
+                f"Another process serves the store {self._path}: one file, one process. "
+                "Stop that one, or give this one another --store."
+            ) from error
+        return lock
+
+    def _prepare(self) -> None:
+        """Makes the schema in an empty file, checks it in another, and that it can be written."""
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            is_new = self._check_owner(connection)
+        connection = self.connect()
+        try:
+            if is_new:
+                connection.executescript(SCHEMA)
+            connection.execute("BEGIN IMMEDIATE")  # whether it can be written
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+            connection.execute("SELECT * FROM record LIMIT 1").fetchone()
+        finally:
+            connection.close()
+
+    def _check_owner(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file is new; nothing is changed in one that is not Guidkeep's."""
+        [owner] = connection.execute("PRAGMA application_id").fetchone()
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        [tables] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if not (owner or version or tables):
+            return True
+        if owner != APPLICATION_ID:
+            raise StartupError(f"{self._path} is a database of another program, not Guidkeep's.")
+        if version > SCHEMA_VERSION:
+            raise StartupError(
+                f"{self._path} was written by a newer Guidkeep (schema {version}; this one "
+                f"knows {SCHEMA_VERSION}): start that one, or a newer."
+            )
+        return False
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 where the error is the module's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _advice(error: sqlite3.Error) -> str:
+    return {
+        sqlite3.SQLITE_NOTADB: "It is not an SQLite database, or damaged: restore it from a copy.",
+        sqlite3.SQLITE_CORRUPT: "It is damaged: restore it from a copy.",
+        sqlite3.SQLITE_READONLY: "File and folder must be writable.",
+        sqlite3.SQLITE_CANTOPEN: "File and folder must exist and be writable.",
+        sqlite3.SQLITE_FULL: "The disk is full.",
+        sqlite3.SQLITE_BUSY: "Another program holds it.",
+    }.get(code_of(error), "")
