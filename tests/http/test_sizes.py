@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def test_updates_make_a_record_no_larger_than_a_body_may_be(store: Store) -> None:
     registry = make_registry(store, max_record=100)
     await registry.create_or_update(change(now=MARCH_2015))
-    filled = json.dumps({"more": "é" * 30})
+    filled = json.dumps({"more": "é" * 30}, ensure_ascii=False)
     await registry.update(GUID, change(body=filled, now=MARCH_2015))
     with pytest.raises(BodyTooLarge, match="100 bytes"):
         await registry.update(GUID, change(body='{"much": "more than that"}', now=MARCH_2015))

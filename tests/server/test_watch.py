@@ -93,6 +93,13 @@ async def test_a_connection_that_catches_up_is_left_alone(ends: Ends) -> None:
     assert ends.is_open()
 
 
+async def test_a_connection_that_waits_for_nothing_is_closed_without_a_word(ends: Ends) -> None:
+    ends.server.give_up()
+    await turns_of_the_loop()
+    assert not ends.is_open()
+    assert ends.client.recv(100) == b""
+
+
 class Broken:
     def look(self, now: float) -> None:
         raise ZeroDivisionError
