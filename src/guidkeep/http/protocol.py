@@ -226,7 +226,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
 
     def _check_host(self) -> bool:
         """Ends the connection unless the request names its host once (RFC 9112 §3.2)."""
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = [name for name, _ in self.headers].count(b"host")
         is_right = hosts == 1 or (hosts == 0 and self.parser.get_http_version() == "1.0")
         if not is_right:
             self.end(InvalidRequest("A request names its Host exactly once (RFC 9112 §3.2)."))
