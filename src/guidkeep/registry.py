@@ -197,7 +197,7 @@ class Registry:
 
     async def list(self, query: Query) -> Page:
         """Live records in GUID order, as many as are asked for, or as `MAX_PAGE` allows."""
-        wanted = Query(query.limit + 1, query.after, query.user, query.expires_before)
+        wanted = dataclasses.replace(query, limit=query.limit + 1)
         records = await self._timed("page", self._store.page(wanted, int(self.clock())))
         fitting = _fitting(records[: query.limit])
         return Page(fitting, more=len(records) > len(fitting))
@@ -298,14 +298,11 @@ class Registry:
         lease = await self.cache.lease(guid)
         try:
             done = await self._compare_and_set(guid, current, target, now)
-        except OutcomeUnknown as error:
-            if error.settled is None:
-                await self.cache.settle(lease, None, now)
-            else:
+        except BaseException as error:  # a cancellation too: it comes when the outcome is certain
+            if isinstance(error, OutcomeUnknown) and error.settled is not None:
                 self._spawn(self._settle_after(error.settled, lease, now))
-            raise
-        except BaseException:  # a cancellation too: it comes when the outcome is certain
-            await self.cache.settle(lease, None, now)
+            else:
+                await self.cache.settle(lease, None, now)
             raise
         await self.cache.settle(lease, target if done else None, now)
         return done

@@ -172,14 +172,14 @@ class Service:
 
     async def livez(self, _: Request) -> Answer:
         """`GET /livez`: the process answers."""
-        return _json(200, {"status": "ok", "version": __version__})
+        return _json({"status": "ok", "version": __version__})
 
     async def readyz(self, _: Request) -> Answer:
         """`GET /readyz`: requests can be served."""
         if self._is_draining():
             raise Stopping("This server is stopping; nothing was done. Ask another.")
         cache = await self._registry.check()
-        return _json(200, {"status": cache, "store": "ok", "cache": cache})
+        return _json({"status": cache, "store": "ok", "cache": cache})
 
     async def metrics(self, _: Request) -> Answer:
         """`GET /metrics`, for Prometheus."""
@@ -193,7 +193,7 @@ class Service:
 def _record_answer(record: Record, *, created: bool = False) -> Answer:
     headers = answer.headers(record)
     if created:
-        headers.append((b"location", f"/guid/{record.guid}".encode()))
+        headers.append((b"location", f"{RECORD_PREFIX}{record.guid}".encode()))
     return Answer(201 if created else 200, headers, record.body.encode())
 
 
@@ -213,8 +213,8 @@ def _page_answer(page: Page, query: Query) -> Answer:
     return Answer(200, headers, f'{{"guids":[{records}],"next":{json.dumps(next_url)}}}'.encode())
 
 
-def _json(status: int, content: dict[str, str]) -> Answer:
-    return Answer(status, [*JSON, (b"cache-control", b"no-store")], json.dumps(content).encode())
+def _json(content: dict[str, str]) -> Answer:
+    return Answer(200, [*JSON, (b"cache-control", b"no-store")], json.dumps(content).encode())
 
 
 def _stated(request: Request) -> tuple[Condition, list[Fault]]:
