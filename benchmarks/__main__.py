@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from benchmarks.bench import FULL, PACKAGES, QUICK, Bench, keeping_folder, missing
 from benchmarks.machine import describe
-from benchmarks.processes import Failed
 from benchmarks.profiling import LOADS, profile
 from benchmarks.report import Report
 from benchmarks.results import Outcome, Row
 from benchmarks.scenarios import SCENARIOS
+from servers.processes import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from benchmarks.processes import Failed, cores
+from servers.processes import Failed, cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

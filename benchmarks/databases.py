@@ -21,8 +21,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.processes import Failed
 from benchmarks.servers import guidkeep
+from servers.processes import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.processes import Failed, pinned
+from servers.processes import Failed, pinned
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench

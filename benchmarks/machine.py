@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.processes import cores
+from servers.processes import cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

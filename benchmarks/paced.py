@@ -25,7 +25,7 @@ from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.processes import Failed, Running
+from servers.processes import Failed, Running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

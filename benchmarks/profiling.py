@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.databases import filled
 from benchmarks.load import create, read_random, warm
-from benchmarks.processes import Failed
 from benchmarks.servers import guidkeep
+from servers.processes import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
-from benchmarks.processes import Failed, Running, free_port, listens
+from servers.processes import Failed, Running, free_port, listens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

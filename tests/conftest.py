@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.engines import Engines
 from tests.support import Clock, make_registry, opened_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from guidkeep.registry import Registry
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 # A busy machine is no failure: how fast examples are made and run is not what the tests are about.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """Real servers; see `tests.engines`."""
+    running = Engines(tmp_path_factory.mktemp("engines"))
+    yield running
+    running.close()
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.databases import filled
 from benchmarks.load import create, read_random
-from benchmarks.processes import Failed
 from benchmarks.results import Figure, Outcome, Row, Target, ratios
 from benchmarks.servers import guidkeep
+from servers.processes import Failed
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench

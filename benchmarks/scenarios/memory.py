@@ -15,8 +15,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.processes import Failed, resident_bytes
 from benchmarks.results import Figure, Outcome, Row, Target
+from servers.processes import Failed, resident_bytes
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench

@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.databases import filled
-from benchmarks.processes import Failed
 from benchmarks.results import Figure, Outcome, Row, Target
 from benchmarks.servers import guidkeep
+from servers.processes import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from benchmarks.databases import add_expiring, filled
 from benchmarks.load import read_random, warm
 from benchmarks.paced import Paced
-from benchmarks.processes import Failed
 from benchmarks.results import Figure, Outcome, Row, Target, ratios
 from benchmarks.servers import guidkeep
+from servers.processes import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

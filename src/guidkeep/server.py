@@ -20,6 +20,7 @@ import uvicorn
 import uvloop
 
 from guidkeep import __version__
+from guidkeep.addresses import redacted
 from guidkeep.caches import open_cache
 from guidkeep.drafts import Drafts
 from guidkeep.errors import StartupError, StoreUnavailable
@@ -47,6 +48,9 @@ as much each time."""
 COLLECT_AFTER = (50_000, 20, 100)
 """When cyclic garbage is looked for, by generation. A request leaves none, but its many short-lived
 objects set the collector off each few requests at Python's thresholds: 7 % of a create."""
+LEASE_TIMEOUTS = 3
+"""How many of the store's time-outs a lease lasts. A write may wait for one before it is begun,
+and takes another at most."""
 SWEEP_REST = 4
 """How long the sweep rests after each batch, in times of what the batch took: it takes a fifth
 of the writer's time at most."""
@@ -180,7 +184,13 @@ async def _registry(
     """The registry over its store and cache, swept as long as it is open."""
     path = settings.metadata_schema
     schema = MetadataSchema.from_file(path) if path else MetadataSchema()
-    cache = open_cache(settings.cache, max_age=settings.cache_max_age)
+    cache = open_cache(
+        settings.cache,
+        max_age=settings.cache_max_age,
+        timeout=settings.cache_timeout,
+        lease_time=LEASE_TIMEOUTS * settings.store_timeout,
+        metrics=metrics,
+    )
     metrics.watch_cache(cache)
     store = await open_store(settings.store, timeout=settings.store_timeout, metrics=metrics)
     registry = Registry(
@@ -264,7 +274,7 @@ def _address(listener: socket.socket) -> str:
 
 
 def _print_address(settings: Settings, running: Running) -> None:
-    line = f"Guidkeep {__version__} serves {settings.store} on {running.address}"
+    line = f"Guidkeep {__version__} serves {redacted(settings.store)} on {running.address}"
     print(line, flush=True)  # noqa: T201 - who started it waits for this line
 
 

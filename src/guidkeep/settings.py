@@ -110,16 +110,26 @@ class Settings:
     host: str = _setting("127.0.0.1", _text, "ADDRESS", "Address to listen on.")
     port: int = _setting("8080", _port, "PORT", "Port to listen on; 0 takes a free one.")
     store: str = _setting(
-        stores.DEFAULT_URL, _text, "URL", "Where records are kept: sqlite:///FILE."
+        stores.DEFAULT_URL,
+        _text,
+        "URL",
+        "Where records are kept: sqlite:///FILE, mysql://, postgresql:// or mongodb://.",
     )
     cache: str = _setting(
         caches.DEFAULT_URL,
         _text,
         "URL",
-        f"Cache in front of it: memory://?max_size={caches.DEFAULT_MAX_SIZE} or none://.",
+        f"Cache in front of it: memory://?max_size={caches.DEFAULT_MAX_SIZE}, redis://, "
+        "rediss://, redis+cluster:// or none://.",
     )
     cache_max_age: float = _setting(
         "60s", _positive_duration, "DURATION", "How long a cache entry lives at most."
+    )
+    cache_timeout: float = _setting(
+        f"{caches.DEFAULT_TIMEOUT * 1000:g}ms",
+        _positive_duration,
+        "DURATION",
+        "How long a cache on another machine may take; after that, requests go without it.",
     )
     lifetime: float = _setting(
         "30d", _lifetime, "DURATION", "How long a record lives when it is created without expire."

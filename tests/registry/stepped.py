@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from guidkeep.caches import Lease
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.stores.groups import Outcome
+from guidkeep.outcome import Outcome
 from tests.registry.history import Broken
 from tests.registry.steploop import acting
 from tests.support import MARCH_2015

@@ -1,11 +1,12 @@
-"""The stores that the contract holds for: one row each.
+"""The stores that the contract holds for: one name each.
 
-A row is an async context manager that opens the store under test, empty the first time in a
-test and as it was left each time after that.
+`opener` opens the store under test: empty the first time in a test, and as it was left each time
+after that.
 """
 
 from __future__ import annotations
 
+import itertools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guidkeep.stores import Store
+    from tests.engines import Engines
 
 
 class Opener(Protocol):
@@ -28,12 +30,11 @@ class Opener(Protocol):
     ) -> AbstractAsyncContextManager[Store]: ...
 
 
-def sqlite(folder: Path) -> Opener:
+def opener_of(url: str) -> Opener:
     @asynccontextmanager
     async def opened(
         *, timeout: float = 5.0, metrics: Metrics | None = None
     ) -> AsyncIterator[Store]:
-        url = f"sqlite:///{folder / 'guidkeep.db'}"
         store = await open_store(url, timeout=timeout, metrics=metrics or Metrics())
         try:
             yield store
@@ -43,13 +44,27 @@ def sqlite(folder: Path) -> Opener:
     return opened
 
 
-STORES: dict[str, Callable[[Path], Opener]] = {"sqlite": sqlite}
+STORES = ("sqlite",)  # and each of the engines, as it comes
 
 
-@pytest.fixture(params=list(STORES.values()), ids=list(STORES))
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    made: Opener = request.param(tmp_path)
-    return made
+def sqlite_urls(folder: Path) -> Callable[[], str]:
+    """The first is of the file that the fixture `file` names."""
+    names = itertools.chain(["guidkeep.db"], map("guidkeep-{}.db".format, itertools.count(2)))
+    return lambda: f"sqlite:///{folder / next(names)}"
+
+
+@pytest.fixture(params=STORES)
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Makes URLs of stores that are empty and that nobody else uses."""
+    if request.param == "sqlite":
+        return sqlite_urls(tmp_path)
+    engines: Engines = request.getfixturevalue("engines")
+    return engines.get(request.param).fresh
+
+
+@pytest.fixture
+def opener(new_url: Callable[[], str]) -> Opener:
+    return opener_of(new_url())
 
 
 @pytest.fixture

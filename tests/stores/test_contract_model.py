@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,14 +17,13 @@ from hypothesis.stateful import (
 )
 
 from guidkeep.record import Query, Record
-from tests.stores.conftest import STORES
+from tests.stores.conftest import opener_of
 from tests.stores.records import NOW, guid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from guidkeep.stores import Store
-    from tests.stores.conftest import Opener
 
 guids = st.integers(0, 5).map(guid_of)
 users = st.sampled_from(["Ann", "Bob", "", "\0", "😀", None, 3])
@@ -37,9 +33,9 @@ limits = st.integers(1, 4)
 
 
 class Machine(RuleBasedStateMachine):
-    """Subclassed with a row of the stores."""
+    """Subclassed for each kind of store."""
 
-    row: ClassVar[Callable[[Path], Opener]]
+    new_url: ClassVar[Callable[[], str]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,8 +43,7 @@ class Machine(RuleBasedStateMachine):
         self.records: dict[str, Record] = {}
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
-        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
-        opened = type(self).row(Path(folder))()
+        opened = opener_of(type(self).new_url())()
         self.store: Store = self.do(self.stack.enter_async_context(opened))
 
     def do(self, work: Any) -> Any:
@@ -136,13 +131,12 @@ class Machine(RuleBasedStateMachine):
             assert self.do(self.store.get(guid)) == self.records.get(guid)
 
 
-@pytest.mark.parametrize("row", list(STORES.values()), ids=list(STORES))
-def test_a_store_does_what_a_dictionary_would(row: Callable[[Path], Opener]) -> None:
+def test_a_store_does_what_a_dictionary_would(new_url: Callable[[], str]) -> None:
     limits = settings(
         max_examples=20,
         stateful_step_count=25,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
-    machine = type("StoreMachine", (Machine,), {"row": staticmethod(row)})
+    machine = type("StoreMachine", (Machine,), {"new_url": staticmethod(new_url)})
     run_state_machine_as_test(machine, settings=limits)

@@ -28,14 +28,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+from guidkeep.addresses import redacted
 from guidkeep.errors import StartupError
 from guidkeep.units import parse_size
 
 if TYPE_CHECKING:
+    from guidkeep.metrics import Metrics
     from guidkeep.record import Record
 
 DEFAULT_URL = "memory://"
 DEFAULT_MAX_SIZE = "256MiB"
+DEFAULT_TIMEOUT = 0.05
+DEFAULT_LEASE_TIME = 15.0
 
 
 class Lease(NamedTuple):
@@ -93,12 +97,24 @@ class Cache(Protocol):
         ...
 
 
-def open_cache(url: str, *, max_age: float) -> Cache:
-    """The cache that `url` names: `memory://?max_size=256MiB` or `none://`.
+def open_cache(
+    url: str,
+    *,
+    max_age: float,
+    timeout: float = DEFAULT_TIMEOUT,
+    lease_time: float = DEFAULT_LEASE_TIME,
+    metrics: Metrics | None = None,
+) -> Cache:
+    """The cache that `url` names.
 
     Args:
-        url: see above.
+        url: `memory://?max_size=256MiB`, `redis://`, `rediss://`, `redis+cluster://` or
+            `none://`; each backend's file tells what its URL may say.
         max_age: seconds that an entry lives at most.
+        timeout: seconds that a cache on another machine has to answer; then it goes without.
+        lease_time: seconds after which a lease in such a cache is taken to be forgotten; longer
+            than any write to the store can take.
+        metrics: what such a cache counts goes there.
 
     Raises:
         StartupError: no such cache, or a wrong parameter.
@@ -116,9 +132,15 @@ def open_cache(url: str, *, max_age: float) -> Cache:
         max_size = parse_size(parameters.pop("max_size", DEFAULT_MAX_SIZE))
         _refuse_unknown(url, parameters)
         return MemoryCache(max_size=max_size, max_age=max_age)
+    if parts.scheme in ("redis", "rediss", "redis+cluster", "rediss+cluster"):
+        from guidkeep.caches.redis import open_redis  # noqa: PLC0415
+
+        return open_redis(
+            url, max_age=max_age, timeout=timeout, lease_time=lease_time, metrics=metrics
+        )
     raise StartupError(
-        f"No cache is named by {url!r}; this version knows memory://, "
-        "memory://?max_size=256MiB and none://."
+        f"No cache is named by {redacted(url)!r}; there are memory://, "
+        "memory://?max_size=256MiB, redis://, rediss://, redis+cluster:// and none://."
     )
 
 

@@ -9,9 +9,11 @@ replicas, and on engines that certify optimistically.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlsplit
+import importlib
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
+from guidkeep.addresses import redacted
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
@@ -19,6 +21,35 @@ if TYPE_CHECKING:
     from guidkeep.record import Query, Record
 
 DEFAULT_URL = "sqlite:///guidkeep.db"
+
+
+class _Backend(NamedTuple):
+    module: str
+    name: str
+
+
+_MYSQL = _Backend("mysql", "MySQLStore")
+_POSTGRESQL = _Backend("postgresql", "PostgreSQLStore")
+_MONGODB = _Backend("mongodb", "MongoDBStore")
+_BACKENDS = {
+    "sqlite": _Backend("sqlite", "SQLiteStore"),
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
+    "postgresql": _POSTGRESQL,
+    "postgres": _POSTGRESQL,
+    "mongodb": _MONGODB,
+    "mongodb+srv": _MONGODB,
+}
+"""By the URL's scheme."""
+
+
+class Openable(Protocol):
+    """A backend's class: how its store is opened."""
+
+    @classmethod
+    async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> Store:
+        """See `open_store`."""
+        ...
 
 
 class Store(Protocol):
@@ -66,24 +97,24 @@ class Store(Protocol):
 
 
 async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:
-    """The store that `url` names: `sqlite:///FILE`, relative; `sqlite:////FILE`, absolute.
+    """The store that `url` names.
 
     Args:
-        url: see above.
+        url: `sqlite:///FILE` (relative; `sqlite:////FILE` is absolute), `mysql://`,
+            `postgresql://` or `mongodb://`; each backend's file tells what its URL may say.
         timeout: seconds after which an operation is given up.
         metrics: what the store counts goes there.
 
     Raises:
         StartupError: no such store, or it can't be used; the message says why.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "sqlite":
-        raise StartupError(f"No store is named by {url!r}; this version knows sqlite:///FILE.")
-    if parts.netloc or parts.query or parts.path.strip("/") in ("", ":memory:"):
+    backend = _BACKENDS.get(urlsplit(url).scheme)
+    if backend is None:
         raise StartupError(
-            f"{url!r} names no file: write sqlite:///guidkeep.db for one in this folder, "
-            "sqlite:////var/lib/guidkeep.db for one elsewhere."
+            f"No store is named by {redacted(url)!r}; there are sqlite:///FILE, mysql://, "
+            "postgresql:// and mongodb://."
         )
-    from guidkeep.stores.sqlite import SQLiteStore  # noqa: PLC0415 - only what the URL names
-
-    return await SQLiteStore.open(unquote(parts.path[1:]), timeout=timeout, metrics=metrics)
+    # Imported only when its URL is used: nobody needs the drivers of the others.
+    module = importlib.import_module(f"guidkeep.stores.{backend.module}")
+    made: Openable = getattr(module, backend.name)
+    return await made.open(url, timeout=timeout, metrics=metrics)

@@ -13,35 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.errors import StoreUnavailable
+from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class Outcome(asyncio.Future[Result]):
-    """What becomes of an operation. It can't be cancelled, for the thread can't be stopped.
-
-    A task that is cancelled while it waits for one learns of that when the outcome is certain,
-    so that it may act on it: give a lease back, above all.
-    """
-
-    def __await__(self) -> Generator[Any, None, Result]:
-        """The result; to a task that was cancelled, first of all that the outcome is unknown."""
-        try:
-            return (yield from super().__await__())
-        except asyncio.CancelledError:
-            error = self.exception()
-            if isinstance(error, OutcomeUnknown):
-                raise error from None
-            raise
-
-    def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - asyncio's signature
-        """Refuses."""
-        return False
 
 
 class Groups(Generic[Item, Result]):
@@ -125,12 +104,8 @@ class Groups(Generic[Item, Result]):
         failure = done.exception()
         results = done.result() if failure is None else [failure] * len(futures)
         for future, result in zip(futures, results, strict=True):
-            if future.done():
-                continue
-            if isinstance(result, BaseException):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+            if not future.done():
+                future.settle(result)
 
     def _late(self, done: asyncio.Future[Any]) -> None:
         """Answers those who wait, for as long as the group does not come back."""

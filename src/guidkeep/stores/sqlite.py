@@ -26,10 +26,11 @@ import sqlite3
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
-from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
 from guidkeep.record import Record
 from guidkeep.stores.groups import Groups
 from guidkeep.stores.sqlite_file import SQLiteFile, code_of
@@ -147,14 +148,20 @@ class SQLiteStore:
         )
 
     @classmethod
-    async def open(cls, path: str, *, timeout: float, metrics: Metrics) -> SQLiteStore:
-        """Opens the file, or makes it.
+    async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> SQLiteStore:
+        """Opens the file that `sqlite:///FILE` names, or makes it.
 
         Raises:
             StartupError: another process serves it, it is no Guidkeep database, a newer one,
                 damaged, or can't be written.
         """
-        file = await asyncio.to_thread(SQLiteFile, Path(path), timeout)
+        parts = urlsplit(url)
+        if parts.netloc or parts.query or parts.path.strip("/") in ("", ":memory:"):
+            raise StartupError(
+                f"{url!r} names no file: write sqlite:///guidkeep.db for one in this folder, "
+                "sqlite:////var/lib/guidkeep.db for one elsewhere."
+            )
+        file = await asyncio.to_thread(SQLiteFile, Path(unquote(parts.path[1:])), timeout)
         return cls(file, timeout=timeout, metrics=metrics)
 
     async def get(self, guid: str) -> Record | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
+USUAL = ("/usr/sbin", "/usr/local/sbin")
+"""Folders of servers, which are not on everybody's PATH."""
 START_SECONDS = 30.0
 """A server that does not answer after so long is taken to be broken."""
 STOP_SECONDS = 60.0
@@ -22,7 +25,11 @@ STOP_SECONDS = 60.0
 
 
 class Failed(Exception):
-    """A figure could not be measured; the message says why."""
+    """A server did not do as it should; the message says why."""
+
+
+class Missing(Failed):
+    """A program is not installed; the message says what installs it."""
 
 
 class Running:
@@ -30,24 +37,32 @@ class Running:
 
     Args:
         command: what to run; its first word gives the log its name.
-        core: where it runs, with all its threads and children; None: anywhere.
         folder: where its log goes.
+        core: where it runs, with all its threads and children; None: anywhere.
+        environment: its variables; None: those of this process.
+        user: who runs it, where this process is root's; some servers refuse to be root's.
     """
 
     def __init__(
         self,
         command: Sequence[str],
         *,
-        core: int | None,
         folder: Path,
+        core: int | None = None,
         environment: Mapping[str, str] | None = None,
+        user: str | None = None,
     ) -> None:
         self.name = Path(command[0]).name
         self.log = folder / f"{self.name}-{time.monotonic_ns()}.log"
         whole = list(command) if core is None else pinned(core, command)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+                whole,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                user=user if os.geteuid() == 0 else None,
             )
         self.pid = self._process.pid
 
@@ -59,13 +74,21 @@ class Running:
 
     def stop(self) -> None:
         """Asks it to end and waits until it has; kills it when it does not."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends it on the spot, as a power cut would (SIGKILL)."""
+        self._process.kill()
+        self._process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal, if it still runs: SIGSTOP and SIGCONT let it hang for a while."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
 
     def wait_for(self, ask: Callable[[], Found | None], what: str, *, pause: float = 0.01) -> Found:
         """What `ask` returns once that is not None; fails when the process ends before."""
@@ -86,6 +109,23 @@ class Running:
     def resident_bytes(self) -> int:
         """Memory that it and its children hold in RAM."""
         return sum(resident_bytes(pid) for pid in (self.pid, *_children(self.pid)))
+
+
+def program(name: str, *, package: str, folders: Sequence[str] = ()) -> str:
+    """Where a program is.
+
+    Args:
+        name: of the program.
+        package: Debian's package that has it.
+        folders: where to look besides the usual places.
+
+    Raises:
+        Missing: it is not installed.
+    """
+    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *USUAL, *folders]))
+    if path is None:
+        raise Missing(f"{name} is missing: apt-get install {package}")
+    return path
 
 
 def resident_bytes(pid: int | None = None) -> int:

@@ -1,0 +1,116 @@
+"""Addresses of servers: URLs, read strictly and never shown with their password."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from guidkeep.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Value = TypeVar("Value")
+
+_password = re.compile(r"(?<=://)([^/?#@:]*):[^/?#]*(?=@)")
+_secret = re.compile(r"(?i)([?&][a-z_]*(?:password|secret|token)[a-z_]*=)[^&#]*")
+
+
+def redacted(url: str) -> str:
+    """The URL as it may be shown: `***` stands for its password."""
+    return _secret.sub(r"\1***", _password.sub(r"\1:***", url))
+
+
+def driver(module: str, *, extra: str) -> Any:
+    """Imports a driver.
+
+    Args:
+        module: its name.
+        extra: the extra of Guidkeep's that installs it.
+
+    Raises:
+        StartupError: it is not installed; the message has the command that does so.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise StartupError(
+            f"The driver {module.partition('.')[0]} is not installed: "
+            f"pip install 'guidkeep[{extra}]'."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a URL says of a server; shown without the password.
+
+    Attributes:
+        url: the URL as it was given. Not to be shown.
+        scheme: what comes before `://`.
+        host: name or IP address.
+        port: TCP port.
+        user: who logs in; empty: nobody is named.
+        password: empty: there is none.
+        database: the path without its slash, decoded.
+        parameters: what follows the question mark, as yet unread.
+    """
+
+    url: str = field(repr=False)
+    scheme: str
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    database: str
+    parameters: dict[str, str]
+
+    @classmethod
+    def parse(cls, url: str, *, port: int) -> Address:
+        """Reads `scheme://user:password@host:port/database?name=value`.
+
+        Args:
+            url: see above; what is special in a URL is percent-encoded in it.
+            port: the one that is meant when none is given.
+
+        Raises:
+            StartupError: it is no such URL.
+        """
+        try:
+            parts = urlsplit(url)
+            return cls(
+                url=url,
+                scheme=parts.scheme,
+                host=parts.hostname or "127.0.0.1",
+                port=port if parts.port is None else parts.port,
+                user=unquote(parts.username or ""),
+                password=unquote(parts.password or ""),
+                database=unquote(parts.path.removeprefix("/")),
+                parameters=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            )
+        except ValueError as error:
+            raise StartupError(f"{redacted(url)!r} is not a URL: {error}.") from None
+
+    def __str__(self) -> str:
+        """The URL as it may be shown."""
+        return redacted(self.url)
+
+    def take(self, name: str, parse: Callable[[str], Value], default: str) -> Value:
+        """Reads a parameter, which then counts as known.
+
+        Raises:
+            StartupError: its value is wrong.
+        """
+        text = self.parameters.pop(name, default)
+        try:
+            return parse(text)
+        except (ValueError, StartupError) as error:
+            raise StartupError(f"{self}: {name}={text} is wrong. {error}") from None
+
+    def refuse_the_rest(self) -> None:
+        """Raises StartupError if there are parameters that nobody took."""
+        if self.parameters:
+            name = next(iter(self.parameters))
+            raise StartupError(f"{str(self)!r} has an unknown parameter: {name}.")

@@ -1,0 +1,77 @@
+"""The real servers that tests run on: each started once a session, when a test first wants it.
+
+A URL in the environment (`GUIDKEEP_TEST_MYSQL_URL`, ...) names a server that runs already. One that
+is missing skips its own tests here, and fails them in CI.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol, cast
+
+import pytest
+
+from servers.processes import Missing
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+NAMES = ("mysql", "postgresql", "mongodb", "redis")
+
+
+class Engine(Protocol):
+    """A server, as its module in `servers` has it."""
+
+    def fresh(self) -> str:
+        """The URL of a new, empty place on it, for one test alone."""
+        ...
+
+
+class EngineModule(Protocol):
+    """A module of `servers`: `mysql`, `postgresql`, `mongodb`, `redis`."""
+
+    def started(self, folder: Path) -> AbstractContextManager[Engine]:
+        """A server of its own, with its data in that folder. Raises Missing."""
+        ...
+
+    def at(self, url: str) -> Engine:
+        """A server that runs already."""
+        ...
+
+
+class Engines:
+    """All that a session started, and what was missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, Engine] = {}
+        self._missing: dict[str, str] = {}
+        self._stack = ExitStack()
+
+    def get(self, name: str) -> Engine:
+        """That server; skips the test, or in CI fails it, where it is not installed."""
+        if name not in self._running and name not in self._missing:
+            try:
+                self._running[name] = self._start(name)
+            except Missing as missing:
+                self._missing[name] = str(missing)
+        if name in self._missing:
+            reason = f"{self._missing[name]} (make servers installs all)"
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+        return self._running[name]
+
+    def close(self) -> None:
+        """Ends them all."""
+        self._stack.close()
+
+    def _start(self, name: str) -> Engine:
+        module = cast("EngineModule", importlib.import_module(f"servers.{name}"))
+        url = os.environ.get(f"GUIDKEEP_TEST_{name.upper()}_URL")
+        if url:
+            return module.at(url)
+        folder = self._folder / name
+        folder.mkdir()
+        return self._stack.enter_context(module.started(folder))

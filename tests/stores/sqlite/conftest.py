@@ -1,0 +1,18 @@
+"""Here `opener` and `store` are SQLite's alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.stores.conftest import sqlite_urls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def new_url(tmp_path: Path) -> Callable[[], str]:
+    return sqlite_urls(tmp_path)
