@@ -8,7 +8,7 @@ and what would be right.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -181,13 +181,14 @@ class OutcomeUnknown(StoreUnavailable):
     """The store did not say in time whether a write happened; it may have, or may yet.
 
     `settled`, where the store can tell later, is done once the outcome is certain: until
-    then nobody may believe what a cache says of that GUID.
+    then nobody may believe what a cache says of that GUID. Without it the registry makes
+    certain by itself (see `guidkeep.fences`).
     """
 
     type = "outcome-unknown"
     title = "The outcome of the write is unknown"
 
-    def __init__(self, message: str, settled: Future[object] | None = None) -> None:
+    def __init__(self, message: str, settled: Future[Any] | None = None) -> None:
         """`settled` is done when the write can no longer happen behind one's back."""
         super().__init__(message)
         self.settled = settled

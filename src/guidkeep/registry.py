@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from guidkeep.caches import Lease
@@ -31,6 +31,7 @@ from guidkeep.errors import (
     PreconditionFailed,
     StoreUnavailable,
 )
+from guidkeep.fences import hold_until, raise_fence
 from guidkeep.flights import Flights
 from guidkeep.record import (
     ANY,
@@ -60,6 +61,9 @@ nodes may differ by as much and none takes away what is live to another."""
 
 MAX_ATTEMPTS = 100
 """Tries of one write, each of which lost against another's: more than a crowd of nodes needs."""
+
+CLOSE_PATIENCE = 10.0
+"""Seconds that a registry which is closed waits for outcomes that are not certain yet."""
 
 Result = TypeVar("Result")
 
@@ -223,9 +227,17 @@ class Registry:
         return "ok"
 
     async def close(self) -> None:
-        """Waits for writes that nobody waits for any more, so that they settle."""
+        """Waits for writes that nobody waits for any more, so that they settle.
+
+        If the store does not come back in time, their leases are left to time out.
+        """
+        patience = asyncio.get_running_loop().time() + CLOSE_PATIENCE
         while self._tasks:
-            await asyncio.wait(self._tasks)
+            left = patience - asyncio.get_running_loop().time()
+            done, _ = await asyncio.wait(self._tasks, timeout=max(left, 0))
+            if not done:
+                for task in self._tasks:
+                    task.cancel()
 
     # Writing.
 
@@ -299,10 +311,11 @@ class Registry:
         try:
             done = await self._compare_and_set(guid, current, target, now)
         except BaseException as error:  # a cancellation too: it comes when the outcome is certain
-            if isinstance(error, OutcomeUnknown) and error.settled is not None:
-                self._spawn(self._settle_after(error.settled, lease, now))
-            else:
+            certain = self._certainty(error, current, now)
+            if certain is None:
                 await self.cache.settle(lease, None, now)
+            else:
+                self._spawn(hold_until(certain, self.cache, lease, now))
             raise
         await self.cache.settle(lease, target if done else None, now)
         return done
@@ -317,12 +330,14 @@ class Registry:
             return self._timed("delete", self._store.delete(guid, version))
         return self._timed("replace", self._store.replace(target, version))
 
-    async def _settle_after(
-        self, settled: asyncio.Future[object], lease: Lease, now: float
-    ) -> None:
-        """Keeps the lease, so that nobody fills, until the write can't happen any more."""
-        await asyncio.wait([settled])
-        await self.cache.settle(lease, None, now)
+    def _certainty(
+        self, error: BaseException, current: Record | None, now: float
+    ) -> asyncio.Future[Any] | None:
+        """What is done once the failed write can't happen any more; None: it can't already."""
+        if not isinstance(error, OutcomeUnknown) or error.settled or current is None:
+            return error.settled if isinstance(error, OutcomeUnknown) else None
+        fence = raise_fence(self._store, current, lambda: self._version(now, current))
+        return self._spawn(fence)
 
     def _version(self, now: float, stored: Record | None) -> int:
         """The time in microseconds, but greater than any before it."""

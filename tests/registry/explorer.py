@@ -228,7 +228,8 @@ class Run:
         self._history.is_over = True
         self._gates.let_all_go()
         for late in self._kept.late:
-            late.settled.set_result(None)
+            if late.settled:
+                late.settled.set_result(None)
         for task in self._tasks:
             task.cancel()
         self._loop.run_until_quiet()
@@ -241,10 +242,8 @@ class Run:
         for parked in self._gates.parked:
             name = f"{parked.operation} {parked.at}"
             steps[name] = partial(self._gates.release, parked)
-            if self._left["failure"] and parked.at.startswith("before store"):
-                steps[f"{name} fails"] = partial(self._fail, parked, "fails")
-                if not parked.at.endswith((".get", ".purge")):
-                    steps[f"{name} is late"] = partial(self._fail, parked, "is late")
+            for how in _failures_at(parked.at) if self._left["failure"] else ():
+                steps[f"{name} {how}"] = partial(self._fail, parked, how)
         if self._kept.late:
             steps["the late write lands"] = partial(self._late_write, lands=True)
             steps["the late write is undone"] = partial(self._late_write, lands=False)
@@ -268,7 +267,8 @@ class Run:
             if lands:
                 late.write()
         finally:
-            late.settled.set_result(None)
+            if late.settled:
+                late.settled.set_result(None)
 
     def _flush(self) -> None:
         self._left["flush"] -= 1
@@ -333,6 +333,14 @@ class Run:
             case "sweep":
                 outcome = await node.sweep(10)
         return outcome
+
+
+def _failures_at(gate: str) -> Sequence[str]:
+    """How the call before which that gate stands can go wrong."""
+    if not gate.startswith("before store"):
+        return ()
+    is_write = not gate.endswith((".get", ".purge"))
+    return ("fails", "is late", "is lost") if is_write else ("fails",)
 
 
 @dataclass(frozen=True)

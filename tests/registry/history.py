@@ -83,6 +83,9 @@ class History:
         before, last = self.live(-1, doing.now), self.states[-1]
         if last is not None and record is not None:
             require(record.version > last.version, "a version is not greater than the one before")
+            if (record.expire, record.metadata) == (last.expire, last.metadata):
+                self.states.append(record)  # a fence: no operation's own write changes nothing
+                return
         wanted = _wanted(doing, before, self.states[0])
         if record is None:
             require(wanted is None, f"{doing.kind} removed the record")

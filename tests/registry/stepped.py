@@ -78,7 +78,7 @@ class Late(NamedTuple):
     """A write that the store gave up, and that may happen yet."""
 
     write: Callable[[], object]
-    settled: asyncio.Future[object]
+    settled: asyncio.Future[object] | None
 
 
 class SteppedStore:
@@ -136,8 +136,8 @@ class SteppedStore:
         def go(said: str) -> None:
             if said == "fails":
                 outcome.set_exception(StoreUnavailable("as the test wants it"))
-            elif said == "is late":
-                settled: asyncio.Future[object] = gates.loop.create_future()
+            elif said in ("is late", "is lost"):  # lost: the store won't tell when it is certain
+                settled = gates.loop.create_future() if said == "is late" else None
                 self.late.append(Late(lambda: gates.loop.run(call(), context), settled))
                 outcome.set_exception(OutcomeUnknown("as the test wants it", settled))
             else:

@@ -58,7 +58,7 @@ def test_it_makes_no_difference_if_answers_are_slow_to_arrive(pair: str) -> None
 def test_two_operations_keep_every_promise_whatever_befalls_them(
     pair: str, nodes: int, peril: str
 ) -> None:
-    assert explore(Scenario(pair, nodes=nodes, may=peril), limit=5_000).complete
+    assert explore(Scenario(pair, nodes=nodes, may=peril), limit=20_000).complete
 
 
 @pytest.mark.parametrize(

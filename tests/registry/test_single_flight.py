@@ -3,75 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.none import NoCache
 from guidkeep.errors import NotFound, OutcomeUnknown, StoreUnavailable
-from guidkeep.record import Record
 from tests.registry.memory_store import MemoryStore
+from tests.registry.slow_store import NEW, OLD, SlowStore, assert_nothing_is_left, settled
 from tests.support import GUID, MARCH_2015, Clock, change, make_registry
-
-if TYPE_CHECKING:
-    from guidkeep.registry import Registry
-
-OLD = Record(GUID, MARCH_2015 + 100, 1, '{"user":"old"}')
-NEW = Record(GUID, MARCH_2015 + 100, 2, '{"user":"new"}')
-
-
-class SlowStore(MemoryStore):
-    """A store whose reads and writes wait until they are let go, one by one.
-
-    Each takes its effect when it is let go; `fail` makes it raise instead.
-    """
-
-    def __init__(self, *records: Record) -> None:
-        super().__init__()
-        self.records = {record.guid: record for record in records}
-        self.waiting: list[asyncio.Future[None]] = []
-        self.slow = True
-
-    async def get(self, guid: str) -> Record | None:
-        self.gets += 1
-        found = self.records.get(guid)
-        await self._turn()
-        return found
-
-    async def replace(self, record: Record, version: int) -> bool:
-        await self._turn()
-        return await super().replace(record, version)
-
-    async def _turn(self) -> None:
-        if self.slow:
-            gate = asyncio.get_running_loop().create_future()
-            self.waiting.append(gate)
-            await gate
-
-    async def let_go(self, error: BaseException | None = None) -> None:
-        """Lets the one go that has waited longest."""
-        await settled()
-        self.waiting = [gate for gate in self.waiting if not gate.done()]  # who was cancelled left
-        gate = self.waiting.pop(0)
-        if error is None:
-            gate.set_result(None)
-        else:
-            gate.set_exception(error)
-        await settled()
-
-
-async def settled() -> None:
-    """Everybody comes as far as they can: there are no threads here, only turns of the loop."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-def assert_nothing_is_left(registry: Registry) -> None:
-    cache = registry.cache
-    assert not registry._flights
-    assert not registry._tasks
-    assert not isinstance(cache, MemoryCache) or not cache._standing
 
 
 @pytest.mark.parametrize("cache", [None, NoCache()], ids=["memory", "none"])
@@ -192,17 +132,6 @@ async def test_a_write_whose_store_gives_up_keeps_its_lease_until_the_outcome_is
     assert_nothing_is_left(registry)
     assert await registry.read(GUID) == NEW
     assert registry.hit(GUID)
-
-
-async def test_a_write_whose_outcome_stays_unknown_leaves_no_lease() -> None:
-    store = SlowStore(OLD)
-    registry = make_registry(store)
-    write = asyncio.create_task(registry.update(GUID, change(now=MARCH_2015)))
-    await store.let_go()
-    await store.let_go(OutcomeUnknown("the disk failed"))
-    with pytest.raises(OutcomeUnknown):
-        await write
-    assert_nothing_is_left(registry)
 
 
 async def test_closing_waits_for_writes_that_nobody_waits_for_any_more() -> None:

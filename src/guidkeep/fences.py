@@ -1,0 +1,78 @@
+"""Fences: how a write whose answer did not come is made certain.
+
+A store on another machine may not say what became of a write: the connection broke, or time ran
+out. The statement may have been done, it may sit in a buffer and be done in a minute, or never. As
+long as it may, nobody must fill the cache with what was there before, or the cache is wrong from
+the moment the write lands.
+
+So the writer's lease stands, and is renewed, until the write can't happen behind anyone's back.
+Some stores can tell when that is (`OutcomeUnknown.settled`). For the others it is brought about:
+the write would replace or delete one version of the record and no other, so that record is written
+once more, as it was, under a new version. If that succeeds, the write has not happened and can't
+any more. If it is refused, that version is gone: the write has happened, or another's did, and it
+can't happen again. Either way the outcome is certain.
+
+An insert needs no fence. It can only land where there is no live record, and that there is none is
+never cached; nothing in the cache is wrong when it does.
+
+*The limit.* A process that dies with its fence not yet raised leaves the lease to its time-out. If
+the write lands after that, the cache may answer with the former record until its entry ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from guidkeep.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from guidkeep.caches import Cache, Lease
+    from guidkeep.record import Record
+    from guidkeep.stores import Store
+
+RENEWAL = 5.0
+"""Seconds after which a lease that has to stand on is taken anew: well before it times out."""
+PAUSE, LONGEST_PAUSE = 0.1, 2.0
+"""Seconds between tries to raise a fence: the first, doubled each time, and the longest."""
+
+
+async def raise_fence(store: Store, former: Record, version: Callable[[], int]) -> None:
+    """Returns when no write that was to replace or delete `former` can happen any more.
+
+    Args:
+        store: where it is tried again until the store answers.
+        former: the record which that write was to take the place of.
+        version: returns a new version, greater than all before it.
+    """
+    pause = PAUSE
+    while True:
+        same = dataclasses.replace(former, version=version())
+        try:
+            await store.replace(same, former.version)
+        except StoreUnavailable:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        else:
+            return
+
+
+async def hold_until(certain: asyncio.Future[Any], cache: Cache, lease: Lease, now: float) -> None:
+    """Keeps a writer's lease until `certain` is done, then gives it back.
+
+    Args:
+        certain: done when the write can't happen behind anyone's back.
+        cache: where the lease stands.
+        lease: the writer's.
+        now: Unix time in seconds.
+    """
+    while not certain.done():
+        await asyncio.wait([certain], timeout=RENEWAL)
+        if not certain.done():
+            following = await cache.lease(lease.guid)
+            await cache.settle(lease, None, now)
+            lease = following
+    await cache.settle(lease, None, now)

@@ -1,0 +1,126 @@
+"""A write whose answer was lost is made certain before its lease is given back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guidkeep import fences, registry
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from tests.registry.memory_store import MemoryStore
+from tests.registry.slow_store import NEW, OLD, SlowStore, assert_nothing_is_left
+from tests.support import GUID, MARCH_2015, change, make_registry
+
+if TYPE_CHECKING:
+    from guidkeep.caches.memory import MemoryCache
+    from guidkeep.registry import Registry
+
+LOST = OutcomeUnknown("the answer was lost")
+
+
+async def lose(store: SlowStore, write: asyncio.Task[object]) -> None:
+    """The write reads the record; then nobody hears what became of it."""
+    await store.let_go()
+    await store.let_go(LOST)
+    with pytest.raises(OutcomeUnknown):
+        await write
+
+
+async def updating(kept: Registry, store: SlowStore) -> None:
+    await lose(store, asyncio.create_task(kept.update(GUID, change(now=MARCH_2015))))
+
+
+async def test_a_lost_write_can_not_land_once_its_lease_is_back() -> None:
+    store = SlowStore(OLD)
+    kept = make_registry(store)
+    await updating(kept, store)
+    store.slow = False
+    assert await kept.read(GUID) == OLD
+    assert kept.hit(GUID) is None, "the write may land yet"
+    await store.let_go()
+    await kept.close()
+    assert_nothing_is_left(kept)
+    fenced = await kept.read(GUID)
+    assert (fenced.expire, fenced.metadata) == (OLD.expire, OLD.metadata)
+    assert fenced.version > OLD.version
+    assert not await MemoryStore.replace(store, NEW, OLD.version), "it lands now, and is refused"
+    assert kept.hit(GUID)
+
+
+async def test_a_lost_deletion_can_not_land_either() -> None:
+    store = SlowStore(OLD)
+    kept = make_registry(store)
+    store.delete = _lost  # type: ignore[method-assign,assignment]  # as on a broken connection
+    deletion = asyncio.create_task(kept.delete(GUID))
+    await store.let_go()
+    with pytest.raises(OutcomeUnknown):
+        await deletion
+    await store.let_go()
+    await kept.close()
+    assert not await MemoryStore.delete(store, GUID, OLD.version)
+
+
+async def test_a_lost_write_that_has_happened_is_left_as_it_is() -> None:
+    store = SlowStore(OLD)
+    kept = make_registry(store)
+    await updating(kept, store)
+    store.records[GUID] = NEW
+    await store.let_go()
+    await kept.close()
+    assert_nothing_is_left(kept)
+    assert store.records[GUID] == NEW
+
+
+async def test_while_the_store_is_away_the_lease_is_renewed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fences, "RENEWAL", 0.001)
+    monkeypatch.setattr(fences, "PAUSE", 0.0)
+    store = SlowStore(OLD)
+    kept = make_registry(store)
+    await updating(kept, store)
+    [first] = writers(kept)
+    for away in (StoreUnavailable("down"), LOST, StoreUnavailable("down")):
+        await store.let_go(away)
+    while first in writers(kept):  # noqa: ASYNC110 - of this there is no event
+        await asyncio.sleep(0.001)
+    assert len(writers(kept)) == 1
+    await store.let_go()
+    await kept.close()
+    assert_nothing_is_left(kept)
+
+
+async def test_a_lost_creation_needs_no_fence() -> None:
+    """Where it lands there is nothing, and of that the cache keeps nothing."""
+    store = SlowStore()
+    kept = make_registry(store)
+    store.insert = _lost  # type: ignore[method-assign,assignment]  # as on a broken connection
+    creation = asyncio.create_task(kept.create_or_update(change(now=MARCH_2015)))
+    await store.let_go()
+    with pytest.raises(OutcomeUnknown):
+        await creation
+    assert_nothing_is_left(kept)
+
+
+async def test_a_registry_that_closes_leaves_the_lease_of_an_open_outcome_standing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "CLOSE_PATIENCE", 0.0)
+    store = SlowStore(OLD)
+    kept = make_registry(store)
+    await updating(kept, store)
+    await kept.close()
+    assert len(writers(kept)) == 1
+    assert not kept._tasks
+
+
+def writers(kept: Registry) -> set[int]:
+    """The writers' leases that stand."""
+    cache: MemoryCache = kept.cache  # type: ignore[assignment]  # it is one
+    return set(cache._standing[GUID].writers)
+
+
+async def _lost(*_: object) -> bool:
+    raise LOST
