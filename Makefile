@@ -16,7 +16,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(UV_HOME)/bin/uv)
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help install run test lint format bench soak servers docs clean
+.PHONY: help install run cluster test lint format bench soak servers docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,8 +54,11 @@ soak: install ## the long tests: a hundred kill -9 under load, and what else is 
 bench: install ## measure beside nginx and Webdis + Redis; writes docs/measured/
 	$(BIN)/python -m benchmarks $(BENCH)
 
-servers: ## install what `make bench` compares with (Debian: needs root or sudo)
-	$$([ "$$(id -u)" = 0 ] || echo sudo) apt-get install -y wrk nginx-light webdis redis-server
+servers: ## install the servers that tests, `make bench` and `make cluster` start (Debian)
+	@servers/install.sh
+
+cluster: install ## three nodes, Redis, MariaDB and nginx on 127.0.0.1:8080 (PORT= changes that)
+	@exec $(BIN)/python -m servers.cluster --port $(PORT)
 
 docs: install ## write the generated parts of the docs again (settings tables)
 	$(BIN)/python -m guidkeep.settings docs README.md docs/operating.md

@@ -57,7 +57,7 @@ def main() -> int:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measures Guidkeep beside nginx and Webdis + Redis.",
+        description="Measures Guidkeep beside nginx, Webdis + Redis, and a Tornado service.",
         epilog="A whole run writes docs/measured/; a quick or partial one only prints.",
     )
     parser.add_argument("--quick", action="store_true", help="seconds, to try it out")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from servers import postgresql
 from servers.processes import Failed, cores
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ PACKAGES = {
     "nginx": "nginx-light",
     "webdis": "webdis",
     "redis-server": "redis-server",
+    "mariadbd": "mariadb-server",
+    "postgres": "postgresql",
     "taskset": "util-linux",
 }
 """Debian's packages of the programs that are not Guidkeep's own."""
@@ -143,5 +146,6 @@ def keeping_folder() -> Path:
 
 
 def _find(name: str) -> str | None:
-    """Its path; Debian keeps nginx where only root looks."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    """Its path; Debian keeps nginx where only root looks, and PostgreSQL out of sight."""
+    folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", *postgresql.FOLDERS]
+    return shutil.which(name, path=os.pathsep.join(folders))

@@ -55,6 +55,20 @@ def warm(bench: Bench, server: Server, guids: Guids) -> None:
     _wrk(bench, server, "once", str(guids.file), server.path, "0", seconds=WARMING_SECONDS)
 
 
+def read_hits(bench: Bench, server: Server, guids: Guids) -> Load:
+    """GET of random records that are all in the cache.
+
+    It is filled before each turn, since its entries live for a minute by default.
+    """
+    warm(bench, server, guids)
+    misses = server.metric("guidkeep_cache_misses_total")
+    load = read_random(bench, server, guids)
+    misses = server.metric("guidkeep_cache_misses_total") - misses
+    if misses:
+        bench.say(f"{misses:,.0f} of {load.requests:,} reads missed the cache")
+    return load
+
+
 def create(bench: Bench, server: Server, *, connections: int = CONNECTIONS) -> Load:
     """POST of new records."""
     return _load(_wrk(bench, server, "create", BODY, connections=connections))

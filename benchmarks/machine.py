@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 LIBRARIES = ("uvicorn", "uvloop", "httptools", "starlette")
+DRIVERS = ("asyncmy", "asyncpg", "redis", "hiredis")
 SYNCS = 200
 
 
@@ -52,7 +53,7 @@ def _system() -> str:
 def _libraries() -> str:
     import sqlite3  # noqa: PLC0415 - for its version only
 
-    listed = [f"{name} {_version(name)}" for name in LIBRARIES]
+    listed = [f"{name} {_version(name)}" for name in (*LIBRARIES, *DRIVERS)]
     return ", ".join([*listed, f"SQLite {sqlite3.sqlite_version}"])
 
 
@@ -69,10 +70,13 @@ def _others(bench: Bench) -> list[str]:
         "nginx": ["nginx", "-v"],
         "Redis": ["redis-server", "--version"],
         "Webdis": ["dpkg-query", "-W", "-f", "${Version}", "webdis"],
+        "MariaDB": ["mariadbd", "--version"],
+        "PostgreSQL": ["postgres", "--version"],
         "wrk": ["dpkg-query", "-W", "-f", "${Version}", "wrk"],
     }
     found = {name: _first_number(command, bench) for name, command in asked.items()}
-    return [f"{name} {number}" for name, number in found.items() if number]
+    numbers = {**found, "Tornado": _version("tornado")}
+    return [f"{name} {number}" for name, number in numbers.items() if number]
 
 
 def _first_number(command: Sequence[str], bench: Bench) -> str:

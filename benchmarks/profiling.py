@@ -2,7 +2,8 @@
 
 py-spy looks at the process from outside some hundred times a second, so the server runs as it
 is. It shows Python's functions on every thread; what SQLite, uvloop and the kernel do counts
-for the function that called them. Beside it stands how busy each thread was, in Python or out.
+for the function that called them. Beside it stands how busy each thread was, in Python or out,
+and how busy the databases behind the server were.
 """
 
 from __future__ import annotations
@@ -14,72 +15,119 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.databases import filled
 from benchmarks.load import create, read_random, warm
-from benchmarks.servers import guidkeep
-from servers.processes import Failed
+from benchmarks.servers import guidkeep, mariadb, node, postgres, redis, reference
+from servers.processes import Failed, Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from benchmarks.bench import Bench
-    from benchmarks.databases import Database
     from benchmarks.servers import Server
+    from servers.mysql import MariaDB
+    from servers.postgresql import PostgreSQL
 
-LOADS = ("hit", "cold", "create")
+LOADS = (
+    "hit",
+    "cold",
+    "create",
+    "redis-hit",
+    "mariadb-create",
+    "postgresql-create",
+    "reference-create",
+)
 SAMPLES_A_SECOND = 250
 SHOWN = 30
 
 
+@dataclass(slots=True)
+class _Case:
+    """A server under a load.
+
+    Attributes:
+        server: whom to look at.
+        put_on_load: for one turn.
+        behind: the processes that it stands before.
+    """
+
+    server: Server
+    put_on_load: Callable[[], object]
+    behind: list[Running] = field(default_factory=list)
+
+
 def profile(bench: Bench, load: str) -> str:
-    """Runs that load for one turn; gives a table of functions and one of threads."""
+    """Runs that load for one turn; gives a table of functions, one of threads, one of servers."""
     spy = _spy()
     output = bench.folder / "stacks"
-    with _serving(bench, load) as (server, put_on_load):
-        pid = server.process.pid
-        working = threading.Thread(target=put_on_load)
+    with ExitStack() as stack:
+        case = _case(bench, stack, load)
+        pid = case.server.process.pid
+        working = threading.Thread(target=case.put_on_load)
         before, began = _busy(pid), time.monotonic()
+        behind = [_seconds(process) for process in case.behind]
         working.start()
-        how = [
-            "--format",
-            "raw",
-            "--threads",
-            "--function",
-            "--nonblocking",
-            "--rate",
-            str(SAMPLES_A_SECOND),
-        ]
-        duration = ["--duration", str(bench.plan.seconds)]
+        how = ["--format", "raw", "--threads", "--function", "--nonblocking"]
+        lasting = ["--rate", str(SAMPLES_A_SECOND), "--duration", str(bench.plan.seconds)]
         done = subprocess.run(
-            [spy, "record", *how, *duration, "--pid", str(pid), "--output", str(output)],
+            [spy, "record", *how, *lasting, "--pid", str(pid), "--output", str(output)],
             capture_output=True,
             text=True,
             check=False,
         )
         working.join()
         after, took = _busy(pid), time.monotonic() - began
+        shares = [
+            f"{(_seconds(process) - spent) / took:17.1%}  {process.name}"
+            for process, spent in zip(case.behind, behind, strict=True)
+        ]
     if done.returncode:
         raise Failed(f"py-spy: {done.stderr.strip()}")
     stacks = output.read_text()
-    return f"{_functions(stacks)}\n\n{_threads(_names(stacks), before, after, took)}"
+    threads = _threads(_names(stacks), before, after, took)
+    return "\n".join([_functions(stacks), "", threads, *shares])
 
 
-@contextmanager
-def _serving(bench: Bench, load: str) -> Iterator[tuple[Server, Callable[[], object]]]:
+def _case(bench: Bench, stack: ExitStack, load: str) -> _Case:
     """The server as that load wants it, and what puts the load on it."""
-    database: Database = filled(bench, bench.plan.records)
-    flags = ("--cache", "none://") if load == "cold" else ()
-    with guidkeep(bench, database.copy(bench.folder).file, *flags) as server:
-        if load == "hit":
-            warm(bench, server, database.guids)
-        if load == "create":
-            yield server, lambda: create(bench, server)
-        else:
-            yield server, lambda: read_random(bench, server, database.guids)
+    if load in ("mariadb-create", "postgresql-create", "reference-create"):
+        return _before_an_engine(bench, stack, load)
+    database = filled(bench, bench.plan.records)
+    caches = {"cold": "none://", "hit": "memory://", "create": "memory://"}
+    behind = []
+    if load == "redis-hit":
+        port, process = stack.enter_context(redis(bench))
+        caches[load] = f"redis://127.0.0.1:{port}/1"
+        behind.append(process)
+    file = database.copy(bench.folder).file
+    server = stack.enter_context(guidkeep(bench, file, "--cache", caches[load]))
+    if load == "create":
+        return _Case(server, lambda: create(bench, server))
+    if load != "cold":
+        warm(bench, server, database.guids)
+    return _Case(server, lambda: read_random(bench, server, database.guids), behind)
+
+
+def _before_an_engine(bench: Bench, stack: ExitStack, load: str) -> _Case:
+    """Creates on a database server, with Redis as the cache."""
+    port, process = stack.enter_context(redis(bench))
+    cache = f"redis://127.0.0.1:{port}/1"
+    engine: MariaDB | PostgreSQL
+    if load == "postgresql-create":
+        engine = stack.enter_context(postgres(bench))
+    else:
+        engine = stack.enter_context(mariadb(bench))
+    if load == "reference-create":
+        server = stack.enter_context(reference(bench, engine.fresh(), cache))
+    else:
+        server = stack.enter_context(node(bench, engine.fresh(), "--cache", cache))
+    create(bench, server)  # so that connections are open and the table is no longer empty
+    return _Case(server, lambda: create(bench, server), [engine.process, process])
 
 
 def _functions(stacks: str) -> str:
@@ -114,6 +162,17 @@ def _busy(pid: int) -> dict[int, tuple[float, float]]:
         user, kernel = (int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in fields[11:13])
         found[int(thread.name)] = (user, kernel)
     return found
+
+
+def _seconds(process: Running) -> float:
+    """Those that it and its children have spent so far, in their own code and in the kernel."""
+    seconds, waiting = 0.0, [process.pid]
+    while waiting:
+        pid = waiting.pop()
+        seconds += sum(sum(both) for both in _busy(pid).values())
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            waiting += map(int, (thread / "children").read_text().split())
+    return seconds
 
 
 def _threads(

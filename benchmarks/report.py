@@ -19,7 +19,10 @@ HEAD = ("What", "Figure", "Range", "Compared", "Target", "Reached")
 ABOUT = """\
 How it is measured is told in `benchmarks/__init__.py`. Absolute figures belong to the machine;
 read the ratios. A figure is the median of its rounds, beside it their range; a ratio is the
-median of the rounds' own ratios. Where nothing else is said there are 64 connections."""
+median of the rounds' own ratios. Where nothing else is said there are 64 connections. Redis,
+MariaDB and PostgreSQL share the servers' core with the service before them, whichever it is: their
+work is part of what an answer costs. All are as they ship: a commit is on the disk when it is
+answered, and a Redis that is a cache keeps nothing."""
 
 
 @dataclass(frozen=True, slots=True)

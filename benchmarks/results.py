@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 NGINX = "nginx"
 WEBDIS = "Webdis + Redis"
+REFERENCE = "Tornado + MariaDB + Redis"
 GUIDKEEP = "Guidkeep"
 
 Reached = Literal["yes", "no", "not measured", ""]

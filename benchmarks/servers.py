@@ -1,6 +1,8 @@
-"""What is measured, and what it is compared with: Guidkeep, nginx, Webdis + Redis.
+"""What is measured, and what it is compared with: Guidkeep, nginx, Webdis + Redis, the reference.
 
-Each function that starts something is a context manager and ends what it started.
+Each function that starts something is a context manager and ends what it started. All of it runs
+on the server's core: the databases and the Redis behind a service are part of what its answers
+cost, whoever the contestant is.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ import json
 import os
 import re
 import socket
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
+from servers import mysql, postgresql
 from servers.processes import Failed, Running, free_port, listens
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.bench import Bench
+    from benchmarks.databases import Database
 
 _address = re.compile(r"http://127\.0\.0\.1:(\d+)").search
 
@@ -53,25 +58,73 @@ class Server:
 
     def metric(self, name: str) -> float:
         """A figure of Guidkeep's /metrics that has no labels."""
-        _, text = self.get("/metrics")
-        found = re.search(rf"^{name} (\S+)$", text.decode(), re.MULTILINE)
+        found = self._figures(name)
         if not found:
             raise Failed(f"/metrics has no {name}")
-        return float(found[1])
+        return found[0]
+
+    def counted(self, name: str, label: str, value: str) -> float:
+        """The sum of a counter's figures that have this label; 0 before the first."""
+        return sum(self._figures(rf'{name}\{{(?:[^}}]*,)?{label}="{value}"[^}}]*\}}'))
+
+    def _figures(self, pattern: str) -> list[float]:
+        _, text = self.get("/metrics")
+        found = re.findall(rf"^{pattern} (\S+)$", text.decode(), re.MULTILINE)
+        return [float(figure) for figure in found]
 
 
 @contextmanager
 def guidkeep(bench: Bench, database: Path, *flags: str) -> Iterator[Server]:
     """Guidkeep on that SQLite file, accepting requests, with its defaults but for `flags`."""
+    with node(bench, f"sqlite:///{database}", *flags) as server:
+        yield server
+
+
+@contextmanager
+def node(bench: Bench, store: str, *flags: str) -> Iterator[Server]:
+    """Guidkeep on the store of that URL, accepting requests, with its defaults but for `flags`."""
     command = [str(bench.guidkeep), "serve", "--host", "127.0.0.1", "--port", "0"]
-    with Running(
-        [*command, "--store", f"sqlite:///{database}", *flags],
-        core=bench.server_core,
-        folder=bench.folder,
-        environment=_environment(bench),
-    ) as process:
-        port = process.wait_for(lambda: _announced_port(process), "address", pause=0.001)
-        yield Server(port, process)
+    with _announcing(bench, [*command, "--store", store, *flags]) as server:
+        yield server
+
+
+@contextmanager
+def reference(bench: Bench, store: str, cache: str) -> Iterator[Server]:
+    """The service that the specification suggests, on those two (see `benchmarks/reference`)."""
+    command = [sys.executable, "-m", "benchmarks.reference", "--port", str(free_port())]
+    with _announcing(bench, [*command, "--store", store, "--cache", cache]) as server:
+        yield server
+
+
+@contextmanager
+def mariadb(bench: Bench) -> Iterator[mysql.MariaDB]:
+    """MariaDB with an empty data folder and the defaults that it ships with: durable commits."""
+    with mysql.started(bench.subfolder("mariadb"), core=bench.server_core) as engine:
+        yield engine
+
+
+@contextmanager
+def postgres(bench: Bench) -> Iterator[postgresql.PostgreSQL]:
+    """PostgreSQL with an empty data folder and the defaults that it ships with: durable commits."""
+    with postgresql.started(bench.subfolder("postgresql"), core=bench.server_core) as engine:
+        yield engine
+
+
+@contextmanager
+def redis(bench: Bench, *, durable: bool = False) -> Iterator[tuple[int, Running]]:
+    """A Redis that keeps nothing on the disk unless it is to be durable; its port and process.
+
+    Args:
+        bench: the run.
+        durable: whether it answers a write only when it is on the disk.
+    """
+    port = free_port()
+    folder = bench.subfolder("redis")
+    keep = ["--appendonly", "yes", "--appendfsync", "always"] if durable else []
+    at = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--save", ""]
+    with _run(bench, ["redis-server", *at, *keep]) as process:
+        process.wait_for(lambda: listens(port), "answer")
+        yield port, process
 
 
 @contextmanager
@@ -95,18 +148,20 @@ def webdis(bench: Bench, *, durable: bool) -> Iterator[tuple[Server, int]]:
         bench: the run.
         durable: whether Redis answers a write only when it is on the disk.
     """
-    redis_port, port = free_port(), free_port()
-    folder = bench.subfolder("redis")
-    keep = ["--appendonly", "yes", "--appendfsync", "always"] if durable else []
-    at = ["--bind", "127.0.0.1", "--port", str(redis_port), "--dir", str(folder), "--save", ""]
-    configuration = folder / "webdis.json"
-    configuration.write_text(_webdis_configuration(port, redis_port))
-    with (
-        _run(bench, ["redis-server", *at, *keep]) as redis,
-        _run(bench, ["webdis", str(configuration)], after=(redis, redis_port)) as process,
-    ):
-        process.wait_for(lambda: listens(port), "answer")
-        yield Server(port, process, path="/GET/"), redis_port
+    with redis(bench, durable=durable) as (redis_port, _):
+        port = free_port()
+        configuration = bench.subfolder("webdis") / "webdis.json"
+        configuration.write_text(_webdis_configuration(port, redis_port))
+        with _run(bench, ["webdis", str(configuration)]) as process:
+            process.wait_for(lambda: listens(port), "answer")
+            yield Server(port, process, path="/GET/"), redis_port
+
+
+def answers(bench: Bench, like: Server, database: Database) -> list[tuple[str, bytes]]:
+    """For each GUID of the database an answer that is as long as that server's."""
+    guids = database.guids.first(bench.plan.records)
+    _, answer = like.get(f"/guid/{guids[0]}")
+    return [(guid, answer.replace(guids[0].encode(), guid.encode())) for guid in guids]
 
 
 def fill_redis(port: int, records: Sequence[tuple[str, bytes]]) -> None:
@@ -122,16 +177,21 @@ def fill_redis(port: int, records: Sequence[tuple[str, bytes]]) -> None:
 
 
 @contextmanager
-def _run(
-    bench: Bench, command: Sequence[str], *, after: tuple[Running, int] | None = None
-) -> Iterator[Running]:
-    """A process on the server's core, started once the one before it listens on its port."""
-    if after is not None:
-        before, port = after
-        before.wait_for(lambda: listens(port), "answer")
+def _run(bench: Bench, command: Sequence[str]) -> Iterator[Running]:
+    """A process on the server's core."""
     program = bench.program(command[0])
     with Running([program, *command[1:]], core=bench.server_core, folder=bench.folder) as process:
         yield process
+
+
+@contextmanager
+def _announcing(bench: Bench, command: Sequence[str]) -> Iterator[Server]:
+    """A service on the server's core that prints its address once it accepts requests."""
+    with Running(
+        command, core=bench.server_core, folder=bench.folder, environment=_environment(bench)
+    ) as process:
+        port = process.wait_for(lambda: _announced_port(process), "address", pause=0.001)
+        yield Server(port, process)
 
 
 def _environment(bench: Bench) -> dict[str, str]:
@@ -145,7 +205,7 @@ def _environment(bench: Bench) -> dict[str, str]:
 
 
 def _announced_port(process: Running) -> int | None:
-    """The port in the line that Guidkeep prints once it accepts requests."""
+    """The port in the line that says where requests are accepted."""
     found = _address(process.log.read_text(errors="replace"))
     return int(found[1]) if found else None
 

@@ -63,6 +63,7 @@ class Running:
                 stderr=log,
                 env=environment,
                 user=user if os.geteuid() == 0 else None,
+                process_group=0,  # Ctrl-C is for who started it
             )
         self.pid = self._process.pid
 
@@ -72,9 +73,9 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def stop(self) -> None:
-        """Asks it to end and waits until it has; kills it when it does not."""
-        self.signal(signal.SIGTERM)
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Asks it to end, by that signal, and waits until it has; kills it when it does not."""
+        self.signal(number)
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -89,6 +90,11 @@ class Running:
         """Sends it a signal, if it still runs: SIGSTOP and SIGCONT let it hang for a while."""
         if self._process.poll() is None:
             self._process.send_signal(number)
+
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with, less than 0 for a signal; None: it runs."""
+        return self._process.poll()
 
     def wait_for(self, ask: Callable[[], Found | None], what: str, *, pause: float = 0.01) -> Found:
         """What `ask` returns once that is not None; fails when the process ends before."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.scenarios import growth, memory, reads, start, sweep, writes
+from benchmarks.scenarios import (
+    engines,
+    growth,
+    herd,
+    memory,
+    reads,
+    redis,
+    start,
+    sweep,
+    writes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,4 +46,7 @@ SCENARIOS = {
     "sweep": Scenario("Reads during a sweep", sweep.run, sweep.TARGETS),
     "start": Scenario("Start and idle memory", start.run, (*start.SECONDS, *start.MEMORY)),
     "memory": Scenario("The memory cache's count of its bytes", memory.run, memory.TARGETS),
+    "redis": Scenario("GET through Redis", redis.run, redis.TARGETS),
+    "engines": Scenario("Durable create on MariaDB and PostgreSQL", engines.run, engines.TARGETS),
+    "herd": Scenario("A herd of clients", herd.run, herd.TARGETS),
 }

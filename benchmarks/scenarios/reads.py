@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from benchmarks.databases import filled
-from benchmarks.load import CONNECTIONS, read_once, read_random, warm
+from benchmarks.load import CONNECTIONS, read_hits, read_once, read_random
 from benchmarks.results import GUIDKEEP, NGINX, WEBDIS, Figure, Outcome, Row, Target, ratios
-from benchmarks.servers import fill_redis, guidkeep, nginx, webdis
+from benchmarks.servers import answers, fill_redis, guidkeep, nginx, webdis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ def run(bench: Bench) -> Outcome:
 
         hits = serve(database)
         turns: dict[str, Callable[[], float]] = {
-            HITS: lambda: _hits(bench, hits, database),
+            HITS: lambda: read_hits(bench, hits, database.guids).rate,
             FIRST: _FirstReads(bench, serve(larger), larger),
             BARE: _random(bench, serve(database, "--cache", "none://"), database),
         }
@@ -47,17 +47,6 @@ def run(bench: Bench) -> Outcome:
         if bench.has("webdis", "redis-server"):
             turns[WEBDIS] = _random(bench, _webdis(bench, stack, hits, database), database)
         return _outcome(bench, bench.rounds(turns))
-
-
-def _hits(bench: Bench, server: Server, database: Database) -> float:
-    """Fills the cache first: its entries live for a minute only."""
-    warm(bench, server, database.guids)
-    misses = server.metric("guidkeep_cache_misses_total")
-    load = read_random(bench, server, database.guids)
-    misses = server.metric("guidkeep_cache_misses_total") - misses
-    if misses:
-        bench.say(f"{misses:,.0f} of {load.requests:,} reads missed the cache")
-    return load.rate
 
 
 class _FirstReads:
@@ -82,10 +71,7 @@ def _random(bench: Bench, server: Server, database: Database) -> Callable[[], fl
 def _webdis(bench: Bench, stack: ExitStack, like: Server, database: Database) -> Server:
     """Webdis + Redis with the same keys and answers as long as Guidkeep's."""
     server, redis_port = stack.enter_context(webdis(bench, durable=False))
-    guids = database.guids.first(bench.plan.records)
-    _, answer = like.get(f"/guid/{guids[0]}")
-    records = [(guid, answer.replace(guids[0].encode(), guid.encode())) for guid in guids]
-    fill_redis(redis_port, records)
+    fill_redis(redis_port, answers(bench, like, database))
     return server
 
 

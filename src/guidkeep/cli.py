@@ -1,33 +1,51 @@
-"""The command: `guidkeep serve`."""
+"""The command: `guidkeep serve`, `guidkeep copy`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from guidkeep import __version__, logs, settings
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 EXIT_USAGE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code: 0, or 2 if it can't start as it was told to."""
+    """Runs the command; returns its exit code: 2 if it can't start as it was told to."""
     parsed = vars(_parser().parse_args(arguments))
+    run: Callable[[dict[str, Any]], int] = parsed.pop("run")
     try:
-        chosen = settings.load(parsed)
-        logs.configure(form=chosen.log_format, level=chosen.log_level)
-        from guidkeep import server  # noqa: PLC0415 - so that --help does not wait for it
-
-        server.run(chosen)
+        return run(parsed)
     except StartupError as error:
         print(f"guidkeep: {error}", file=sys.stderr)  # noqa: T201 - it is a command
         return EXIT_USAGE
+
+
+def _serve(flags: dict[str, Any]) -> int:
+    chosen = settings.load(flags)
+    logs.configure(form=chosen.log_format, level=chosen.log_level)
+    # Imported here so that --help does not wait for it.
+    if chosen.workers > 1:
+        from guidkeep import supervisor  # noqa: PLC0415
+
+        supervisor.run(chosen)
+    else:
+        from guidkeep import server  # noqa: PLC0415
+
+        server.run(chosen)
     return 0
+
+
+def _copy(options: dict[str, Any]) -> int:
+    from guidkeep import transfer  # noqa: PLC0415 - as above
+
+    logs.configure(form="auto", level="warning")
+    return transfer.run(transfer.Transfer(**options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"guidkeep {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_serve(commands)
+    _add_copy(commands)
+    return parser
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     serve = commands.add_parser(
         "serve",
         help="serve the API over HTTP",
@@ -45,5 +69,29 @@ def _parser() -> argparse.ArgumentParser:
         "variable that does the same as the flag.",
         allow_abbrev=False,
     )
+    serve.set_defaults(run=_serve)
     settings.add_flags(serve)
-    return parser
+
+
+def _add_copy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    copy = commands.add_parser(
+        "copy",
+        help="copy all records from one store to another",
+        description="Copies all live records from one store to another, then compares the two. "
+        "Done again, it goes on where it was interrupted, and brings over what changed since. What "
+        "is newer in the target stays. The exit code is 0 if both are the same at the end.",
+        allow_abbrev=False,
+    )
+    copy.set_defaults(run=_copy)
+    copy.add_argument(
+        "--from", dest="source", metavar="URL", required=True, help="The store that is read."
+    )
+    copy.add_argument(
+        "--to", dest="target", metavar="URL", required=True, help="The store that is written."
+    )
+    copy.add_argument(
+        "--delete",
+        action="store_true",
+        help="Delete in the target what the source has not. Not while others write to the target.",
+    )
+    copy.add_argument("--verify-only", action="store_true", help="Compare, and write nothing.")

@@ -83,6 +83,12 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self._cache_failures = Counter(
+            "guidkeep_cache_failures",
+            "Times that a cache on another machine could not be asked, or failed",
+            ["kind"],
+            registry=self._registry,
+        )
         self._registry.register(_Requests(self._requests))
 
     def requests(self, route: str, method: str, status: int) -> RequestTimes:
@@ -107,6 +113,10 @@ class Metrics:
 
         return observe
 
+    def count_cache_failure(self, kind: str) -> None:
+        """Counts a failure of a cache on another machine."""
+        self._cache_failures.labels(kind).inc()
+
     def watch_cache(self, cache: Cache) -> None:
         """Shows that cache's figures."""
         self._registry.register(_CacheFigures(cache))
@@ -118,6 +128,10 @@ class Metrics:
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    async def tell(self) -> bytes:
+        """The same, for whoever would wait for those of other processes."""
+        return self.text()
 
 
 class _Requests(Collector):
@@ -153,6 +167,11 @@ class _CacheFigures(Collector):
             yield CounterMetricFamily(f"guidkeep_cache_{name}", about, value=value)
         yield GaugeMetricFamily("guidkeep_cache_entries", "Entries", value=figures.entries)
         yield GaugeMetricFamily("guidkeep_cache_bytes", "Bytes they take", value=figures.bytes)
+        for name, about, value in (
+            ("unsettled", "GUIDs still to be dropped in the cache", figures.unsettled),
+            ("unreachable", "Servers of the cache that are not asked now", figures.unreachable),
+        ):
+            yield GaugeMetricFamily(f"guidkeep_cache_{name}", about, value=value)
 
 
 class _Connections(Collector):

@@ -81,7 +81,6 @@ class Rounds(Generic[Item, Result]):
 
     def _start(self) -> None:
         self._start_is_due = False
-        self._refuse_the_late()
         while self._waiting and len(self._under_way) < self._at_once:
             round_ = self._waiting[: self._limit]
             del self._waiting[: self._limit]
@@ -91,6 +90,7 @@ class Rounds(Generic[Item, Result]):
 
     def _back(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
+        self._refuse_the_late()
         self._start()
 
     async def _travel(self, round_: Sequence[_Waiting]) -> None:

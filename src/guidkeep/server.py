@@ -7,8 +7,6 @@ import contextlib
 import functools
 import gc
 import resource
-import signal
-import socket
 import sys
 import threading
 import time
@@ -19,28 +17,29 @@ import structlog
 import uvicorn
 import uvloop
 
-from guidkeep import __version__
-from guidkeep.addresses import redacted
+from guidkeep.binding import BACKLOG, address_of, announce, bind, listen
 from guidkeep.caches import open_cache
 from guidkeep.drafts import Drafts
-from guidkeep.errors import StartupError, StoreUnavailable
+from guidkeep.errors import StoreUnavailable
+from guidkeep.figures import shared_figures
 from guidkeep.http.app import make_app
-from guidkeep.http.listening import let_nobody_in
+from guidkeep.http.listening import let_everybody_in, let_nobody_in
 from guidkeep.http.protocol import DRAIN_GRACE, GuidkeepProtocol, watch
 from guidkeep.http.wire import Wire
 from guidkeep.metrics import Metrics
 from guidkeep.registry import Registry
 from guidkeep.schema import MetadataSchema
+from guidkeep.stopping import on_signals
 from guidkeep.stores import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    import socket
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 
     from guidkeep.settings import Settings
 
 log = structlog.get_logger("guidkeep.server")
 
-BACKLOG = 2048
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that waits for the interpreter's lock gets it. The store's
 threads need it a few times a group; Python's 5 ms would make each group of a busy server wait
@@ -64,6 +63,21 @@ class Running:
     stop: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A worker's share in a server that has several.
+
+    Attributes:
+        listener: the socket, bound, on which it alone accepts.
+        number: which of the workers it is, from 0. The first one sweeps.
+        names: of the sockets on which the workers tell their figures.
+    """
+
+    listener: socket.socket
+    number: int
+    names: Sequence[str]
+
+
 class Server(uvicorn.Server):
     """uvicorn's server, which says where it listens and exits with 0 when it is told to stop."""
 
@@ -77,12 +91,10 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to accept connections, then says so."""
         [listener] = sockets or []
-        try:
-            listener.listen(BACKLOG)  # the loop does so too, but keeps it to itself if it fails
-        except OSError as error:  # another bound the port at the same time, and was faster
-            raise _cannot_listen(self._wire.settings, error) from error
+        listen(self._wire.settings, listener)  # the loop keeps it to itself if that fails
+        let_everybody_in(listener)  # again, if it was another worker's before
         await super().startup(sockets)
-        self._started(Running(_address(listener), self.stop))
+        self._started(Running(address_of(listener), self.stop))
 
     def stop(self) -> None:
         """Begins to drain."""
@@ -112,19 +124,18 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
-            loop.add_signal_handler(number, self.stop)
-        try:
+        with on_signals(self.stop):
             yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
 
 
-def run(settings: Settings) -> None:
+def run(
+    settings: Settings, work: Callable[[], Coroutine[object, object, None]] | None = None
+) -> None:
     """Serves until SIGTERM or SIGINT.
+
+    Args:
+        settings: see there.
+        work: what serves; by default `serve` alone.
 
     Raises:
         StartupError: it can't start as it was told to.
@@ -134,7 +145,7 @@ def run(settings: Settings) -> None:
     gc.set_threshold(*COLLECT_AFTER)
     _allow_descriptors(settings.max_connections + 64)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+        runner.run(work() if work else serve(settings))
 
 
 async def serve(
@@ -142,6 +153,7 @@ async def serve(
     *,
     clock: Callable[[], float] = time.time,
     started: Callable[[Running], None] | None = None,
+    share: Share | None = None,
 ) -> None:
     """Serves until it is told to stop.
 
@@ -149,11 +161,16 @@ async def serve(
         settings: see there.
         clock: returns Unix time in seconds.
         started: called when the server accepts requests; by default its address is printed.
+        share: what a worker has of a server; None: it serves alone.
     """
-    started = started or functools.partial(_print_address, settings)
+    started = started or (lambda running: announce(settings, running.address))
     metrics = Metrics()
-    with contextlib.closing(_bind(settings)) as listener:
-        async with _registry(settings, metrics, clock) as (registry, schema):
+    with contextlib.closing(share.listener if share else bind(settings)) as listener:
+        async with (
+            _figures(metrics, share) as figures,
+            _registry(settings, metrics, clock) as (registry, schema),
+            _swept(registry, settings, share),
+        ):
             wire = Wire(
                 settings=settings,
                 hit=None if settings.access_log else registry.hit,
@@ -164,6 +181,7 @@ async def serve(
                 settings=settings,
                 schema=schema,
                 metrics=metrics,
+                figures=figures,
                 is_draining=lambda: wire.draining,
             )
             config = _uvicorn_config(app, wire, settings)
@@ -178,10 +196,22 @@ async def serve(
 
 
 @contextlib.asynccontextmanager
+async def _figures(
+    metrics: Metrics, share: Share | None
+) -> AsyncIterator[Callable[[], Awaitable[bytes]] | None]:
+    """What tells the figures of all workers; None: there is one process."""
+    if share is None:
+        yield None
+        return
+    async with shared_figures(metrics, share.number, share.names) as figures:
+        yield figures
+
+
+@contextlib.asynccontextmanager
 async def _registry(
     settings: Settings, metrics: Metrics, clock: Callable[[], float]
 ) -> AsyncIterator[tuple[Registry, MetadataSchema]]:
-    """The registry over its store and cache, swept as long as it is open."""
+    """The registry over its store and cache."""
     path = settings.metadata_schema
     schema = MetadataSchema.from_file(path) if path else MetadataSchema()
     cache = open_cache(
@@ -200,15 +230,28 @@ async def _registry(
         metrics=metrics,
         clock=clock,
     )
-    sweeper = asyncio.create_task(sweep(registry, settings))
     try:
         yield registry, schema
     finally:
-        sweeper.cancel()
-        await asyncio.wait([sweeper])
         await registry.close()
         await cache.close()
         await store.close()
+
+
+@contextlib.asynccontextmanager
+async def _swept(
+    registry: Registry, settings: Settings, share: Share | None
+) -> AsyncIterator[None]:
+    """Sweeps as long as it lasts; of several workers the first one does."""
+    if share is not None and share.number > 0:
+        yield
+        return
+    sweeper = asyncio.create_task(sweep(registry, settings))
+    try:
+        yield
+    finally:
+        sweeper.cancel()
+        await asyncio.wait([sweeper])
 
 
 async def sweep(registry: Registry, settings: Settings) -> None:
@@ -241,41 +284,6 @@ def _uvicorn_config(app: Any, wire: Wire, settings: Settings) -> uvicorn.Config:
         timeout_keep_alive=int(settings.idle_timeout) + 1,
         timeout_graceful_shutdown=int(settings.drain_timeout) + 5,  # Guidkeep's own comes first
     )
-
-
-def _bind(settings: Settings) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "that is no host"
-        raise StartupError(f"Can't listen on {settings.host}: {reason}.") from error
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise _cannot_listen(settings, error) from error
-    return listener
-
-
-def _cannot_listen(settings: Settings, error: OSError) -> StartupError:
-    return StartupError(
-        f"Can't listen on {settings.host}:{settings.port}: {error.strerror}. "
-        "--port 0 takes a free port."
-    )
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _print_address(settings: Settings, running: Running) -> None:
-    line = f"Guidkeep {__version__} serves {redacted(settings.store)} on {running.address}"
-    print(line, flush=True)  # noqa: T201 - who started it waits for this line
 
 
 def _allow_descriptors(wanted: int) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 LOG_FORMATS = ("auto", "text", "json")
+MOST_WORKERS = 256
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -45,6 +46,13 @@ def _count(text: str) -> int:
             f"{shortened(text)!r} is not a number above 0 (and of nine digits at most)."
         )
     return int(text)
+
+
+def _workers(text: str) -> int:
+    count = _count(text)
+    if count > MOST_WORKERS:
+        raise StartupError(f"{count} are too many; a machine has a worker a core, or so.")
+    return count
 
 
 def _positive_duration(text: str) -> float:
@@ -109,6 +117,12 @@ class Settings:
 
     host: str = _setting("127.0.0.1", _text, "ADDRESS", "Address to listen on.")
     port: int = _setting("8080", _port, "PORT", "Port to listen on; 0 takes a free one.")
+    workers: int = _setting(
+        "1",
+        _workers,
+        "N",
+        "Processes that serve the port; more than one share a cache and a store on servers.",
+    )
     store: str = _setting(
         stores.DEFAULT_URL,
         _text,

@@ -150,3 +150,11 @@ async def test_it_never_holds_more_than_it_may_and_counts_right(
         assert cache.figures.bytes == sum(sizes) <= 3 * COST
         assert cache.figures.entries == len(sizes)
         assert not cache._standing
+
+
+async def test_a_hit_is_the_finished_answer_until_its_time_is_over() -> None:
+    cache = cache_of(1)
+    kept = record(GUIDS[0])
+    await put(cache, kept)
+    assert cache.hit(GUIDS[0], NOW + 59.999) == render(kept)
+    assert cache.hit(GUIDS[0], NOW + 60) is None

@@ -31,7 +31,7 @@ def test_none_is_a_cache_too() -> None:
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("redis://localhost", "No cache is named by 'redis://localhost'"),
+        ("valkey://localhost", "No cache is named by 'valkey://localhost'"),
         ("", "No cache is named by ''"),
         ("memory", "No cache is named by 'memory'"),
         ("memory://?max_age=5", "unknown parameter: max_age"),

@@ -1,12 +1,13 @@
 """Each record operation is tested through the application itself and through a live server.
 
 The live server answers cache hits before the application sees the request, so whatever holds
-for the one must be seen on the other too. It is one server for all tests: they keep out of
-each other's way by GUIDs of their own.
+for the one must be seen on the other too. There is one for each store and cache, for all tests:
+they keep out of each other's way by GUIDs of their own.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guidkeep.server import Running
+    from tests.engines import Engines
 
 
 @pytest.fixture(scope="session")
@@ -35,20 +37,54 @@ def clock(server_clock: Clock) -> Clock:
     return server_clock
 
 
+class Live:
+    """Live servers, each over another store and cache, started when a test first wants it."""
+
+    def __init__(self, clock: Clock, engines: Engines, folder: Path) -> None:
+        self.stack = ExitStack()
+        self._clock = clock
+        self._engines = engines
+        self._folder = folder
+        self._running: dict[str, Running] = {}
+
+    def over(self, pair: str) -> Running:
+        """The one over that pair, as in "mysql redis"."""
+        if pair not in self._running:
+            store, cache = (self._url(name) for name in pair.split())
+            started = served(self._clock, store=store, cache=cache, sweep_interval=3600.0)
+            self._running[pair] = self.stack.enter_context(started)
+        return self._running[pair]
+
+    def _url(self, name: str) -> str:
+        if name == "sqlite":
+            return f"sqlite:///{self._folder / f'{len(self._running)}.db'}"
+        if name in ("memory", "none"):
+            return f"{name}://"
+        return self._engines.get(name).fresh()
+
+
 @pytest.fixture(scope="session")
-def server(server_clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    file = tmp_path_factory.mktemp("server") / "guidkeep.db"
-    with served(server_clock, store=f"sqlite:///{file}", sweep_interval=3600.0) as running:
+def servers(
+    server_clock: Clock, engines: Engines, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    running = Live(server_clock, engines, tmp_path_factory.mktemp("server"))
+    with running.stack:
         yield running
 
 
-@pytest.fixture(params=["memory://", "live"])
+@pytest.fixture(scope="session")
+def server(servers: Live) -> Running:
+    """The one with the defaults."""
+    return servers.over("sqlite memory")
+
+
+@pytest.fixture(params=["memory://", "sqlite memory"])
 async def api(
-    request: pytest.FixtureRequest, server: Running, clock: Clock, tmp_path: Path
+    request: pytest.FixtureRequest, servers: Live, clock: Clock, tmp_path: Path
 ) -> AsyncIterator[Api]:
-    """A client of the application over the cache that `params` name, and of the live server."""
-    if request.param == "live":
-        async with Api(server.address) as client:
+    """A client of the application over the cache that `params` name, or of a live server."""
+    if "://" not in request.param:
+        async with Api(servers.over(request.param).address) as client:
             yield client
         return
     async with opened_store(tmp_path / "guidkeep.db") as store:

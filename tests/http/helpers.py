@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 DOCUMENT = openapi.document(MetadataSchema(), Settings())
 SOON = MARCH_2015 + 3600
 """An `expire` an hour after the time at which the tests begin."""
-EVERY_CACHE = pytest.mark.parametrize("api", ["memory://", "none://", "live"], indirect=True)
-"""For what must hold with a cache and without."""
+STORES = ("sqlite", "mysql", "postgresql", "mongodb")
+CACHES = ("memory", "redis", "redis_cluster", "none")
+PAIRS = [f"{store} {cache}" for store in STORES for cache in CACHES]
+EVERY_PAIR = pytest.mark.parametrize("api", ["memory://", "none://", *PAIRS], indirect=True)
+"""For the contract: through the application, and through live servers over every store and cache.
+The live server that other tests share is "sqlite memory"."""
 
 
 class Api(httpx2.AsyncClient):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.helpers import EVERY_CACHE
+from tests.http.helpers import EVERY_PAIR
 
 if TYPE_CHECKING:
     from tests.http.helpers import Api
 
-pytestmark = EVERY_CACHE
+pytestmark = EVERY_PAIR
 
 CROWD = 30
 

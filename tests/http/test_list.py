@@ -9,10 +9,12 @@ import httpx2
 import pytest
 
 from guidkeep.record import new_guid
-from tests.http.helpers import SOON, faults
+from tests.http.helpers import EVERY_PAIR, SOON, faults
 
 if TYPE_CHECKING:
     from tests.http.helpers import Api
+
+pytestmark = EVERY_PAIR
 
 
 async def make(api: Api, count: int, user: str, **members: Any) -> list[str]:

@@ -50,17 +50,20 @@ class Server:
 
 @contextmanager
 def serving(
-    store: Path, *flags: str, environment: Mapping[str, str] | None = None, log: Path | None = None
+    store: Path | str,
+    *flags: str,
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> Iterator[Server]:
     """Starts the server on a free port and ends it at last, however that goes.
 
     Args:
-        store: the SQLite file.
+        store: the SQLite file, or the store's URL.
         flags: of `guidkeep serve`.
         environment: variables to add.
         log: where its standard error goes; None: nowhere.
     """
-    url = f"sqlite:///{store}"
+    url = store if isinstance(store, str) else f"sqlite:///{store}"
     with (
         Path(log or os.devnull).open("w") as stderr,
         subprocess.Popen(

@@ -19,9 +19,11 @@ VALUES: dict[str, tuple[str, object, str, object]] = {
     # name: a value as one writes it, what it is, another, what that is
     "host": ("0.0.0.0", "0.0.0.0", "::1", "::1"),  # noqa: S104 - a value, not served
     "port": ("0", 0, "65535", 65_535),
+    "workers": ("2", 2, "256", 256),
     "store": ("sqlite:////a.db", "sqlite:////a.db", "sqlite:///b.db", "sqlite:///b.db"),
     "cache": ("none://", "none://", "memory://?max_size=1MiB", "memory://?max_size=1MiB"),
     "cache_max_age": ("500ms", 0.5, "1m", 60.0),
+    "cache_timeout": ("10ms", 0.01, "1s", 1.0),
     "lifetime": ("1s", 1.0, "1.5d", 129_600.0),
     "metadata_schema": ("a.json", Path("a.json"), "", None),
     "max_body": ("1", 1, "1.5KiB", 1536),
@@ -50,9 +52,11 @@ HUGE = "9" * 5000
 WRONG = {
     "host": ["", "  "],
     "port": ["", "-1", "65536", "http", "80.0", "٨٠", HUGE],
+    "workers": ["", "0", "-1", "1.5", "auto", "257", HUGE],
     "store": ["", " "],
     "cache": ["", " "],
     "cache_max_age": ["", "0", "0s", "-1s", "soon", "1y", "1 d 2 h", "1e3s", "inf", HUGE],
+    "cache_timeout": ["", "0", "0s", "never", HUGE],
     "lifetime": ["", "0.9s", "999ms", "0", "never", HUGE + "d"],
     "max_body": ["", "0", "0.5", "-1", "64KB", "1TiB", "much", HUGE + "GiB"],
     "max_headers": ["0", "big"],
@@ -138,6 +142,7 @@ def test_a_wrong_value_is_refused_with_a_sentence_that_names_where_it_stands(
         ("cache_max_age", "soon", "500ms, 5s, 1m, 12h or 30d"),
         ("max_body", "64KB", "65536, 64KiB, 256MiB or 1GiB"),
         ("max_pending", "all", "above 0"),
+        ("workers", "257", "a worker a core"),
         ("allow_origin", "*", "https://example.com"),
         ("log_format", "xml", "auto, text, json"),
         ("access_log", "maybe", "on nor off"),

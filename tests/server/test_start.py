@@ -109,7 +109,7 @@ def test_a_store_that_is_served_is_refused_with_a_sentence(tmp_path: Path) -> No
         ({"host": "no.such.host.invalid"}, "Can't listen on no.such.host.invalid"),
         ({"host": "192.0.2.1"}, r"Can't listen on 192\.0\.2\.1:0: .*assign"),
         ({"port": 1, "host": "192.0.2.1"}, "Can't listen on"),
-        ({"store": "oracle://x"}, "this version knows sqlite"),
+        ({"store": "oracle://x"}, "there are sqlite"),
         ({"cache": "memcached://x"}, "No cache is named"),
         ({"cache": "memory://?size=1"}, "unknown parameter: size"),
         ({"cache": "memory://?max_size=much"}, "'much' is not a size"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -30,10 +31,16 @@ class Opener(Protocol):
     ) -> AbstractAsyncContextManager[Store]: ...
 
 
+PATIENCE = {"mongodb": 60.0}
+"""Seconds by scheme, where 5 are too few: FerretDB looks at every document for each write."""
+
+
 def opener_of(url: str) -> Opener:
+    patience = PATIENCE.get(urlsplit(url).scheme, 5.0)
+
     @asynccontextmanager
     async def opened(
-        *, timeout: float = 5.0, metrics: Metrics | None = None
+        *, timeout: float = patience, metrics: Metrics | None = None
     ) -> AsyncIterator[Store]:
         store = await open_store(url, timeout=timeout, metrics=metrics or Metrics())
         try:
@@ -44,7 +51,7 @@ def opener_of(url: str) -> Opener:
     return opened
 
 
-STORES = ("sqlite",)  # and each of the engines, as it comes
+STORES = ("sqlite", "mysql", "mongodb", "postgresql")  # and each of the engines, as it comes
 
 
 def sqlite_urls(folder: Path) -> Callable[[], str]:
@@ -65,6 +72,12 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
 @pytest.fixture
 def opener(new_url: Callable[[], str]) -> Opener:
     return opener_of(new_url())
+
+
+@pytest.fixture
+def thousands(request: pytest.FixtureRequest) -> int:
+    """More records than one group holds; fewer where a write takes a step for each of them."""
+    return 600 if request.node.callspec.params["new_url"] in PATIENCE else 3000
 
 
 @pytest.fixture

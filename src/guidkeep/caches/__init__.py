@@ -51,13 +51,19 @@ class Lease(NamedTuple):
 
 @dataclass(slots=True)
 class CacheFigures:
-    """What a cache counts: entries and bytes as they stand, the others since the start."""
+    """What a cache counts: hits, misses and evictions since the start, the others as they stand.
+
+    A cache on another machine leaves entries and bytes at 0. `unsettled` are GUIDs that are yet
+    to be dropped there, `unreachable` its servers that are not asked at the moment.
+    """
 
     hits: int = 0
     misses: int = 0
     evictions: int = 0
     entries: int = 0
     bytes: int = 0
+    unsettled: int = 0
+    unreachable: int = 0
 
 
 class Cache(Protocol):

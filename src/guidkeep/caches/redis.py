@@ -1,1 +1,342 @@
-"""Leases and entries in Redis."""
+"""The cache of many nodes: leases and entries in one Redis, or in a Redis Cluster.
+
+The protocol is that of `guidkeep.caches`; each of its steps is a script on one key, one round trip
+(`redis_scripts`). What is said here is how it stays true when Redis, or the way there, fails.
+No call ever raises because of that: without the cache a read asks the store, and a write goes on.
+
+*What is flushed is forgotten by all.* A Redis that loses everything, or one key, or was started
+anew, or is a replica that was promoted, is a cache that was flushed: `guidkeep.caches` has that
+in its protocol, and the generations in `redis_scripts` see to it that no part survives.
+
+*A call whose outcome is unknown* may have happened, or may happen yet: it waits in a buffer, and
+Redis does it when it wakes up. So none may do harm by being late.
+A late *get* takes a reader's lease that nobody uses and that times out. A late *fill* works only
+while its lease stands, hence only if no writer has leased and no drop (below) came since its
+reader began. A late *lease* stands in the readers' way until it times out, no more. A late *settle*
+puts its record in only if its lease stands and nobody leased, or dropped, after that.
+
+*A writer whose lease is not known to stand* goes on, for the store alone decides. Its settling is
+a drop, which is stronger than a settling whose lease is gone: it overtakes all writers whose
+leases stand, as if it had leased and given back at once. So what another writer, whose settling is
+still on its way, has to say does not come into the cache after it.
+
+*A writer that could not settle* leaves what others may believe: an entry that was filled before,
+or is filled yet by a reader that began before. Its node remembers the GUID and answers; it asks the
+cache nothing about that GUID until it was dropped there. The drop is repeated until it
+is known to have happened. Everything that Redis did before the drop is undone by it, late calls
+included; every lease that it gives after the drop goes to one who reads the store after the
+write. That it is remembered and not merely tried again matters to the node itself, whose clients
+have had the answer. The others learn of it by the drop; until then, and if the node dies before
+that, they may have the former value, for `max_age` at most after it was filled: the promise.
+
+*Nothing is remembered for ever.* A former entry was filled by a reader, or a writer, whose lease
+stood when the write was settled; it times out within `lease_time`, and an entry lives for
+`max_age`. After the sum of both nothing is left (`unsettled`, which also says what happens when
+there are too many GUIDs to remember).
+
+*The limits.* Redis' clock decides on time-outs of leases: set forward by more than `lease_time`
+while a write is on its way, it lets a reader fill which must not. Its settling then finds its
+lease gone, and drops. Two servers that both take themselves for the master (a master that is cut
+off and does not know yet, for some seconds) serve nodes that are cut off from each other: what
+one of them says may be old by `max_age`. And a server that is made a replica and the master again
+within `SILENCE` (`redis_connection`), unnoticed by a node, may show it an entry from before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import secrets
+import time
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from guidkeep.answer import parse, render
+from guidkeep.caches import CacheFigures, Lease
+from guidkeep.caches import breaker as breakers
+from guidkeep.caches.redis_address import RedisAddress
+from guidkeep.caches.redis_connection import ReplyError
+from guidkeep.caches.redis_nodes import Cluster, Nodes, Single
+from guidkeep.caches.redis_server import Options
+from guidkeep.caches.unsettled import LIMIT, Unsettled
+from guidkeep.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from guidkeep.caches.redis_server import Word
+    from guidkeep.caches.unsettled import Mark
+    from guidkeep.record import Record
+
+log = structlog.get_logger("guidkeep.cache")
+
+AGAIN: Final = 4
+"""How often a call is made again elsewhere, or with scripts loaded anew."""
+BATCH: Final = 512
+"""Unsettled GUIDs that are dropped in one round."""
+REPLAY_PAUSE: Final = 1.0
+"""Seconds from one try to drop what is unsettled to the next."""
+
+
+class RedisCache:
+    """See the module's text.
+
+    Args:
+        address: where Redis is.
+        max_age: seconds that an entry lives at most.
+        timeout: seconds that Redis has to answer.
+        lease_time: seconds that a lease lasts at most.
+        metrics: what the cache counts goes there.
+        clock: seconds of a clock that only goes forward.
+        pauses: from how many probes of a lost server were in vain to the seconds until the next.
+        limit: unsettled GUIDs remembered at most.
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        *,
+        max_age: float,
+        timeout: float,
+        lease_time: float,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+        pauses: Callable[[int], float] = breakers.pause,
+        limit: int = LIMIT,
+    ) -> None:
+        self.figures = CacheFigures()
+        self._max_age = max_age
+        self._prefix = address.prefix.encode()
+        self._tokens = count(secrets.randbits(64) << 40 | 1)  # no other node's, nor of another time
+        self._unsettled = Unsettled(lasting=max_age + lease_time, clock=clock, limit=limit)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeper: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
+        self._back: list[str] = []
+        self._closed = False
+        options = Options(
+            user=address.user,
+            password=address.password,
+            database=address.database,
+            tls=address.tls,
+            probe=self._prefix + b"probe",
+            timeout=timeout,
+            lease_time=lease_time,
+            pauses=pauses,
+            observe=metrics.observe_group("cache"),
+            count_failure=metrics.count_cache_failure,
+        )
+        self._nodes: Nodes = (
+            Cluster(address.shown, address.seeds, options, self)
+            if address.is_cluster
+            else Single(*address.seeds[0], options, self)
+        )
+
+    # The protocol.
+
+    def hit(self, guid: str, now: float) -> bytes | None:  # noqa: ARG002 - the protocol's
+        """Nothing: there is nothing at hand in this process."""
+        return None
+
+    async def get(self, guid: str, now: float) -> Record | Lease | None:
+        """The entry; or a miss with the right to fill; or a miss without it."""
+        if guid in self._unsettled:
+            self.figures.misses += 1
+            return None
+        token = next(self._tokens)
+        key = self._prefix + guid.encode()
+        asked = self._nodes.submit("get", key, now, token)
+        try:
+            reply = await asked
+            if isinstance(reply, ReplyError):
+                reply = await self._insist(reply, "get", key, now, token)
+        except asyncio.CancelledError:
+            self._spawn(self.fill(Lease(guid, token), None, now))  # nobody is left to use it
+            raise
+        if isinstance(reply, bytes):
+            self.figures.hits += 1
+            return parse(reply)
+        self.figures.misses += 1
+        return Lease(guid, token) if reply == 1 else None
+
+    async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
+        """Puts `record` in unless the lease was revoked; None just gives it back."""
+        entry = None if lease.guid in self._unsettled else self._entry(record, now)
+        await self._with_entry("fill", "unread", lease, entry)
+
+    async def lease(self, guid: str) -> Lease:
+        """Drops the entry and revokes the reader's lease.
+
+        The token is negative when the lease is not known to stand.
+        """
+        token = next(self._tokens)
+        try:
+            stands = await self._ask("lease", self._prefix + guid.encode(), token) == 1
+        except asyncio.CancelledError:
+            self._spawn(self.settle(Lease(guid, -token), None, 0))  # nobody is left to use it
+            raise
+        if stands:
+            return Lease(guid, token)
+        self._remember(guid)
+        return Lease(guid, -token)
+
+    async def settle(self, lease: Lease, record: Record | None, now: float) -> None:
+        """Gives the lease back, and puts the record in if no writer leased after this one."""
+        settled = False
+        try:
+            if lease.token < 0:
+                settled = await self._drop(lease.guid, -lease.token)
+            else:
+                entry = self._entry(record, now)
+                reply = await self._with_entry("settle", "release", lease, entry)
+                settled = not isinstance(reply, Exception)
+        finally:
+            if not settled:  # or cancelled, and the outcome not looked at
+                self._remember(lease.guid)
+
+    async def ping(self) -> None:
+        """Raises OSError if Redis, or any master of the cluster, can't be asked."""
+        await self._nodes.ping()
+
+    async def close(self) -> None:
+        """Lets go of the connections."""
+        self._closed = True
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        await self._nodes.close()
+
+    # Asking.
+
+    async def _ask(self, script: str, key: bytes, *arguments: Word) -> Any:
+        """The reply, or an error (it is not raised)."""
+        reply = await self._nodes.submit(script, key, *arguments)
+        if isinstance(reply, ReplyError):
+            reply = await self._insist(reply, script, key, *arguments)
+        return reply
+
+    async def _insist(self, reply: Any, script: str, key: bytes, *arguments: Word) -> Any:
+        """The reply after an error: asked again where that helps."""
+        for _ in range(AGAIN):
+            following = self._nodes.again(reply, script, key, *arguments)
+            if following is None:
+                break
+            reply = await following
+            if not isinstance(reply, ReplyError):
+                break
+        return reply
+
+    async def _with_entry(
+        self, script: str, without: str, lease: Lease, entry: tuple[Word, ...] | None
+    ) -> Any:
+        """Runs the script; or that without an entry, if there is none or Redis has no room."""
+        key = self._prefix + lease.guid.encode()
+        if entry is not None:
+            reply = await self._ask(script, key, lease.token, *entry)
+            if not (isinstance(reply, ReplyError) and str(reply).startswith("OOM")):
+                return reply
+        return await self._ask(without, key, lease.token)
+
+    def _entry(self, record: Record | None, now: float) -> tuple[Word, ...] | None:
+        """What the scripts want to know of an entry."""
+        if record is None:
+            return None
+        until = min(record.expire, now + self._max_age)
+        if until <= now:
+            return None
+        return until, math.ceil((until - now) * 1000), render(record)
+
+    # What could not be settled.
+
+    async def replay(self) -> int:
+        """Drops what could not be settled, where there is any use in trying; says how many."""
+        self._unsettled.expire()
+        dropped = 0
+        pending = self._unsettled.pending()
+        for at in range(0, len(pending), BATCH):
+            batch = pending[at : at + BATCH]
+            dropped += sum(await asyncio.gather(*(self._redrop(*each) for each in batch)))
+            self.figures.unsettled = len(self._unsettled)
+        return dropped
+
+    async def _redrop(self, guid: str, mark: Mark) -> bool:
+        usable = self._nodes.usable(self._prefix + guid.encode())
+        return usable and await self._drop(guid, 0) and self._unsettled.forget(guid, mark)
+
+    async def _drop(self, guid: str, token: int) -> bool:
+        """Drops entry and reader's lease; says whether that is certain."""
+        reply = await self._ask("drop", self._prefix + guid.encode(), token)
+        return not isinstance(reply, Exception)
+
+    def _remember(self, guid: str) -> None:
+        self._unsettled.remember(guid)
+        self.figures.unsettled = len(self._unsettled)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Sees to it that somebody works on what is unsettled."""
+        if not self._closed and (self._keeper is None or self._keeper.done()):
+            self._keeper = asyncio.get_running_loop().create_task(self._keep_at_it())
+        self._woken.set()
+
+    async def _keep_at_it(self) -> None:
+        replayed = 0
+        while True:
+            self._woken.clear()
+            replayed += await self.replay()
+            if self._back and not self._woken.is_set():
+                back, self._back = self._back, []
+                log.info(
+                    "cache back", servers=back, replayed=replayed, unsettled=len(self._unsettled)
+                )
+                replayed = 0
+            if not self._unsettled and not self._back:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REPLAY_PAUSE):
+                    await self._woken.wait()
+
+    # What the servers call.
+
+    def failed(self) -> None:
+        """A server can't be asked."""
+        self.figures.unreachable = self._nodes.unreachable
+
+    def back(self, name: str) -> None:
+        """A server can be asked again: what could not be settled there comes first."""
+        self.figures.unreachable = self._nodes.unreachable
+        self._back.append(name)
+        self._keep()
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def open_redis(
+    url: str,
+    *,
+    max_age: float,
+    timeout: float,
+    lease_time: float,
+    metrics: Metrics | None = None,
+) -> RedisCache:
+    """The cache in the Redis that `url` names; see `redis_address`. Redis need not be up yet.
+
+    Raises:
+        StartupError: a wrong URL or parameter; the message says why.
+    """
+    return RedisCache(
+        RedisAddress.parse(url),
+        max_age=max_age,
+        timeout=timeout,
+        lease_time=lease_time,
+        metrics=metrics or Metrics(),
+    )

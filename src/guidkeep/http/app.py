@@ -20,7 +20,7 @@ from guidkeep.record import parse_change
 from guidkeep.registry import require_match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -44,9 +44,10 @@ def make_app(
     settings: Settings,
     schema: MetadataSchema,
     metrics: Metrics,
+    figures: Callable[[], Awaitable[bytes]] | None = None,
     is_draining: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
-    """The whole service as an ASGI application."""
+    """The whole service as an ASGI application; `figures` are those of all workers, if several."""
     traffic = Traffic(
         metrics=metrics,
         max_pending=settings.max_pending,
@@ -54,7 +55,9 @@ def make_app(
         access_log=settings.access_log,
     )
     records = Records(registry, max_body=settings.max_body)
-    service = Service(registry, metrics, openapi.document(schema, settings), is_draining)
+    service = Service(
+        registry, figures or metrics.tell, openapi.document(schema, settings), is_draining
+    )
     one = _one(records, traffic)
     addresses = _addresses(records, service, traffic)
     anything_else = Resource("(none)", traffic, GET=nowhere, otherwise=nowhere)
@@ -161,12 +164,12 @@ class Service:
     def __init__(
         self,
         registry: Registry,
-        metrics: Metrics,
+        figures: Callable[[], Awaitable[bytes]],
         document: dict[str, object],
         is_draining: Callable[[], bool],
     ) -> None:
         self._registry = registry
-        self._metrics = metrics
+        self._figures = figures
         self._document = json.dumps(document).encode()
         self._is_draining = is_draining
 
@@ -183,7 +186,8 @@ class Service:
 
     async def metrics(self, _: Request) -> Answer:
         """`GET /metrics`, for Prometheus."""
-        return Answer(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], self._metrics.text())
+        content_type = (b"content-type", CONTENT_TYPE_LATEST.encode())
+        return Answer(200, [content_type], await self._figures())
 
     async def openapi(self, _: Request) -> Answer:
         """`GET /openapi.json`."""

@@ -14,7 +14,8 @@ import socket
 import struct
 import sys
 
-SO_ATTACH_FILTER = 26  # linux/asm-generic/socket.h; the socket module does not name it
+SO_ATTACH_FILTER = 26  # linux/asm-generic/socket.h; the socket module does not name them
+SO_DETACH_FILTER = 27
 
 # A classic BPF program (socket(7), linux/filter.h) on segments that come for the socket, which
 # begin with the TCP header: those that ask for a connection (SYN without ACK) are dropped, so the
@@ -43,3 +44,11 @@ def let_nobody_in(listener: socket.socket) -> None:
     description = struct.pack("HP", len(_DROP_SYN) // 8, ctypes.addressof(program))
     with contextlib.suppress(OSError):
         listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, description)
+
+
+def let_everybody_in(listener: socket.socket) -> None:
+    """Lets clients connect again; nothing happens if they may."""
+    if sys.platform != "linux":  # pragma: no cover - as above
+        return
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)

@@ -1,1 +1,386 @@
-"""Records in mysql."""
+"""MySQL and MariaDB, and what speaks their protocol: Galera, Vitess, TiDB.
+
+`mysql://user:password@host:port/database?connections=12&ssl-mode=verify-identity&ssl-ca=FILE`:
+`connections` bounds their number; for the others see `mysql_connections.tls_of`.
+
+*Every statement is a transaction.* What it depends on is in its own WHERE, on rows found by their
+primary key, so it is right under any isolation level and on engines that certify. Matched rows
+are counted, not changed ones.
+
+*Groups.* New records that arrive together go in as one INSERT of many rows, sorted by GUID so that
+no two of them wait for each other. It is done wholly or not at all: where it meets a GUID that is
+there already, that is looked at, and the others are sent again. Reads travel together too.
+Replacements and deletions go alone, each on its own condition, several at once.
+
+*Time.* An operation is given up the time-out after it came (`until`, the loop's time), whether it
+waits for its round or is on the way. A write that was on the way then may still happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from random import uniform
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from guidkeep.addresses import Address
+from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
+from guidkeep.rounds import Rounds
+from guidkeep.stores import mysql_statements as statements
+from guidkeep.stores.mysql_connections import (
+    CONFLICTS,
+    DUPLICATE,
+    FULL,
+    LOCK_WAIT,
+    Connections,
+    Failure,
+    tls_of,
+)
+from guidkeep.stores.mysql_schema import prepare
+from guidkeep.stores.mysql_statements import Row, record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+
+    from guidkeep.metrics import Metrics
+    from guidkeep.record import Query, Record
+    from guidkeep.stores.mysql_connections import Answer
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+PORT = 3306
+CONNECTIONS = 12
+MAX_CONNECTIONS = 1000
+GROUP_LIMIT = 256
+"""Operations in a round; MariaDB changes its plan for lists of a thousand keys."""
+GROUPS = 2
+"""Rounds of one kind on their way: one that has to wait for a lock does not hold up all others.
+More make smaller groups, and fewer writes a second."""
+GROUP_BYTES = 1 << 20
+"""Of an INSERT of many rows: little beside the usual max_allowed_packet of 16 MiB."""
+FEW = 10_000
+"""Records that are found by `expire` and sorted sooner than met among all in GUID order."""
+ATTEMPTS = 5
+"""Tries of one statement that loses against another's each time."""
+START_TIMES = 3
+"""So many times the store's time-out a server that is away is waited for at start."""
+PAUSE = 0.1
+"""Seconds between attempts at start."""
+
+_FOR_NOW = CONFLICTS | FULL | {1047, 1053, 1317, 1927, 1969}
+"""Answers that may be others in a moment: not part of the cluster, shutting down, interrupted."""
+_ADVICE = {
+    1044: "The user needs privileges for the database.",
+    1045: "User or password is wrong.",
+    1049: "The database must exist: CREATE DATABASE.",
+    1142: "The user needs SELECT, INSERT, UPDATE, DELETE and, the first time, CREATE.",
+    1290: "The server only reads: name the primary.",
+}
+
+
+class _Read(NamedTuple):
+    guid: bytes
+    until: float
+
+
+class _Insert(NamedTuple):
+    guid: bytes
+    version: int
+    now: int
+    row: Row
+    until: float
+
+
+class _Change(NamedTuple):
+    statement: str
+    until: float
+
+
+class _Purge(NamedTuple):
+    now: int
+    limit: int
+    until: float
+
+
+class _List(NamedTuple):
+    query: Query
+    now: int
+    until: float
+
+
+if TYPE_CHECKING:
+    Inserts = Mapping[int, _Insert]
+    Results = dict[int, bool | Exception]
+    """By the place in their round; what is not decided yet has none."""
+
+
+class MySQLStore:
+    """See the module's text. Made by `open`."""
+
+    def __init__(
+        self, connections: Connections, *, size: int, timeout: float, metrics: Metrics
+    ) -> None:
+        self._connections = connections
+        self._timeout = timeout
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._reads = self._rounds("read", self._read, limit=GROUP_LIMIT, at_once=GROUPS)
+        self._inserts = self._rounds("write", self._insert, limit=GROUP_LIMIT, at_once=GROUPS)
+        self._changes = self._rounds("write", self._change, at_once=max(1, size * 3 // 4))
+        # One at a time: two would choose the same rows; and a long list holds up lists alone.
+        self._purges = self._rounds("write", self._purge)
+        self._lists = self._rounds("list", self._list)
+
+    @classmethod
+    async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> MySQLStore:
+        """Connects to the server that `url` names, and makes or checks the tables.
+
+        Raises:
+            StartupError: the URL is wrong, the server can't be reached within `START_TIMES` the
+                time-out or refuses the user, or the database is not for this Guidkeep.
+        """
+        address = Address.parse(url, port=PORT)
+        size = address.take("connections", _size, str(CONNECTIONS))
+        tls = tls_of(address)
+        address.refuse_the_rest()
+        if not address.database:
+            raise StartupError(f"{address} names no database: mysql://user:password@host/database.")
+        connections = Connections(address, size=size, tls=tls, timeout=timeout)
+        try:
+            await _prepare(connections, str(address), timeout)
+        except BaseException:
+            await connections.close()
+            raise
+        return cls(connections, size=size, timeout=timeout, metrics=metrics)
+
+    async def get(self, guid: str) -> Record | None:
+        """The record as it is stored, expired or not."""
+        return await self._reads.submit(_Read(bytes.fromhex(guid), self._until()))
+
+    async def insert(self, record: Record, now: int) -> bool:
+        """Stores a new record. False: a live one is there, or one that is not older."""
+        guid, row = bytes.fromhex(record.guid), Row.of(record)
+        return await self._inserts.submit(_Insert(guid, record.version, now, row, self._until()))
+
+    async def replace(self, record: Record, version: int) -> bool:
+        """Replaces the record of that version. False: the stored version is another, or gone."""
+        statement = statements.replace(Row.of(record), version)
+        return await self._changes.submit(_Change(statement, self._until()))
+
+    async def delete(self, guid: str, version: int) -> bool:
+        """Deletes the record of that version. False: the stored version is another, or gone."""
+        statement = statements.delete(bytes.fromhex(guid), version)
+        return await self._changes.submit(_Change(statement, self._until()))
+
+    async def page(self, query: Query, now: int) -> list[Record]:
+        """Live records in GUID order."""
+        return await self._lists.submit(_List(query, now, self._until()))
+
+    async def purge(self, now: int, limit: int) -> int:
+        """Deletes at most `limit` records that are expired at `now`, and says how many."""
+        return await self._purges.submit(_Purge(now, limit, self._until()))
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable if the table can't be read."""
+        await self._reads.submit(_Read(bytes(16), self._until()))
+
+    async def close(self) -> None:
+        """Waits for what was handed in, and closes the connections."""
+        for rounds in (self._reads, self._inserts, self._changes, self._purges, self._lists):
+            await rounds.close()
+        await self._connections.close()
+
+    # The rounds.
+
+    async def _read(self, reads: Sequence[_Read]) -> Sequence[Record | None]:
+        statement = statements.read({read.guid for read in reads})
+        rows = await self._ask(statement, reads[0].until)
+        found = {row[0]: record_of(*row) for row in rows}
+        return [found.get(read.guid) for read in reads]
+
+    async def _list(self, lists: Sequence[_List]) -> Sequence[list[Record]]:
+        [(query, now, until)] = lists
+        few_expire = False
+        if query.expires_before is not None and query.user is None:
+            # In GUID order a hundred are soon met if they are many, but if they are few the
+            # whole table is read.
+            count = statements.expiring(now, query.expires_before, FEW + 1)
+            [[found]] = await self._ask(count, until)
+            few_expire = found <= FEW
+        rows = await self._ask(statements.page(query, now, few_expire=few_expire), until)
+        return [[record_of(*row) for row in rows]]
+
+    async def _change(self, changes: Sequence[_Change]) -> Sequence[bool]:
+        [(statement, until)] = changes
+        return [bool(await self._write(statement, until))]
+
+    async def _purge(self, purges: Sequence[_Purge]) -> Sequence[int]:
+        [(now, limit, until)] = purges
+        guids = sorted(guid for [guid] in await self._ask(statements.expired(now, limit), until))
+        purged = 0
+        for at in range(0, len(guids), GROUP_LIMIT):
+            some = guids[at : at + GROUP_LIMIT]
+            purged += await self._write(statements.purge(some, now), until)
+        return [purged]
+
+    async def _insert(self, inserts: Sequence[_Insert]) -> Sequence[bool | Exception]:
+        until = inserts[0].until
+        waiting = dict(enumerate(inserts))
+        results: Results = {}
+        for _ in range(ATTEMPTS):
+            for step in (self._put, self._face):
+                if waiting:
+                    results |= await step(waiting, until)
+                    waiting = {at: each for at, each in waiting.items() if at not in results}
+        crowd = StoreUnavailable("Others write this GUID all the time; nothing was written.")
+        return [results.get(at, crowd) for at in range(len(inserts))]
+
+    async def _put(self, inserts: Inserts, until: float) -> Results:
+        """Writes the first of each GUID; no result for those that met another record."""
+        firsts: dict[bytes, int] = {}
+        for at, insert in inserts.items():
+            firsts.setdefault(insert.guid, at)
+        results: Results = {}
+        for group in _groups(inserts, (firsts[guid] for guid in sorted(firsts))):
+            results |= await self._put_group(group, until)
+        return results
+
+    async def _put_group(self, group: Inserts, until: float) -> Results:
+        """Writes all or none; each alone if all of them lose against others time and again."""
+        try:
+            await self._run(statements.insert(insert.row for insert in group.values()), until)
+        except Failure as failure:
+            if failure.code == DUPLICATE:
+                return {}
+            if failure.code not in CONFLICTS or len(group) == 1:
+                return dict.fromkeys(group, self._unwritten(failure))
+        else:
+            return dict.fromkeys(group, True)
+        results: Results = {}
+        for at, insert in group.items():
+            results |= await self._put_group({at: insert}, until)
+        return results
+
+    async def _face(self, inserts: Inserts, until: float) -> Results:
+        """Decides each by the record that is there; no result where that has just changed."""
+        statement = statements.states({insert.guid for insert in inserts.values()})
+        try:
+            rows = (await self._run(statement, until, is_read=True)).rows
+        except Failure:
+            return dict.fromkeys(inserts, self._unwritten())
+        found = {guid: (expire, version) for guid, expire, version in rows}
+        results: Results = {}
+        for at, insert in inserts.items():
+            if insert.guid not in found:
+                continue
+            expire, version = found[insert.guid]
+            if insert.now < expire or insert.version <= version:
+                results[at] = False
+                continue
+            del found[insert.guid]  # it changes now, or has changed
+            try:
+                if await self._write(statements.revive(insert.row, insert.now), until):
+                    results[at] = True
+            except StoreUnavailable as error:
+                results[at] = error
+        return results
+
+    # Plumbing.
+
+    def _rounds(
+        self,
+        kind: str,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        *,
+        limit: int = 1,
+        at_once: int = 1,
+    ) -> Rounds[Item, Result]:
+        return Rounds(
+            run,
+            limit=limit,
+            at_once=at_once,
+            patience=self._timeout / 2,  # the rest is for the way
+            too_late=self._unwritten if kind == "write" else self._unread,
+            observe=self._metrics.observe_group(kind),
+        )
+
+    def _until(self) -> float:
+        return self._loop.time() + self._timeout
+
+    async def _ask(self, statement: str, until: float) -> Sequence[tuple[Any, ...]]:
+        """The rows that it finds."""
+        try:
+            return (await self._run(statement, until, is_read=True)).rows
+        except Failure as failure:
+            raise self._unread() from failure
+
+    async def _write(self, statement: str, until: float) -> int:
+        """How many rows it matched."""
+        try:
+            return (await self._run(statement, until)).matched
+        except Failure as failure:
+            raise self._unwritten(failure) from failure
+
+    async def _run(self, statement: str, until: float, *, is_read: bool = False) -> Answer:
+        """Runs it, again if it lost against another; one that only reads also if it was lost."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await self._connections.run(statement, until)
+            except Failure as failure:
+                was_lost = is_read and failure.sent and not failure.is_answer
+                # Who waited for a lock has no time to do so again.
+                if failure.code not in CONFLICTS - {LOCK_WAIT} and not was_lost:
+                    raise
+            await asyncio.sleep(uniform(0, 0.01) * attempt)  # noqa: S311 - no secret
+        return await self._connections.run(statement, until)
+
+    @staticmethod
+    def _unread() -> StoreUnavailable:
+        return StoreUnavailable("The store can't be read at the moment.")
+
+    def _unwritten(self, failure: Failure | None = None) -> StoreUnavailable:
+        """What the failure of a write is to its caller; None: it was never begun."""
+        if failure is None or failure.nothing_done:
+            return StoreUnavailable("The store can't write at the moment; nothing was written.")
+        return OutcomeUnknown(
+            "The store did not say whether it was written: that is unknown. Read it again."
+        )
+
+
+async def _prepare(connections: Connections, place: str, timeout: float) -> None:
+    """Makes or checks the tables, as soon as the server can be reached."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + START_TIMES * timeout
+    while True:
+        deadline = min(give_up, loop.time() + timeout)
+        try:
+            return await prepare(connections, place=place, deadline=deadline)
+        except Failure as failure:
+            may_pass = not failure.is_answer or failure.code in _FOR_NOW
+            if may_pass and loop.time() + PAUSE < give_up:
+                await asyncio.sleep(PAUSE)
+                continue
+            tried = f", tried for {START_TIMES * timeout:g} s" if may_pass else ""
+            advice = _ADVICE.get(failure.code, "")
+            message = f"Can't use the store {place}{tried}: {failure}. {advice}".rstrip()
+            raise StartupError(message) from failure
+
+
+def _groups(inserts: Inserts, order: Iterable[int]) -> Iterator[Inserts]:
+    """Cuts them, in that order, so that each statement is of `GROUP_BYTES` at most."""
+    group: dict[int, _Insert] = {}
+    size = 0
+    for at in order:
+        size += inserts[at].row.size
+        if group and size > GROUP_BYTES:
+            yield group
+            group, size = {}, inserts[at].row.size
+        group[at] = inserts[at]
+    yield group
+
+
+def _size(text: str) -> int:
+    size = int(text)
+    if not 1 <= size <= MAX_CONNECTIONS:
+        raise ValueError(f"It is a number from 1 to {MAX_CONNECTIONS}.")
+    return size

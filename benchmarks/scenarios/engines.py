@@ -1,0 +1,76 @@
+"""Durable creates on MariaDB and PostgreSQL, beside the service that the specification suggests.
+
+All have the same MariaDB, each with a database of its own, and the same Redis. Commits are on the
+disk when they are answered, as both databases ship; Redis, a cache here, keeps nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+from benchmarks.load import CONNECTIONS, create
+from benchmarks.results import REFERENCE, Figure, Outcome, Row, Target, ratios
+from benchmarks.servers import mariadb, node, postgres, redis, reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.bench import Bench
+    from benchmarks.servers import Server
+
+TARGETS = (Target("≥", 5.0, REFERENCE),)
+
+THROUGH_REDIS = "redis://"
+IN_MEMORY = "memory://"
+
+Turn = tuple[str, str]
+"""Whose database, and which cache."""
+
+
+def run(bench: Bench) -> Outcome:
+    """Lets all of them take turns."""
+    with ExitStack() as stack:
+        port, _ = stack.enter_context(redis(bench))
+        contestants = _contestants(bench, stack, port)
+        found = bench.rounds({turn: _rate(bench, one) for turn, one in contestants.items()})
+    return Outcome([_row(turn, found) for turn in found])
+
+
+def _contestants(bench: Bench, stack: ExitStack, redis_port: int) -> dict[Turn, Server]:
+    """Those whose database is on this machine; each has a database of Redis to itself."""
+    contestants: dict[Turn, Server] = {}
+    caches = (f"redis://127.0.0.1:{redis_port}/{number}" for number in range(1, 16))
+
+    def serve(name: str, store: Callable[[], str]) -> None:
+        for kind, cache in ((THROUGH_REDIS, next(caches)), (IN_MEMORY, IN_MEMORY)):
+            server = node(bench, store(), "--cache", cache)
+            contestants[name, kind] = stack.enter_context(server)
+
+    if bench.has("mariadbd"):
+        engine = stack.enter_context(mariadb(bench))
+        serve("MariaDB", engine.fresh)
+        suggested = reference(bench, engine.fresh(), next(caches))
+        contestants[REFERENCE, THROUGH_REDIS] = stack.enter_context(suggested)
+    if bench.has("postgres"):
+        serve("PostgreSQL", stack.enter_context(postgres(bench)).fresh)
+    return contestants
+
+
+def _rate(bench: Bench, server: Server) -> Callable[[], float]:
+    created = partial(create, bench, server)
+    return lambda: created().rate
+
+
+def _row(turn: Turn, found: dict[Turn, list[float]]) -> Row:
+    name, cache = turn
+    figure = Figure(found[turn], "/s")
+    if name == REFERENCE:
+        return Row(what=f"{REFERENCE}, create, {CONNECTIONS} connections", figure=figure)
+    return Row(
+        what=f"Durable create on {name}, `--cache {cache}`, {CONNECTIONS} connections",
+        figure=figure,
+        ratios=ratios(found[turn], {REFERENCE: found.get((REFERENCE, THROUGH_REDIS))}),
+        targets=TARGETS if cache == THROUGH_REDIS else (),
+    )

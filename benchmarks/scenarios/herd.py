@@ -1,0 +1,124 @@
+"""A thousand clients that want one cold GUID at the same moment: what the store is asked.
+
+The nodes are stopped (SIGSTOP) while the requests are sent, and so find all of them when they go
+on: nobody comes late enough to profit from an answer before.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Self
+
+from benchmarks.load import BODY
+from benchmarks.results import Figure, Outcome, Row, Target
+from benchmarks.servers import mariadb, node, redis
+from servers.processes import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.bench import Bench
+    from benchmarks.servers import Server
+
+TARGETS = (Target("≤", 1),)
+
+CLIENTS = 1_000
+"""Of each node."""
+HERDS = 10
+OK = 200
+CREATED = 201
+
+
+def run(bench: Bench) -> Outcome:
+    """Herds before one node, then before two at once, which share MariaDB and Redis."""
+    with ExitStack() as stack:
+        store = stack.enter_context(mariadb(bench)).fresh()
+        port, _ = stack.enter_context(redis(bench))
+        cache = f"redis://127.0.0.1:{port}/1"
+        writer = stack.enter_context(node(bench, store, "--cache", "none://"))
+        nodes = [stack.enter_context(node(bench, store, "--cache", cache)) for _ in range(2)]
+        crowds = [stack.enter_context(_Crowd(server)) for server in nodes]
+        one, two = (
+            [count for _ in range(HERDS) for count in _queries(writer, asking)]
+            for asking in (crowds[:1], crowds)
+        )
+    return Outcome([_row("one node", one), _row("each of two nodes", two)])
+
+
+def _queries(writer: Server, crowds: Sequence[_Crowd]) -> list[float]:
+    """How often each node asks the store when all crowds want one GUID that no cache has."""
+    path = f"/guid/{_created(writer)}"
+    before = [crowd.queries() for crowd in crowds]
+    for crowd in crowds:
+        crowd.server.process.signal(signal.SIGSTOP)
+    for crowd in crowds:
+        crowd.ask(path)
+    for crowd in crowds:
+        crowd.server.process.signal(signal.SIGCONT)
+    for crowd in crowds:
+        crowd.take_answers()
+    found = [crowd.queries() - asked for crowd, asked in zip(crowds, before, strict=True)]
+    if not sum(found):
+        raise Failed("nobody asked the store: the GUID was in a cache")
+    return found
+
+
+def _created(writer: Server) -> str:
+    """A new record's GUID; written past the cache, so that it is cold."""
+    with closing(HTTPConnection("127.0.0.1", writer.port, timeout=10)) as connection:
+        connection.request("POST", "/guid", BODY)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != CREATED:
+            raise Failed(f"POST /guid was answered {answer.status}")
+        guid: str = json.loads(body)["guid"]
+        return guid
+
+
+class _Crowd:
+    """Connections to one node that stay open."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._connections = [
+            HTTPConnection("127.0.0.1", server.port, timeout=30) for _ in range(CLIENTS)
+        ]
+
+    def __enter__(self) -> Self:
+        """Has them accepted."""
+        self.ask("/livez")
+        self.take_answers()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._connections:
+            connection.close()
+
+    def ask(self, path: str) -> None:
+        """Sends a request on each."""
+        for connection in self._connections:
+            connection.request("GET", path)
+
+    def take_answers(self) -> None:
+        """Waits for each; fails unless all are 200."""
+        for connection in self._connections:
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != OK:
+                raise Failed(f"one of a herd was answered {answer.status}")
+
+    def queries(self) -> float:
+        """How often the node has asked its store for a record."""
+        return self.server.counted("guidkeep_store_seconds_count", "operation", "get")
+
+
+def _row(whom: str, counts: Sequence[float]) -> Row:
+    return Row(
+        what=f"Store queries when {CLIENTS:,} clients want one cold GUID at once, {whom}",
+        figure=Figure([max(counts)]),
+        targets=TARGETS,
+        note=f"the most in {HERDS} herds, Redis and MariaDB behind",
+    )

@@ -1,0 +1,224 @@
+"""A whole cluster on this machine: MariaDB, Redis, three nodes of Guidkeep, nginx before them.
+
+`python -m servers.cluster` starts it in `build/cluster`, prints the balancer's address once it
+answers, starts again what dies, and ends all of it on Ctrl-C or SIGTERM. What was stored stays for
+the next time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from servers import nginx, redis
+from servers.mysql import MariaDB
+from servers.nodes import Node
+from servers.processes import Failed, Running, free_port, listens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+NODES = 3
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks at the parts."""
+START_INTERVAL = 1.0
+"""Seconds between two starts of a part at least."""
+FAREWELLS = {"nginx": signal.SIGQUIT}
+"""What ends a part, if it is not SIGTERM: that cuts nginx off from its clients."""
+
+
+class Part(Protocol):
+    """A server of the cluster."""
+
+    process: Running
+    port: int
+
+    def launch(self) -> None:
+        """Starts it, or starts it again on the same port."""
+        ...
+
+    def wait(self) -> None:
+        """Returns when it answers. Raises Failed if it does not."""
+        ...
+
+
+class Store(MariaDB):
+    """MariaDB; its data stays in its folder."""
+
+    def launch(self) -> None:
+        """See Part. It is waited for at once: it needs its user before anybody comes."""
+        self.start()
+
+    def wait(self) -> None:
+        """Makes the database."""
+        self.run("CREATE DATABASE IF NOT EXISTS guidkeep")
+
+    @property
+    def place(self) -> str:
+        """The URL of the database."""
+        return f"{self.url}guidkeep"
+
+
+class Cache:
+    """Redis; what it holds is lost when it ends, as it may be."""
+
+    process: Running
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+
+    def launch(self) -> None:
+        """See Part."""
+        self.process = redis.start(self._folder, self.port)
+
+    def wait(self) -> None:
+        """See Part."""
+        self.process.wait_for(lambda: listens(self.port), "answer")
+
+    @property
+    def place(self) -> str:
+        """Its URL."""
+        return f"redis://127.0.0.1:{self.port}"
+
+
+class Balancer:
+    """nginx."""
+
+    process: Running
+
+    def __init__(self, folder: Path, port: int, nodes: Sequence[Node]) -> None:
+        self.port = port or free_port()
+        self._folder = folder
+        self._nodes = nodes
+
+    def launch(self) -> None:
+        """See Part."""
+        self.process = nginx.start(self._folder, self.port, [node.port for node in self._nodes])
+
+    def wait(self) -> None:
+        """See Part."""
+        self.process.wait_for(lambda: listens(self.port), "answer")
+
+
+class Cluster:
+    """All parts.
+
+    Args:
+        folder: where data and logs go.
+        port: the balancer's; 0: a free one.
+    """
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._port = port
+        self._parts: dict[str, Part] = {}
+        self._launched: dict[str, float] = {}
+
+    def start(self) -> str:
+        """Starts the parts, those that others need first; returns the balancer's address.
+
+        Raises:
+            Failed: one of them does not start, or is not installed.
+        """
+        store = Store(self._subfolder("mariadb"))
+        self._add("mariadb", store)
+        cache = Cache(self._subfolder("redis"))
+        self._add("redis", cache)
+        flags = ["--store", store.place, "--cache", cache.place]
+        nodes = [Node(self._subfolder(f"node-{number}"), flags) for number in range(1, NODES + 1)]
+        for number, node in enumerate(nodes, 1):
+            self._add(f"node-{number}", node)
+        balancer = Balancer(self._subfolder("nginx"), self._port, nodes)
+        self._add("nginx", balancer)
+        return f"http://127.0.0.1:{balancer.port}"
+
+    def look(self) -> None:
+        """Starts again what has died."""
+        for name, part in self._parts.items():
+            code = part.process.exit_code
+            if code is None or time.monotonic() - self._launched[name] < START_INTERVAL:
+                continue
+            say(f"{name} ended ({code}): {part.process.last_words()}")
+            with contextlib.suppress(Failed):  # it is looked at again
+                self._launch(name, part)
+
+    def stop(self) -> None:
+        """Ends all parts, those that others need last."""
+        for name in reversed(self._launched):
+            self._parts[name].process.stop(FAREWELLS.get(name, signal.SIGTERM))
+            say(f"{name} stopped")
+
+    def _add(self, name: str, part: Part) -> None:
+        self._parts[name] = part
+        self._launch(name, part)
+        part.wait()
+        say(f"{name} answers on 127.0.0.1:{part.port}")
+
+    def _launch(self, name: str, part: Part) -> None:
+        try:
+            part.launch()
+        finally:
+            if hasattr(part, "process"):  # though it may not answer
+                self._launched[name] = time.monotonic()
+        say(f"{name} runs, pid {part.process.pid}")
+
+    def _subfolder(self, name: str) -> Path:
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        for log in folder.glob("*.log"):  # those of the time before
+            log.unlink()
+        return folder
+
+
+def say(line: str) -> None:
+    """Prints it at once."""
+    with contextlib.suppress(BrokenPipeError):  # nobody listens any more
+        print(line, flush=True)  # noqa: T201 - it is a command
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Raises Failed if another cluster runs there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Failed(f"A cluster runs in {folder} already.") from error
+        yield
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the cluster; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m servers.cluster", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("build/cluster"))
+    parser.add_argument("--port", type=int, default=8080, help="the balancer's; 0: a free one")
+    options = parser.parse_args(arguments)
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    cluster = Cluster(options.folder.resolve(), options.port)
+    try:
+        with _alone_in(options.folder):
+            try:
+                say(f"The cluster serves on {cluster.start()}")
+                while not over.wait(LOOK_INTERVAL):
+                    cluster.look()
+            finally:
+                cluster.stop()
+    except Failed as error:
+        print(f"cluster: {error}", file=sys.stderr)  # noqa: T201 - it is a command
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

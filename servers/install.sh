@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs the servers that tests, benchmarks and the local cluster start (Debian; root, or sudo).
+# What is there already is skipped. Nothing is started: whoever needs a server starts one of its own.
+set -eu
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/usr/local/sbin
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+missing=
+need() { # package, then what shows that it is there: a program, or a file
+  command -v "$2" >/dev/null || ls $2 >/dev/null 2>&1 || missing="$missing $1"
+}
+need mariadb-server mariadbd
+need galera-4 /usr/lib/galera/libgalera_smm.so
+need postgresql '/usr/lib/postgresql/*/bin/postgres'
+need pgbouncer pgbouncer
+need redis-server redis-server
+need nginx-light nginx
+need webdis webdis
+need wrk wrk
+
+if [ -n "$missing" ]; then
+  command -v apt-get >/dev/null || { echo "Not Debian; install by hand:$missing" >&2; exit 1; }
+  policy=/usr/sbin/policy-rc.d # what Debian asks before it starts a service; 101: don't
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+    as_root chmod +x $policy
+    trap 'as_root rm -f $policy' EXIT
+  fi
+  as_root apt-get update -qq
+  # shellcheck disable=SC2086 # several words
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -qq -y --no-install-recommends $missing >/dev/null
+fi
+
+# FerretDB, in place of MongoDB's own server, which Debian does not have.
+if command -v go >/dev/null; then
+  (cd servers/ferretdb && go build -o ../../build/servers/ferretdb .)
+else
+  echo "There is no go, so no FerretDB: its tests are skipped, or fail in CI." >&2
+fi

@@ -1,0 +1,99 @@
+"""FerretDB, which speaks MongoDB's protocol and keeps its data in SQLite; for tests and trials.
+
+MongoDB's own server is in none of the usual package registries; `servers/ferretdb` is built from
+the Go module proxy instead, by `make servers`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from servers.processes import Failed, Missing, Running, free_port, listens, program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME = "ferretdb"
+BUILT = Path(__file__).parents[1] / "build" / "servers"
+"""Where `make servers` puts it."""
+
+
+class MongoDB:
+    """A server that answers.
+
+    Attributes:
+        url: of the server; names no database.
+    """
+
+    def __init__(self, url: str, process: Running | None = None) -> None:
+        self.url = url
+        self._process = process
+        self._numbers = itertools.count(1)
+
+    @property
+    def process(self) -> Running:
+        """The server's process. Raises Failed if somebody else started it."""
+        if self._process is None:
+            raise Failed("This server runs already: it is not ours to stop.")
+        return self._process
+
+    @process.setter
+    def process(self, process: Running) -> None:
+        self._process = process
+
+    def fresh(self) -> str:
+        """The URL of a new, empty database: it is made when something is written to it."""
+        return self.named(f"guidkeep_{os.getpid()}_{next(self._numbers)}")
+
+    def named(self, database: str) -> str:
+        """The URL of a database of that name."""
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
+
+
+def at(url: str) -> MongoDB:
+    """A server that runs already, MongoDB's own for instance."""
+    return MongoDB(url)
+
+
+@contextmanager
+def started(folder: Path, *, core: int | None = None) -> Iterator[MongoDB]:
+    """A server of its own.
+
+    Args:
+        folder: where its data goes; exists and is empty.
+        core: where it runs; None: anywhere.
+
+    Raises:
+        Missing: it is not built.
+    """
+    port = free_port()
+    engine = MongoDB(f"mongodb://127.0.0.1:{port}", start(folder, port, core=core))
+    try:
+        wait_until_it_listens(engine)
+        yield engine
+    finally:
+        engine.process.kill()  # stopped or not, and another one if a test started it again
+
+
+def start(folder: Path, port: int, *, core: int | None = None) -> Running:
+    """Starts the server on that data, after it was killed for instance."""
+    command = [_program(), "-listen", f"127.0.0.1:{port}", "-data", str(folder)]
+    return Running(command, folder=folder, core=core)
+
+
+def wait_until_it_listens(engine: MongoDB) -> None:
+    """Returns when it accepts connections; fails if it ends before."""
+    port = urlsplit(engine.url).port or 27017
+    engine.process.wait_for(lambda: listens(port), "answer")
+
+
+def _program() -> str:
+    try:
+        return program(NAME, package="", folders=[str(BUILT)])
+    except Missing:
+        raise Missing(f"{NAME} is missing: make servers builds it") from None

@@ -1,0 +1,163 @@
+"""A MariaDB server of one's own: made from an empty folder, on 127.0.0.1, durable as shipped."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from servers.processes import Failed, Running, free_port, listens, program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+USER = "guidkeep"
+PASSWORD = "pa:ss/w@rd"  # noqa: S105 - of a server for tests; what is special in a URL is in it
+"""Of the user who may do all."""
+PACKAGE = "mariadb-server"
+SETTINGS = (
+    "--bind-address=127.0.0.1",
+    "--skip-name-resolve",
+    "--innodb-buffer-pool-dump-at-shutdown=0",  # quicker to stop
+    "--innodb-buffer-pool-load-at-startup=0",
+)
+"""What every server here is told. Nothing of it bears on durability."""
+
+
+class Server:
+    """A MySQL server that runs, and that a user who may do all can log in to.
+
+    Args:
+        url: `mysql://user:password@host:port/`, as whom and where.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._client = program("mariadb", package="mariadb-client")
+
+    def fresh(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"guidkeep_{secrets.token_hex(6)}"
+        self.run(f"CREATE DATABASE {name}")
+        return f"{self.url.rstrip('/')}/{name}"
+
+    def run(self, statements: str) -> str:
+        """Runs SQL; what it answers, a line a row, tabs between the columns.
+
+        Raises:
+            Failed: the server refused it.
+        """
+        parts = urlsplit(self.url)
+        asked = subprocess.run(
+            [
+                self._client,
+                "--no-defaults",
+                f"--host={parts.hostname}",
+                f"--port={parts.port or 3306}",
+                "--protocol=tcp",
+                f"--user={unquote(parts.username or '')}",
+                "--default-character-set=utf8mb4",
+                "--batch",
+                "--skip-column-names",
+            ],
+            env={**os.environ, "MYSQL_PWD": unquote(parts.password or "")},
+            input=statements,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if asked.returncode:
+            raise Failed(f"mariadb: {asked.stderr.strip()}")
+        return asked.stdout
+
+
+class MariaDB(Server):
+    """A server of one's own; may be ended and started again, on the same data and port.
+
+    Args:
+        folder: where its data goes.
+        options: further options of mariadbd.
+        core: where it runs; None: anywhere.
+    """
+
+    process: Running
+
+    def __init__(
+        self, folder: Path, *, options: Sequence[str] = (), core: int | None = None
+    ) -> None:
+        self.port = free_port()
+        super().__init__(f"mysql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/")
+        self._program = program("mariadbd", package=PACKAGE)
+        self._folder = folder
+        self._options = tuple(options)
+        self._core = core
+        self._install()
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        self.process = Running(
+            [
+                self._program,
+                "--no-defaults",
+                *self._place(),
+                f"--port={self.port}",
+                f"--socket={self._folder / 'socket'}",
+                f"--pid-file={self._folder / 'pid'}",
+                *SETTINGS,
+                *self._options,
+            ],
+            folder=self._folder,
+            core=self._core,
+        )
+        self.process.wait_for(lambda: listens(self.port), "answer")
+
+    def _install(self) -> None:
+        """Makes the system's tables in the empty folder, and the user."""
+        users = self._folder / "users.sql"
+        users.write_text(
+            f"FLUSH PRIVILEGES;\nGRANT ALL ON *.* TO '{USER}'@'%' "
+            f"IDENTIFIED BY '{PASSWORD}' WITH GRANT OPTION;\n"
+        )
+        made = subprocess.run(
+            [
+                program("mariadb-install-db", package=PACKAGE),
+                "--no-defaults",
+                *self._place(),
+                "--auth-root-authentication-method=normal",
+                "--skip-name-resolve",
+                "--skip-test-db",
+                f"--extra-file={users}",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            raise Failed(f"mariadb-install-db: {made.stdout} {made.stderr}")
+
+    def _place(self) -> list[str]:
+        # It refuses to be root's unless told so; another user could not enter a folder of root's.
+        whose = ["--user=root"] if os.geteuid() == 0 else []
+        return [f"--datadir={self._folder / 'data'}", *whose]
+
+
+@contextmanager
+def started(
+    folder: Path, *, options: Sequence[str] = (), core: int | None = None
+) -> Iterator[MariaDB]:
+    """A server of its own, with its data in that folder; see `MariaDB`. Raises Missing."""
+    server = MariaDB(folder, options=options, core=core)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.process.stop()
+
+
+def at(url: str) -> Server:
+    """A server that runs already, and where the URL's user may make databases."""
+    return Server(url)

@@ -1,0 +1,278 @@
+"""PostgreSQL, and PgBouncer before it: real ones, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from servers.processes import Failed, Running, free_port, program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PACKAGE = "postgresql"
+FOLDERS = tuple(
+    str(folder) for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+)
+"""Where Debian keeps the programs of each version; the newest first."""
+OWNER = "postgres"
+"""Whose the server is where this process is root's: it refuses to be root's."""
+_CHILDREN = "/proc/{0}/task/{0}/children"
+USER = "guidkeep"
+PASSWORD = "only-for-tests"  # noqa: S105 - of servers that listen on the loopback address only
+
+
+class Server:
+    """A server that answers.
+
+    Attributes:
+        url: of a database of its, as a user who may create databases.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._numbers = itertools.count(1)
+
+    def fresh(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"guidkeep_{os.getpid()}_{time.monotonic_ns()}_{next(self._numbers)}"
+        self.run(f'CREATE DATABASE "{name}"')
+        return self.named(name)
+
+    def named(self, database: str) -> str:
+        """The URL of a database of that name."""
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
+
+    def run(self, *statements: str, url: str | None = None) -> str:
+        """Runs statements one by one with psql, each its own transaction, and returns the output.
+
+        Raises:
+            Failed: one of them failed; the message is the server's.
+        """
+        command = [_program("psql"), "--no-psqlrc", "--tuples-only", "--no-align", "--quiet"]
+        command += ["--set", "ON_ERROR_STOP=1", "--dbname", url or self.url]
+        for statement in statements:
+            command += ["--command", statement]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode:
+            raise Failed(f"psql: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def answers(self, url: str | None = None) -> bool | None:
+        """True if it does, else None: for `Running.wait_for`."""
+        try:
+            self.run("SELECT 1", url=url)
+        except Failed:
+            return None
+        return True
+
+
+class PostgreSQL(Server):
+    """A server of its own, with durable commits as shipped.
+
+    Args:
+        folder: where its data and logs are; `data` in it is made by `started`.
+        flags: more of the server's, such as `-c`, `shared_buffers=1GB`.
+        core: where it runs; None: anywhere.
+    """
+
+    process: Running
+    """The postmaster; each connection is served by a child of its."""
+
+    def __init__(self, folder: Path, *, flags: Sequence[str] = (), core: int | None = None) -> None:
+        port = free_port()
+        super().__init__(f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres")
+        self._command = [
+            *(_program("postgres"), "-D", str(folder / "data"), "-p", str(port)),
+            *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
+            *flags,
+        ]
+        self._folder = folder
+        self._core = core
+
+    def start(self) -> None:
+        """Starts it, for the first time or again, and returns when it answers."""
+        self.process = Running(self._command, folder=self._folder, core=self._core, user=OWNER)
+        self.process.wait_for(self.answers, "answer")
+
+    def kill(self) -> None:
+        """Ends it with all its children on the spot."""
+        # While it is stopped it takes leave of no child, so no child's id becomes another's.
+        self.process.signal(signal.SIGSTOP)
+        children = self._children()
+        for child in children:
+            _signal(child, signal.SIGKILL)
+        self.process.kill()
+        for child in children:
+            while Path(f"/proc/{child}").exists():  # it holds the shared memory
+                time.sleep(0.01)
+
+    def hang(self) -> None:
+        """Stops it and its children, so that it accepts connections and answers nothing."""
+        self.process.signal(signal.SIGSTOP)
+        for child in self._children():
+            _signal(child, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Ends what `hang` began."""
+        for child in self._children():
+            _signal(child, signal.SIGCONT)
+        self.process.signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """Ends it without waiting for clients, and without tidying up: nobody needs the data."""
+        self.go_on()
+        self.process.signal(signal.SIGQUIT)
+        self.process.stop()
+
+    def use_certificate(self, key: Path, certificate: Path) -> None:
+        """Lets it speak TLS from now on, with a certificate that its key has signed."""
+        for file, name in ((key, "server.key"), (certificate, "server.crt")):
+            copy = self._folder / "data" / name
+            shutil.copy(file, copy)
+            copy.chmod(0o600)
+            if os.geteuid() == 0:
+                shutil.chown(copy, OWNER)
+        self.run("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
+        url = f"{self.url}?sslmode=verify-full&sslrootcert={certificate}"
+        self.process.wait_for(lambda: self.answers(url), "TLS")
+
+    def _children(self) -> list[int]:
+        pid = self.process.pid
+        try:
+            return [int(child) for child in Path(_CHILDREN.format(pid)).read_text().split()]
+        except FileNotFoundError:
+            return []  # it has ended
+
+
+class Bouncer:
+    """PgBouncer in transaction-pooling mode; has the databases of the server behind it."""
+
+    def __init__(self, engine: Server, port: int, process: Running) -> None:
+        self.engine = engine
+        self.process = process
+        self._port = port
+
+    def fresh(self) -> str:
+        """The URL of a new, empty database, by way of PgBouncer."""
+        return self.by_way_of(self.engine.fresh())
+
+    def by_way_of(self, url: str) -> str:
+        """The URL of a database of the server, by way of PgBouncer."""
+        parts = urlsplit(url)
+        login = parts.netloc.rpartition("@")[0]
+        return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self._port}"))
+
+
+def at(url: str) -> Server:
+    """A server that runs already; the URL's user may create databases."""
+    return Server(url)
+
+
+@contextmanager
+def started(
+    folder: Path, *, flags: Sequence[str] = (), core: int | None = None
+) -> Iterator[PostgreSQL]:
+    """A server of its own; see `PostgreSQL`. The folder exists and is empty.
+
+    Raises:
+        Missing: it is not installed.
+    """
+    _new_cluster(folder)
+    engine = PostgreSQL(folder, flags=flags, core=core)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+@contextmanager
+def pgbouncer(
+    folder: Path, engine: Server, *, pool_size: int = 10, core: int | None = None
+) -> Iterator[Bouncer]:
+    """PgBouncer in transaction-pooling mode, before that server.
+
+    Args:
+        folder: where its settings and log go; exists and is empty.
+        engine: the server.
+        pool_size: connections that it has to each database at most.
+        core: where it runs; None: anywhere.
+
+    Raises:
+        Missing: it is not installed.
+    """
+    path = program("pgbouncer", package="pgbouncer")
+    parts = urlsplit(engine.url)
+    port = free_port()
+    users = folder / "users.txt"
+    users.write_text(f'"{parts.username}" "{parts.password}"\n')
+    settings = folder / "pgbouncer.ini"
+    settings.write_text(
+        "[databases]\n"
+        f"* = host={parts.hostname} port={parts.port}\n"
+        "[pgbouncer]\n"
+        "listen_addr = 127.0.0.1\n"
+        f"listen_port = {port}\n"
+        "unix_socket_dir =\n"
+        "auth_type = scram-sha-256\n"
+        f"auth_file = {users}\n"
+        "pool_mode = transaction\n"
+        "max_client_conn = 200\n"
+        f"default_pool_size = {pool_size}\n"
+        "server_idle_timeout = 1\n"  # seconds; tests use many databases, each for a moment
+    )
+    _give(folder)
+    with Running([path, str(settings)], folder=folder, core=core, user=OWNER) as process:
+        bouncer = Bouncer(engine, port, process)
+        url = bouncer.by_way_of(engine.url)
+        process.wait_for(lambda: engine.answers(url), "answer")
+        yield bouncer
+
+
+def _new_cluster(folder: Path) -> None:
+    """Makes a data folder, owned by the one who runs the server."""
+    data = folder / "data"
+    password = folder / "password"
+    password.write_text(PASSWORD)
+    _give(folder)
+    command = [_program("initdb"), "--no-sync", "--pgdata", str(data), "--username", USER]
+    command += ["--pwfile", str(password), "--auth", "scram-sha-256"]
+    command += ["--encoding", "UTF8", "--no-locale"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        user=OWNER if os.geteuid() == 0 else None,
+    )
+    if done.returncode:
+        raise Failed(f"initdb: {done.stderr.strip()}")
+
+
+def _give(folder: Path) -> None:
+    """Makes the folder the server's; those above it must let its owner pass."""
+    if os.geteuid() == 0:
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, OWNER)
+        for above in folder.parents:
+            if not above.stat().st_mode & 0o001:
+                above.chmod(above.stat().st_mode | 0o011)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it has ended
+        os.kill(pid, number)
+
+
+def _program(name: str) -> str:
+    return program(name, package=PACKAGE, folders=FOLDERS)

@@ -1,0 +1,63 @@
+"""The breaker: a server that failed a few times in a row is not asked for a while.
+
+While it is open nothing is asked and nobody waits. Then one probe goes out: if it comes back the
+breaker closes, else it stays open for longer. A breaker that has just closed opens at the next
+failure: it takes a call that went well to have it trust the server again.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAILURES: Final = 3
+"""So many in a row open it."""
+FIRST_PAUSE: Final = 1.0
+"""Seconds from opening to the first probe."""
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between probes at most; each pause is twice the one before."""
+
+
+def pause(probes: int) -> float:
+    """Seconds to the next probe, after so many in vain; nodes do not all probe at once."""
+    seconds = min(FIRST_PAUSE * 2.0 ** min(probes, 10), LONGEST_PAUSE)
+    return seconds * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+
+
+class Breaker:
+    """See the module's text.
+
+    Args:
+        pauses: from how many probes were in vain to the seconds until the next.
+    """
+
+    __slots__ = ("_failures", "_pauses", "_probes", "is_open")
+
+    def __init__(self, pauses: Callable[[int], float] = pause) -> None:
+        self.is_open = False
+        self._pauses = pauses
+        self._failures = 0
+        self._probes = 0
+
+    def failed(self) -> float | None:
+        """A call or a probe failed; returns the seconds to the next probe, if there has to be."""
+        self._failures += 1
+        if self._failures < FAILURES:
+            return None
+        if self.is_open:
+            self._probes += 1
+        self.is_open = True
+        return self._pauses(self._probes)
+
+    def succeeded(self) -> None:
+        """A call went well."""
+        self._failures = 0
+        self._probes = 0
+
+    def close(self) -> None:
+        """A probe went well: the server may be asked again, and is still under suspicion."""
+        self.is_open = False
+        self._failures = FAILURES - 1

@@ -1,0 +1,133 @@
+"""What the URL of a Redis says: where it is, who logs in, how it is encrypted, where the keys are.
+
+    redis://user:password@host:port/db?prefix=guidkeep:
+    rediss://...?ssl_ca_certs=FILE       over TLS
+    redis+cluster://host1:port1,host2:port2/     some nodes of a Redis Cluster; the others are found
+    rediss+cluster://...
+
+Parameters: `prefix`, what the names of all keys begin with; and, with TLS, what redis-py calls
+`ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` (`required` or `none`) and
+`ssl_check_hostname` (`true` or `false`).
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from guidkeep.addresses import Address, redacted
+from guidkeep.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PORT: Final = 6379
+DEFAULT_PREFIX: Final = "guidkeep:"
+
+_prefix = re.compile(r"[^{}\x00-\x20\x7f]{1,64}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """See the module's text.
+
+    Attributes:
+        shown: the URL as it may be shown.
+        seeds: hosts and ports; more than one only of a cluster.
+        is_cluster: whether it is a Redis Cluster.
+        user: who logs in; empty: the default user.
+        password: empty: nobody logs in.
+        database: its number.
+        prefix: what keys begin with.
+        tls: None: no encryption.
+    """
+
+    shown: str
+    seeds: tuple[tuple[str, int], ...]
+    is_cluster: bool
+    user: str
+    password: str = field(repr=False)
+    database: int
+    prefix: str
+    tls: ssl.SSLContext | None
+
+    @classmethod
+    def parse(cls, url: str) -> RedisAddress:
+        """Reads the URL.
+
+        Raises:
+            StartupError: it is none; the message says why.
+        """
+        places = _places(url)
+        addresses = [Address.parse(place, port=PORT) for place in places]
+        first = addresses[0]
+        is_cluster = first.scheme.endswith("+cluster")
+        if len(addresses) > 1 and not is_cluster:
+            raise StartupError(f"{redacted(url)!r} names several servers: say redis+cluster://.")
+        tls = _tls(first) if first.scheme.startswith("rediss") else None
+        prefix = first.take("prefix", _prefix_of, DEFAULT_PREFIX)
+        first.refuse_the_rest()
+        return cls(
+            shown=redacted(url),
+            seeds=tuple((address.host, address.port) for address in addresses),
+            is_cluster=is_cluster,
+            user=first.user,
+            password=first.password,
+            database=_database(first, is_cluster=is_cluster),
+            prefix=prefix,
+            tls=tls,
+        )
+
+
+def _places(url: str) -> list[str]:
+    """The URL once for each host that it names."""
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    return [
+        urlunsplit(parts._replace(netloc=f"{login}{at}{host}")) if "," in hosts else url
+        for host in hosts.split(",")
+    ]
+
+
+def _prefix_of(text: str) -> str:
+    if not _prefix(text):
+        raise ValueError("It is 1 to 64 characters without spaces and braces.")
+    return text
+
+
+def _database(address: Address, *, is_cluster: bool) -> int:
+    text = address.database or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise StartupError(f"{address}: {text!r} is not the number of a database.")
+    if is_cluster and int(text):
+        raise StartupError(f"{address}: a Redis Cluster has the database 0 alone.")
+    return int(text)
+
+
+def _tls(address: Address) -> ssl.SSLContext:
+    authorities = address.take("ssl_ca_certs", str, "")
+    certificate = address.take("ssl_certfile", str, "")
+    key = address.take("ssl_keyfile", str, "")
+    required = address.take("ssl_cert_reqs", _one_of(none=False, required=True), "required")
+    hostname = address.take("ssl_check_hostname", _one_of(false=False, true=True), "true")
+    try:
+        context = ssl.create_default_context(cafile=authorities or None)
+        context.check_hostname = hostname and required
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_NONE
+        if certificate:
+            context.load_cert_chain(certificate, key or None)
+    except OSError as error:  # ssl.SSLError too
+        raise StartupError(f"{address}: its certificates can't be read: {error}.") from error
+    return context
+
+
+def _one_of(**values: bool) -> Callable[[str], bool]:
+    def parse(text: str) -> bool:
+        if text not in values:
+            raise ValueError(f"It is {' or '.join(values)}.")
+        return values[text]
+
+    return parse

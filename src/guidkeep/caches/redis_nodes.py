@@ -1,0 +1,327 @@
+"""Where a key is: on the one server, or on that of a cluster which has the key's slot.
+
+A Redis Cluster shares 16,384 slots among its masters. A node that is asked for a key which is not
+its own says whose it is (MOVED), or, while a slot moves, who may have it by now (ASK). Each
+server has its own generation (see `redis_scripts`): what moves, or comes to a replica that is
+promoted, counts as nothing there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from binascii import crc_hqx
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import structlog
+
+from guidkeep.caches.redis_connection import Connection, Unavailable, connect
+from guidkeep.caches.redis_server import (
+    PATIENCE,
+    UNFIT,
+    Server,
+    expect_well,
+    give_up,
+    log_in,
+)
+from guidkeep.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from guidkeep.caches.redis_server import Options, Watcher, Word
+
+log = structlog.get_logger("guidkeep.cache")
+
+SLOTS: Final = 16_384
+REFRESH_PAUSE: Final = 0.5
+"""Seconds from one look at who has which slot to the next, at least."""
+
+
+class Nodes(Protocol):
+    """The server, or the servers."""
+
+    def submit(self, script: str, key: bytes, *arguments: Word) -> Outcome[Any]:
+        """Runs a script on a key; the outcome is the reply, or an error (it is not raised)."""
+        ...
+
+    def again(
+        self, reply: Exception, script: str, key: bytes, *arguments: Word
+    ) -> Outcome[Any] | None:
+        """The same once more, after that error; None: it would not help."""
+        ...
+
+    def usable(self, key: bytes) -> bool:
+        """Whether there is any use in asking for that key now."""
+        ...
+
+    @property
+    def unreachable(self) -> int:
+        """How many servers are not asked at the moment."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises Unavailable if any can't be asked."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of all connections."""
+        ...
+
+
+class Single:
+    """One server."""
+
+    def __init__(self, host: str, port: int, options: Options, watcher: Watcher) -> None:
+        self._server = Server(host, port, options, watcher)
+        self.submit = self._server.submit
+        self.ping = self._server.ping
+        self.close = self._server.close
+
+    def again(
+        self, reply: Exception, script: str, key: bytes, *arguments: Word
+    ) -> Outcome[Any] | None:
+        """See `Nodes`."""
+        return _again(self._server, reply, script, key, *arguments)
+
+    def usable(self, key: bytes) -> bool:  # noqa: ARG002 - it is the same for each
+        """See `Nodes`."""
+        return not self._server.breaker.is_open
+
+    @property
+    def unreachable(self) -> int:
+        """See `Nodes`."""
+        return int(self._server.breaker.is_open)
+
+
+class Cluster:
+    """The masters of a Redis Cluster, as they are found.
+
+    Args:
+        name: what it is called in the log.
+        seeds: hosts and ports of some of its nodes.
+        options: what all servers have in common.
+        watcher: who wants to know how they fare.
+    """
+
+    def __init__(
+        self, name: str, seeds: Sequence[tuple[str, int]], options: Options, watcher: Watcher
+    ) -> None:
+        self._name = name
+        self._seeds = seeds
+        self._options = options
+        self._watcher = watcher
+        self._servers: dict[tuple[str, int], Server] = {}
+        self._slots: list[Server | None] = []
+        self._refreshing: asyncio.Task[None] | None = None
+        self._refresh_timer: asyncio.TimerHandle | None = None
+        self._refreshed = -REFRESH_PAUSE
+        self._is_lost = False
+        self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def submit(self, script: str, key: bytes, *arguments: Word) -> Outcome[Any]:
+        """See `Nodes`."""
+        server = self._of(key)
+        if server is not None:
+            return server.submit(script, key, *arguments)
+        outcome: Outcome[Any] = Outcome(loop=asyncio.get_running_loop())
+        self._refresh_soon()
+        if self._refreshing is None or self._slots:
+            outcome.set_result(Unavailable("nobody is known to have that key"))
+            return outcome
+        asyncio.get_running_loop().call_later(self._options.timeout, give_up, outcome)
+
+        def go_on(_: object) -> None:
+            found = self._of(key)
+            if found is None or outcome.done():
+                give_up(outcome)
+            else:
+                found.submit(script, key, *arguments).add_done_callback(hand_on)
+
+        def hand_on(done: asyncio.Future[Any]) -> None:
+            if not outcome.done():
+                outcome.set_result(done.result())
+
+        self._refreshing.add_done_callback(go_on)
+        return outcome
+
+    def again(
+        self, reply: Exception, script: str, key: bytes, *arguments: Word
+    ) -> Outcome[Any] | None:
+        """See `Nodes`."""
+        server = self._of(key)
+        if server is None:
+            return None
+        kind, *rest = str(reply).split(" ")
+        if kind in ("MOVED", "ASK"):
+            host, _, port = rest[-1].rpartition(":")
+            owner = self._server(host or server.host, int(port))
+            if kind == "ASK":
+                return owner.submit(script, key, *arguments, asking=True)
+            self._slots[_slot(key)] = owner
+            self._refresh_soon()
+            return owner.submit(script, key, *arguments)
+        if kind == "CLUSTERDOWN":
+            self._refresh_soon()
+        return _again(server, reply, script, key, *arguments)
+
+    def usable(self, key: bytes) -> bool:
+        """See `Nodes`."""
+        server = self._of(key)
+        return server is not None and not server.breaker.is_open
+
+    @property
+    def unreachable(self) -> int:
+        """See `Nodes`."""
+        return self._is_lost or sum(server.breaker.is_open for server in self._servers.values())
+
+    async def ping(self) -> None:
+        """See `Nodes`."""
+        if not self._slots:
+            self._refresh_soon()
+            if self._refreshing is not None:
+                await asyncio.wait([self._refreshing])
+        if not self._slots or None in self._slots:
+            raise Unavailable(f"{self._name}: there are keys that nobody has")
+        for server in list(self._servers.values()):
+            await server.ping()
+
+    async def close(self) -> None:
+        """See `Nodes`."""
+        self._closed = True
+        if self._refresh_timer is not None:
+            self._refresh_timer.cancel()
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._refreshing
+        for server in self._servers.values():
+            await server.close()
+        await asyncio.gather(*self._closing)
+
+    # What the servers call.
+
+    def failed(self) -> None:
+        """One can't be asked: another may have taken its place."""
+        self._refresh_soon()
+        self._watcher.failed()
+
+    def back(self, name: str) -> None:
+        """One can be asked again."""
+        self._watcher.back(name)
+
+    # Who has which slot.
+
+    def _of(self, key: bytes) -> Server | None:
+        return self._slots[_slot(key)] if self._slots else None
+
+    def _server(self, host: str, port: int) -> Server:
+        server = self._servers.get((host, port))
+        if server is None:
+            server = self._servers[host, port] = Server(host, port, self._options, self)
+        return server
+
+    def _refresh_soon(self) -> None:
+        if self._closed or self._refreshing is not None or self._refresh_timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        rest = self._refreshed + REFRESH_PAUSE - loop.time()
+        if rest > 0:
+            self._refresh_timer = loop.call_later(rest, self._refresh_now)
+        else:
+            self._refresh_now()
+
+    def _refresh_now(self) -> None:
+        self._refresh_timer = None
+        self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
+
+    async def _refresh(self) -> None:
+        """Asks one after the other who has which slot, until one knows."""
+        known = list(self._servers)
+        random.shuffle(known)
+        try:
+            for host, port in [*known, *self._seeds]:
+                try:
+                    self._learn(host, await self._slots_by(host, port))
+                except (OSError, ValueError) as error:
+                    reason = error
+                else:
+                    break
+            else:
+                self._note_loss(reason)
+        finally:
+            self._refreshed = asyncio.get_running_loop().time()
+            self._refreshing = None
+            if self.unreachable or None in self._slots:
+                self._refresh_soon()
+
+    async def _slots_by(self, host: str, port: int) -> list[Any]:
+        """What that node says: from slot, to slot, master, replicas, for each range.
+
+        Raises:
+            OSError: it can't be asked, or does not know.
+        """
+
+        def make() -> Connection:
+            return Connection(timeout=self._options.timeout, observe=_ignore, lost=_ignore)
+
+        async with asyncio.timeout(PATIENCE):
+            connection = await connect(host, port, self._options.tls, make)
+            try:
+                await log_in(connection, self._options)
+                slots: list[Any] = expect_well(await connection.ask("CLUSTER", "SLOTS"))
+            finally:
+                await connection.close()
+        if not slots:
+            raise Unavailable(f"{host}:{port} knows of no slots")
+        return slots
+
+    def _learn(self, host: str, ranges: list[Any]) -> None:
+        slots: list[Server | None] = [None] * SLOTS
+        for first, last, master, *_ in ranges:
+            named = (master[0] or b"").decode()
+            server = self._server(named if named not in ("", "?") else host, master[1])
+            slots[first : last + 1] = [server] * (last + 1 - first)
+        self._slots = slots
+        owners = set(slots)
+        for place, server in list(self._servers.items()):
+            if server not in owners:
+                del self._servers[place]
+                task = asyncio.get_running_loop().create_task(server.close())
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+                if server.breaker.is_open:
+                    self._watcher.back(str(server))  # others have its slots
+        if self._is_lost:
+            self._is_lost = False
+            self._watcher.back(self._name)
+
+    def _note_loss(self, error: Exception) -> None:
+        self._options.count_failure("connect")
+        if not self._is_lost:
+            self._is_lost = True
+            log.warning("cache lost", server=self._name, error=str(error))
+        self._watcher.failed()
+
+
+def _again(
+    server: Server, reply: Exception, script: str, key: bytes, *arguments: Word
+) -> Outcome[Any] | None:
+    text = str(reply)
+    if text.startswith("NOSCRIPT"):
+        server.renew()
+        return server.submit(script, key, *arguments)
+    if text.startswith(UNFIT):
+        server.distrust(reply)
+    return None
+
+
+def _slot(key: bytes) -> int:
+    """The key's slot: CRC-16 of it; prefixes have no braces, so all of it counts."""
+    return crc_hqx(key, 0) % SLOTS
+
+
+def _ignore(*_: object) -> None:
+    """Does nothing."""

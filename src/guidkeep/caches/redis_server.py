@@ -1,0 +1,329 @@
+"""One Redis server: its connection, its scripts, its breaker.
+
+The connection is opened when first it is needed, and again after a failure; meanwhile calls wait
+for it, as long as their deadline lets them. A new connection is greeted: who logs in, which
+generation the server is of (see `redis_scripts`), its scripts loaded with that in their text, and
+one of them run, which shows that the server lets us write. When it does not know its scripts any
+more (NOSCRIPT) they are loaded anew, on the same connection, if the server is what it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+import structlog
+
+from guidkeep.caches import redis_scripts
+from guidkeep.caches.breaker import Breaker
+from guidkeep.caches.redis_connection import (
+    Connection,
+    ReplyError,
+    Unavailable,
+    connect,
+    fields,
+    identity,
+    pack,
+)
+from guidkeep.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from ssl import SSLContext
+
+log = structlog.get_logger("guidkeep.cache")
+
+OLDEST: Final = 7
+"""The oldest Redis whose scripts have flags."""
+PATIENCE: Final = 1.0
+"""Seconds that opening and greeting a connection may take."""
+ELSEWHERE: Final = ("MOVED", "ASK", "TRYAGAIN")
+"""How a node of a cluster says that it is well, but not the one to ask for this key."""
+UNFIT: Final = (
+    "READONLY", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "BUSY",
+    "CLUSTERDOWN", "NOAUTH", "NOPERM", "WRONGPASS",
+)  # fmt: skip
+"""How a server says that it can't do what it should, whatever the key is."""
+
+Word = str | bytes | int | float
+
+
+class Options(NamedTuple):
+    """What all servers of a cache have in common.
+
+    Attributes:
+        user: who logs in; empty: the default user.
+        password: empty: nobody logs in.
+        database: its number.
+        tls: None: no encryption.
+        probe: the key that the greeting touches.
+        timeout: seconds that a call may take.
+        lease_time: seconds that a lease lasts at most.
+        pauses: see `Breaker`.
+        observe: called after each round with its size and the seconds that it took.
+        count_failure: called with the kind of each failure: "connect", "lost" or "refused".
+    """
+
+    user: str
+    password: str
+    database: int
+    tls: SSLContext | None
+    probe: bytes
+    timeout: float
+    lease_time: float
+    pauses: Callable[[int], float]
+    observe: Callable[[int, float], None]
+    count_failure: Callable[[str], None]
+
+
+class Watcher(Protocol):
+    """Who wants to know how the servers fare."""
+
+    def failed(self) -> None:
+        """One can't be asked, or did not answer."""
+        ...
+
+    def back(self, name: str) -> None:
+        """That one, which could not be asked, can be asked again."""
+        ...
+
+
+class _Call(NamedTuple):
+    """A call that waits for the connection."""
+
+    script: str
+    key: bytes
+    arguments: tuple[Word, ...]
+    asking: bool
+    outcome: Outcome[Any]
+
+
+class Server:
+    """See the module's text."""
+
+    def __init__(self, host: str, port: int, options: Options, watcher: Watcher) -> None:
+        self.host = host
+        self.port = port
+        self.breaker = Breaker(options.pauses)
+        self._options = options
+        self._watcher = watcher
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._texts: dict[str, str] = {}
+        self._names: dict[str, bytes] = {}
+        self._is_renewing = False
+        self._waiting: list[_Call] = []
+        self._probe_timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def __str__(self) -> str:
+        """Where it is."""
+        return f"{self.host}:{self.port}"
+
+    def submit(
+        self, script: str, key: bytes, *arguments: Word, asking: bool = False
+    ) -> Outcome[Any]:
+        """Runs a script on a key; the outcome is the reply, or an error (it is not raised)."""
+        if self._connection is not None:
+            if asking:
+                self._connection.ask("ASKING")
+            return self._connection.send(pack(("EVALSHA", self._names[script], 1, key, *arguments)))
+        return self._wait(script, key, arguments, asking)
+
+    async def ping(self) -> None:
+        """Raises Unavailable if it can't be asked."""
+        _unless_elsewhere(await self.submit("drop", self._options.probe))
+
+    def distrust(self, reply: Exception) -> None:
+        """It said that it can't do what it should: that is a failure, and maybe it is another."""
+        if self._connection is not None:
+            self._options.count_failure("refused")
+            self._connection.cut(Unavailable(f"Redis says: {reply}"))
+
+    def renew(self) -> None:
+        """It does not know its scripts any more: they are loaded anew if it is what it was."""
+        if self._connection is not None and not self._is_renewing:
+            self._is_renewing = True
+            self._connection.verify()
+            for text in self._texts.values():
+                loaded = self._connection.ask("SCRIPT", "LOAD", text)
+            loaded.add_done_callback(self._renewed)
+
+    def probe(self) -> None:
+        """Sees whether it is back."""
+        self._probe_timer = None
+        self._connect()
+
+    async def close(self) -> None:
+        """Lets go of the connection."""
+        self._closed = True
+        if self._probe_timer is not None:
+            self._probe_timer.cancel()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._connecting
+        self._refuse(Unavailable("the cache was closed"))
+        if self._connection is not None:
+            await self._connection.close()
+
+    # Connecting.
+
+    def _wait(
+        self, script: str, key: bytes, arguments: tuple[Word, ...], asking: bool
+    ) -> Outcome[Any]:
+        loop = asyncio.get_running_loop()
+        outcome: Outcome[Any] = Outcome(loop=loop)
+        if self._closed or self.breaker.is_open:
+            outcome.set_result(Unavailable(f"{self} is not asked at the moment"))
+            return outcome
+        self._waiting.append(_Call(script, key, arguments, asking, outcome))
+        loop.call_later(self._options.timeout, give_up, outcome)
+        self._connect()
+        return outcome
+
+    def _connect(self) -> None:
+        if self._connecting is None and self._connection is None and not self._closed:
+            self._connecting = asyncio.get_running_loop().create_task(self._connected())
+
+    async def _connected(self) -> None:
+        """Opens a connection and greets it; takes note of what came of it."""
+        connection = None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                connection = await connect(self.host, self.port, self._options.tls, self._make)
+                await self._greet(connection)
+        except (OSError, ValueError) as error:  # ValueError: a host's name that is none
+            self._connecting = None
+            reason = Unavailable(str(error) or f"no connection within {PATIENCE:g} s")
+            if connection is not None:
+                connection.cut(reason)
+            self._options.count_failure("connect")
+            self._note_failure(reason)
+        except asyncio.CancelledError:
+            if connection is not None:
+                await connection.close()
+            raise
+        else:
+            self._connecting = None
+            self._begin(connection)
+
+    def _make(self) -> Connection:
+        return Connection(timeout=self._options.timeout, observe=self._on_round, lost=self._on_lost)
+
+    async def _greet(self, connection: Connection) -> None:
+        """Logs in, and loads the scripts.
+
+        Raises:
+            Unavailable: it is no master that can be written to.
+        """
+        options = self._options
+        await log_in(connection, options)
+        if options.database:
+            selected = connection.ask("SELECT", options.database)
+            expect_well(await selected)
+        server, replication = (
+            connection.ask("INFO", "server"),
+            connection.ask("INFO", "replication"),
+        )
+        about = fields(expect_well(await server))
+        version = about.get(b"redis_version", b"0").decode()
+        if int(version.partition(".")[0]) < OLDEST:
+            raise Unavailable(f"it is Redis {version}; what is needed is {OLDEST} or newer")
+        master = identity(expect_well(await replication))
+        if master is None:
+            raise Unavailable("it is a replica")
+        generation = redis_scripts.generation_of(
+            about.get(b"run_id", b"").decode(), master.decode()
+        )
+        self._texts = redis_scripts.texts(generation, options.lease_time)
+        asked = {name: connection.ask("SCRIPT", "LOAD", text) for name, text in self._texts.items()}
+        self._names = {name: expect_well(await loaded) for name, loaded in asked.items()}
+        connection.expect(master)
+        connection.verify()
+        tried = connection.ask("EVALSHA", self._names["drop"], 1, options.probe)
+        _unless_elsewhere(await tried)
+
+    def _begin(self, connection: Connection) -> None:
+        """The connection is ready."""
+        self._connection = connection
+        self._is_renewing = False
+        if self.breaker.is_open:
+            self.breaker.close()
+            self._watcher.back(str(self))
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            if not call.outcome.done():
+                if call.asking:
+                    connection.ask("ASKING")
+                words = ("EVALSHA", self._names[call.script], 1, call.key, *call.arguments)
+                connection.send(pack(words), call.outcome)
+
+    def _renewed(self, last: asyncio.Future[Any]) -> None:
+        self._is_renewing = False
+        if isinstance(last.result(), ReplyError):
+            self.distrust(last.result())
+
+    def _on_round(self, size: int, seconds: float) -> None:
+        """A round is back; that of a greeting does not make up for anything."""
+        self._options.observe(size, seconds)
+        if self._connection is not None:
+            self.breaker.succeeded()
+
+    # Failing.
+
+    def _on_lost(self, connection: Connection, error: Unavailable) -> None:
+        """A connection has come to its end; one that was not in use yet is not spoken of."""
+        if connection is self._connection:
+            self._connection = None
+            if not self._closed:
+                self._options.count_failure("lost")
+                self._note_failure(error)
+
+    def _note_failure(self, error: Unavailable) -> None:
+        was_open = self.breaker.is_open
+        pause = self.breaker.failed()
+        self._refuse(error)
+        if pause is not None:
+            self._probe_timer = asyncio.get_running_loop().call_later(pause, self.probe)
+            if not was_open:
+                log.warning("cache lost", server=str(self), error=str(error))
+        self._watcher.failed()
+
+    def _refuse(self, error: Unavailable) -> None:
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            if not call.outcome.done():
+                call.outcome.set_result(error)
+
+
+async def log_in(connection: Connection, options: Options) -> None:
+    """Says who we are, if there is anything to say.
+
+    Raises:
+        Unavailable: it was refused.
+    """
+    if options.password:
+        login = (options.user, options.password) if options.user else (options.password,)
+        expect_well(await connection.ask("AUTH", *login))
+
+
+def expect_well(reply: Any) -> Any:
+    """The reply. Raises Unavailable if it is an error."""
+    if isinstance(reply, Unavailable):
+        raise reply
+    if isinstance(reply, ReplyError):
+        raise Unavailable(f"Redis says: {reply}")
+    return reply
+
+
+def _unless_elsewhere(reply: Any) -> None:
+    if not (isinstance(reply, ReplyError) and str(reply).startswith(ELSEWHERE)):
+        expect_well(reply)
+
+
+def give_up(outcome: Outcome[Any]) -> None:
+    """Makes it a failure, unless it is known already."""
+    if not outcome.done():
+        outcome.set_result(Unavailable("no connection in time"))

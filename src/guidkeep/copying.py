@@ -1,0 +1,263 @@
+"""Copies all live records from one store to another, and compares the two.
+
+Both stores are read side by side in GUID order, a page at a time, and compared; what the target
+lacks, or has in an older version, is written there as it is, its version included, so ETags stay
+the same. Nothing is kept of how far it came: a copy that is done again reads what is there already,
+which is quick, and goes on with what is not. In the same way it brings over what changed since.
+
+Every write is a compare-and-set on the version that was seen, so a target that is served meanwhile
+loses nothing: what is newer there stays.
+
+*Time.* A page has what is live when it is read. Before two pages are compared, what has expired
+since is left out of both, so that no record is taken for one that is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import structlog
+
+from guidkeep.errors import StoreUnavailable
+from guidkeep.record import Query, Record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from guidkeep.stores import Store
+
+    Watch = Callable[[float, int], None]
+    """Told how far it is, from 0 to 1, and how many records it has passed."""
+
+log = structlog.get_logger("guidkeep.copying")
+
+Result = TypeVar("Result")
+
+PAGE = 1000
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each further try of what a store could not do; after them it is given up."""
+END = "G" * 32
+"""Greater than any GUID."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a copy did, in records.
+
+    Attributes:
+        created: those that the target lacked.
+        updated: those of which it had an older version.
+        deleted: those that the source lacked.
+        equal: those that were the same already.
+        left: those of the target that are newer, or others under the same version.
+    """
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    equal: int = 0
+    left: int = 0
+
+    @property
+    def seen(self) -> int:
+        """All of them."""
+        return self.created + self.updated + self.deleted + self.equal + self.left
+
+
+class Difference(Enum):
+    """How a record of the target differs from the source's."""
+
+    MISSING = "is missing in the target"
+    OLDER = "is older in the target"
+    NEWER = "is newer in the target"
+    OTHER = "has the same version in both, and other content"
+    EXTRA = "is in the target only"
+
+
+class _Stretch(NamedTuple):
+    """All live records of both stores up to some GUID that come after those of the one before."""
+
+    source: dict[str, Record]
+    target: dict[str, Record]
+    last: str
+
+    @property
+    def share(self) -> float:
+        """How much of all GUIDs lies behind it, from 0 to 1: random ones lie evenly."""
+        return 1.0 if self.last == END else int(self.last[:8], 16) / (1 << 32)
+
+
+async def copy(
+    source: Store, target: Store, *, clock: Callable[[], float], watch: Watch, delete: bool = False
+) -> Tally:
+    """Brings the target up to the source.
+
+    Args:
+        source: is only read.
+        target: gets what it lacks, and what it has in an older version.
+        clock: returns Unix time in seconds.
+        watch: called after each step.
+        delete: whether the target loses what the source has not.
+
+    Raises:
+        StoreUnavailable: one of them can't go on; it may be done again.
+    """
+    tally = Tally()
+    async with aclosing(_stretches(source, target, clock)) as stretches:
+        async for stretch in stretches:
+            work = [
+                _bring(target, record, stretch.target.get(guid), tally, clock)
+                for guid, record in stretch.source.items()
+            ]
+            if delete:
+                extra = stretch.target.keys() - stretch.source.keys()
+                work += [_drop(target, stretch.target[guid], tally) for guid in extra]
+            await asyncio.gather(*work)
+            watch(stretch.share, tally.seen)
+    return tally
+
+
+async def compare(
+    source: Store,
+    target: Store,
+    *,
+    clock: Callable[[], float],
+    watch: Watch,
+    differs: Callable[[str, Difference], None],
+) -> int:
+    """Compares GUID, expire, version and metadata of all live records; how many are equal.
+
+    Args:
+        source: the one side.
+        target: the other.
+        clock: returns Unix time in seconds.
+        watch: called after each step.
+        differs: called for each GUID that is not the same on both sides, in order.
+
+    Raises:
+        StoreUnavailable: one of them can't go on.
+    """
+    equal = seen = 0
+    async with aclosing(_stretches(source, target, clock)) as stretches:
+        async for stretch in stretches:
+            guids = sorted(stretch.source.keys() | stretch.target.keys())
+            for guid in guids:
+                difference = _difference(stretch.source.get(guid), stretch.target.get(guid))
+                if difference is None:
+                    equal += 1
+                else:
+                    differs(guid, difference)
+            seen += len(guids)
+            watch(stretch.share, seen)
+    return equal
+
+
+def _difference(source: Record | None, target: Record | None) -> Difference | None:
+    if source == target:
+        return None
+    if target is None:
+        return Difference.MISSING
+    if source is None:
+        return Difference.EXTRA
+    if source.version == target.version:
+        return Difference.OTHER
+    return Difference.OLDER if target.version < source.version else Difference.NEWER
+
+
+async def _bring(
+    target: Store,
+    record: Record,
+    stored: Record | None,
+    tally: Tally,
+    clock: Callable[[], float],
+) -> None:
+    """Writes the record unless the target has it, or a newer one; until that is settled."""
+    while stored is None or stored.version < record.version:
+        now = clock()
+        if stored is not None and stored.is_live(now):
+            if await _patiently(partial(target.replace, record, stored.version)):
+                tally.updated += 1
+                return
+        elif await _patiently(partial(target.insert, record, int(now))):
+            tally.created += 1
+            return
+        stored = await _patiently(partial(target.get, record.guid))
+    if stored == record:  # perhaps by a try before, of which nobody knew the outcome
+        tally.equal += 1
+    else:
+        tally.left += 1
+
+
+async def _drop(target: Store, record: Record, tally: Tally) -> None:
+    if await _patiently(partial(target.delete, record.guid, record.version)):
+        tally.deleted += 1
+
+
+async def _stretches(
+    source: Store, target: Store, clock: Callable[[], float]
+) -> AsyncGenerator[_Stretch, None]:
+    """Both stores from the first GUID to the last; the next stretch is read ahead."""
+    sides = _Side(source, clock), _Side(target, clock)
+    reading = asyncio.create_task(_read(*sides, clock))
+    try:
+        while (stretch := await reading) is not None:
+            reading = asyncio.create_task(_read(*sides, clock))
+            yield stretch
+    finally:
+        reading.cancel()
+
+
+async def _read(source: _Side, target: _Side, clock: Callable[[], float]) -> _Stretch | None:
+    if source.is_over and target.is_over:
+        return None
+    await asyncio.gather(source.fill(), target.fill())
+    last = min(source.horizon, target.horizon)
+    now = clock()
+    return _Stretch(source.take(last, now), target.take(last, now), last)
+
+
+class _Side:
+    """One of two stores that are read side by side, in GUID order."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._records: list[Record] = []
+        self.horizon = ""
+        """All records up to this GUID have been read."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all have been read and taken."""
+        return self.horizon == END and not self._records
+
+    async def fill(self) -> None:
+        """Reads a page, unless there are records left of the one before."""
+        if self._records or self.horizon == END:
+            return
+        query = Query(limit=PAGE, after=self.horizon or None)
+        page = await _patiently(partial(self._store.page, query, int(self._clock())))
+        self._records = page
+        self.horizon = page[-1].guid if len(page) == PAGE else END
+
+    def take(self, last: str, now: float) -> dict[str, Record]:
+        """Takes out the records up to that GUID; those that are live are returned."""
+        taken = [record for record in self._records if record.guid <= last]
+        del self._records[: len(taken)]
+        return {record.guid: record for record in taken if record.is_live(now)}
+
+
+async def _patiently(call: Callable[[], Awaitable[Result]]) -> Result:
+    """Does it again, after a pause, when the store could not; each time longer, then no more."""
+    for pause in PAUSES:
+        try:
+            return await call()
+        except StoreUnavailable as error:
+            log.warning("store unavailable", detail=error.detail, pause=pause)
+            await asyncio.sleep(pause)
+    return await call()

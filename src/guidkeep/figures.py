@@ -1,0 +1,100 @@
+"""The figures of several workers, told by whichever of them is asked.
+
+A connection to the port reaches one worker, a scrape too. So each worker tells its own figures on a
+socket that only processes of this machine reach, and the one that is asked gathers them. Each
+series has the label `worker`, for a sum would fall when a worker is replaced, and Prometheus takes
+a counter that falls for one that began again at zero.
+
+The sockets have abstract names (unix(7)): nothing is left of them, however a worker ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from prometheus_client import generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from guidkeep.metrics import Metrics
+
+PATIENCE = 1.0
+"""Seconds that a worker has to tell its figures; without them goes who has none."""
+
+
+@contextlib.asynccontextmanager
+async def shared_figures(
+    metrics: Metrics, number: int, names: Sequence[str]
+) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
+    """Tells this worker's figures to the others; yields what gathers those of all.
+
+    Args:
+        metrics: this worker's.
+        number: which of the workers it is, from 0.
+        names: of the sockets, one a worker.
+    """
+
+    async def tell(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):  # it did not wait
+            writer.write(metrics.text())
+            await writer.drain()
+        writer.close()
+
+    async def gather() -> bytes:
+        texts = await asyncio.gather(
+            *(metrics.tell() if at == number else _ask(name) for at, name in enumerate(names))
+        )
+        return merged({at: text for at, text in enumerate(texts) if text is not None})
+
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(names[number])
+    async with await asyncio.start_unix_server(tell, sock=listener):
+        yield gather
+
+
+def merged(texts: Mapping[int, bytes]) -> bytes:
+    """Several workers' figures in Prometheus' text format, by their numbers, as one such text."""
+    families: dict[str, Metric] = {}
+    for number, text in texts.items():
+        for family in text_string_to_metric_families(text.decode()):
+            whole = families.setdefault(
+                family.name, Metric(family.name, family.documentation, family.type)
+            )
+            whole.samples += [
+                sample._replace(labels={"worker": str(number), **sample.labels})
+                for sample in family.samples
+            ]
+    return generate_latest(_Told(families.values()))
+
+
+class _Told(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+async def _ask(name: str) -> bytes | None:
+    """What the worker of that name tells; None: it is not there, or does not answer."""
+    with contextlib.suppress(OSError, TimeoutError), socket.socket(socket.AF_UNIX) as connection:
+        connection.setblocking(False)
+        async with asyncio.timeout(PATIENCE):
+            connection.connect(name)  # at once, or not at all: the queue is full
+            return await _until_closed(connection)
+    return None
+
+
+async def _until_closed(connection: socket.socket) -> bytes:
+    loop = asyncio.get_running_loop()
+    pieces = []
+    while piece := await loop.sock_recv(connection, 65_536):
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,0 +1,74 @@
+"""How far a long piece of work is: a bar on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Watch = Callable[[float, int], None]
+
+BETWEEN_LINES = 10.0
+"""Seconds."""
+
+
+@contextmanager
+def shown(
+    title: str, stream: IO[str], *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Watch]:
+    """Yields what is to be told how far it is, from 0 to 1, and how many records it has passed.
+
+    Args:
+        title: what is done.
+        stream: where it is shown.
+        clock: returns seconds.
+    """
+    with _bar(title, stream) if stream.isatty() else _lines(title, stream, clock) as watch:
+        yield watch
+
+
+@contextmanager
+def _lines(title: str, stream: IO[str], clock: Callable[[], float]) -> Iterator[Watch]:
+    due = clock() + BETWEEN_LINES
+
+    def watch(share: float, records: int) -> None:
+        nonlocal due
+        if clock() >= due:
+            due = clock() + BETWEEN_LINES
+            print(f"{title}: {share:.0%}, {records:,} records", file=stream, flush=True)
+
+    yield watch
+
+
+@contextmanager
+def _bar(title: str, stream: IO[str]) -> Iterator[Watch]:
+    # Imported here: whoever serves needs no bar.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[records]:,} records"),
+        TimeRemainingColumn(),
+    )
+    # What is printed meanwhile goes above the bar, unless it goes elsewhere.
+    above = sys.stdout.isatty()
+    with Progress(*columns, console=Console(file=stream), redirect_stdout=above) as bar:
+        task = bar.add_task(title, total=1.0, records=0)
+
+        def watch(share: float, records: int) -> None:
+            bar.update(task, completed=share, records=records)
+
+        yield watch

@@ -1,0 +1,160 @@
+"""The way to MongoDB: the URL read and checked, and the database made ready.
+
+What a URL may say is told in `guidkeep.stores.mongodb`.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import parse_qsl
+
+import structlog
+
+from guidkeep.addresses import driver, redacted
+from guidkeep.errors import StartupError
+
+driver("pymongo", extra="mongodb")  # says what installs it, if it is not there
+
+import pymongo  # noqa: E402 - after the line above
+from pymongo.errors import (  # noqa: E402
+    ConfigurationError,
+    DuplicateKeyError,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+)
+from pymongo.read_concern import ReadConcern  # noqa: E402
+
+if TYPE_CHECKING:
+    from pymongo.asynchronous.collection import AsyncCollection
+    from pymongo.asynchronous.database import AsyncDatabase
+
+log = structlog.get_logger("guidkeep.stores.mongodb")
+
+Document: TypeAlias = dict[str, Any]
+
+DATABASE = "guidkeep"
+SCHEMA = 1
+
+_token = re.compile(r"(?i)(?<=authMechanismProperties=)[^&#]*")
+
+
+async def connect(
+    url: str, *, timeout: float, pool: int
+) -> tuple[pymongo.AsyncMongoClient[Document], AsyncCollection[Document]]:
+    """Connects, and makes what is not there yet: the schema's marker and the indexes.
+
+    A server that is down is tried again until the time-out; several nodes may start at once.
+
+    Args:
+        url: as it was given; it goes to the driver.
+        timeout: seconds for all of it, and for each later wait for a server.
+        pool: connections to each server at most, unless the URL says otherwise.
+
+    Returns:
+        The client, to be closed, and the collection of the records.
+
+    Raises:
+        StartupError: no server answers, the URL is wrong, or the database is of a newer
+            Guidkeep. The message has the URL without its password.
+    """
+    client = _client(url, timeout, pool)
+    try:
+        _check(client, url)
+        with pymongo.timeout(timeout):
+            return client, await _prepare(client.get_default_database(DATABASE))
+    except PyMongoError as error:
+        await client.close()
+        raise StartupError(f"{_shown(url)} can't be used: {_why(error, timeout)}") from error
+    except BaseException:
+        await client.close()
+        raise
+
+
+def _client(url: str, timeout: float, pool: int) -> pymongo.AsyncMongoClient[Document]:
+    """A client, not yet connected. Raises StartupError if the URL is wrong."""
+    milliseconds = max(1, int(timeout * 1000))
+    defaults: dict[str, Any] = {
+        "w": "majority",
+        "journal": True,
+        "readConcernLevel": "majority",
+        "maxPoolSize": pool,
+        "serverSelectionTimeoutMS": milliseconds,
+        "connectTimeoutMS": milliseconds,
+        "appname": "guidkeep",
+    }
+    given = {name.lower() for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)}
+    options = {name: value for name, value in defaults.items() if name.lower() not in given}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of parameters that are unknown or wrong
+            return pymongo.AsyncMongoClient(url, **options)
+    except InvalidURI:
+        # The text is not shown, nor the driver's message: where the password is can't be told.
+        raise StartupError(
+            "The store's mongodb:// URL can't be read: user name and password must be "
+            "percent-encoded, and hosts separated by commas."
+        ) from None
+    except (ConfigurationError, ValueError, TypeError, Warning) as error:
+        # Not in the driver's words, which may have a secret's value in them.
+        named = sorted((name for name in given if name in str(error).lower()), key=len)
+        wrong = f"its parameter {named[-1]}" if named else "its hosts and parameters"
+        raise StartupError(f"{_shown(url)} is wrong: look at {wrong}.") from None
+
+
+def _check(client: pymongo.AsyncMongoClient[Document], url: str) -> None:
+    """Refuses a URL that would make answers wrong; warns of one that makes writes less durable."""
+    reads, writes = client.read_concern.level, client.write_concern
+    faults = [
+        (not writes.acknowledged, "w=0: nobody would know whether a write happened"),
+        (client.read_preference.mode != 0, "readPreference: reads go to the primary"),
+        (reads not in ("majority", "linearizable"), "readConcernLevel: majority or linearizable"),
+        (bool(client.options.direct_connection), "directConnection: a member may be no primary"),
+    ]
+    for is_wrong, what in faults:
+        if is_wrong:
+            raise StartupError(f"{_shown(url)} can't be used as it is: {what}.")
+    concern = writes.document
+    if concern.get("w") != "majority" or concern.get("j") is not True:
+        log.warning(
+            "write concern is weaker than w=majority and journal=true: a power cut or a fail-over "
+            "may take answered writes",
+            store=_shown(url),
+            write_concern=concern,
+        )
+
+
+async def _prepare(database: AsyncDatabase[Document]) -> AsyncCollection[Document]:
+    # Locally: another node that starts now may have put it there a moment ago.
+    markers = database["guidkeep"].with_options(read_concern=ReadConcern("local"))
+    marker = await markers.find_one({"_id": "schema"})
+    if marker is None:
+        try:
+            await markers.insert_one(marker := {"_id": "schema", "version": SCHEMA})
+        except DuplicateKeyError:
+            marker = await markers.find_one({"_id": "schema"}) or {}
+    if marker.get("version") != SCHEMA:
+        raise StartupError(
+            f"The database {database.name} has the schema {marker.get('version')}, this Guidkeep "
+            f"knows {SCHEMA}: a newer one made it, and is needed to use it."
+        )
+    records = database["record"]
+    # One by one: FerretDB 1.24 hangs up on a request that has several which are there already.
+    await records.create_index([("expire", 1)], name="by_expire")
+    await records.create_index([("user", 1), ("_id", 1)], name="by_user")
+    return records
+
+
+def _why(error: PyMongoError, timeout: float) -> str:
+    if error.timeout:
+        return f"no server that takes writes answered within {timeout:g} s."
+    if isinstance(error, OperationFailure) and error.code in (13, 18):
+        return "the server refuses this user and password, or the user may not write there."
+    return f"the driver says {type(error).__name__}, the log says more."
+
+
+def _shown(url: str) -> str:
+    """The URL as it may be shown."""
+    return _token.sub("***", redacted(url))

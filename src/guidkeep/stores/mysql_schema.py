@@ -1,0 +1,151 @@
+"""The tables of a MySQL store: made where they are missing, checked where they are there.
+
+Nodes may start at the same time: every statement that makes something does nothing where it is
+there already. The table that holds the schema's version is made first, so a `record` without it is
+somebody else's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from guidkeep.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from guidkeep.stores.mysql_connections import Connections
+
+log = structlog.get_logger("guidkeep.stores.mysql")
+
+SCHEMA_VERSION = 1
+
+# All columns are numbers or bytes, so that no character set and no collation has a say.
+_SCHEMA = (
+    """
+CREATE TABLE IF NOT EXISTS guidkeep_schema (
+    id      TINYINT PRIMARY KEY,
+    version INT NOT NULL
+) ENGINE = InnoDB
+""",
+    f"INSERT IGNORE INTO guidkeep_schema (id, version) VALUES (1, {SCHEMA_VERSION})",  # noqa: S608 - constants
+    """
+CREATE TABLE IF NOT EXISTS record (
+    guid     BINARY(16) NOT NULL PRIMARY KEY,
+    expire   BIGINT     NOT NULL COMMENT 'Unix time, seconds',
+    version  BIGINT     NOT NULL COMMENT 'Unix time of the write, microseconds',
+    user     LONGBLOB   NULL     COMMENT 'the metadata''s user, UTF-8, for listing',
+    user_key BINARY(16) NULL     COMMENT 'BLAKE2b of user; an index takes no more than 3 KB',
+    metadata LONGBLOB   NOT NULL COMMENT 'a JSON object, as it came, UTF-8',
+    KEY record_by_expire (expire),
+    KEY record_by_user (user_key, guid)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC
+""",
+)
+_TABLES = ("guidkeep_schema", "record")
+_COLUMNS = {
+    "guid": "binary",
+    "expire": "bigint",
+    "version": "bigint",
+    "user": "longblob",
+    "user_key": "binary",
+    "metadata": "longblob",
+}
+_FOUND_TABLES = """
+SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES
+WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN ('guidkeep_schema', 'record')
+"""
+_FOUND_COLUMNS = """
+SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'record'
+"""
+_names = ", ".join(_COLUMNS)
+_PROBES = (
+    f"SELECT {_names} FROM record WHERE guid = x''",  # noqa: S608 - constants
+    f"INSERT INTO record ({_names}) SELECT {_names} FROM record WHERE guid = x''",  # noqa: S608 - constants
+    "UPDATE record SET version = version + 1 WHERE guid = x''",
+    "DELETE FROM record WHERE guid = x''",
+)
+"""One statement for each privilege; none finds a row."""
+
+_BREAKING: Mapping[str, Collection[str]] = {
+    "innodb_flush_log_at_trx_commit": ("0", "2"),
+    "innodb_doublewrite": ("off", "0", "detect_only"),
+    "innodb_flush_method": ("nosync", "littlesync", "o_direct_no_fsync"),
+}
+"""Values with which a power cut may take answered writes away. Beside these: with a binary log,
+what is not in it is rolled back after a crash, so it must be on the disk too (sync_binlog)."""
+_SETTINGS = f"""
+SHOW GLOBAL VARIABLES WHERE Variable_name IN
+('log_bin', 'sync_binlog', 'max_allowed_packet', {", ".join(map(repr, _BREAKING))})
+"""
+
+
+async def prepare(connections: Connections, *, place: str, deadline: float) -> None:
+    """Makes or checks the tables, and warns of settings that break durability.
+
+    Args:
+        connections: the server's.
+        place: the store's URL, as it may be shown.
+        deadline: the loop's time at which it is given up.
+
+    Raises:
+        StartupError: the tables are not Guidkeep's, or a newer one's.
+        Failure: a statement failed.
+    """
+
+    async def rows(statement: str) -> Sequence[tuple[Any, ...]]:
+        return (await connections.run(statement, deadline)).rows
+
+    there = {_text(name): _text(engine or "a view") for name, engine in await rows(_FOUND_TABLES)}
+    if "record" in there and "guidkeep_schema" not in there:
+        raise StartupError(
+            f"{place} has a table named record that is not Guidkeep's (or a guidkeep_schema that "
+            "this user may not see): give it a database of its own."
+        )
+    versions = (
+        await rows("SELECT version FROM guidkeep_schema") if len(there) == len(_TABLES) else ()
+    )
+    if not versions:
+        for statement in _SCHEMA:
+            await connections.run(statement, deadline)
+        there = {_text(name): _text(engine) for name, engine in await rows(_FOUND_TABLES)}
+        versions = await rows("SELECT version FROM guidkeep_schema")
+    [[version]] = versions
+    if version > SCHEMA_VERSION:
+        raise StartupError(
+            f"{place} was written by a newer Guidkeep (schema {version}; this one knows "
+            f"{SCHEMA_VERSION}): start that one, or a newer."
+        )
+    if there["record"].lower() != "innodb":
+        raise StartupError(
+            f"{place}: the table record is kept by {there['record']}; Guidkeep needs InnoDB, "
+            "which does a statement wholly or not at all."
+        )
+    columns = {
+        _text(name).lower(): _text(kind).lower() for name, kind in await rows(_FOUND_COLUMNS)
+    }
+    if not _COLUMNS.items() <= columns.items():
+        raise StartupError(f"{place}: the table record has not the columns that Guidkeep made.")
+    for probe in _PROBES:
+        await connections.run(probe, deadline)
+    settings = {_text(name): _text(value) for name, value in await rows(_SETTINGS)}
+    connections.largest = int(settings["max_allowed_packet"])
+    _warn(settings)
+
+
+def _warn(settings: Mapping[str, str]) -> None:
+    breaking = [
+        name for name, values in _BREAKING.items() if settings.get(name, "").lower() in values
+    ]
+    if settings.get("log_bin") == "ON" and settings["sync_binlog"] != "1":
+        breaking.append("sync_binlog")
+    for name in breaking:
+        log.warning("a power cut may take answered writes away", setting=name, value=settings[name])
+
+
+def _text(value: str | bytes) -> str:
+    """Servers differ in whether such a name is text or bytes."""
+    return value.decode() if isinstance(value, bytes) else value

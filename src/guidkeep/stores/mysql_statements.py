@@ -1,0 +1,167 @@
+"""The statements of a MySQL store, as text. Pure.
+
+Bytes are written as hexadecimal literals: nothing is escaped, every statement is ASCII, and no
+character set, collation or sql_mode has a say. Each statement names the index it is to use, for
+an optimizer that lacks figures may read the whole table instead.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from guidkeep.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from guidkeep.record import Query
+
+_BY_GUID = """
+SELECT {columns} FROM record FORCE INDEX (PRIMARY) WHERE guid IN ({guids})
+"""
+_PAGE = """
+SELECT guid, expire, version, metadata
+FROM record FORCE INDEX ({index}) WHERE {where} ORDER BY guid LIMIT {limit}
+"""
+_EXPIRING = """
+SELECT count(*)
+FROM (
+    SELECT 1 FROM record FORCE INDEX (record_by_expire)
+    WHERE expire > {now} AND expire < {before} LIMIT {limit}
+) AS few
+"""
+_EXPIRED = """
+SELECT guid FROM record FORCE INDEX (record_by_expire)
+WHERE expire <= {now} ORDER BY expire LIMIT {limit}
+"""
+_INSERT = """
+INSERT INTO record (guid, expire, version, user, user_key, metadata) VALUES {rows}
+"""
+_REPLACE = """
+UPDATE record SET expire = {0.expire}, version = {0.version},
+    user = {0.user}, user_key = {0.user_key}, metadata = {0.metadata}
+WHERE guid = {0.guid} AND {condition}
+"""
+_DELETE = """
+DELETE FROM record WHERE guid = {guid} AND version = {version}
+"""
+_PURGE = """
+DELETE FROM record WHERE guid IN ({guids}) AND expire <= {now}
+"""
+
+
+class Row(NamedTuple):
+    """A record as the literals of its columns."""
+
+    guid: str
+    expire: str
+    version: str
+    user: str
+    user_key: str
+    metadata: str
+
+    @classmethod
+    def of(cls, record: Record) -> Row:
+        """The row of that record."""
+        name = record.user
+        user = None if name is None else name.encode()
+        return cls(
+            literal(bytes.fromhex(record.guid)),
+            f"{record.expire:d}",
+            f"{record.version:d}",
+            "NULL" if user is None else literal(user),
+            "NULL" if user is None else literal(_key(user)),
+            literal(record.metadata.encode()),
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in a statement."""
+        return sum(map(len, self)) + len(self) + 2
+
+
+def literal(data: bytes) -> str:
+    """Bytes, as they stand in a statement."""
+    return f"x'{data.hex()}'"
+
+
+def record_of(guid: bytes, expire: int, version: int, metadata: bytes) -> Record:
+    """The record of a row that `read` or `page` found."""
+    return Record(guid.hex().upper(), expire, version, metadata.decode())
+
+
+def read(guids: Iterable[bytes]) -> str:
+    """Finds records."""
+    return _BY_GUID.format(columns="guid, expire, version, metadata", guids=_list(guids))
+
+
+def states(guids: Iterable[bytes]) -> str:
+    """Finds `guid, expire, version` of records."""
+    return _BY_GUID.format(columns="guid, expire, version", guids=_list(guids))
+
+
+def page(query: Query, now: int, *, few_expire: bool) -> str:
+    """Finds live records in GUID order.
+
+    Args:
+        query: which.
+        now: Unix time in seconds.
+        few_expire: whether those that expire in time are so few that they are best found by
+            `expire`, and then sorted.
+    """
+    index = "record_by_expire" if few_expire else "PRIMARY"
+    where = [f"expire > {now:d}"]
+    if query.expires_before is not None:
+        where.append(f"expire < {query.expires_before:d}")
+    if query.user is not None:
+        user = query.user.encode()
+        where.append(f"user_key = {literal(_key(user))} AND user = {literal(user)}")
+        index = "record_by_user"
+    if query.after is not None:
+        where.append(f"guid > {literal(bytes.fromhex(query.after))}")
+    return _PAGE.format(index=index, where=" AND ".join(where), limit=query.limit)
+
+
+def expiring(now: int, before: int, limit: int) -> str:
+    """Counts records that expire between the two, up to the limit."""
+    return _EXPIRING.format(now=now, before=before, limit=limit)
+
+
+def expired(now: int, limit: int) -> str:
+    """Finds GUIDs of records that are expired, those first that are so longest."""
+    return _EXPIRED.format(now=now, limit=limit)
+
+
+def insert(rows: Iterable[Row]) -> str:
+    """Writes all of the records, or, where there is one of the GUIDs already, none."""
+    return _INSERT.format(rows=",".join(f"({','.join(row)})" for row in rows))
+
+
+def replace(row: Row, version: int) -> str:
+    """Replaces the record of that version."""
+    return _REPLACE.format(row, condition=f"version = {version:d}")
+
+
+def revive(row: Row, now: int) -> str:
+    """Replaces a record that is expired and older."""
+    return _REPLACE.format(row, condition=f"expire <= {now:d} AND version < {row.version}")
+
+
+def delete(guid: bytes, version: int) -> str:
+    """Deletes the record of that version."""
+    return _DELETE.format(guid=literal(guid), version=version)
+
+
+def purge(guids: Iterable[bytes], now: int) -> str:
+    """Deletes those of the records that are expired."""
+    return _PURGE.format(guids=_list(guids), now=now)
+
+
+def _list(guids: Iterable[bytes]) -> str:
+    return ",".join(map(literal, guids))
+
+
+def _key(user: bytes) -> bytes:
+    """What stands for a user in the index, which takes no long keys."""
+    return blake2b(user, digest_size=16).digest()

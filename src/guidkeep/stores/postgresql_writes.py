@@ -1,0 +1,262 @@
+"""Writes to PostgreSQL: what goes into one statement, and what is tried again.
+
+*Two writes of a round with one condition* (the same GUID, and the same version to be replaced):
+only one of them can succeed, so only one travels. For the other, the record was no longer as its
+condition has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import structlog
+
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.stores.postgresql_pool import Failure, InDoubt, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+
+    from guidkeep.record import Record
+    from guidkeep.stores.postgresql_pool import Pool
+
+log = structlog.get_logger("guidkeep.stores.postgresql")
+
+ROUND_BYTES = 8 * 1024 * 1024
+"""Metadata in one statement at most, unless a single record has more."""
+TRIES = 4
+"""How often a round is tried that deadlocks or can't be serialized."""
+
+_AGAIN = {"40001", "40P01"}
+"""Codes of a transaction that stood in another's way, and may succeed if it is repeated."""
+_FAILS_FOR_ALL = ("08", "25", "28", "3", "42", "53", "55", "57", "58")
+"""How codes begin that are no single row's fault, so trying one by one would be in vain."""
+
+_INSERT = """
+INSERT INTO record (guid, expire, version, "user", metadata)
+SELECT * FROM unnest(
+    $2::text[]::bytea[], $3::text[]::bigint[], $4::text[]::bigint[], $5::text[]::bytea[],
+    $6::text[]
+)
+ON CONFLICT (guid) DO UPDATE SET
+    expire = excluded.expire, version = excluded.version,
+    "user" = excluded."user", metadata = excluded.metadata
+WHERE record.expire <= $1::bigint AND record.version < excluded.version
+RETURNING guid, $1::bigint
+"""
+_REPLACE = """
+UPDATE record SET
+    expire = $3::bigint, version = $4::bigint, "user" = $5::bytea, metadata = $6::text
+WHERE guid = $1::bytea AND version = $2::bigint
+RETURNING guid, $2::bigint
+"""
+_DELETE = """
+DELETE FROM record WHERE guid = $1::bytea AND version = $2::bigint RETURNING guid, $2::bigint
+"""
+# What another node is about to delete, or to prolong, is left to it: nobody waits.
+_PURGE = """
+WITH expired AS MATERIALIZED (
+    SELECT guid FROM record WHERE expire <= $1::bigint
+    ORDER BY expire LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM record USING expired
+    WHERE record.guid = expired.guid AND record.expire <= $1::bigint
+    RETURNING 1
+)
+SELECT count(*) FROM gone
+"""
+
+
+class Write(NamedTuple):
+    """A write and its condition.
+
+    Attributes:
+        guid: of the record.
+        number: the version to be replaced or deleted; for an insert, `now`.
+        record: what is to be stored, if anything.
+        user: its user, as it is stored.
+        together: only writes that have the same share a statement: those inserts that have one
+            `now`, for it is the statement's.
+    """
+
+    guid: bytes
+    number: int
+    record: Record | None = None
+    user: bytes | None = None
+    together: int = 0
+
+    @property
+    def condition(self) -> tuple[bytes, int]:
+        """What of two writes only one can find fulfilled; the order of writes, too."""
+        return self.guid, self.number
+
+
+Done = bool | Exception
+"""What became of a write: whether it was done, or why nobody can do it, or say."""
+
+
+class Writes:
+    """Rounds of writes, of one kind each.
+
+    Each is given the writes and when they are given up, in the loop's time; it returns for each
+    what became of it, or the exception to raise.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def inserts(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
+        """Stores new records. False: a live one is there, or one that is not older."""
+        return await self._write(writes, until, self._insert)
+
+    async def replaces(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
+        """Replaces records. False: the stored version is another, or gone."""
+        return await self._write(writes, until, self._replace)
+
+    async def deletes(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
+        """Deletes records. False: the stored version is another, or gone."""
+        return await self._write(writes, until, self._delete)
+
+    async def _write(
+        self,
+        writes: Sequence[Write],
+        until: float,
+        send: Callable[[Sequence[Write], float], Awaitable[Sequence[Any]]],
+    ) -> Sequence[Done]:
+        """Runs a round of writes of one kind.
+
+        Of several with one condition only the last in version goes: if it fails, so would the
+        others have before it; if it succeeds, they come after it and find another version.
+        """
+        sent: dict[tuple[bytes, int], Write] = {}
+        for write in writes:
+            rival = sent.get(write.condition)
+            if rival is None or _version(rival) < _version(write):
+                sent[write.condition] = write
+        outcomes: dict[tuple[bytes, int], Done] = {}
+        for batch in _batches(sent.values()):
+            outcomes |= await self._attempt(batch, until, send)
+        results = []
+        for write in writes:
+            outcome = outcomes[write.condition]
+            results.append(outcome if sent[write.condition] is write else _rivals(outcome))
+        return results
+
+    async def _attempt(
+        self,
+        batch: Sequence[Write],
+        until: float,
+        send: Callable[[Sequence[Write], float], Awaitable[Sequence[Any]]],
+    ) -> dict[tuple[bytes, int], Done]:
+        """Runs a batch; again if it stood in another's way; one by one if it fails for one."""
+        failure: Exception
+        for again in range(1, TRIES + 1):
+            try:
+                done = set(map(tuple, await send(batch, until)))
+            except Refused as refused:
+                failure = refused
+                if refused.code not in _AGAIN:
+                    break
+                await asyncio.sleep(random.uniform(0, 0.01 * again))  # noqa: S311 - no secret
+            except Failure as failed:
+                failure = failed
+                break
+            else:
+                return {write.condition: write.condition in done for write in batch}
+        if len(batch) > 1 and _may_be_one(failure):
+            alone: dict[tuple[bytes, int], Done] = {}
+            for write in batch:
+                alone |= await self._attempt([write], until, send)
+            return alone
+        log.error("store failed", error=str(failure), writes=len(batch))
+        return {write.condition: self._error(failure) for write in batch}
+
+    def _insert(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
+        columns = (
+            [_hex(write.guid) for write in batch],
+            [str(write.record.expire) for write in batch if write.record],
+            [str(write.record.version) for write in batch if write.record],
+            [None if write.user is None else _hex(write.user) for write in batch],
+            [write.record.metadata for write in batch if write.record],
+        )
+        return self._pool.fetch(_INSERT, batch[0].number, *columns, until=until)
+
+    def _replace(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
+        rows = [
+            (*write.condition, new.expire, new.version, write.user, new.metadata)
+            for write in batch
+            if (new := write.record)
+        ]
+        return self._pool.fetch_each(_REPLACE, rows, until=until)
+
+    def _delete(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
+        return self._pool.fetch_each(_DELETE, [write.condition for write in batch], until=until)
+
+    async def purge(
+        self, purges: Sequence[tuple[int, int]], until: float
+    ) -> Sequence[int | Exception]:
+        """Deletes so many expired records at most, and says how many: (`now`, limit) each."""
+        [(now, limit)] = purges
+        try:
+            [[count]] = await self._pool.fetch(_PURGE, now, limit, until=until)
+        except Failure as failure:
+            log.error("store failed", error=str(failure))  # noqa: TRY400 - the cause is in it
+            return [self._error(failure)]
+        return [count]
+
+    def _error(self, failure: Exception) -> StoreUnavailable:
+        """What the caller of a failed write is told."""
+        error = (
+            OutcomeUnknown(
+                "The store did not answer: whether it was written is unknown. Read it again."
+            )
+            if isinstance(failure, InDoubt)
+            else StoreUnavailable("The store can't write at the moment; nothing was written.")
+        )
+        error.__cause__ = failure
+        return error
+
+
+def write_of(record: Record, number: int) -> Write:
+    """The write of that record on that condition; see `Write`."""
+    user = record.user
+    return Write(
+        bytes.fromhex(record.guid), number, record, None if user is None else user.encode()
+    )
+
+
+def _version(write: Write) -> int:
+    return write.record.version if write.record else 0
+
+
+def _hex(content: bytes) -> str:
+    """Bytes as PostgreSQL reads them in a text."""
+    return f"\\x{content.hex()}"
+
+
+def _batches(writes: Iterable[Write]) -> Iterator[list[Write]]:
+    """The writes in GUID order, in lots that share a statement."""
+    batch: list[Write] = []
+    size = 0
+    for write in sorted(writes, key=lambda write: (write.together, write.condition)):
+        length = len(write.record.metadata) if write.record else 0
+        if batch and (batch[0].together != write.together or size + length > ROUND_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(write)
+        size += length
+    yield batch
+
+
+def _may_be_one(failure: Exception) -> bool:
+    """Whether the failure may be that of one write, so that the others succeed alone."""
+    return isinstance(failure, Refused) and not failure.code.startswith(_FAILS_FOR_ALL)
+
+
+def _rivals(outcome: Done) -> Done:
+    """What becomes of a write that was not sent, for another had the same condition."""
+    if isinstance(outcome, OutcomeUnknown):
+        return StoreUnavailable("The store does not answer; nothing was written.")
+    return outcome if isinstance(outcome, Exception) else False

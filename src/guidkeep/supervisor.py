@@ -1,0 +1,221 @@
+"""Several workers that serve one port: started, watched, replaced when they die, and ended.
+
+The supervisor binds the port and starts the workers, each a process of its own that accepts on a
+socket of its own (`guidkeep.binding` says why). It serves nothing itself. Its pipe to a worker
+lives as long as it does; a worker whose pipe ends drains by itself, so none is left behind.
+
+*A worker that dies* loses the requests that it was working on; connections that it had not accepted
+wait for the one that takes its place. When that can't start, they are reset, and its socket stays
+out of the kernel's choice until one does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import pickle
+import secrets
+import socket
+import sys
+from dataclasses import dataclass
+from subprocess import PIPE
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+import structlog
+
+from guidkeep.binding import address_of, announce, bound_together
+from guidkeep.errors import StartupError
+from guidkeep.http.listening import let_nobody_in
+from guidkeep.stopping import on_signals
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Callable
+
+    from guidkeep.settings import Settings
+
+log = structlog.get_logger("guidkeep.supervisor")
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+"""Seconds before a worker that died is replaced: the first time, and at most. They double."""
+LIVED = 10.0
+"""Seconds after which a worker is taken to have lived: the next pause is the first again."""
+GRACE = 10.0
+"""Seconds that a worker may take to end, beside `--drain-timeout`; after that it is killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a worker is to do.
+
+    Attributes:
+        settings: of the server as a whole.
+        number: which of the workers it is, from 0. The first one sweeps.
+        descriptor: of the socket, bound, on which it alone accepts.
+        names: of the sockets on which the workers tell their figures.
+    """
+
+    settings: Settings
+    number: int
+    descriptor: int
+    names: tuple[str, ...]
+
+
+def run(settings: Settings) -> None:
+    """Serves with several workers until SIGTERM or SIGINT.
+
+    Raises:
+        StartupError: that can't be done as it was asked for.
+    """
+    check(settings)
+    asyncio.run(supervise(settings))
+
+
+def check(settings: Settings) -> None:
+    """Raises StartupError if store or cache belong to one process alone."""
+    asked = f"--workers {settings.workers}"
+    if urlsplit(settings.store).scheme == "sqlite":
+        raise StartupError(
+            f"{asked} needs a --store that several processes may open: postgresql://, mysql:// or "
+            "mongodb://. An SQLite file is served by one process."
+        )
+    if urlsplit(settings.cache).scheme == "memory":
+        raise StartupError(
+            f"{asked} needs a --cache that the workers share: redis://HOST, or none:// to go "
+            "without. memory:// is the memory of one process: another would read what is old."
+        )
+
+
+async def supervise(settings: Settings, *, started: Callable[[str], None] | None = None) -> None:
+    """Serves with several workers until it is told to stop.
+
+    Args:
+        settings: see there.
+        started: called when all workers accept requests, with their address; by default it
+            is printed.
+
+    Raises:
+        StartupError: that can't be done as it was asked for.
+    """
+    stopping = asyncio.Event()
+    with bound_together(settings) as listeners, on_signals(stopping.set):
+        address = address_of(listeners[0])
+        # Their names are unknown to others: no two servers of a machine share any.
+        names = tuple(f"\0guidkeep-{secrets.token_hex(8)}-{at}" for at, _ in enumerate(listeners))
+        workers = [
+            Worker(Job(settings=settings, number=at, descriptor=sock.fileno(), names=names), sock)
+            for at, sock in enumerate(listeners)
+        ]
+        try:
+            if await _unless(stopping, asyncio.gather(*(worker.start() for worker in workers))):
+                (started or functools.partial(announce, settings))(address)
+                await _unless(stopping, asyncio.gather(*(worker.keep() for worker in workers)))
+            log.info("stopping", workers=len(workers))
+        finally:
+            for listener in listeners:
+                let_nobody_in(listener)
+            await asyncio.gather(*(worker.stop() for worker in workers))
+    log.info("stopped")
+
+
+class Worker:
+    """A worker's place: the process in it changes when it dies.
+
+    Args:
+        job: what the process is to do.
+        listener: the socket on which it accepts.
+    """
+
+    def __init__(self, job: Job, listener: socket.socket) -> None:
+        self._number = job.number
+        self._job = pickle.dumps(job)
+        self._listener = listener
+        self._patience = job.settings.drain_timeout + GRACE
+        self._process: Process | None = None
+
+    async def start(self) -> Process:
+        """Starts a process; returns it when it accepts requests.
+
+        Raises:
+            StartupError: it ended before that; the message is its own, if it left one.
+        """
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # nothing is imported from the folder in which the server was started
+            "-m",
+            "guidkeep.worker",
+            stdin=PIPE,
+            stdout=PIPE,
+            pass_fds=[self._listener.fileno()],
+            start_new_session=True,  # Ctrl-C is the supervisor's
+        )
+        assert process.stdin is not None  # noqa: S101 - for mypy: it is a pipe
+        assert process.stdout is not None  # noqa: S101
+        process.stdin.write(self._job)
+        said = await process.stdout.readline()
+        answer = json.loads(said) if said else {}
+        if "address" not in answer:
+            status = await process.wait()
+            untold = f"A worker ended with {status} before it accepted requests; the log says why."
+            raise StartupError(answer.get("error", untold))
+        return process
+
+    async def keep(self) -> NoReturn:
+        """Replaces the process whenever it ends, for ever."""
+        loop = asyncio.get_running_loop()
+        pause, since = FIRST_PAUSE, loop.time()
+        while True:
+            assert self._process is not None  # noqa: S101 - for mypy: it was started
+            status = await self._process.wait()
+            log.error("worker ended", worker=self._number, status=status)
+            if loop.time() - since > LIVED:
+                pause = FIRST_PAUSE
+            process = None
+            while process is None:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                process = await self._start_again()
+            since = loop.time()
+            log.info("worker replaced", worker=self._number, pid=process.pid)
+
+    async def _start_again(self) -> Process | None:
+        try:
+            return await self.start()
+        except StartupError as error:
+            log.error("worker can't start", worker=self._number, detail=str(error))  # noqa: TRY400 - the detail says it all
+            # It does not listen any more, so clients are given to the others.
+            # Once only: shut down when it is closed already, it could not be used again.
+            if self._listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            return None
+
+    async def stop(self) -> None:
+        """Lets it drain, and waits until it has ended."""
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), self._patience)
+        except TimeoutError:
+            log.error("worker killed", worker=self._number)  # noqa: TRY400 - it is no fault here
+            process.kill()
+            await process.wait()
+
+
+async def _unless(stopping: asyncio.Event, work: asyncio.Future[Any]) -> bool:
+    """Waits for the work; False: it is told to stop before that, and the work is cancelled."""
+    waiting: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait([waiting, work], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not work.done():
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        return False
+    work.result()
+    return True

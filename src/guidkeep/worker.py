@@ -1,0 +1,75 @@
+"""One of several workers that serve one port: a process that a supervisor starts.
+
+It is told on its standard input what to do, and says on its standard output, in a line of JSON,
+that it accepts requests, or why it can't. The input stays open for as long as the supervisor lives:
+when it ends, however that came, the worker drains as after SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import pickle
+import socket
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+import structlog
+
+from guidkeep import logs, server
+from guidkeep.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from guidkeep.server import Running
+    from guidkeep.supervisor import Job
+
+
+def main(orders: IO[bytes], answers: IO[bytes]) -> int:
+    """Serves until SIGTERM, or until `orders` ends; returns its exit code."""
+
+    def say(**answer: Any) -> None:
+        with contextlib.suppress(OSError):  # whoever would hear it is gone
+            answers.write(json.dumps(answer).encode() + b"\n")
+            answers.flush()
+
+    job: Job = pickle.load(orders)  # noqa: S301 - from the process that started this one
+    settings = job.settings
+    logs.configure(form=settings.log_format, level=settings.log_level)
+    structlog.contextvars.bind_contextvars(worker=job.number)
+    try:
+        server.run(settings, lambda: _work(job, orders.fileno(), say))
+    except StartupError as error:
+        say(error=str(error))
+        return 1
+    return 0
+
+
+async def _work(job: Job, orders: int, say: Callable[..., None]) -> None:
+    stop: Callable[[], object]
+
+    def up(running: Running) -> None:
+        nonlocal stop
+        stop = running.stop
+        say(address=running.address)
+
+    def over() -> None:
+        loop.remove_reader(orders)
+        stop()
+
+    loop = asyncio.get_running_loop()
+    with socket.socket(fileno=job.descriptor) as listener:
+        share = server.Share(listener=listener, number=job.number, names=job.names)
+        serving = asyncio.create_task(server.serve(job.settings, started=up, share=share))
+        stop = serving.cancel
+        loop.add_reader(orders, over)
+        await asyncio.wait([serving])
+        loop.remove_reader(orders)
+    if not serving.cancelled():
+        serving.result()
+
+
+if __name__ == "__main__":  # pragma: no cover - a process of its own
+    sys.exit(main(sys.stdin.buffer, sys.stdout.buffer))

@@ -1,0 +1,203 @@
+"""A connection to what is no Redis, or a Redis of a kind that can't be run here."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvloop
+
+from guidkeep.caches.redis import RedisCache
+from guidkeep.caches.redis_address import RedisAddress
+from guidkeep.caches.redis_connection import Connection, Unavailable, connect, fields, identity
+from guidkeep.metrics import Metrics
+from servers import redis
+from servers.processes import free_port
+from tests.caches.redis.conftest import NOW, RECORD, held, keep, server_of, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from servers.redis import Redis
+    from tests.caches.redis.conftest import Opener
+
+
+@asynccontextmanager
+async def impostor(*says: bytes, greets: bytes = b"") -> AsyncIterator[str]:
+    """Listens where a Redis should; says these things, one after each thing that it is told."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greets)
+        for answer in says:
+            if await reader.read(65_536):
+                writer.write(answer)
+        await reader.read(65_536)
+        writer.close()
+
+    listener = await asyncio.start_server(talk, "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    finally:
+        listener.close()
+        await listener.wait_closed()
+
+
+def bulk(text: str) -> bytes:
+    return f"${len(text)}\r\n{text}\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("says", "greets", "complaint"),
+    [
+        ([bulk("redis_version:6.2.1") * 2], b"", "it is Redis 6.2.1; what is needed is 7 or newer"),
+        ([bulk("nothing") * 2], b"", "it is Redis 0; what is needed"),
+        ([b"HTTP/1.1 400 Bad Request\r\n"], b"", "does not speak Redis' language"),
+        ([], b"-ERR max number of clients reached\r\n", "max number of clients reached"),
+        ([bulk("redis_version:7.0.0") + b":5\r\n"], b"", "it is a replica"),
+        ([b"-LOADING it is\r\n" * 2], b"", "LOADING it is"),
+    ],
+)
+async def test_what_is_no_redis_of_ours_is_not_used(
+    open_at: Opener, says: list[bytes], greets: bytes, complaint: str
+) -> None:
+    async with impostor(*says, greets=greets) as url:
+        cache = open_at(url)
+        with pytest.raises(OSError, match=complaint):
+            await cache.ping()
+        await cache.close()
+
+
+async def connected(server: Redis, lost: list[Unavailable], timeout: float = 5) -> Connection:
+    def make() -> Connection:
+        return Connection(
+            timeout=timeout, observe=lambda *_: None, lost=lambda _, error: lost.append(error)
+        )
+
+    return await connect(server.host, server.port, None, make)
+
+
+async def test_what_is_on_its_way_when_a_connection_is_cut_is_lost(shared: Redis) -> None:
+    lost: list[Unavailable] = []
+    connection = await connected(shared, lost)
+    assert await connection.ask("PING") == b"PONG"
+    sent = [connection.ask("PING"), connection.ask("PING")]
+    await asyncio.sleep(0)
+    unsent = connection.ask("PING")
+    error = Unavailable("as the test wants it")
+    connection.verify()  # there is nothing yet that it should be
+    connection.expect(b"another")
+    connection.verify()
+    connection.cut(error)
+    connection.cut(Unavailable("once more"))
+    connection.verify()
+    assert [await each for each in (*sent, unsent, connection.ask("PING"))] == [error] * 4
+    assert lost == [error]
+    await connection.close()
+
+
+async def test_a_connection_is_cut_when_the_server_is_another(shared: Redis) -> None:
+    lost: list[Unavailable] = []
+    connection = await connected(shared, lost)
+    connection.expect(b"another")
+    connection.verify()
+    reply = await connection.ask("PING")
+    assert "not the master that it was" in str(reply)
+    assert lost == [reply]
+    await connection.close()
+
+
+async def test_a_connection_on_which_something_is_said_unasked_is_cut() -> None:
+    lost: list[Unavailable] = []
+    async with impostor(greets=b"-ERR max number of clients reached\r\n") as url:
+        connection = await connected(redis.at(url), lost)
+        await until(lambda: lost)
+        assert "max number of clients reached" in str(lost[0])
+        await connection.close()
+
+
+async def test_a_cache_may_be_closed_before_it_is_connected(open_at: Opener) -> None:
+    cache = open_at(f"redis://127.0.0.1:{free_port()}")
+    server_of(cache).distrust(Unavailable("nobody is there"))  # and nothing to let go of
+    asked = asyncio.ensure_future(cache.get(RECORD.guid, NOW))
+    await asyncio.sleep(0)  # it asks
+    await asyncio.sleep(0)  # and begins to connect
+    await cache.close()
+    assert await asked is None
+
+
+async def test_a_round_has_its_whole_deadline_though_one_before_it_had_begun_its_own(
+    shared: Redis,
+) -> None:
+    loop = asyncio.get_running_loop()
+    connection = await connected(shared, [], timeout=0.1)
+    assert await connection.ask("PING") == b"PONG"
+    await asyncio.sleep(0.05)
+    began = loop.time()
+    assert "no answer within 0.1 s" in str(await connection.ask("BLPOP", "nothing-there", 5))
+    assert loop.time() >= began + 0.1
+    await connection.close()
+
+
+async def test_redis_ends_a_connection(own: Redis) -> None:
+    lost: list[Unavailable] = []
+    connection = await connected(own, lost)
+    own.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await until(lambda: lost)
+    assert "the connection was lost" in str(lost[0])
+    await connection.close()
+
+
+def test_who_is_the_master_is_what_info_says() -> None:
+    assert identity(b"role:master\r\nmaster_replid:abc\r\n") == b"abc"
+    assert identity(b"role:slave\r\nmaster_replid:abc\r\n") is None
+    assert identity(Unavailable("gone")) is None
+    assert fields(b"# Server\r\n\r\nname:a:b\r\n") == {b"name": b"a:b"}
+
+
+def test_it_runs_on_the_loop_that_serves(shared: Redis) -> None:
+    async def go() -> None:
+        cache = RedisCache(
+            RedisAddress.parse(shared.fresh()),
+            max_age=60,
+            timeout=5,
+            lease_time=15,
+            metrics=Metrics(),
+        )
+        await keep(cache)
+        assert await asyncio.gather(*(cache.get(RECORD.guid, NOW) for _ in range(300)))
+        assert cache.figures.hits == 300
+        await cache.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(go())
+
+
+def certificate(folder: Path) -> list[str]:
+    """Makes a key and a certificate; returns Redis' flags for them."""
+    key, cert = str(folder / "key.pem"), str(folder / "cert.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(
+        [*command, "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=60
+    )
+    return ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert]
+
+
+async def test_redis_is_asked_over_tls(tmp_path: Path, shared: Redis, open_at: Opener) -> None:
+    port = free_port()
+    flags = [*certificate(tmp_path), "--tls-port", str(port)]
+    with redis.started(tmp_path, flags=flags):
+        files = f"ssl_ca_certs={tmp_path}/cert.pem"
+        own = f"ssl_certfile={tmp_path}/cert.pem&ssl_keyfile={tmp_path}/key.pem"
+        cache = open_at(f"rediss://localhost:{port}?{files}&{own}")
+        await keep(cache)
+        assert await held(cache) == RECORD
+        without: dict[str, Any] = {"pauses": lambda _: 3600.0}
+        for url in (f"rediss://127.0.0.1:{port}?{files}&{own}", f"rediss://localhost:{port}"):
+            doubted = open_at(url, **without)
+            with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+                await doubted.ping()

@@ -1,0 +1,322 @@
+"""Redis down, slow, full, flushed, restarted, promoted: nobody notices but the store."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from guidkeep.caches import redis_connection
+from guidkeep.record import Record
+from servers import redis
+from servers.processes import free_port
+from tests.caches.redis.conftest import (
+    NEWER,
+    NOW,
+    OTHER,
+    RECORD,
+    find,
+    held,
+    keep,
+    lose,
+    reader,
+    until,
+)
+from tests.support import GUID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guidkeep.caches.redis import RedisCache
+    from servers.redis import Redis
+    from tests.caches.redis.conftest import Opener
+
+SOON = 0.05
+"""Seconds: a deadline for a server that will not meet it."""
+
+
+async def use(cache: RedisCache) -> None:
+    """Makes every call there is; none may raise."""
+    found = await cache.get(GUID, NOW)
+    assert found is None
+    lease = await cache.lease(GUID)
+    assert lease.token < 0
+    await cache.settle(lease, RECORD, NOW)
+    with pytest.raises(OSError):  # noqa: PT011 - that is what the registry asks for
+        await cache.ping()
+
+
+async def test_redis_is_down(open_at: Opener) -> None:
+    cache = open_at(f"redis://127.0.0.1:{free_port()}")
+    await use(cache)
+    assert cache.figures.unsettled == 1
+    await lose(cache)
+    assert cache.figures.unreachable == 1
+    await use(cache)
+    assert cache.figures.misses >= 2
+
+
+async def test_a_host_whose_name_is_none_is_down_too(open_at: Opener) -> None:
+    await use(open_at(f"redis://{'x' * 64}.example"))
+
+
+async def test_redis_is_there_when_it_is_up(own: Redis, tmp_path: Path, open_at: Opener) -> None:
+    cache = open_at(own.url)
+    await keep(cache)
+    own.process.kill()
+    await lose(cache)
+    own.process = redis.start(tmp_path, own.port)
+    redis.wait_until_it_answers(own)
+    await find(cache)
+    await keep(cache)
+    assert await held(cache) == RECORD
+    assert cache.figures.unreachable == 0
+
+
+async def test_redis_hangs(own: Redis, open_at: Opener) -> None:
+    cache = open_at(own.url, timeout=SOON)
+    await keep(cache)
+    own.process.signal(signal.SIGSTOP)
+    await use(cache)
+    await lose(cache)
+    await use(cache)
+    own.process.signal(signal.SIGCONT)
+    await find(cache)
+    await until(lambda: cache.figures.unsettled == 0)
+    await keep(cache, NEWER)
+    assert await held(cache) == NEWER
+
+
+async def test_the_loop_was_held_up_and_redis_is_not_to_blame(own: Redis, open_at: Opener) -> None:
+    cache = open_at(own.url, timeout=SOON)
+    await keep(cache)
+    asked = asyncio.ensure_future(cache.get(GUID, NOW))
+    await asyncio.sleep(0)  # it is handed in
+    await asyncio.sleep(0)  # and sent
+    time.sleep(3 * SOON)  # noqa: ASYNC251 - that is what it is about
+    assert await asked == RECORD
+
+
+async def test_what_redis_does_when_it_wakes_up_does_no_harm(own: Redis, open_at: Opener) -> None:
+    """A settling that waits in a buffer meets a later write, which could not lease."""
+    one, other = open_at(own.url, timeout=SOON), open_at(own.url, timeout=SOON)
+    judge = open_at(own.url)
+    await judge.ping()
+    lease = await one.lease(GUID)
+    own.process.signal(signal.SIGSTOP)
+    await one.settle(lease, RECORD, NOW)
+    assert one.figures.unsettled == 1
+    await lose(one)
+    late = await other.lease(GUID)
+    await other.settle(late, NEWER, NOW)
+    await lose(other)
+    own.process.signal(signal.SIGCONT)
+    for cache in (one, other):
+        await find(cache)
+        await until(lambda: cache.figures.unsettled == 0)  # noqa: B023 - called at once
+    assert await held(judge) is None
+
+
+@pytest.mark.parametrize("kept", ["aof", "rdb"])
+async def test_redis_was_started_anew_from_its_files(
+    tmp_path: Path, shared: Redis, open_at: Opener, kept: str
+) -> None:
+    """What it still has may have been dropped since: it counts as nothing."""
+    flags = ["--appendonly", "yes", "--appendfsync", "always"] if kept == "aof" else []
+    with redis.started(tmp_path, flags=flags) as own:
+        cache = open_at(f"{own.url}?prefix=p:")
+        await keep(cache)
+        standing = await cache.lease(OTHER)
+        if kept == "rdb":
+            own.ask("SAVE")
+        own.process.kill()
+        await lose(cache)
+        own.process = redis.start(tmp_path, own.port, flags=flags)
+        redis.wait_until_it_answers(own)
+        assert len(own.keys(f"{own.url}?prefix=p:")) == 2
+        await find(cache)
+        assert await held(cache) is None
+        await reader(cache, OTHER)
+        await cache.settle(standing, Record(OTHER, NOW + 1000, 1, "{}"), NOW)
+        assert await held(cache, OTHER) is None
+
+
+def replica_of(master: Redis, folder: Path, stack: ExitStack) -> Redis:
+    folder.mkdir()
+    flags = ["--replicaof", "127.0.0.1", str(master.port), "--repl-diskless-sync-delay", "0"]
+    replica = stack.enter_context(redis.started(folder, flags=flags))
+    replica.process.wait_for(
+        lambda: replica.info("replication", "master_link_status") == "up" or None, "link"
+    )
+    return replica
+
+
+async def test_a_replica_is_not_used_and_one_that_was_promoted_starts_empty(
+    own: Redis, tmp_path: Path, open_at: Opener
+) -> None:
+    with ExitStack() as stack:
+        replica = replica_of(own, tmp_path / "replica", stack)
+        before = open_at(f"{replica.url}?prefix=p:")
+        with pytest.raises(OSError, match="it is a replica"):
+            await before.ping()
+        await keep(open_at(f"{own.url}?prefix=p:"))
+        own.ask("WAIT", 1, 0)
+        replica.ask("REPLICAOF", "NO", "ONE")
+        assert len(replica.keys("redis://?prefix=p:")) == 1
+        promoted = open_at(f"{replica.url}?prefix=p:")
+        assert await held(promoted) is None
+        await keep(promoted)
+        assert await held(promoted) == RECORD
+
+
+async def test_a_master_that_was_made_a_replica_is_left(own: Redis, open_at: Opener) -> None:
+    cache = open_at(own.url)
+    await keep(cache)
+    own.ask("REPLICAOF", "127.0.0.1", free_port())
+    assert await cache.get(GUID, NOW) is None
+    await lose(cache)
+    own.ask("REPLICAOF", "NO", "ONE")
+    await find(cache)
+    assert await held(cache) is None
+
+
+async def test_one_that_was_a_replica_unnoticed_is_found_out_after_a_silence(
+    own: Redis, open_at: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = open_at(own.url)
+    await keep(cache)
+    own.ask("REPLICAOF", "127.0.0.1", free_port())
+    own.ask("REPLICAOF", "NO", "ONE")
+    monkeypatch.setattr(redis_connection, "SILENCE", 0.0)
+    assert await cache.get(GUID, NOW) is None
+    await reader(cache)
+
+
+async def test_after_a_silence_a_server_that_is_what_it_was_is_believed(
+    shared: Redis, open_at: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = open_at(shared.fresh())
+    await keep(cache)
+    monkeypatch.setattr(redis_connection, "SILENCE", 0.0)
+    assert await cache.get(GUID, NOW) == RECORD
+
+
+async def test_scripts_that_redis_has_forgotten_are_loaded_anew(
+    own: Redis, open_at: Opener
+) -> None:
+    cache = open_at(own.url)
+    await keep(cache)
+    for _ in range(2):
+        own.ask("SCRIPT", "FLUSH")
+        found = await asyncio.gather(*(cache.get(GUID, NOW) for _ in range(20)))
+        assert found == [RECORD] * 20
+    own.ask("SCRIPT", "FLUSH")
+    await keep(cache, NEWER)
+    assert await held(cache) == NEWER
+    assert cache.figures.unsettled == 0
+
+
+async def test_scripts_may_not_be_loaded_any_more(own: Redis, open_at: Opener) -> None:
+    own.ask("ACL", "SETUSER", "ann", "on", ">secret", "~*", "+@all")
+    cache = open_at(f"redis://ann:secret@127.0.0.1:{own.port}")
+    await keep(cache)
+    own.ask("ACL", "SETUSER", "ann", "-script")
+    own.ask("SCRIPT", "FLUSH")
+    await use(cache)
+    await lose(cache)
+
+
+async def test_redis_is_full_and_evicts_nothing(own: Redis, open_at: Opener) -> None:
+    cache = open_at(own.url)
+    await keep(cache)
+    own.ask("CONFIG", "SET", "maxmemory", 1)
+    assert await cache.get(GUID, NOW) == RECORD
+    await cache.fill(await reader(cache, OTHER), Record(OTHER, NOW + 9, 1, "{}"), NOW)
+    await reader(cache, OTHER)
+    await keep(cache, NEWER)
+    assert await held(cache) is None
+    assert cache.figures.unsettled == 0
+    await cache.ping()
+
+
+async def test_redis_is_full_and_evicts_what_it_likes(own: Redis, open_at: Opener) -> None:
+    cache = open_at(own.url)
+    await cache.ping()
+    own.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    own.ask("CONFIG", "SET", "maxmemory", int(own.info("memory", "used_memory")) + 200_000)
+    records = [Record(f"{at:032X}", NOW + 9, at, '{"user":"x"}') for at in range(2000)]
+    await asyncio.gather(*(keep(cache, record) for record in records))
+    assert int(own.info("stats", "evicted_keys")) > 0
+    found = await asyncio.gather(*(held(cache, record.guid) for record in records))
+    assert set(found) <= {None, *records}
+    assert cache.figures.unsettled == 0
+
+
+async def test_redis_does_not_write_without_its_replicas(own: Redis, open_at: Opener) -> None:
+    cache = open_at(own.url)
+    await keep(cache)
+    own.ask("CONFIG", "SET", "min-replicas-to-write", 1)
+    await use(cache)
+    await lose(cache)
+    own.ask("CONFIG", "SET", "min-replicas-to-write", 0)
+    await find(cache)
+    await until(lambda: cache.figures.unsettled == 0)
+    assert await held(cache) is None
+
+
+async def test_a_wrong_password_is_a_failure_and_is_not_shown(
+    tmp_path: Path, shared: Redis, open_at: Opener
+) -> None:
+    with redis.started(tmp_path, password="opensesame") as own:  # noqa: S106 - only here
+        right = open_at(own.url)
+        await keep(right)
+        assert await held(right) == RECORD
+        wrong = open_at(own.url.replace("opensesame", "open-barley"))
+        nobody = open_at(f"redis://:opensesame@127.0.0.1:{own.port}")
+        await nobody.ping()
+        with capture_logs() as logs:
+            with pytest.raises(OSError, match="WRONGPASS") as refused:
+                await wrong.ping()
+            await lose(wrong)
+            with pytest.raises(OSError, match="not asked"):
+                await wrong.ping()
+        none = open_at(f"redis://127.0.0.1:{own.port}")
+        with pytest.raises(OSError, match="NOAUTH"):
+            await none.ping()
+    assert [line["event"] for line in logs] == ["cache lost"]
+    assert "barley" not in f"{refused.value} {logs}"
+
+
+async def test_the_database_is_that_of_the_url(own: Redis, open_at: Opener) -> None:
+    await keep(open_at(f"{own.url}/3"))
+    assert "db3" in own.ask("INFO", "keyspace").decode()
+    absent = open_at(f"{own.url}/99")
+    with pytest.raises(OSError, match="out of range"):
+        await absent.ping()
+
+
+async def test_no_connection_is_left(own: Redis, open_at: Opener) -> None:
+    before = int(own.info("clients", "connected_clients"))
+    cache = open_at(own.url)
+    await keep(cache)
+    assert int(own.info("clients", "connected_clients")) == before + 1
+    await cache.close()
+    await until(lambda: int(own.info("clients", "connected_clients")) == before)
+    assert await cache.get(GUID, NOW) is None
+
+
+async def test_a_cache_may_be_closed_while_it_connects(own: Redis, open_at: Opener) -> None:
+    cache = open_at(own.url)
+    own.process.signal(signal.SIGSTOP)
+    asked = asyncio.ensure_future(cache.get(GUID, NOW))
+    await asyncio.sleep(0.02)  # it is connected, and greets
+    closing = asyncio.ensure_future(cache.close())
+    await asyncio.sleep(0)
+    own.process.signal(signal.SIGCONT)
+    await closing
+    assert await asked is None

@@ -1,0 +1,113 @@
+"""What a node remembers of its failures, and when it trusts a server again."""
+
+from __future__ import annotations
+
+from guidkeep.caches.breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Breaker, pause
+from guidkeep.caches.unsettled import Unsettled
+from tests.support import GUID, Clock
+
+OTHER = "0" * 32
+
+
+def unsettled(clock: Clock, limit: int = 10) -> Unsettled:
+    return Unsettled(lasting=75, clock=clock, limit=limit)
+
+
+def test_a_guid_is_remembered_until_it_was_dropped() -> None:
+    remembered = unsettled(Clock(0))
+    assert not remembered
+    remembered.remember(GUID)
+    assert GUID in remembered
+    assert OTHER not in remembered
+    [(guid, mark)] = remembered.pending()
+    assert remembered.forget(guid, mark)
+    assert GUID not in remembered
+    assert not remembered
+    assert not remembered.forget(guid, mark)
+
+
+def test_a_drop_does_not_make_up_for_a_failure_after_it_began() -> None:
+    remembered = unsettled(Clock(0))
+    remembered.remember(GUID)
+    [(guid, mark)] = remembered.pending()
+    remembered.remember(GUID)
+    assert not remembered.forget(guid, mark)
+    assert GUID in remembered
+
+
+def test_what_failed_so_long_ago_that_nothing_is_left_is_forgotten() -> None:
+    clock = Clock(0)
+    remembered = unsettled(clock)
+    remembered.remember(GUID)
+    clock.advance(50)
+    remembered.remember(OTHER)
+    clock.advance(25)
+    remembered.expire()
+    assert GUID not in remembered
+    assert OTHER in remembered
+    clock.advance(50)
+    remembered.expire()
+    assert not remembered
+
+
+def test_a_guid_that_fails_again_is_remembered_for_longer() -> None:
+    clock = Clock(0)
+    remembered = unsettled(clock)
+    remembered.remember(GUID)
+    remembered.remember(OTHER)
+    clock.advance(50)
+    remembered.remember(GUID)
+    clock.advance(25)
+    remembered.expire()
+    assert [guid for guid, _ in remembered.pending()] == [GUID]
+
+
+def test_beyond_its_limit_it_trusts_in_nothing_until_nothing_can_be_left() -> None:
+    clock = Clock(0)
+    remembered = unsettled(clock, limit=1)
+    remembered.remember(GUID)
+    assert OTHER not in remembered
+    remembered.remember(OTHER)
+    assert len(remembered) == 1
+    clock.advance(74)
+    remembered.expire()
+    assert "F" * 32 in remembered
+    clock.advance(1)
+    assert "F" * 32 not in remembered
+    remembered.expire()
+    assert not remembered
+
+
+def test_a_breaker_opens_after_some_failures_in_a_row() -> None:
+    breaker = Breaker()
+    for _ in range(FAILURES - 1):
+        assert breaker.failed() is None
+    breaker.succeeded()
+    for _ in range(FAILURES - 1):
+        assert breaker.failed() is None
+    assert not breaker.is_open
+    assert breaker.failed()
+    assert breaker.is_open
+
+
+def test_a_breaker_that_has_just_closed_opens_at_the_next_failure() -> None:
+    breaker = Breaker()
+    for _ in range(FAILURES):
+        breaker.failed()
+    breaker.close()
+    assert not breaker.is_open
+    assert breaker.failed()
+    assert breaker.is_open
+
+
+def test_probes_in_vain_make_the_pauses_longer_until_a_call_goes_well() -> None:
+    breaker = Breaker(pauses=float)
+    pauses = [breaker.failed() for _ in range(FAILURES + 2)]
+    assert pauses == [None, None, 0, 1, 2]
+    breaker.succeeded()
+    assert [breaker.failed() for _ in range(FAILURES)][-1] == 1
+
+
+def test_pauses_grow_to_some_seconds() -> None:
+    assert 0.7 * FIRST_PAUSE < pause(0) < 1.3 * FIRST_PAUSE
+    assert 0.7 * LONGEST_PAUSE < pause(10_000) < 1.3 * LONGEST_PAUSE

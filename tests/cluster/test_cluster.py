@@ -1,0 +1,252 @@
+"""The cluster serves the specification's examples, while one of each part is killed in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+from servers.processes import Missing, program
+from tests.docs.pages import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+GUID = "9094E4C980C74043A4B586B420E69DDF"
+CREATE = '{\n"expire": "4102444800",\n"user": "Cylance, Inc."\n}\n'
+CREATE_WITHOUT_GUID = '{\n"user": "Cylance, Inc."\n}\n'
+UPDATE = '{\n   "expire": "4102531200"\n}\n'
+RECORD = {"guid": GUID, "expire": "4102444800", "user": "Cylance, Inc."}
+PARTS = ("node-1", "redis", "mariadb", "nginx")
+CUT_OFF = ("unreachable", "unsettled")
+"""Metrics of a node that are 0 while it and Redis agree."""
+CLIENTS = 6
+PATIENCE = 60
+
+
+class Cluster:
+    """`python -m servers.cluster`, as a process."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.pids: dict[str, int] = {}
+        self.ports: dict[str, int] = {}
+        self.address = ""
+        while not self.address:
+            self.address = self.hear()
+
+    def hear(self) -> str:
+        """Reads a line that it says; returns the address if it names it."""
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line, "the cluster ended"
+        runs = re.fullmatch(r"(\S+) runs, pid (\d+)\n", line)
+        if runs:
+            self.pids[runs[1]] = int(runs[2])
+        answers = re.fullmatch(r"(\S+) answers on 127\.0\.0\.1:(\d+)\n", line)
+        if answers:
+            self.ports[answers[1]] = int(answers[2])
+        serves = re.fullmatch(r"The cluster serves on (http://127\.0\.0\.1:\d+)\n", line)
+        return serves[1] if serves else ""
+
+    def kill(self, part: str) -> None:
+        """SIGKILL; see `hear_again`."""
+        os.kill(self.pids[part], signal.SIGKILL)
+
+    def hear_again(self, part: str) -> None:
+        """Returns when it has been started again."""
+        before = self.pids[part]
+        while self.pids[part] == before:
+            self.hear()
+
+
+@contextmanager
+def cluster_in(folder: Path) -> Iterator[Cluster]:
+    for name in ("mariadbd", "redis-server", "nginx"):
+        try:
+            program(name, package=name)
+        except Missing as missing:
+            reason = f"{missing} (make servers installs all)"
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    command = [sys.executable, "-m", "servers.cluster", "--folder", str(folder), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Cluster(process)
+            process.send_signal(signal.SIGINT)
+            assert process.stdout
+            said = process.stdout.read().splitlines()
+            assert said[-len(PARTS) - 2 :] == [
+                f"{name} stopped"
+                for name in ("nginx", "node-3", "node-2", "node-1", "redis", "mariadb")
+            ]
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(trust_env=False, timeout=30) as made:
+        yield made
+
+
+async def ask(
+    client: httpx2.AsyncClient, method: str, url: str, body: str | None = None
+) -> httpx2.Response:
+    """Asks until it is answered: 502 and 503 say that it may be asked again."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with suppress(httpx2.TransportError):  # the balancer itself is not there
+                answer = await client.request(method, url, content=body)
+                if answer.status_code not in (502, 503):
+                    return answer
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert answer.headers["retry-after"] == "1"
+            await asyncio.sleep(0.05)
+
+
+class Reader:
+    """Reads, and says whether what it read may be older than the last answered write.
+
+    It may for as long as some nodes reach Redis and others do not, as after its restart: those who
+    don't can't tell it what they write.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self._client = client
+        self.may_be_old = False
+
+    async def read(self, url: str, status: int, wanted: object = None) -> None:
+        """Asserts that it is as it was written, at once unless it may be old."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                answer = await ask(self._client, "GET", url)
+                if answer.status_code == status and wanted in (None, answer.json()):
+                    return
+                assert self.may_be_old, answer.text
+
+
+async def examples(client: httpx2.AsyncClient, reader: Reader, address: str) -> None:
+    """The specification's, in its order, each asked again where that is what one does."""
+    url = f"{address}/guid/{GUID}"
+    await ask(client, "DELETE", url)
+    answer = await ask(client, "POST", url, CREATE)
+    assert answer.status_code in (200, 201)  # 200: it was done though no answer came
+    assert answer.json() == RECORD
+    await reader.read(url, 200, RECORD)
+    answer = await ask(client, "POST", url, UPDATE)
+    assert (answer.status_code, answer.json()) == (200, RECORD | {"expire": "4102531200"})
+    await reader.read(url, 200, RECORD | {"expire": "4102531200"})
+    answer = await ask(client, "DELETE", url)
+    assert answer.status_code in (204, 404)  # 404: the same
+    await reader.read(url, 404)
+    answer = await ask(client, "POST", f"{address}/guid", CREATE_WITHOUT_GUID)
+    made = answer.json()
+    assert (answer.status_code, list(made)) == (201, ["guid", "expire", "user"])
+    await reader.read(f"{address}/guid/{made['guid']}", 200, made)
+
+
+class Writer:
+    """Counts a record of its own up; what was answered must never be lost."""
+
+    def __init__(self, client: httpx2.AsyncClient, reader: Reader, number: int) -> None:
+        self._client = client
+        self._reader = reader
+        self._path = f"/guid/{number:032X}"
+        self._record: object = None
+        self.answered = 0
+
+    async def run(self, address: str, over: asyncio.Event) -> None:
+        while not over.is_set():
+            wanted = self.answered + 1
+            body = f'{{"user": "Ann", "expire": 4102444800, "count": {wanted}}}'
+            answer = await ask(self._client, "PUT", f"{address}{self._path}", body)
+            self._record = answer.json()
+            assert answer.json()["count"] == wanted
+            self.answered = wanted
+            await self.check(address)
+
+    async def check(self, address: str) -> None:
+        await self._reader.read(f"{address}{self._path}", 200, self._record)
+
+
+async def all_trust_the_cache(client: httpx2.AsyncClient, cluster: Cluster) -> None:
+    """Returns when each node reaches Redis and has told it all that it wrote meanwhile."""
+    ports = [port for name, port in cluster.ports.items() if name.startswith("node-")]
+    async with asyncio.timeout(PATIENCE):
+        while ports:
+            with suppress(httpx2.TransportError):  # it was killed just before
+                text = (await client.get(f"http://127.0.0.1:{ports[0]}/metrics")).text
+                if all(f"\nguidkeep_cache_{name} 0.0\n" in text for name in CUT_OFF):
+                    ports.pop(0)
+                    continue
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def reader(client: httpx2.AsyncClient) -> Reader:
+    return Reader(client)
+
+
+@pytest.mark.timeout(300)
+async def test_the_examples_are_served_while_one_of_each_part_is_killed_in_turn(
+    tmp_path: Path, client: httpx2.AsyncClient, reader: Reader
+) -> None:
+    writers = [Writer(client, reader, number) for number in range(1, CLIENTS + 1)]
+    with cluster_in(tmp_path) as cluster:
+        over = asyncio.Event()
+        load = asyncio.gather(*(writer.run(cluster.address, over) for writer in writers))
+        await examples(client, reader, cluster.address)
+        for part in PARTS:
+            reader.may_be_old = part == "redis"
+            cluster.kill(part)
+            await examples(client, reader, cluster.address)
+            await asyncio.to_thread(cluster.hear_again, part)
+            if part == "redis":
+                await all_trust_the_cache(client, cluster)
+                reader.may_be_old = False
+            await examples(client, reader, cluster.address)
+        over.set()
+        await load
+        for writer in writers:
+            assert writer.answered > 0
+            await writer.check(cluster.address)
+    with cluster_in(tmp_path) as again:  # what was stored is there the next time
+        for writer in writers:
+            await writer.check(again.address)
+
+
+async def test_a_dead_node_is_passed_over_at_once(
+    tmp_path: Path, client: httpx2.AsyncClient
+) -> None:
+    """All methods but those whose request may have been done."""
+    with cluster_in(tmp_path) as cluster:
+        cluster.kill("node-2")
+        for number in range(30):
+            url = f"{cluster.address}/guid/{number:032X}"
+            assert (await client.put(url, content='{"user": "Ann"}')).status_code == 201
+            assert (await client.get(url)).status_code == 200
+        cluster.hear_again("node-2")
+
+
+def test_two_clusters_in_one_folder_are_refused(tmp_path: Path) -> None:
+    with cluster_in(tmp_path):
+        second = subprocess.run(
+            [sys.executable, "-m", "servers.cluster", "--folder", str(tmp_path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (second.returncode, second.stdout) == (1, "")
+    assert second.stderr == f"cluster: A cluster runs in {tmp_path} already.\n"

@@ -1,0 +1,144 @@
+"""Guidkeep with one thought left out of its protocol each: what the checker must find.
+
+Faults of the registry are planted by a subclass, those of the cache in memory too (they are
+`tests.registry.faults`'s); those of the cache in Redis by changing a line of its scripts.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from guidkeep.caches.memory import MemoryCache
+from guidkeep.flights import Flights
+from guidkeep.registry import Registry
+from tests.registry import faults as planted
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from guidkeep.caches import Lease
+    from guidkeep.record import Condition, Record
+    from guidkeep.registry import Decide, Written
+
+_held: ContextVar[Lease | None] = ContextVar("_held", default=None)
+
+
+class LeaseOnce(Registry):
+    """A writer keeps its lease over a failed compare-and-set."""
+
+    async def _write(
+        self, guid: str, condition: Condition, decide: Decide, now: float | None = None
+    ) -> Written:
+        _held.set(None)
+        return await super()._write(guid, condition, decide, now)
+
+    async def _set(
+        self, guid: str, current: Record | None, target: Record | None, now: float
+    ) -> bool:
+        lease = _held.get() or await self.cache.lease(guid)
+        _held.set(lease)
+        done = await self._compare_and_set(guid, current, target, now)
+        if done:
+            await self.cache.settle(lease, target, now)
+        return done
+
+
+class LeaseFirst(Registry):
+    """A writer leases before it reads the current record, not after."""
+
+    async def _write(
+        self, guid: str, condition: Condition, decide: Decide, now: float | None = None
+    ) -> Written:
+        now = self.clock() if now is None else now
+        written = None
+        while written is None:
+            _held.set(await self.cache.lease(guid))
+            stored = await self._store.get(guid)
+            written = await self._attempt(guid, stored, condition, decide, now)
+        return written
+
+    async def _set(
+        self, guid: str, current: Record | None, target: Record | None, now: float
+    ) -> bool:
+        done = await self._compare_and_set(guid, current, target, now)
+        lease = _held.get()
+        assert lease is not None
+        await self.cache.settle(lease, target if done else None, now)
+        return done
+
+
+class _Joined(Flights[Any]):
+    """Who comes joins the flight that is on its way."""
+
+    async def join(self, key: str, load: Callable[[], Awaitable[Any]]) -> Any:
+        flights: dict[str, asyncio.Future[Any]] = self.__dict__.setdefault("joined", {})
+        if key not in flights:
+            flights[key] = flight = self.__dict__["start"](load())
+            flight.add_done_callback(lambda _: flights.pop(key))
+        return await flights[key]
+
+
+class JoinsFlightUnderWay(Registry):
+    """Single flight as one first writes it; see `guidkeep.flights` on why not."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._flights = _Joined(self._spawn)
+        self._flights.__dict__["start"] = self._spawn
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault, and what shows it.
+
+    Attributes:
+        registry: with the fault in it.
+        cache: the cache in memory, with the fault in it.
+        scripts: of the cache in Redis: by name, what to replace by what. What is told of
+            `settle` holds for `release`, which is the same without an entry.
+        flushes: the cache must forget everything in between, for it to show.
+    """
+
+    registry: type[Registry] = Registry
+    cache: type[MemoryCache] = MemoryCache
+    scripts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    flushes: int = 0
+
+
+_NO_LEASE = {
+    "lease": [("last = ARGV[1]\nsave()", "")],
+    "settle": [
+        ("if writers and writers[ARGV[1]] then", "till, writers, last = nil, {}, ARGV[1]\ndo"),
+    ],
+}
+_NOT_CHECKED = {"fill": [("if reader ~= ARGV[1] then return 0 end", "")]}
+_WRITERS_IGNORED = {
+    "get": [
+        ("if ms < standing then return 0 end", ""),
+        ("ARGV[2], ms + LEASE_TIME)", "ARGV[2], ms + LEASE_TIME, last or false, writers or false)"),
+    ],
+}
+_ALL_RELEASED = {"settle": [("writers[ARGV[1]] = nil", "writers = {}")]}
+_OVERTAKEN_PUTS = {"settle": [("if ARGV[2] and last == ARGV[1] then", "if ARGV[2] then")]}
+_LOST_KEEPS = {
+    "settle": [
+        ("till, due, answer, reader, reader_due = nil, nil, nil, nil, nil\nsave()\nreturn 0", ""),
+    ],
+}
+
+FAULTS = {
+    "no lease": Fault(cache=planted.NoLease, scripts=_NO_LEASE),
+    "unchecked fill": Fault(cache=planted.UncheckedFill, scripts=_NOT_CHECKED),
+    "lease once": Fault(LeaseOnce),
+    "lease first": Fault(LeaseFirst),
+    "reader ignores writers": Fault(cache=planted.ReaderIgnoresWriters, scripts=_WRITERS_IGNORED),
+    "release all": Fault(cache=planted.ReleaseAll, scripts=_ALL_RELEASED),
+    "fill though overtaken": Fault(cache=planted.FillThoughOvertaken, scripts=_OVERTAKEN_PUTS),
+    "lost keeps": Fault(cache=planted.LostKeeps, scripts=_LOST_KEEPS, flushes=40),
+    "settle before commit": Fault(planted.SettleBeforeCommit),
+    "joins a flight under way": Fault(JoinsFlightUnderWay),
+}
+"""What `lease_model.py` plants, and more."""

@@ -1,0 +1,115 @@
+"""Store and cache with small delays before and after each call, so that races are wide open."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from guidkeep.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from guidkeep.caches import Cache, Lease
+    from guidkeep.record import Query, Record
+    from guidkeep.stores import Store
+
+Result = TypeVar("Result")
+
+
+class Jitter:
+    """Delays: none in half of all cases, short ones mostly, now and then a long one.
+
+    Args:
+        seed: they follow from it.
+        most: seconds of a long one, at most; a short one is a tenth of it.
+    """
+
+    def __init__(self, seed: object, most: float) -> None:
+        self._random = random.Random(f"jitter {seed}")  # noqa: S311 - load, no secret
+        self._most = most
+
+    async def around(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        """The call's result, with a delay before and after."""
+        await self._pause()
+        result = await call()
+        await self._pause()
+        return result
+
+    async def _pause(self) -> None:
+        lot = self._random.random()
+        if lot > 0.5:  # noqa: PLR2004 - half of them
+            length = self._most if lot > 0.93 else self._most / 10  # noqa: PLR2004
+            await asyncio.sleep(self._random.random() * length)
+
+
+class JitteredCache:
+    """A cache whose calls take a while before they happen, and a while after."""
+
+    def __init__(self, cache: Cache, jitter: Jitter) -> None:
+        self.inner = cache
+        self.figures = cache.figures
+        self.hit = cache.hit
+        self.ping = cache.ping
+        self.close = cache.close
+        self._jitter = jitter
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the cache has, unchanged."""
+        return getattr(self.inner, name)
+
+    async def get(self, guid: str, now: float) -> Record | Lease | None:
+        return await self._jitter.around(lambda: self.inner.get(guid, now))
+
+    async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
+        await self._jitter.around(lambda: self.inner.fill(lease, record, now))
+
+    async def lease(self, guid: str) -> Lease:
+        return await self._jitter.around(lambda: self.inner.lease(guid))
+
+    async def settle(self, lease: Lease, record: Record | None, now: float) -> None:
+        await self._jitter.around(lambda: self.inner.settle(lease, record, now))
+
+
+class JitteredStore:
+    """The same of a store. Its writes can't be cancelled, as the protocol has it."""
+
+    def __init__(self, store: Store, jitter: Jitter) -> None:
+        self.inner = store
+        self.page = store.page
+        self.purge = store.purge
+        self.ping = store.ping
+        self.close = store.close
+        self._jitter = jitter
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the store has, unchanged."""
+        return getattr(self.inner, name)
+
+    async def get(self, guid: str) -> Record | None:
+        return await self._jitter.around(lambda: self.inner.get(guid))
+
+    async def insert(self, record: Record, now: int) -> bool:
+        return await self._surely(lambda: self.inner.insert(record, now))
+
+    async def replace(self, record: Record, version: int) -> bool:
+        return await self._surely(lambda: self.inner.replace(record, version))
+
+    async def delete(self, guid: str, version: int) -> bool:
+        return await self._surely(lambda: self.inner.delete(guid, version))
+
+    def _surely(self, write: Callable[[], Awaitable[bool]]) -> Outcome[bool]:
+        outcome: Outcome[bool] = Outcome(loop=asyncio.get_running_loop())
+
+        async def work() -> None:
+            try:
+                outcome.settle(await self._jitter.around(write))
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                outcome.settle(error)
+
+        task = asyncio.get_running_loop().create_task(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return outcome

@@ -1,0 +1,198 @@
+"""What goes wrong while clients work: what is done, what is undone, and what is promised then."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from tests.consistency.promises import Acknowledged, Bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.consistency.cluster import Cluster
+    from tests.consistency.operations import Operation
+    from tests.consistency.promises import Promise
+
+    Act = Callable[[Cluster], None]
+
+REST = 0.7
+"""Seconds before a strike, from the beginning of a run or from the last time that all was well."""
+AFTER = 1.2
+"""Seconds that clients go on working after all is well again."""
+MAX_AGE = 2.0
+"""Seconds that a cache entry lives, where that bounds how old an answer may be."""
+MARGIN = 1.0
+"""Seconds that an entry may be older than that: it is put in after it was read from the store,
+and the machine that tests run on has much to do."""
+NOTICED = 4.0
+"""Seconds after which all nodes have noticed that Redis is back, and dropped what they could not
+settle: the pause of an open breaker after a short failure, and of the replay."""
+
+SINCE = 0.3
+"""Seconds by which a Redis that starts again is behind: it saved its file that long before."""
+
+
+@dataclass(frozen=True)
+class Nemesis:
+    """See the module's text.
+
+    Attributes:
+        strike: begins it.
+        heal: ends it; None: there is nothing to end.
+        lasts: seconds in between.
+        rest: seconds before.
+        repeats: how often it strikes.
+        promise: "strict" is linearizability.
+        strict_nodes: to which even so the strict promise holds.
+        skews: of the nodes' clocks.
+    """
+
+    strike: Act | None = None
+    heal: Act | None = None
+    lasts: float = 1.0
+    rest: float = REST
+    repeats: int = 1
+    promise: Literal["strict", "acknowledged", "bounded"] = "strict"
+    strict_nodes: frozenset[int] = frozenset()
+    skews: Sequence[float] = (0.0, 0.0, 0.0)
+
+    @property
+    def max_age(self) -> float:
+        """Seconds that a cache entry shall live."""
+        return MAX_AGE if self.promise == "bounded" else 60.0
+
+    @property
+    def cache_timeout(self) -> float:
+        """Seconds that Redis may take: long, where the cache counts as reachable."""
+        return 0.1 if self.promise == "bounded" else 2.0
+
+
+class Attack:
+    """A nemesis at work.
+
+    Args:
+        nemesis: see there.
+        cluster: what it is done to.
+        elapsed: seconds since the run began.
+    """
+
+    def __init__(self, nemesis: Nemesis, cluster: Cluster, elapsed: Callable[[], float]) -> None:
+        self.is_over = False
+        self._nemesis = nemesis
+        self._cluster = cluster
+        self._elapsed = elapsed
+        self._strikes: list[tuple[float, float]] = []
+        self._heals: list[float] = []
+
+    async def run(self, times: int = 1) -> None:
+        """Strikes and heals; its usual number of strikes so many times."""
+        try:
+            for _ in range(times * self._nemesis.repeats):
+                await asyncio.sleep(self._nemesis.rest)
+                await self._strike_and_heal()
+            await asyncio.sleep(AFTER)
+        finally:
+            self.is_over = True
+
+    async def _strike_and_heal(self) -> None:
+        nemesis = self._nemesis
+        if nemesis.strike is None:
+            return
+        before = self._elapsed()
+        await asyncio.to_thread(nemesis.strike, self._cluster)
+        self._strikes.append((before, self._elapsed()))
+        if nemesis.heal is not None:
+            await asyncio.sleep(nemesis.lasts)
+            await asyncio.to_thread(nemesis.heal, self._cluster)
+        self._heals.append(self._elapsed())
+
+    def promises(self, history: Sequence[Operation]) -> list[Promise]:
+        """What applies to one GUID's history beside the strict promise."""
+        if self._nemesis.promise == "acknowledged":
+            return [Acknowledged(history, self._strikes)]
+        if self._nemesis.promise == "strict":
+            return []
+        strict = self._nemesis.strict_nodes
+        return [
+            Bounded(MAX_AGE + MARGIN, began, ended + NOTICED, strict)
+            for (began, _), ended in zip(self._strikes, self._heals, strict=True)
+        ]
+
+
+def _kill_node(cluster: Cluster) -> None:
+    cluster.nodes[0].process.kill()
+
+
+def _signal_node(number: signal.Signals) -> Act:
+    return lambda cluster: cluster.nodes[0].process.signal(number)
+
+
+def _kill_redis_that_saved(cluster: Cluster) -> None:
+    """Its file is of a moment before, so it comes back with what was overwritten since."""
+    cluster.cache.engine.ask("SAVE")
+    time.sleep(SINCE)
+    cluster.cache.kill()
+
+
+NEMESES = {
+    "nothing": Nemesis(),
+    "skewed clocks": Nemesis(skews=(0.0, 2.0, -3.0)),
+    "node killed": Nemesis(_kill_node, lambda cluster: cluster.nodes[0].start(), 0.2),
+    "node stopped": Nemesis(_signal_node(signal.SIGSTOP), _signal_node(signal.SIGCONT), 1.5),
+    "node cut off from the store": Nemesis(
+        lambda cluster: cluster.to_store[0].cut(), lambda cluster: cluster.to_store[0].heal()
+    ),
+    "node held off from the store": Nemesis(
+        lambda cluster: cluster.to_store[0].hold(), lambda cluster: cluster.to_store[0].heal(), 2.5
+    ),
+    "store slow": Nemesis(
+        lambda cluster: cluster.to_store[0].delay(0.1), lambda cluster: cluster.to_store[0].heal()
+    ),
+    "store killed": Nemesis(
+        lambda cluster: cluster.store.kill(), lambda cluster: cluster.store.restart(), 0.2
+    ),
+    "store stopped": Nemesis(
+        lambda cluster: cluster.store.pause(), lambda cluster: cluster.store.resume(), 2.5
+    ),
+    "cache flushed": Nemesis(
+        lambda cluster: cluster.cache.engine.ask("FLUSHALL"),
+        rest=0.1,
+        repeats=15,
+        promise="acknowledged",
+    ),
+    "cache killed": Nemesis(
+        lambda cluster: cluster.cache.kill(),
+        lambda cluster: cluster.cache.restart(),
+        promise="bounded",
+    ),
+    "cache restarted from its file": Nemesis(
+        _kill_redis_that_saved,
+        lambda cluster: cluster.cache.restart(),
+        0.1,
+        promise="bounded",
+    ),
+    "cache stopped": Nemesis(
+        lambda cluster: cluster.cache.pause(),
+        lambda cluster: cluster.cache.resume(),
+        promise="bounded",
+    ),
+    "node cut off from the cache": Nemesis(
+        lambda cluster: cluster.to_cache[0].cut(),
+        lambda cluster: cluster.to_cache[0].heal(),
+        3.5,
+        promise="bounded",
+        strict_nodes=frozenset({0}),
+    ),
+    "node held off from the cache": Nemesis(
+        lambda cluster: cluster.to_cache[0].hold(),
+        lambda cluster: cluster.to_cache[0].heal(),
+        3.5,
+        promise="bounded",
+        strict_nodes=frozenset({0}),
+    ),
+}
+"""By name."""

@@ -1,0 +1,71 @@
+"""`guidkeep serve` with delays in it, a clock that is wrong, or a fault.
+
+    python -m tests.consistency.node --skew 1.5 --jitter 0.01 --seed 7 -- --store ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+from guidkeep import logs, server, settings
+from guidkeep.caches import open_cache, redis_scripts
+from guidkeep.stores import open_store
+from tests.consistency.faults import FAULTS
+from tests.consistency.jitter import Jitter, JitteredCache, JitteredStore
+
+if TYPE_CHECKING:
+    from guidkeep.caches import Cache
+    from guidkeep.stores import Store
+    from tests.consistency.faults import Fault
+
+
+def main() -> None:
+    """Serves until it is told to stop."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--skew", type=float, default=0.0)
+    parser.add_argument("--jitter", type=float, default=0.0)
+    parser.add_argument("--seed", default="")
+    parser.add_argument("--fault", default="")
+    serve = parser.add_subparsers().add_parser("serve")
+    settings.add_flags(serve)
+    flags = vars(parser.parse_args())
+    skew, jitter, seed, fault = (flags.pop(name) for name in ("skew", "jitter", "seed", "fault"))
+    if fault:
+        _plant(FAULTS[fault])
+    if jitter:
+        _delay(seed, jitter)
+    chosen = settings.load(flags)
+    logs.configure(form=chosen.log_format, level=chosen.log_level)
+    server.run(chosen, lambda: server.serve(chosen, clock=lambda: time.time() + skew))
+
+
+def _plant(fault: Fault) -> None:
+    server.Registry = fault.registry  # type: ignore[misc]  # a class put in place of its base
+    scripts = dict(fault.scripts)
+    if "settle" in scripts:
+        scripts["release"] = scripts["settle"]
+    for name, replacements in scripts.items():
+        flag, text = redis_scripts._BODIES[name]
+        for before, after in replacements:
+            assert text.count(before) == 1, f"the script {name} has {before!r} not once"
+            text = text.replace(before, after)
+        redis_scripts._BODIES[name] = (flag, text)
+
+
+def _delay(seed: str, most: float) -> None:
+    def open_cache_with_delays(*arguments: Any, **options: Any) -> Cache:
+        cache = open_cache(*arguments, **options)
+        return JitteredCache(cache, Jitter(f"cache {seed}", most))
+
+    async def open_store_with_delays(*arguments: Any, **options: Any) -> Store:
+        store = await open_store(*arguments, **options)
+        return JitteredStore(store, Jitter(f"store {seed}", most))
+
+    server.open_cache = open_cache_with_delays  # type: ignore[assignment]  # the same with delays
+    server.open_store = open_store_with_delays  # type: ignore[assignment]  # the same with delays
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""What a client asked for, when, and what it was told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Kind = Literal["read", "post", "patch", "put", "delete"]
+Members = tuple[tuple[str, str], ...]
+"""A record's metadata: its members in order of their names."""
+
+METHODS: dict[Kind, str] = {
+    "read": "GET",
+    "post": "POST",
+    "patch": "PATCH",
+    "put": "PUT",
+    "delete": "DELETE",
+}
+REFUSALS = (304, 404, 412)
+"""Answers which tell something of the record, and that nothing was written."""
+OPEN_TYPES = ("outcome-unknown", "internal", "stopping")
+"""Problem types which leave open whether a write happened, or happens yet."""
+
+
+class Seen(NamedTuple):
+    """A record as an answer had it; `etag` without its quotes."""
+
+    members: Members
+    expire: int
+    etag: int
+
+
+@dataclass(slots=True)
+class Operation:
+    """One request.
+
+    Attributes:
+        number: which it is, in the order in which they were asked.
+        guid: the record that it is about.
+        node: where it was asked, from 0.
+        client: who asked, from 0.
+        kind: what it does.
+        changes: the members that a write sets, or removes where the value is None.
+        expire: what a write sets `expire` to; None: it says nothing of it.
+        if_match: the ETag that the record must have.
+        if_none_match: the ETag that it must not have (a read); "*": it must not be there (a write).
+        invoked: seconds since the run began, on a clock that never goes back.
+        returned: the same; when the answer was there, or was no longer waited for.
+        earliest: what the node's clock said when it was invoked: Unix time, with its skew.
+        latest: the same, when it returned.
+        status: the answer's; None: none came.
+        problem: the last part of an RFC 9457 problem's type.
+        seen: the record in the answer.
+    """
+
+    number: int
+    guid: str
+    node: int
+    client: int
+    kind: Kind
+    changes: Mapping[str, str | None] = field(default_factory=dict)
+    expire: int | None = None
+    if_match: int | None = None
+    if_none_match: int | Literal["*"] | None = None
+    invoked: float = 0.0
+    returned: float = inf
+    earliest: float = 0.0
+    latest: float = inf
+    status: int | None = None
+    problem: str = ""
+    seen: Seen | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """A write that may have happened, may happen yet, or never."""
+        no_word = self.status is None or self.status >= 500  # noqa: PLR2004 - any such status
+        return (
+            self.kind != "read"
+            and no_word
+            and (self.status is None or self.problem in OPEN_TYPES)
+        )
+
+    @property
+    def has_written(self) -> bool:
+        """A write that was answered as done."""
+        return self.kind != "read" and self.status in (200, 201, 204)
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything follows from it: from a 503 that wrote nothing, nothing does."""
+        answered = self.status in (200, 201, 204, *REFUSALS)
+        return answered or self.is_open
+
+    def as_json(self) -> str:
+        """A line of a history file."""
+        return json.dumps(dataclasses.asdict(self), default=str)
+
+    def __str__(self) -> str:
+        """A line for people."""
+        until = "     ..." if self.is_open or self.returned == inf else f"{self.returned:8.4f}"
+        asked = [f"{name}={value}" for name, value in self.changes.items()]
+        asked += [f"expire={self.expire}"] if self.expire is not None else []
+        asked += [f"if-match={self.if_match}"] if self.if_match is not None else []
+        asked += [f"if-none-match={self.if_none_match}"] if self.if_none_match is not None else []
+        told = str(self.status or "no answer") + (f" ({self.problem})" if self.problem else "")
+        told += f" {shown(self.seen)}" if self.seen else ""
+        return (
+            f"{self.invoked:8.4f} {until} #{self.number:<5} node {self.node} client "
+            f"{self.client:<2} {METHODS[self.kind]:6} {' '.join(asked)} -> {told}"
+        )
+
+
+def shown(seen: Seen) -> str:
+    """A record in one line."""
+    members = " ".join(f"{name}={value}" for name, value in seen.members)
+    return f"[{members}] expire={seen.expire} etag={seen.etag}"
+
+
+def members_of(found: Mapping[str, Any]) -> Members:
+    """The metadata of a record's JSON, in order."""
+    rest = {name: value for name, value in found.items() if name not in ("guid", "expire")}
+    return tuple(sorted(rest.items()))
+
+
+def merged(before: Iterable[tuple[str, str]], changes: Mapping[str, str | None]) -> Members:
+    """A merge patch (RFC 7396) of flat objects."""
+    after: dict[str, str | None] = {**dict(before), **changes}
+    return tuple(sorted((name, value) for name, value in after.items() if value is not None))
+
+
+def by_guid(history: Iterable[Operation]) -> dict[str, list[Operation]]:
+    """The histories of the single GUIDs: each is judged alone (linearizability is local)."""
+    parts: dict[str, list[Operation]] = {}
+    for operation in history:
+        parts.setdefault(operation.guid, []).append(operation)
+    return parts

@@ -1,0 +1,160 @@
+"""Clients that do all kinds of operations on few GUIDs, and note what they were told.
+
+What a client does next follows from the seed alone, but for the ETags and times in it. So a seed
+repeats a run: exactly under virtual time, and as far as machines allow on real servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from tests.consistency.operations import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.consistency.operations import Kind
+
+SLOTS = ("m0", "m1")
+LONG = 3600
+WRITES: dict[Kind, int] = {"post": 5, "patch": 6, "put": 3, "delete": 3}
+"""What writes do, and how often beside each other."""
+
+
+class Transport(Protocol):
+    """How a client asks nodes."""
+
+    async def ask(self, operation: Operation) -> None:
+        """Does the operation, and notes in it what the answer was.
+
+        `status` stays None when no answer came and it may yet have been done; see `unasked`.
+        """
+        ...
+
+
+class NotAsked(Exception):
+    """The node could not be reached: nothing was done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """How much is done, and of what kind.
+
+    Attributes:
+        seed: see the module's text.
+        seconds: how long.
+        clients: how many at once.
+        guids: on how many records.
+        lifetimes: seconds that short-lived records live: at least, at most.
+        reads: the part of the operations that only read.
+        short: the part of the writes that make a record short-lived.
+        pause: seconds that a client waits between two operations at most.
+        skews: seconds by which the nodes' clocks are ahead.
+    """
+
+    seed: int
+    seconds: float = 5.0
+    clients: int = 10
+    guids: int = 4
+    lifetimes: tuple[int, int] = (2, 4)
+    reads: float = 0.6
+    short: float = 0.4
+    pause: float = 0.004
+    skews: Sequence[float] = (0.0, 0.0, 0.0)
+
+    @property
+    def names(self) -> list[str]:
+        """The GUIDs, which no other seed has."""
+        chance = random.Random(f"guids {self.seed}")  # noqa: S311 - load, no secret
+        return [f"{chance.getrandbits(128):032X}" for _ in range(self.guids)]
+
+
+@dataclass
+class Recorder:
+    """The history as it grows.
+
+    Args:
+        load: what is done.
+        elapsed: seconds since the run began; never goes back.
+        clock: Unix time in seconds, of a node without skew.
+        is_over: whether clients stop; by default when the load's seconds are over.
+    """
+
+    load: Load
+    elapsed: Callable[[], float]
+    clock: Callable[[], float]
+    is_over: Callable[[], bool] | None = None
+    history: list[Operation] = field(default_factory=list)
+    unasked: int = 0
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    async def run(self, transport_of: Callable[[int], Transport]) -> list[Operation]:
+        """Lets all clients work until their time is over; returns what they noted."""
+        await asyncio.gather(
+            *(self._client(number, transport_of(number)) for number in range(self.load.clients))
+        )
+        return self.history
+
+    async def read_all(self, transport: Transport) -> None:
+        """Reads each record by each node, when all clients have come to their end."""
+        for guid in self.load.names:
+            for node in range(len(self.load.skews)):
+                await self._do(Operation(next(self._numbers), guid, node, -1, "read"), transport)
+
+    async def _client(self, client: int, transport: Transport) -> None:
+        chance = random.Random(f"{self.load.seed} {client}")  # noqa: S311 - load, no secret
+        tags: dict[str, int] = {}
+        is_over = self.is_over or (lambda: self.elapsed() >= self.load.seconds)
+        while not is_over():
+            operation = self._next(client, chance, tags)
+            await self._do(operation, transport)
+            if operation.seen:
+                tags[operation.guid] = operation.seen.etag
+            await asyncio.sleep(chance.random() ** 3 * self.load.pause)
+
+    async def _do(self, operation: Operation, transport: Transport) -> None:
+        skew = self.load.skews[operation.node]
+        operation.invoked, operation.earliest = self.elapsed(), self.clock() + skew
+        try:
+            await transport.ask(operation)
+        except NotAsked:
+            self.unasked += 1
+            return
+        finally:
+            returned, latest = self.elapsed(), self.clock() + skew
+        operation.returned = returned
+        if operation.status is not None:
+            operation.latest = latest
+        self.history.append(operation)
+
+    def _next(self, client: int, chance: random.Random, tags: dict[str, int]) -> Operation:
+        """The client's next operation; draws as often whatever came before."""
+        load, number = self.load, next(self._numbers)
+        node = chance.randrange(len(load.skews))
+        guid = load.names[min(chance.randrange(load.guids), chance.randrange(load.guids))]
+        [kind] = chance.choices(list(WRITES), list(WRITES.values()))
+        kind = "read" if chance.random() < load.reads else kind
+        slot, other = chance.sample(SLOTS, 2)
+        lives = chance.randint(*load.lifetimes) if chance.random() < load.short else LONG
+        dice, lot = chance.random(), chance.random()
+        value = f"{client}.{chance.getrandbits(32):08x}"
+        operation = Operation(number, guid, node, client, kind)
+        tag = tags.get(guid)
+        if kind == "read":
+            operation.if_none_match = tag if dice < 0.1 else None  # noqa: PLR2004 - a tenth
+            return operation
+        if dice < 0.15:  # noqa: PLR2004 - some
+            operation.if_match = tag
+        elif dice < 0.25 and kind in ("post", "put"):  # noqa: PLR2004 - some
+            operation.if_none_match = "*"
+        if kind == "patch":
+            operation.changes = {slot: value, **({other: None} if lot < 0.2 else {})}  # noqa: PLR2004
+        elif kind in ("post", "put"):
+            operation.changes = {"user": value, **({slot: value} if lot < 0.5 else {})}  # noqa: PLR2004
+        if kind in ("post", "put") or (kind == "patch" and lot > 0.8):  # noqa: PLR2004
+            operation.expire = int(self.clock() + load.skews[node]) + lives
+        return operation

@@ -1,0 +1,1 @@
+"""Copying from one store to another: `guidkeep copy`."""

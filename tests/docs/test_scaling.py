@@ -1,0 +1,82 @@
+"""The recipes of docs/scaling.md: its commands, in their order, on real servers."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+from tests.docs.examples import BIN
+from tests.docs.pages import text_of
+from tests.server.processes import ENVIRONMENT, Server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.engines import Engines
+
+COMMANDS = [
+    shlex.split(command)
+    for block in re.findall(
+        r"^```sh\n(.*?)^```$", text_of("docs/scaling.md"), re.MULTILINE | re.DOTALL
+    )
+    for command in block.replace("\\\n", "").splitlines()
+    if command.startswith("guidkeep ")
+]
+GUIDS = [f"{number:032X}" for number in range(40)]
+
+
+@pytest.fixture
+def places(engines: Engines, tmp_path: Path) -> dict[str, str]:
+    """What stands in the page, and what stands for it here."""
+    postgresql, redis = engines.get("postgresql").fresh(), engines.get("redis").fresh()
+    return {
+        "sqlite:////var/lib/guidkeep": f"sqlite:///{tmp_path}",
+        "postgresql://guidkeep:secret@127.0.0.1/guidkeep": postgresql,
+        "postgresql://guidkeep:secret@db.internal/guidkeep": postgresql,
+        "mysql://guidkeep:secret@127.0.0.1/guidkeep": engines.get("mysql").fresh(),
+        "redis://127.0.0.1": redis,
+        "redis://cache.internal": redis,
+        "0.0.0.0": "127.0.0.1",  # noqa: S104 - replaced, not served
+    }
+
+
+def serve(command: list[str], *, fill: bool, holds: bool) -> None:
+    """Starts that server, fills its store or looks whether it has all records, and stops it."""
+    with subprocess.Popen(
+        [*command, "--port", "0"], stdout=subprocess.PIPE, env=ENVIRONMENT, text=True
+    ) as process:
+        assert process.stdout
+        server = Server(process, process.stdout.readline().strip())
+        with httpx2.Client(base_url=server.address, trust_env=False) as client:
+            assert client.get("/readyz").json() == {"status": "ok", "store": "ok", "cache": "ok"}
+            for guid in GUIDS if fill else []:
+                assert client.put(f"/guid/{guid}", json={"user": "Ann"}).status_code == 201
+            if holds:
+                assert {client.get(f"/guid/{guid}").status_code for guid in GUIDS} == {200}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+
+
+def test_each_recipe_works_and_takes_the_records_along(places: dict[str, str]) -> None:
+    copied = 0
+    assert len(COMMANDS) == 9
+    for number, words in enumerate(COMMANDS):
+        command = [str(BIN / words[0]), *words[1:]]
+        for there, here in places.items():
+            command = [word.replace(there, here) for word in command]
+        if words[1] == "serve":
+            serve(command, fill=number == 0, holds=copied > 0)
+        else:
+            done = subprocess.run(
+                command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert f"Compared: {len(GUIDS)} equal, 0 different.\n" in done.stdout
+            copied += 1
+    assert copied == 4

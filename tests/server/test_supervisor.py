@@ -1,0 +1,325 @@
+"""The supervisor and a worker from the inside: starts that fail, restarts, workers that hang."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pickle
+import signal
+import socket
+import sqlite3
+import sys
+import threading
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from guidkeep import figures, supervisor, worker
+from guidkeep.binding import announce
+from guidkeep.cli import main
+from guidkeep.errors import StartupError
+from guidkeep.metrics import Metrics
+from guidkeep.settings import Settings
+from guidkeep.supervisor import Job, supervise
+from servers.processes import free_port
+from tests.server.test_start import unchanged_process
+from tests.server.test_workers import children, is_gone
+from tests.server.wire import wired
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, MutableMapping
+    from pathlib import Path
+
+    from tests.engines import Engines
+
+    Events = list[MutableMapping[str, Any]]
+
+__all__ = ["unchanged_process"]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.1)
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> Path:
+    """What a worker reads when it starts."""
+    path = tmp_path / "schema.json"
+    path.write_text("{}")
+    return path
+
+
+def chosen(url: str, **settings: Any) -> Settings:
+    """One worker: so the store may be an SQLite file."""
+    return Settings(**{"port": 0, "store": url, "drain_timeout": 5.0, **settings})
+
+
+@asynccontextmanager
+async def supervised(settings: Settings) -> AsyncIterator[str]:
+    """Serves in this process and its children; yields the address."""
+    started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.ensure_future(supervise(settings, started=started.set_result))
+    either: set[asyncio.Future[Any]] = {started, serving}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if serving.done():
+            serving.result()
+        yield await started
+    finally:
+        if not serving.done():
+            os.kill(os.getpid(), signal.SIGTERM)
+        await serving
+
+
+def damage(schema: Path) -> None:
+    schema.write_text("{")
+
+
+def repair(schema: Path) -> None:
+    schema.write_text("{}")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - another process tells nobody
+            await asyncio.sleep(0.01)
+
+
+def count(events: Events, name: str) -> int:
+    return [event["event"] for event in events].count(name)
+
+
+def happened(events: Events, name: str, times: int) -> bool:
+    return count(events, name) == times
+
+
+def answers(address: str) -> bool:
+    try:
+        with wired(address) as wire:
+            return wire.ask("GET", "/livez").status == 200
+    except ConnectionRefusedError:
+        return False
+
+
+def own_children() -> set[int]:
+    """Workers, not the servers that other tests share."""
+    return {pid for pid in children(os.getpid()) if "guidkeep.worker" in command(pid)}
+
+
+def command(pid: int) -> str:
+    with open(f"/proc/{pid}/cmdline") as file:  # noqa: PTH123 - no file that one could move
+        return file.read()
+
+
+async def test_a_signal_while_workers_start_ends_it(url: str, schema: Path) -> None:
+    schema = schema.with_name("fifo")
+    os.mkfifo(schema)  # holds the start up
+    started: list[str] = []
+    serving = asyncio.ensure_future(
+        supervise(chosen(url, metadata_schema=schema), started=started.append)
+    )
+    await until(lambda: len(own_children()) == 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await serving
+    assert started == []
+    assert own_children() == set()
+
+
+async def test_what_a_worker_says_when_it_can_not_start_is_raised(url: str, schema: Path) -> None:
+    damage(schema)
+    with pytest.raises(StartupError, match="is not JSON"):
+        async with supervised(chosen(url, metadata_schema=schema)):
+            pass
+    assert own_children() == set()
+
+
+async def test_a_worker_that_ends_without_a_word_is_a_startup_error(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(StartupError, match="ended with 1 before it accepted requests; the log"):
+        async with supervised(chosen(url)):
+            pass
+
+
+async def test_a_worker_that_can_not_start_again_is_tried_again_and_clients_do_not_wait_for_it(
+    url: str, schema: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LIVED", 0.0)
+    with capture_logs() as events:
+        async with supervised(chosen(url, metadata_schema=schema)) as address:
+            assert answers(address)
+            damage(schema)
+            [victim] = own_children()
+            os.kill(victim, signal.SIGKILL)
+            await until(lambda: count(events, "worker can't start") >= 2)
+            assert not await asyncio.to_thread(answers, address)
+            repair(schema)
+            await until(lambda: count(events, "worker replaced") == 1)
+            assert await asyncio.to_thread(answers, address)
+    [ended] = [event for event in events if event["event"] == "worker ended"]
+    assert (ended["worker"], ended["status"]) == (0, -signal.SIGKILL)
+    assert {"stopping", "stopped"} <= {event["event"] for event in events}
+
+
+async def test_a_worker_that_dies_often_is_replaced_each_time(url: str) -> None:
+    with capture_logs() as events:
+        async with supervised(chosen(url)) as address:
+            for times in range(1, 4):
+                [victim] = own_children()
+                os.kill(victim, signal.SIGKILL)
+                await until(partial(happened, events, "worker replaced", times))
+            assert answers(address)
+
+
+async def test_a_start_that_is_given_up_leaves_no_process(url: str) -> None:
+    with closing(socket.socket()) as listener:
+        job = Job(settings=chosen(url), number=0, descriptor=listener.fileno(), names=("\0none",))
+        place = supervisor.Worker(job, listener)
+        starting = asyncio.ensure_future(place.start())
+        await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait([starting])
+        await place.stop()
+    assert own_children() == set()
+
+
+async def test_a_worker_that_hangs_is_killed_in_the_end(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "GRACE", 0.1)
+    with capture_logs() as events:
+        async with supervised(chosen(url, drain_timeout=0.1)):
+            [hanging] = own_children()
+            os.kill(hanging, signal.SIGSTOP)
+    assert count(events, "worker killed") == 1
+    assert is_gone(hanging)
+
+
+def test_the_command_serves_with_workers_until_it_is_told_to_stop(
+    engines: Engines, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def announce_and_stop(settings: Settings, address: str) -> None:
+        announce(settings, address)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(supervisor, "announce", announce_and_stop)
+    port = free_port()
+    store = engines.get("postgresql").fresh()
+    flags = ["--port", str(port), "--workers", "2", "--store", store, "--cache", "none://"]
+    assert main(["serve", *flags]) == 0
+    assert capsys.readouterr().out.endswith(f"on http://127.0.0.1:{port}\n")
+
+
+# A worker, run in a thread of this process.
+
+
+class Hired:
+    """A worker that runs in a thread until `dismiss`."""
+
+    def __init__(self, settings: Settings, *, number: int = 0) -> None:
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        job = Job(
+            settings=settings,
+            number=number,
+            descriptor=os.dup(self.listener.fileno()),
+            names=tuple(f"\0guidkeep-test-{os.getpid()}-{id(self)}-{at}" for at in range(2)),
+        )
+        reading, self._writing = os.pipe()
+        self._orders = os.fdopen(reading, "rb")
+        os.write(self._writing, pickle.dumps(job))
+        hearing, saying = os.pipe()
+        self.heard = os.fdopen(hearing, "rb")
+        self._saying = os.fdopen(saying, "wb")
+        self.codes: list[int] = []
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self.codes.append(worker.main(self._orders, self._saying))
+
+    def hear(self) -> dict[str, str]:
+        """What it says."""
+        answer: dict[str, str] = json.loads(self.heard.readline())
+        return answer
+
+    def dismiss(self) -> None:
+        """Ends its orders, as the end of its supervisor does."""
+        os.close(self._writing)
+
+    def gone(self) -> int:
+        """Waits for it; its exit code."""
+        self._thread.join(timeout=30)
+        for file in (self._orders, self._saying, self.heard):
+            file.close()
+        self.listener.close()
+        [code] = self.codes
+        return code
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_worker_drains_when_its_supervisor_is_gone(
+    unchanged_process: None, url: str, number: int
+) -> None:
+    hired = Hired(chosen(url), number=number)
+    address = hired.hear()["address"]
+    with wired(address) as wire:
+        assert wire.ask("GET", "/livez").status == 200
+        hired.dismiss()
+        assert wire.is_closed()
+    assert hired.gone() == 0
+
+
+def test_a_worker_whose_supervisor_is_gone_does_not_go_on_starting(
+    unchanged_process: None, url: str, tmp_path: Path
+) -> None:
+    """Another program holds the store up."""
+    with closing(sqlite3.connect(tmp_path / "guidkeep.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        hired = Hired(chosen(url))
+        hired.dismiss()
+        assert hired.heard.read(0) == b""
+        other.execute("ROLLBACK")
+    assert hired.gone() == 0
+
+
+def test_a_worker_says_why_it_can_not_start(
+    unchanged_process: None, url: str, schema: Path
+) -> None:
+    schema.write_text("{")
+    hired = Hired(chosen(url, metadata_schema=schema))
+    assert "is not JSON" in hired.hear()["error"]
+    hired.dismiss()
+    assert hired.gone() == 1
+
+
+async def test_figures_of_workers_that_do_not_answer_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One is not there, one says nothing, and one is."""
+    monkeypatch.setattr(figures, "PATIENCE", 0.05)
+    names = [f"\0guidkeep-test-{os.getpid()}-{at}" for at in range(4)]
+    here, there = Metrics(), Metrics()
+    here.swept.inc(3)
+    there.swept.inc(4)
+    with closing(socket.socket(socket.AF_UNIX)) as silent:
+        silent.bind(names[2])
+        silent.listen()
+        async with (
+            figures.shared_figures(here, 0, names) as gather,
+            figures.shared_figures(there, 3, names),
+        ):
+            text = (await gather()).decode()
+    assert 'guidkeep_swept_records_total{worker="0"} 3.0\n' in text
+    assert 'guidkeep_swept_records_total{worker="3"} 4.0\n' in text
+    assert 'worker="1"' not in text
+    assert 'worker="2"' not in text

@@ -1,0 +1,128 @@
+"""Here `opener` and `store` are MongoDB's alone; `server` is a server of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pymongo
+import pytest
+
+from guidkeep.errors import StoreUnavailable
+from guidkeep.metrics import Metrics
+from guidkeep.stores.mongodb import MongoDBStore
+from servers.mongodb import started
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from servers.mongodb import MongoDB
+    from tests.engines import Engines
+
+COMMAND_AT = 26
+"""Where a request has its command's name: after the header, the flags and a document's start."""
+
+
+@pytest.fixture
+def new_url(engines: Engines) -> Callable[[], str]:
+    return engines.get("mongodb").fresh
+
+
+@pytest.fixture
+def server(engines: Engines, tmp_path: Path) -> Iterator[MongoDB]:
+    """To be killed or stopped; its data is in `tmp_path`."""
+    engines.get("mongodb")  # skips the test where it is not built
+    with started(tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, timeout: float = 5.0, metrics: Metrics | None = None
+) -> AsyncIterator[MongoDBStore]:
+    """The store, as the class that it is."""
+    store = await MongoDBStore.open(url, timeout=timeout, metrics=metrics or Metrics())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def raw(url: str) -> AsyncIterator[Any]:
+    """The database itself."""
+    client: Any = pymongo.AsyncMongoClient(url)
+    try:
+        yield client.get_default_database()
+    finally:
+        await client.close()
+
+
+async def until_it_answers(store: MongoDBStore) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await store.ping()
+            except StoreUnavailable:
+                continue
+
+
+class Cutter:
+    """Stands between store and server; takes a command to the server and hangs up on the client.
+
+    Attributes:
+        url: by way of it.
+        command: whose answer nobody gets to see.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.command = b""
+        self._server = urlsplit(url)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Cutter]:
+        listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = listener.sockets[0].getsockname()[1]
+        self.url = urlunsplit(self._server._replace(netloc=f"127.0.0.1:{port}"))
+        try:
+            yield self
+        finally:
+            listener.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await listener.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        there = await asyncio.open_connection(self._server.hostname, self._server.port)
+        try:
+            while True:
+                request = await self._message(reader)
+                there[1].write(request)
+                answer = await self._message(there[0])
+                if self.command and request.startswith(self.command + b"\0", COMMAND_AT):
+                    return
+                writer.write(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            there[1].close()
+            self._tasks.discard(task)
+
+    async def _message(self, reader: asyncio.StreamReader) -> bytes:
+        length = await reader.readexactly(4)
+        return length + await reader.readexactly(int.from_bytes(length, "little") - 4)
+
+
+@pytest.fixture
+async def cutter(new_url: Callable[[], str]) -> AsyncIterator[Cutter]:
+    async with Cutter(new_url()).listening() as listening:
+        yield listening

@@ -1,0 +1,282 @@
+"""What callers hear when the server is dead, hangs, hangs up, or comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+from bson import encode
+from pymongo.errors import (
+    AutoReconnect,
+    ExecutionTimeout,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+    WriteError,
+    WTimeoutError,
+)
+
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.metrics import Metrics
+from guidkeep.record import Query
+from guidkeep.stores import mongodb
+from servers.mongodb import start, wait_until_it_listens
+from tests.stores.mongodb.conftest import opened, raw, until_it_answers
+from tests.stores.records import NOW, groups_of, guid_of, make_record, newer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from guidkeep.stores.mongodb import MongoDBStore
+    from servers.mongodb import MongoDB
+    from tests.stores.mongodb.conftest import Cutter
+
+
+async def test_a_dead_server_is_unavailable_and_writes_say_that_nothing_happened(
+    server: MongoDB,
+) -> None:
+    async with opened(server.fresh(), timeout=0.5) as store:
+        server.process.kill()
+        for _ in range(2):  # the first may still find a connection
+            with pytest.raises(StoreUnavailable):
+                await store.ping()
+        for work in (
+            store.insert(make_record(), NOW),
+            store.replace(make_record(), 1),
+            store.delete(guid_of(1), 1),
+            store.purge(NOW, 10),
+        ):
+            with pytest.raises(StoreUnavailable) as refused:
+                await work
+            assert not isinstance(refused.value, OutcomeUnknown)
+        with pytest.raises(StoreUnavailable):
+            await store.page(Query(), NOW)
+
+
+async def test_a_server_that_hangs_leaves_writes_unknown_and_answers_again_when_it_goes_on(
+    server: MongoDB,
+) -> None:
+    async with opened(server.fresh(), timeout=0.5) as store:
+        old = make_record(1)
+        await store.insert(old, NOW)
+        server.process.signal(signal.SIGSTOP)
+        for work in (store.insert(make_record(2), NOW), store.replace(newer(old), 1)):
+            with pytest.raises(OutcomeUnknown) as unknown:
+                await work
+            assert unknown.value.settled is None
+        with pytest.raises(StoreUnavailable):
+            await store.get(old.guid)
+        server.process.signal(signal.SIGCONT)
+        await until_it_answers(store)
+        assert await store.get(old.guid) in (old, newer(old))
+        assert await store.get(guid_of(2)) in (None, make_record(2))
+        assert await store.insert(make_record(3), NOW)
+
+
+async def test_what_waits_too_long_behind_a_server_that_hangs_was_not_written(
+    server: MongoDB,
+) -> None:
+    async with opened(server.fresh(), timeout=0.5) as store:
+        server.process.signal(signal.SIGSTOP)
+        deleting = [store.delete(guid_of(number), 1) for number in range(100)]
+        found = await asyncio.gather(*deleting, return_exceptions=True)
+        server.process.signal(signal.SIGCONT)
+    assert all(isinstance(error, StoreUnavailable) for error in found)
+    late = [error for error in found if not isinstance(error, OutcomeUnknown)]
+    assert len(late) >= 100 - mongodb.UPDATES_AT_ONCE
+    assert str(late[-1]).endswith("nothing was written.")
+
+
+async def test_a_server_that_was_killed_and_started_again_has_what_was_answered(
+    server: MongoDB, tmp_path: Path
+) -> None:
+    async with opened(server.fresh()) as store:
+        records = [make_record(number) for number in range(20)]
+        await asyncio.gather(*(store.insert(record, NOW) for record in records))
+        await store.delete(guid_of(0), 1)
+        server.process.kill()
+        server.process = start(tmp_path, urlsplit(server.url).port or 0)
+        wait_until_it_listens(server)
+        await until_it_answers(store)
+        assert await store.page(Query(), NOW) == records[1:]
+        assert await store.replace(newer(records[1]), 1)
+
+
+async def test_a_write_whose_answer_is_lost_is_unknown_though_it_happened(cutter: Cutter) -> None:
+    async with opened(cutter.url) as store:
+        cutter.command = b"insert"
+        with pytest.raises(OutcomeUnknown):
+            await store.insert(make_record(1), NOW)
+        assert await store.get(guid_of(1)) == make_record(1)
+        cutter.command = b"update"
+        with pytest.raises(OutcomeUnknown):
+            await store.replace(newer(make_record(1)), 1)
+        assert await store.get(guid_of(1)) == newer(make_record(1))
+        cutter.command = b"delete"
+        with pytest.raises(OutcomeUnknown):
+            await store.delete(guid_of(1), 2)
+        assert await store.get(guid_of(1)) is None
+
+
+async def test_a_purge_whose_answer_is_lost_is_unknown(cutter: Cutter) -> None:
+    async with opened(cutter.url) as store:
+        await store.insert(make_record(expire=NOW), NOW - 10)
+        cutter.command = b"delete"
+        with pytest.raises(OutcomeUnknown):
+            await store.purge(NOW, 10)
+
+
+async def test_an_insert_over_an_expired_record_may_be_unknown_alone(cutter: Cutter) -> None:
+    async with opened(cutter.url) as store:
+        await store.insert(make_record(1, expire=NOW), NOW - 10)
+        cutter.command = b"update"
+        work = [store.insert(make_record(number, version=2), NOW) for number in (1, 2)]
+        over, new = await asyncio.gather(*work, return_exceptions=True)
+        assert isinstance(over, OutcomeUnknown)
+        assert isinstance(over.__cause__, AutoReconnect)
+        assert new is True
+
+
+async def test_a_read_whose_connection_breaks_each_time_is_unavailable(cutter: Cutter) -> None:
+    async with opened(cutter.url, timeout=0.5) as store:
+        cutter.command = b"find"
+        reading = asyncio.ensure_future(store.get(guid_of(1)))
+        with pytest.raises(StoreUnavailable, match="can't be read"):
+            await reading
+
+
+async def test_of_a_cancelled_write_its_caller_hears_when_the_outcome_is_certain(
+    server: MongoDB,
+) -> None:
+    async with opened(server.fresh()) as store:
+        server.process.signal(signal.SIGSTOP)
+        writing = asyncio.ensure_future(store.insert(make_record(), NOW))
+        await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.sleep(0)
+        assert not writing.done()
+        server.process.signal(signal.SIGCONT)
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert await store.get(guid_of(1)) == make_record()
+
+
+async def test_what_arrives_together_travels_together(new_url: Callable[[], str]) -> None:
+    metrics = Metrics()
+    async with opened(new_url(), metrics=metrics) as store:
+        records = [make_record(number) for number in range(40)]
+        assert all(await asyncio.gather(*(store.insert(record, NOW) for record in records)))
+        assert await asyncio.gather(*(store.get(record.guid) for record in records)) == records
+    assert groups_of(metrics, "write") == (1, 40)
+    assert groups_of(metrics, "read") == (1, 40)
+
+
+async def test_a_record_that_is_too_large_is_refused_and_spoils_no_others(
+    store: MongoDBStore,
+) -> None:
+    large = make_record(1, metadata='{"pad":"%s"}' % ("é" * (mongodb.LARGEST // 2)))
+    fits = make_record(2, metadata='{"pad":"%s"}' % ("x" * (mongodb.LARGEST // 2)))
+    working = [store.insert(record, NOW) for record in (large, fits, make_record(3))]
+    refused, *done = await asyncio.gather(*working, return_exceptions=True)
+    assert isinstance(refused, StoreUnavailable)
+    assert "16 MiB" in str(refused)
+    assert done == [True, True]
+    with pytest.raises(StoreUnavailable, match="16 MiB"):
+        await store.replace(large, 1)
+    assert await store.get(fits.guid) == fits
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_closing_leaves_no_task_and_no_connection(new_url: Callable[[], str]) -> None:
+    tasks, files = asyncio.all_tasks(), open_files()
+    async with opened(new_url()) as store:
+        updating = [store.replace(make_record(number), 1) for number in range(50)]
+        assert not any(await asyncio.gather(*updating))
+    assert asyncio.all_tasks() == tasks
+    assert open_files() == files
+
+
+async def test_closing_does_not_wait_for_a_server_that_hangs(server: MongoDB) -> None:
+    async with opened(server.fresh(), timeout=0.5) as store:
+        await store.ping()
+        server.process.signal(signal.SIGSTOP)
+
+
+LABELLED = {"errorLabels": ["NoWritesPerformed"]}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerSelectionTimeoutError("no server"),
+        OperationFailure("not authorized", 13),
+        OperationFailure("who are you", 18),
+        WriteError("the document fails validation", 121),
+        NotPrimaryError("not primary", LABELLED),
+        OperationFailure("shutting down", 91, LABELLED),
+    ],
+)
+def test_a_refused_write_did_not_happen(error: PyMongoError) -> None:
+    failure = mongodb._write_failure(error)
+    assert not isinstance(failure, OutcomeUnknown)
+    assert "nothing was written" in str(failure)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WriteConcernError("waiting for replication timed out", 64),
+        WTimeoutError("waiting for replication timed out", 64),
+        AutoReconnect("connection closed"),
+        NetworkTimeout("timed out"),
+        NotPrimaryError("stepped down in between"),
+        ExecutionTimeout("operation exceeded time limit", 50),
+        OperationFailure("internal error", 1),
+    ],
+)
+def test_a_write_that_may_have_happened_is_unknown(error: PyMongoError) -> None:
+    assert isinstance(mongodb._write_failure(error), OutcomeUnknown)
+
+
+def test_each_document_of_an_insert_has_an_outcome_of_its_own() -> None:
+    """As MongoDB's own server may answer; FerretDB knows duplicates only."""
+    faults = [{"index": 1, "code": 11000}, {"index": 2, "code": 121}]
+    found = mongodb._each({"writeErrors": faults, "writeConcernErrors": []}, 4)
+    assert found[0] is found[3] is True
+    assert found[1] is False
+    assert isinstance(found[2], StoreUnavailable)
+    assert not isinstance(found[2], OutcomeUnknown)
+    concerns = [{"code": 64, "errmsg": "waiting for replication timed out"}]
+    found = mongodb._each({"writeErrors": faults, "writeConcernErrors": concerns}, 4)
+    assert isinstance(found[0], OutcomeUnknown)
+    assert isinstance(found[3], OutcomeUnknown)
+    assert found[1] is False
+    assert not isinstance(found[2], OutcomeUnknown)
+
+
+async def test_numbers_are_stored_as_64_bit_integers_and_guids_as_16_bytes(
+    new_url: Callable[[], str],
+) -> None:
+    url = new_url()
+    async with opened(url) as store, raw(url) as database:
+        await store.insert(make_record(1), NOW)
+        found = await database["record"].find_one()
+        assert found == {
+            "_id": bytes(15) + b"\1",
+            "expire": NOW + 100,
+            "version": 1,
+            "user": "Ann",
+            "metadata": '{"user": "Ann"}',
+        }
+        assert b"\x12expire\0" in encode(found)  # 0x12: a 64-bit integer
+        assert b"\x12version\0" in encode(found)

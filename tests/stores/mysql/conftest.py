@@ -1,0 +1,116 @@
+"""Here `opener` and `store` are MySQL's alone, and there are servers to be ill-treated."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from guidkeep.metrics import Metrics
+from guidkeep.stores.mysql import MySQLStore
+from servers import mysql
+from servers.processes import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from tests.engines import Engines
+
+
+@pytest.fixture
+def server(engines: Engines) -> mysql.Server:
+    """The one that all tests share."""
+    return cast("mysql.Server", engines.get("mysql"))
+
+
+@pytest.fixture
+def new_url(server: mysql.Server) -> Callable[[], str]:
+    return server.fresh
+
+
+def one_more(
+    engines: Engines, folder: Path, options: Sequence[str] = ()
+) -> Iterator[mysql.MariaDB]:
+    """A server of a module's own; skips the test as `Engines` does where it is not installed."""
+    engines.get("mysql")
+    try:
+        starting = mysql.started(folder, options=options)
+        with starting as running:
+            yield running
+    except Missing as missing:  # only one that runs elsewhere is at hand
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def rough(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[mysql.MariaDB]:
+    """A server that a test may stop, kill and start again, and leaves running."""
+    yield from one_more(engines, tmp_path_factory.mktemp("rough"))
+
+
+async def eventually(ask: Callable[[], Awaitable[object]]) -> None:
+    """Asks again and again until no error comes back, for half a minute at most."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await ask()
+            except Exception:  # noqa: BLE001 - that is what is waited out
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+
+def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, signed by its own key, and that key."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-out", str(certificate), "-keyout", str(key)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
+def name_of(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+def sessions(server: mysql.Server, url: str) -> list[str]:
+    """The ids of the connections that are open to that database."""
+    asked = f"SELECT id FROM information_schema.PROCESSLIST WHERE db = '{name_of(url)}'"
+    return server.run(asked).split()
+
+
+async def all_gone(server: mysql.Server, url: str) -> None:
+    assert not sessions(server, url)
+
+
+async def outcomes(*work: Any) -> list[Any]:
+    return await asyncio.gather(*work, return_exceptions=True)
+
+
+@asynccontextmanager
+async def locked(store: MySQLStore, statement: str) -> AsyncIterator[None]:
+    """Another's transaction that did that and does not end."""
+    options = {**store._connections._options, "autocommit": False}
+    other = await store._connections._connect(**options)
+    await other.query(statement)
+    try:
+        yield
+    finally:
+        await other.rollback()
+        await other.ensure_closed()
+
+
+@pytest.fixture
+async def opened(new_url: Callable[[], str]) -> AsyncIterator[MySQLStore]:
+    store = await MySQLStore.open(new_url(), timeout=5.0, metrics=Metrics())
+    yield store
+    await store.close()

@@ -1,0 +1,201 @@
+"""Connections to a MySQL server: bounded, checked, replaced, and none left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.metrics import Metrics
+from guidkeep.record import Query
+from guidkeep.stores import mysql_connections
+from guidkeep.stores.mysql import MySQLStore
+from guidkeep.stores.mysql_connections import Connections, Failure
+from servers.mysql import PASSWORD
+from tests.stores.conftest import opener_of
+from tests.stores.mysql.conftest import all_gone, eventually, name_of, outcomes, sessions
+from tests.stores.records import NOW, guid_of, make_record, newer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from guidkeep.stores.mysql_connections import Answer
+    from servers.mysql import Server
+
+
+async def test_connections_that_the_server_closed_meanwhile_are_not_noticed(
+    server: Server, new_url: Callable[[], str]
+) -> None:
+    url = new_url()
+    async with opener_of(url)() as store:
+        for number in range(5):
+            await outcomes(*(store.replace(make_record(number), 1) for _ in range(9)))
+            for session in sessions(server, url):
+                server.run(f"KILL CONNECTION {session}")
+            await eventually(lambda: all_gone(server, url))
+            assert await store.insert(make_record(number), NOW)
+            assert await store.get(guid_of(number)) == make_record(number)
+
+
+async def test_a_connection_that_was_idle_for_long_is_tried_first(
+    server: Server, new_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql_connections, "IDLE_SECONDS", 0.0)
+    url = new_url()
+    async with opener_of(url)() as store:
+        assert await store.insert(make_record(1), NOW)
+        before = sessions(server, url)
+        assert await store.get(guid_of(1)) == make_record(1)
+        assert sessions(server, url) == before
+        for session in before:
+            server.run(f"KILL CONNECTION {session}")
+        assert await store.insert(make_record(2), NOW)
+        assert not set(sessions(server, url)) & set(before)
+
+
+async def test_a_read_whose_connection_breaks_is_asked_again(
+    server: Server, opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first answer is lost on the way; a write's would leave its outcome open."""
+    run, lost = Connections.run, [1]
+
+    async def lose_one(self: Connections, statement: str, deadline: float) -> Answer:
+        answer = await run(self, statement, deadline)
+        if lost:
+            lost.clear()
+            raise Failure("lost", code=2013, sent=True)
+        return answer
+
+    assert await opened.insert(make_record(1), NOW)
+    monkeypatch.setattr(Connections, "run", lose_one)
+    assert await opened.get(guid_of(1)) == make_record(1)
+    lost.append(1)
+    with pytest.raises(OutcomeUnknown):
+        await opened.insert(make_record(2), NOW)
+    assert await opened.get(guid_of(2)) == make_record(2)
+
+
+async def test_no_more_connections_are_open_than_the_url_allows_and_none_after_the_end(
+    server: Server, new_url: Callable[[], str]
+) -> None:
+    url = new_url()
+    tasks = asyncio.all_tasks()
+    store = await MySQLStore.open(f"{url}?connections=3", timeout=20.0, metrics=Metrics())
+    work = [
+        action
+        for number in range(400)
+        for action in (
+            store.insert(make_record(number), NOW),
+            store.get(guid_of(number)),
+            store.delete(guid_of(number), 7),
+            store.page(Query(1), NOW),
+        )
+    ]
+    working = asyncio.gather(*work)
+    await asyncio.sleep(0)
+    assert len(sessions(server, url)) <= 3
+    await working
+    assert 1 <= len(sessions(server, url)) <= 3
+    await store.close()
+    await eventually(lambda: all_gone(server, url))
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_a_server_that_takes_no_more_connections_is_used_with_those_that_are_open(
+    server: Server, new_url: Callable[[], str]
+) -> None:
+    url = new_url()
+    name = name_of(url)
+    server.run(
+        f"GRANT ALL ON {name}.* TO '{name}'@'%' IDENTIFIED BY '{PASSWORD}' "
+        "WITH MAX_USER_CONNECTIONS 2"
+    )
+    narrow = url.replace("//guidkeep:", f"//{name}:")
+    async with opener_of(narrow)() as store:
+        records = [make_record(number) for number in range(100)]
+        assert all(await asyncio.gather(*(store.insert(record, NOW) for record in records)))
+        work = (store.replace(newer(record), record.version) for record in records)
+        assert await outcomes(*work) == [True] * 100
+
+
+async def test_who_waits_for_a_connection_in_vain_is_told_in_time(
+    server: Server, new_url: Callable[[], str]
+) -> None:
+    url = new_url()
+    name = name_of(url)
+    server.run(
+        f"GRANT ALL ON {name}.* TO '{name}'@'%' IDENTIFIED BY '{PASSWORD}' "
+        "WITH MAX_USER_CONNECTIONS 1"
+    )
+    narrow = url.replace("//guidkeep:", f"//{name}:")
+    store = await MySQLStore.open(narrow, timeout=5.0, metrics=Metrics())
+    loop = asyncio.get_running_loop()
+    sleeping = asyncio.create_task(store._connections.run("SELECT SLEEP(1)", loop.time() + 5))
+    await asyncio.sleep(0)
+    with pytest.raises(Failure, match="no connection was free in time"):
+        await store._connections.run("SELECT 1", loop.time() + 0.3)
+    await sleeping
+    await store.ping()
+    await store.close()
+
+
+async def test_a_server_that_closes_each_connection_at_once_is_503(
+    opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = Connections._open
+
+    async def open_and_break(self: Connections, deadline: float) -> Any:
+        connection = await opening(self, deadline)
+        mysql_connections._cut(connection)
+        connection._connected = True  # as the driver has it until it tries to write
+        return connection
+
+    await opened._connections.close()
+    monkeypatch.setattr(Connections, "_open", open_and_break)
+    with pytest.raises(StoreUnavailable, match="nothing was written"):
+        await opened.insert(make_record(), NOW)
+
+
+async def test_a_variable_that_the_server_does_not_have_is_left_alone(opened: MySQLStore) -> None:
+    """max_statement_time is MariaDB's, wsrep_sync_wait Galera's."""
+    await opened._connections.close()
+    opened._connections._wishes += ("SET SESSION what_no_server_has = 1",)
+    await opened.ping()
+
+
+async def test_a_session_that_can_not_be_set_up_is_not_used(
+    server: Server, new_url: Callable[[], str]
+) -> None:
+    url = new_url()
+    store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
+    await store._connections.close()
+    store._connections._wishes += ("SET SESSION sql_mode = 'what_no_server_has'",)
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+    await eventually(lambda: all_gone(server, url))
+    await store.close()
+
+
+async def test_a_statement_that_is_cancelled_takes_its_connection_with_it(
+    server: Server, new_url: Callable[[], str]
+) -> None:
+    url = new_url()
+    store = await MySQLStore.open(url, timeout=20.0, metrics=Metrics())
+    before = sessions(server, url)
+    loop = asyncio.get_running_loop()
+    sleeping = asyncio.create_task(store._connections.run("SELECT SLEEP(60)", loop.time() + 60))
+
+    async def seen() -> None:
+        assert "SLEEP(60)" in server.run("SHOW FULL PROCESSLIST")
+
+    await eventually(seen)
+    sleeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sleeping
+    for session in before:
+        server.run(f"KILL CONNECTION {session}")  # it sleeps on: nobody reads its connection
+    await store.ping()
+    assert not set(sessions(server, url)) & set(before)
+    await store.close()

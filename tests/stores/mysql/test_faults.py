@@ -1,0 +1,201 @@
+"""Real faults under a running MySQL store: it answers with an error, loses nothing, recovers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.metrics import Metrics
+from guidkeep.record import Query
+from guidkeep.stores.mysql import MySQLStore
+from guidkeep.stores.mysql_connections import Connections, Failure
+from servers.mysql import PASSWORD
+from tests.stores.conftest import opener_of
+from tests.stores.mysql.conftest import eventually, locked, name_of, outcomes
+from tests.stores.records import NOW, guid_of, make_record, newer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from guidkeep.stores.mysql_connections import Answer
+    from servers.mysql import MariaDB, Server
+
+
+async def test_a_server_that_is_killed_is_503_and_is_used_again_once_it_is_back(
+    rough: MariaDB,
+) -> None:
+    with capture_logs() as logs:
+        async with opener_of(rough.fresh())() as store:
+            written = [make_record(number) for number in range(50)]
+            done = await outcomes(*(store.insert(record, NOW) for record in written))
+            assert done == [True] * 50
+            rough.process.kill()
+            for _ in range(3):
+                done = await outcomes(
+                    store.get(guid_of(1)),
+                    store.insert(make_record(100), NOW),
+                    store.replace(newer(written[1]), 1),
+                    store.delete(guid_of(2), 1),
+                    store.page(Query(), NOW),
+                    store.purge(NOW, 10),
+                    store.ping(),
+                )
+                assert all(isinstance(error, StoreUnavailable) for error in done)
+            assert not any(isinstance(error, OutcomeUnknown) for error in done)
+            assert "nothing was written" in str(done[1])
+            await asyncio.to_thread(rough.start)
+            await eventually(store.ping)
+            assert await store.page(Query(1000), NOW) == written
+            assert await store.insert(make_record(100), NOW)
+    assert "store unreachable" in [line["event"] for line in logs]
+    assert "store reachable again" in [line["event"] for line in logs]
+    assert PASSWORD not in repr(logs)
+
+
+async def test_a_server_that_hangs_leaves_the_outcome_of_writes_open(rough: MariaDB) -> None:
+    async with opener_of(rough.fresh())(timeout=0.5) as store:
+        old = make_record(1)
+        assert await store.insert(old, NOW)
+        # As many connections as the following need, all of them just used.
+        await outcomes(*(store.replace(old, 99) for _ in range(5)), store.get(old.guid))
+        rough.process.signal(signal.SIGSTOP)
+        try:
+            done = await outcomes(
+                store.get(old.guid),
+                store.insert(make_record(2), NOW),
+                store.replace(newer(old), old.version),
+            )
+            assert [type(error) for error in done] == [
+                StoreUnavailable,
+                OutcomeUnknown,
+                OutcomeUnknown,
+            ]
+            assert "unknown" in str(done[1])
+            late = await outcomes(store.get(old.guid), store.insert(make_record(3), NOW))
+            assert [type(error) for error in late] == [StoreUnavailable] * 2
+            assert "nothing was written" in str(late[1])
+        finally:
+            rough.process.signal(signal.SIGCONT)
+        await eventually(store.ping)
+        assert await store.get(guid_of(3)) is None
+        assert await store.insert(make_record(3), NOW)
+        assert await store.get(old.guid) in (old, newer(old))
+
+
+async def test_more_than_a_hanging_server_can_take_is_refused_in_time(rough: MariaDB) -> None:
+    """What waits for its round, too: none of it was sent."""
+    store = await MySQLStore.open(f"{rough.fresh()}?connections=1", timeout=0.4, metrics=Metrics())
+    rough.process.signal(signal.SIGSTOP)
+    try:
+        done = await outcomes(
+            *(store.delete(guid_of(number), 1) for number in range(10)),
+            *(store.get(guid_of(number)) for number in range(10)),
+        )
+    finally:
+        rough.process.signal(signal.SIGCONT)
+    kinds = [type(error) for error in done]
+    assert kinds.count(OutcomeUnknown) == 1
+    assert kinds.count(StoreUnavailable) == 19
+    await store.close()
+
+
+async def test_a_row_that_another_holds_is_503_and_nothing_was_written(
+    opened: MySQLStore,
+) -> None:
+    for number in range(3):
+        assert await opened.insert(make_record(number, expire=NOW), NOW - 10)
+    async with locked(opened, "SELECT * FROM record FOR UPDATE"):
+        done = await outcomes(
+            opened.replace(newer(make_record(0)), 1),
+            opened.delete(guid_of(1), 1),
+            opened.insert(newer(make_record(2)), NOW),
+        )
+        assert [type(error) for error in done] == [StoreUnavailable] * 3
+        assert {str(error) for error in done} == {
+            "The store can't write at the moment; nothing was written."
+        }
+    assert await opened.get(guid_of(0)) == make_record(0, expire=NOW)
+    assert await opened.delete(guid_of(0), 1)
+
+
+async def test_a_table_that_is_gone_is_503(server: Server, new_url: Callable[[], str]) -> None:
+    url = new_url()
+    async with opener_of(url)() as store:
+        assert await store.insert(make_record(1), NOW)
+        server.run(f"DROP TABLE {name_of(url)}.record")
+        done = await outcomes(
+            store.get(guid_of(1)), store.insert(make_record(2), NOW), store.delete(guid_of(1), 1)
+        )
+        assert [type(error) for error in done] == [StoreUnavailable] * 3
+        assert not any(name_of(url) in str(error) for error in done)
+
+
+async def test_a_statement_that_is_killed_leaves_its_outcome_open(
+    server: Server, new_url: Callable[[], str]
+) -> None:
+    url = new_url()
+    store = await MySQLStore.open(url, timeout=20.0, metrics=Metrics())
+    assert await store.insert(make_record(1), NOW)
+    waits = f"SELECT id FROM information_schema.PROCESSLIST WHERE db = '{name_of(url)}'"
+    async with locked(store, "SELECT * FROM record FOR UPDATE"):
+        deleting = asyncio.ensure_future(store.delete(guid_of(1), 1))
+
+        async def kill() -> None:
+            [session] = server.run(f"{waits} AND info LIKE '%DELETE%'").split()
+            server.run(f"KILL QUERY {session}")
+
+        await eventually(kill)
+        with pytest.raises(OutcomeUnknown):
+            await deleting
+    await store.close()
+
+
+async def test_real_deadlocks_are_overcome(opened: MySQLStore) -> None:
+    """Another takes the rows in the opposite order, again and again."""
+    records = [make_record(number, expire=NOW) for number in range(40)]
+    await outcomes(*(opened.insert(record, NOW - 10) for record in records))
+    options = {**opened._connections._options, "autocommit": False}
+    other = await opened._connections._connect(**options)
+
+    async def oppose() -> None:
+        for _ in range(20):
+            try:
+                for record in reversed(records):
+                    await other.query(
+                        f"UPDATE record SET version = version WHERE guid = x'{record.guid}'"
+                    )
+                await other.commit()
+            except Exception:  # noqa: BLE001 - the server chose it to lose
+                await other.rollback()
+
+    opposing = asyncio.create_task(oppose())
+    version = 1
+    while not opposing.done():
+        done = await outcomes(
+            *(opened.replace(make_record(at, version=version + 1), version) for at in range(40)),
+        )
+        assert done == [True] * 40
+        version += 1
+    await opposing
+    await other.ensure_closed()
+
+
+async def test_what_loses_always_is_503_and_nothing_was_written(
+    opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(self: Connections, statement: str, deadline: float) -> Answer:
+        raise Failure("deadlock", code=1213, sent=True)
+
+    monkeypatch.setattr(Connections, "run", refuse)
+    done = await outcomes(
+        opened.insert(make_record(), NOW),
+        opened.replace(make_record(), 1),
+        opened.purge(NOW, 1),
+        opened.get(guid_of(1)),
+    )
+    assert [type(error) for error in done] == [StoreUnavailable] * 4

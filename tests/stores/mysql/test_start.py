@@ -1,0 +1,185 @@
+"""Starting on a MySQL server: what is refused and why, and what is made."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+from structlog.testing import capture_logs
+
+from guidkeep.errors import StartupError
+from guidkeep.metrics import Metrics
+from guidkeep.stores import open_store
+from guidkeep.stores.mysql import MySQLStore
+from servers.mysql import PASSWORD
+from servers.processes import free_port
+from tests.stores.conftest import opener_of
+from tests.stores.mysql.conftest import name_of
+from tests.stores.records import NOW, make_record
+
+if TYPE_CHECKING:
+    from servers.mysql import MariaDB, Server
+
+TABLE = "CREATE TABLE record (guid BINARY(16) PRIMARY KEY)"
+
+
+async def refusal(url: str, *, timeout: float = 5.0) -> str:
+    """Why the store can't be opened; never with the password."""
+    with capture_logs() as logs, pytest.raises(StartupError) as caught:
+        await open_store(url, timeout=timeout, metrics=Metrics())
+    for text in (str(caught.value), repr(logs)):
+        assert PASSWORD not in text
+        assert quote(PASSWORD, safe="") not in text
+    return str(caught.value)
+
+
+def account(server: Server, url: str, rights: str) -> str:
+    """The URL of that database for a user who may do no more than that."""
+    name = name_of(url)
+    server.run(f"GRANT {rights} ON {name}.* TO '{name}'@'%' IDENTIFIED BY '{PASSWORD}'")
+    return url.replace("//guidkeep:", f"//{name}:")
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("?pool=3", "unknown parameter: pool"),
+        ("?connections=0", "from 1 to 1000"),
+        ("?connections=many", "connections=many is wrong"),
+        ("?ssl-mode=perhaps", "disabled, required, verify-ca or verify-identity"),
+        ("?ssl-mode=disabled&ssl-ca=ca.pem", "takes no certificates"),
+        ("?ssl-ca=/there/is/none.pem", "No such file"),
+    ],
+)
+async def test_a_url_that_says_what_it_may_not_is_refused(query: str, reason: str) -> None:
+    url = f"mysql://guidkeep:{quote(PASSWORD, safe='')}@127.0.0.1:1/guidkeep{query}"
+    assert reason in await refusal(url)
+
+
+async def test_a_url_without_a_database_is_refused(server: Server) -> None:
+    assert "names no database" in await refusal(server.url)
+
+
+async def test_a_wrong_password_is_refused_at_once(server: Server) -> None:
+    secret = "not-the-password"  # noqa: S105 - it is none
+    url = server.fresh().replace(quote(PASSWORD, safe=""), secret)
+    reason = await refusal(url, timeout=1000)
+    assert "User or password is wrong" in reason
+    assert secret not in reason
+
+
+async def test_a_database_that_is_not_there_is_refused_at_once(server: Server) -> None:
+    assert "CREATE DATABASE" in await refusal(f"{server.fresh()}_not", timeout=1000)
+
+
+async def test_a_user_without_any_right_is_refused(server: Server) -> None:
+    url, other = server.fresh(), server.fresh()
+    stranger = account(server, other, "ALL").replace(name_of(other), name_of(url))
+    stranger = stranger.replace(f"//{name_of(url)}:", f"//{name_of(other)}:")
+    assert "needs privileges" in await refusal(stranger, timeout=1000)
+
+
+@pytest.mark.parametrize("rights", ["SELECT", "SELECT, CREATE", "SELECT, CREATE, INSERT, UPDATE"])
+async def test_a_user_who_may_not_do_all_that_is_needed_is_refused(
+    server: Server, rights: str
+) -> None:
+    url = account(server, server.fresh(), rights)
+    assert "SELECT, INSERT, UPDATE, DELETE" in await refusal(url, timeout=1000)
+
+
+async def test_who_may_not_create_tables_can_use_those_that_are_there(server: Server) -> None:
+    url = server.fresh()
+    async with opener_of(url)():
+        pass
+    modest = account(server, url, "SELECT, INSERT, UPDATE, DELETE")
+    async with opener_of(modest)() as store:
+        assert await store.insert(make_record(), NOW)
+
+
+async def test_a_table_of_somebody_elses_is_left_alone(server: Server) -> None:
+    url = server.fresh()
+    server.run(f"USE {name_of(url)}; {TABLE}")
+    assert "not Guidkeep's" in await refusal(url)
+    assert server.run(f"USE {name_of(url)}; SHOW TABLES").split() == ["record"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("UPDATE guidkeep_schema SET version = 2", "newer Guidkeep (schema 2; this one knows 1)"),
+        ("ALTER TABLE record ENGINE = MyISAM", "is kept by MyISAM"),
+        ("ALTER TABLE record DROP COLUMN user_key", "has not the columns"),
+        ("ALTER TABLE record MODIFY COLUMN metadata LONGTEXT", "has not the columns"),
+    ],
+)
+async def test_tables_that_are_not_as_they_should_be_are_refused(
+    server: Server, change: str, reason: str
+) -> None:
+    url = server.fresh()
+    async with opener_of(url)():
+        pass
+    server.run(f"USE {name_of(url)}; {change}")
+    assert reason in await refusal(url)
+
+
+async def test_tables_that_were_made_by_half_are_completed(server: Server) -> None:
+    url = server.fresh()
+    server.run(
+        f"USE {name_of(url)}; CREATE TABLE guidkeep_schema "
+        "(id TINYINT PRIMARY KEY, version INT NOT NULL) ENGINE = InnoDB"
+    )
+    async with opener_of(url)() as store:
+        assert await store.insert(make_record(), NOW)
+
+
+async def test_many_nodes_may_start_at_once(server: Server) -> None:
+    url = server.fresh()
+    opening = (open_store(url, timeout=20.0, metrics=Metrics()) for _ in range(8))
+    stores = await asyncio.gather(*opening)
+    assert await stores[0].insert(make_record(), NOW)
+    for store in stores:
+        assert await store.get(make_record().guid) == make_record()
+        await store.close()
+
+
+async def test_a_server_that_is_not_there_is_waited_for_and_then_named() -> None:
+    url = f"mysql://guidkeep:{quote(PASSWORD, safe='')}@127.0.0.1:{free_port()}/guidkeep"
+    reason = await refusal(url, timeout=0.1)
+    assert "Can't use the store mysql://guidkeep:***@127.0.0.1:" in reason
+    assert "tried for 0.3 s" in reason
+    assert "Can't connect" in reason
+
+
+async def test_a_server_that_takes_connections_and_says_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"mysql://guidkeep@127.0.0.1:{mute.getsockname()[1]}/guidkeep"
+        reason = await refusal(url, timeout=0.1)
+    assert "no answer in time" in reason
+
+
+async def test_a_start_succeeds_once_the_server_is_there(rough: MariaDB) -> None:
+    url = rough.fresh()
+    rough.process.stop()
+    opening = asyncio.create_task(open_store(url, timeout=20.0, metrics=Metrics()))
+    await asyncio.to_thread(rough.start)
+    store = await opening
+    await store.ping()
+    await store.close()
+
+
+async def test_a_missing_driver_is_named_with_what_installs_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "asyncmy", None)
+    assert "pip install 'guidkeep[mysql]'" in await refusal(server.fresh())
+
+
+async def test_mariadb_is_another_name_for_it(server: Server) -> None:
+    url = server.fresh().replace("mysql://", "mariadb://")
+    store = await open_store(url, timeout=5.0, metrics=Metrics())
+    assert isinstance(store, MySQLStore)
+    await store.close()

@@ -1,0 +1,60 @@
+"""Here `opener` and `store` are PostgreSQL's alone."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NoReturn, cast
+
+import pytest
+
+from servers.postgresql import PostgreSQL, Server, started
+from servers.processes import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.engines import Engines
+
+
+def lack(missing: Missing) -> NoReturn:
+    """Skips the test, or in CI fails it."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(str(missing))
+
+
+@pytest.fixture
+def server(engines: Engines) -> Server:
+    """The session's server: not to be hurt."""
+    return cast("Server", engines.get("postgresql"))
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    """A new, empty database."""
+    return server.fresh()
+
+
+@pytest.fixture
+def new_url(server: Server, url: str) -> Callable[[], str]:
+    """The first is `url`."""
+    urls = [url]
+    return lambda: urls.pop() if urls else server.fresh()
+
+
+@pytest.fixture
+def own(engines: Engines, tmp_path: Path) -> Iterator[PostgreSQL]:
+    """A server that the test may hurt."""
+    engines.get("postgresql")  # which skips, or fails, where it is not installed
+    folder = tmp_path / "own"
+    folder.mkdir()
+    try:
+        with started(folder) as running:
+            yield running
+    except Missing as missing:  # a server elsewhere was named
+        lack(missing)
+
+
+@pytest.fixture
+def thousands() -> int:
+    """More records than one round holds."""
+    return 3000

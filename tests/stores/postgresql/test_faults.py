@@ -1,0 +1,371 @@
+"""Real faults between a store and its PostgreSQL: what is answered, and that nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+import structlog
+
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.record import Query
+from guidkeep.stores import postgresql_pool
+from servers.postgresql import PASSWORD
+from tests.stores.conftest import opener_of
+from tests.stores.records import NOW, guid_of, make_record, newer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from servers.postgresql import PostgreSQL, Server
+    from tests.stores.conftest import Opener
+
+Result = TypeVar("Result")
+
+
+def connections(server: Server, url: str) -> int:
+    """How many there are to that database."""
+    name = urlsplit(url).path.strip("/")
+    count = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
+    return int(server.run(f"{count} AND pid <> pg_backend_pid()"))
+
+
+def cut(server: Server, url: str) -> None:
+    """Ends all connections to that database, while this event loop stands still."""
+    name = urlsplit(url).path.strip("/")
+    ended = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+    assert int(server.run(f"{ended} WHERE datname = '{name}' AND pid <> pg_backend_pid()")) > 0
+
+
+class Lock:
+    """Holds a record, so that whoever writes it waits."""
+
+    def __init__(self, url: str, number: int) -> None:
+        self._url = url
+        self._guid = guid_of(number)
+
+    async def __aenter__(self) -> None:
+        self._connection = await postgresql_pool.asyncpg.connect(self._url)
+        await self._connection.execute("BEGIN")
+        await self._connection.execute(
+            f"SELECT FROM record WHERE guid = '\\x{self._guid}' FOR UPDATE"
+        )
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Returns when that is so; the test's time-out ends it if it never is."""
+    while not condition():  # noqa: ASYNC110 - a server sets no event
+        await asyncio.sleep(0.01)
+
+
+async def gone(server: Server, url: str, *, but: int = 0) -> None:
+    await until(lambda: connections(server, url) <= but)
+
+
+async def test_close_leaves_no_connection_and_no_task(
+    opener: Opener, server: Server, url: str
+) -> None:
+    async with opener() as store:
+        await asyncio.gather(
+            *(store.insert(make_record(number), NOW) for number in range(100)),
+            *(store.get(guid_of(number)) for number in range(100)),
+            store.page(Query(), NOW),
+            store.purge(NOW, 10),
+        )
+        assert 1 <= connections(server, url) <= 8
+    await gone(server, url)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_there_are_no_more_connections_than_the_url_allows(server: Server, url: str) -> None:
+    async with opener_of(f"{url}?pool_size=2")() as store:
+        await asyncio.gather(
+            *(store.insert(make_record(number), NOW) for number in range(9)),
+            *(store.page(Query(), NOW) for _ in range(9)),
+            *(store.get(guid_of(number)) for number in range(9)),
+        )
+        assert connections(server, url) == 2
+
+
+async def test_a_connection_that_is_closed_while_idle_is_replaced_unnoticed(
+    opener: Opener, server: Server, url: str
+) -> None:
+    async with opener() as store:
+        record = make_record()
+        assert await store.insert(record, NOW)
+        for _ in range(3):
+            cut(server, url)
+            assert await store.get(record.guid) == record
+            cut(server, url)
+            new = newer(record)
+            assert await store.replace(new, record.version)
+            record = new
+
+
+async def test_a_connection_whose_end_was_noticed_is_replaced(
+    opener: Opener, server: Server, url: str
+) -> None:
+    async with opener() as store:
+        await store.ping()
+        cut(server, url)
+        await gone(server, url)
+        await asyncio.sleep(0.05)  # the loop sees the ends of its connections
+        assert await store.insert(make_record(), NOW)
+
+
+async def test_connections_that_nobody_needs_are_closed(
+    opener: Opener, server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opener() as store:
+        await asyncio.gather(store.page(Query(), NOW), store.ping(), store.purge(NOW, 1))
+        assert connections(server, url) == 3
+        monkeypatch.setattr(postgresql_pool, "MAX_IDLE", -1.0)
+        await store.ping()
+        await gone(server, url)
+        assert await store.insert(make_record(), NOW)
+
+
+async def test_a_write_that_waits_too_long_is_unknown_and_given_up_at_the_server(
+    opener: Opener, server: Server, url: str
+) -> None:
+    async with opener(timeout=0.3) as store:
+        await store.insert(make_record(), NOW)
+        async with Lock(url, 1):
+            with pytest.raises(OutcomeUnknown, match="unknown"):
+                await store.replace(newer(make_record()), 1)
+            assert await store.get(guid_of(1)) == make_record(), "reads go on"
+            await gone(server, url, but=2)  # the lock's and the reader's
+        assert await store.get(guid_of(1)) == make_record()
+        assert await store.replace(newer(make_record()), 1)
+
+
+async def test_what_could_not_be_sent_in_time_was_not_written(opener: Opener, url: str) -> None:
+    """Its place in the round comes when the time is up."""
+    async with opener(timeout=0.3) as store:
+        await store.insert(make_record(1), NOW)
+        async with Lock(url, 1):
+            done = await asyncio.gather(
+                store.insert(make_record(1, version=2), NOW + 100),
+                store.insert(make_record(2), NOW + 101),
+                return_exceptions=True,
+            )
+        assert [type(error) for error in done] == [OutcomeUnknown, StoreUnavailable]
+        assert await store.get(guid_of(2)) is None
+
+
+async def test_what_got_its_connection_too_late_is_not_sent(url: str) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 0.3
+
+    async def connect_late(_: float) -> object:
+        connection = await postgresql_pool.asyncpg.connect(url)
+        await asyncio.sleep(deadline - loop.time())
+        return connection
+
+    pool = postgresql_pool.Pool(connect_late, size=1)
+    with pytest.raises(postgresql_pool.NotSent, match="run out"):
+        await pool.fetch("SELECT 1", until=deadline)
+    await pool.close()
+
+
+async def test_what_waits_for_a_connection_is_given_up_in_time(url: str) -> None:
+    async with opener_of(f"{url}?pool_size=1")(timeout=0.3) as store:
+        await store.insert(make_record(), NOW)
+        async with Lock(url, 1):
+            writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
+            await asyncio.sleep(0)
+            with pytest.raises(StoreUnavailable, match="can't be read"):
+                await store.get(guid_of(1))
+            with pytest.raises(OutcomeUnknown):
+                await writing
+
+
+async def test_what_waits_for_its_round_for_too_long_is_not_begun(opener: Opener, url: str) -> None:
+    async with opener(timeout=0.4) as store:
+        for number in range(5):
+            await store.insert(make_record(number), NOW)
+        async with Lock(url, 1):
+            writing = []
+            for number in (1, 1, 2):  # two rounds that wait for the lock, one that waits for them
+                writing.append(asyncio.ensure_future(store.delete(guid_of(number), 1)))
+                await asyncio.sleep(0.01)
+            done = await asyncio.gather(*writing, return_exceptions=True)
+        assert [type(error) for error in done[:2]] == [OutcomeUnknown] * 2
+        assert type(done[2]) is StoreUnavailable
+        assert "could not begin" in str(done[2])
+        assert await store.get(guid_of(2)) == make_record(2)
+
+
+async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
+    own: PostgreSQL,
+) -> None:
+    async with opener_of(own.url)(timeout=0.5) as store:
+        await store.insert(make_record(1), NOW)
+        own.hang()
+        done = await asyncio.gather(
+            store.get(guid_of(1)),
+            store.page(Query(), NOW),
+            store.insert(make_record(2), NOW),
+            store.replace(newer(make_record(1)), 1),
+            store.ping(),
+            return_exceptions=True,
+        )
+        assert {type(error) for error in done} <= {StoreUnavailable, OutcomeUnknown}
+        assert isinstance(done[0], StoreUnavailable)
+        own.go_on()
+        found = await once_it_answers(lambda: store.get(guid_of(1)))
+        assert found in (make_record(1), newer(make_record(1)))
+        await once_it_answers(lambda: store.insert(make_record(3), NOW))
+        assert await store.get(guid_of(3)) == make_record(3)
+
+
+async def test_close_ends_while_the_server_hangs(own: PostgreSQL) -> None:
+    async with opener_of(own.url)(timeout=0.3) as store:
+        await store.ping()
+        own.hang()
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+    own.go_on()
+
+
+async def once_it_answers(ask: Callable[[], Awaitable[Result]]) -> Result:
+    while True:
+        try:
+            return await ask()
+        except StoreUnavailable:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_server_that_is_killed_loses_nothing_that_was_answered(own: PostgreSQL) -> None:
+    async with opener_of(own.url)() as store:
+        answered: list[int] = []
+        killed = asyncio.Event()
+
+        async def write(number: int) -> None:
+            while not killed.is_set():
+                try:
+                    assert await store.insert(make_record(number), NOW)
+                except StoreUnavailable:
+                    return
+                answered.append(number)
+                number += 20
+
+        with structlog.testing.capture_logs() as logs:
+            writing = [asyncio.ensure_future(write(number)) for number in range(20)]
+            await until(lambda: len(answered) > 500)
+            own.kill()
+            killed.set()
+            await asyncio.gather(*writing)
+            with pytest.raises(StoreUnavailable, match="can't be read"):
+                await store.ping()
+            with pytest.raises(StoreUnavailable, match="nothing was written"):
+                await store.insert(make_record(100_000), NOW)
+            await asyncio.to_thread(own.start)
+            await once_it_answers(store.ping)
+        events = [entry["event"] for entry in logs]
+        assert "postgresql is unreachable" in events
+        assert "postgresql is reachable again" in events
+        assert PASSWORD not in str(logs)
+        found = await asyncio.gather(*(store.get(guid_of(number)) for number in answered))
+        assert found == [make_record(number) for number in answered]
+        assert await store.get(guid_of(100_000)) is None
+
+
+async def test_a_write_under_way_when_the_server_dies_is_unknown(own: PostgreSQL) -> None:
+    async with opener_of(own.url)() as store:
+        await store.insert(make_record(), NOW)
+        async with Lock(own.url, 1):
+            writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
+            await waiting_for_locks(own, 1)
+            own.kill()
+            with pytest.raises(OutcomeUnknown):
+                await writing
+
+
+async def waiting_for_locks(server: Server, count: int) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    await until(lambda: int(server.run(waiting)) == count)
+
+
+async def test_a_write_whose_connection_the_server_ends_is_sent_again(
+    opener: Opener, server: Server, url: str
+) -> None:
+    """The server says that it does so before a commit; so nothing was written."""
+    async with opener() as store:
+        await store.insert(make_record(), NOW)
+        async with Lock(url, 1):
+            writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
+            await waiting_for_locks(server, 1)
+            cut(server, url)
+        assert await writing is True
+        assert await store.get(guid_of(1)) is None
+
+
+async def test_too_many_connections_are_503_and_nothing_was_written(
+    opener: Opener, server: Server, url: str
+) -> None:
+    async with opener() as store:
+        await store.insert(make_record(), NOW)
+    name = urlsplit(url).path.strip("/")
+    server.run(
+        f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'x' CONNECTION LIMIT 1",
+        f'GRANT SELECT ON guidkeep_schema TO "{name}"',
+        f'GRANT ALL ON record TO "{name}"',
+        url=url,
+    )
+    limited = url.replace(str(urlsplit(url).netloc).rpartition("@")[0], f"{name}:x")
+    async with opener_of(limited)() as store:
+        await gone(server, url)
+        async with opener_of(limited)() as other:
+            await other.ping()
+            with pytest.raises(StoreUnavailable, match="nothing was written"):
+                await store.insert(make_record(2), NOW)
+        await once_it_answers(lambda: store.insert(make_record(2), NOW))
+
+
+async def test_a_purge_does_not_wait_for_what_another_writes(opener: Opener, url: str) -> None:
+    async with opener(timeout=2.0) as store:
+        for number in range(4):
+            await store.insert(make_record(number, expire=NOW), NOW - 10)
+        async with Lock(url, 1):
+            assert await store.purge(NOW, 10) == 3
+        assert await store.purge(NOW, 10) == 1
+
+
+async def test_a_purge_without_an_answer_is_unknown(
+    opener: Opener, server: Server, url: str
+) -> None:
+    async with opener(timeout=0.3) as store:
+        await store.insert(make_record(1, expire=NOW), NOW - 10)
+        server.run(
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "PERFORM pg_sleep(60); RETURN OLD; END $$",
+            "CREATE TRIGGER planted BEFORE DELETE ON record FOR EACH ROW EXECUTE FUNCTION wait()",
+            url=url,
+        )
+        with pytest.raises(OutcomeUnknown):
+            await store.purge(NOW, 10)
+        await gone(server, url, but=1)
+        assert await store.get(guid_of(1)) is not None
+
+
+async def test_a_loop_that_stops_takes_its_statement_with_it(
+    opener: Opener, server: Server, url: str
+) -> None:
+    """A task that is cancelled from outside, as when the process ends, leaves no connection."""
+    async with opener() as store:
+        await store.insert(make_record(), NOW)
+        async with Lock(url, 1):
+            writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
+            await waiting_for_locks(server, 1)
+            for task in asyncio.all_tasks() - {asyncio.current_task(), writing}:
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+            await gone(server, url, but=1)  # the lock's
+        assert await store.get(guid_of(1)) == make_record()

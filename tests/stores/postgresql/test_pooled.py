@@ -1,0 +1,51 @@
+"""The whole contract once more, through a proxy that pools transactions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from servers.postgresql import Bouncer, Server, pgbouncer
+from servers.processes import Missing
+from tests.stores.postgresql.conftest import lack
+from tests.stores.records import NOW, make_record
+from tests.stores.test_contract import *  # noqa: F403 - its tests are run here too
+from tests.stores.test_contract_lists import *  # noqa: F403 - the same
+from tests.stores.test_contract_model import *  # noqa: F403 - the same
+from tests.stores.test_contract_races import *  # noqa: F403 - the same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.engines import Engines
+    from tests.stores.conftest import Opener
+
+
+@pytest.fixture(scope="session")
+def bouncer(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bouncer]:
+    server = cast("Server", engines.get("postgresql"))
+    try:
+        with pgbouncer(tmp_path_factory.mktemp("pgbouncer"), server, pool_size=2) as running:
+            yield running
+    except Missing as missing:
+        lack(missing)
+
+
+@pytest.fixture
+def new_url(bouncer: Bouncer) -> Callable[[], str]:
+    return bouncer.fresh
+
+
+async def test_more_nodes_than_connections_of_the_proxy_are_all_served(
+    bouncer: Bouncer, opener: Opener
+) -> None:
+    """None keeps one of the proxy's connections for itself between its operations."""
+    async with opener() as first, opener() as second, opener() as third:
+        records = [make_record(number) for number in range(30)]
+        for store in (first, second, third):
+            await asyncio.gather(*(store.insert(record, NOW) for record in records))
+        for record in records:
+            for store in (first, second, third):
+                assert await store.get(record.guid) == record

@@ -1,0 +1,286 @@
+"""Opening a PostgreSQL store: what is refused, what is made, what is warned of."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import structlog
+
+from guidkeep.errors import StartupError
+from guidkeep.metrics import Metrics
+from guidkeep.stores import open_store, postgresql_schema
+from servers.postgresql import PASSWORD, PostgreSQL, Server
+from servers.processes import free_port
+from tests.stores.records import NOW, make_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from guidkeep.stores import Store
+
+ODD_PASSWORD = "p@ss:w/rd?#%"  # noqa: S105 - of a role in a test
+
+
+async def opened(url: str, timeout: float = 5.0) -> Store:
+    return await open_store(url, timeout=timeout, metrics=Metrics())
+
+
+async def refusal(url: str) -> str:
+    """What a store that can't be opened says; its password is never in it."""
+    with structlog.testing.capture_logs() as logs, pytest.raises(StartupError) as caught:
+        await opened(url)
+    assert PASSWORD not in f"{caught.value}{logs}"
+    return str(caught.value)
+
+
+def as_user(url: str, user: str, password: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.netloc.rpartition('@')[2]}"))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql_schema, "START_SECONDS", 0.2)
+
+
+@pytest.fixture
+def role(server: Server, url: str) -> Iterator[str]:
+    """The URL of the database for a user who may do nothing in particular."""
+    name = urlsplit(url).path.strip("/")
+    server.run(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{ODD_PASSWORD}'")
+    yield as_user(url, name, "p%40ss%3Aw%2Frd%3F%23%25")
+    server.run(f'DROP OWNED BY "{name}"', url=url)
+    server.run(f'DROP ROLE "{name}"')
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ("?pool_size=0", "pool_size=0 is wrong"),
+        ("?pool_size=101", "1 to 100"),
+        ("?pool_size=many", "pool_size=many"),
+        ("?pool=3", "unknown parameter: pool"),
+        ("?sslmode=perhaps", "sslmode"),
+        ("?sslmode=verify-full&sslrootcert=/nowhere.crt", "can't be used: FileNotFoundError"),
+    ],
+)
+async def test_a_wrong_parameter_is_refused_at_once(url: str, parameters: str, said: str) -> None:
+    assert said in await refusal(url + parameters)
+
+
+async def test_a_url_without_a_database_is_refused() -> None:
+    assert "names no database" in await refusal(f"postgresql://ann:{PASSWORD}@127.0.0.1")
+
+
+async def test_a_server_that_is_not_there_is_waited_for_and_then_named(impatient: None) -> None:
+    port = free_port()
+    said = await refusal(f"postgresql://ann:{PASSWORD}@127.0.0.1:{port}/guidkeep")
+    assert f"postgresql://ann:***@127.0.0.1:{port}/guidkeep can't be reached" in said
+
+
+async def test_a_server_that_comes_late_is_waited_for(own: PostgreSQL) -> None:
+    own.kill()
+    with structlog.testing.capture_logs() as logs:
+        opening = asyncio.ensure_future(opened(own.url))
+        while not logs:  # noqa: ASYNC110 - a log sets no event
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(own.start)
+        store = await opening
+    assert logs[0]["event"] == "waiting for postgresql"
+    assert PASSWORD not in str(logs)
+    await store.close()
+
+
+async def test_a_wrong_password_is_refused_at_once(url: str, server: Server) -> None:
+    user = urlsplit(server.url).username
+    assert "password authentication failed" in await refusal(as_user(url, str(user), "wrong"))
+
+
+async def test_a_database_that_is_not_there_is_named(server: Server) -> None:
+    said = await refusal(server.named("nobody_made_it"))
+    assert 'database "nobody_made_it" does not exist' in said
+
+
+async def test_a_user_who_may_not_make_tables_is_told_what_to_grant(role: str) -> None:
+    assert "may not create tables" in await refusal(role)
+
+
+async def test_a_user_who_may_only_read_is_told_what_is_missing(
+    server: Server, url: str, role: str
+) -> None:
+    await (await opened(url)).close()
+    name = urlsplit(role).username
+    server.run(
+        f'GRANT SELECT ON guidkeep_schema TO "{name}"',
+        f'GRANT SELECT, INSERT ON record TO "{name}"',
+        url=url,
+    )
+    assert "lacks UPDATE, DELETE on the table record" in await refusal(role)
+
+
+async def test_a_user_who_may_not_even_read_is_refused(url: str, role: str) -> None:
+    await (await opened(url)).close()
+    assert "permission denied" in await refusal(role)
+
+
+async def test_a_user_who_may_not_read_the_records_is_refused(
+    server: Server, url: str, role: str
+) -> None:
+    await (await opened(url)).close()
+    name = urlsplit(role).username
+    server.run(f'GRANT SELECT ON guidkeep_schema TO "{name}"', url=url)
+    assert "permission denied for table record" in await refusal(role)
+
+
+async def test_a_user_who_may_do_what_is_needed_needs_no_more(
+    server: Server, url: str, role: str
+) -> None:
+    await (await opened(url)).close()
+    name = urlsplit(role).username
+    server.run(
+        f'GRANT SELECT ON guidkeep_schema TO "{name}"',
+        f'GRANT SELECT, INSERT, UPDATE, DELETE ON record TO "{name}"',
+        url=url,
+    )
+    store = await opened(role)
+    assert await store.insert(make_record(), NOW)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        (["UPDATE guidkeep_schema SET version = 2"], "newer version of Guidkeep (its schema is 2"),
+        (["DELETE FROM guidkeep_schema"], "is not Guidkeep's, or was emptied"),
+        (["ALTER TABLE guidkeep_schema RENAME version TO other"], "is not Guidkeep's"),
+        (["ALTER TABLE guidkeep_schema ALTER version TYPE text"], "is not Guidkeep's"),
+        (["ALTER TABLE record DROP metadata"], "the table record is not Guidkeep's"),
+        (["DROP TABLE record"], "the table record is not Guidkeep's"),
+        (["DROP TABLE guidkeep_schema"], "a table of another program's"),
+    ],
+)
+async def test_tables_that_are_not_what_they_should_be_are_refused(
+    server: Server, url: str, statements: list[str], said: str
+) -> None:
+    await (await opened(url)).close()
+    server.run(*statements, url=url)
+    assert said in await refusal(url)
+
+
+async def test_tables_of_another_program_are_left_alone(server: Server, url: str) -> None:
+    server.run("CREATE TABLE record (song TEXT)", url=url)
+    assert "another program" in await refusal(url)
+    assert server.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", url=url) == "1"
+
+
+async def test_a_database_in_another_encoding_is_refused(server: Server) -> None:
+    server.run("CREATE DATABASE \"latin\" ENCODING 'LATIN1' TEMPLATE template0")
+    try:
+        assert "Guidkeep needs one in UTF8" in await refusal(server.named("latin"))
+    finally:
+        server.run('DROP DATABASE "latin"')
+
+
+async def test_a_database_that_may_not_be_written_is_refused_where_tables_are_missing(
+    server: Server, url: str
+) -> None:
+    name = urlsplit(url).path.strip("/")
+    server.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    assert "read-only transaction" in await refusal(url)
+
+
+async def test_many_nodes_may_start_at_once_on_an_empty_database(url: str) -> None:
+    stores = await asyncio.gather(*(opened(url) for _ in range(6)))
+    record = make_record()
+    assert sorted([await store.insert(record, NOW) for store in stores]) == [*[False] * 5, True]
+    assert all([await store.get(record.guid) == record for store in stores])
+    for store in stores:
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "warned"),
+    [
+        ("synchronous_commit = off", ["a crash may lose answered writes"]),
+        ("synchronous_commit = local", []),
+        ("default_transaction_read_only = on", ["the server is read-only: writes will fail"]),
+        ("work_mem = '8MB'", []),
+    ],
+)
+async def test_settings_that_lose_writes_are_warned_of(
+    server: Server, url: str, setting: str, warned: list[str]
+) -> None:
+    await (await opened(url)).close()
+    name = urlsplit(url).path.strip("/")
+    server.run(f'ALTER DATABASE "{name}" SET {setting}')
+    assert [entry["event"] for entry in await warnings_of(url)] == warned
+
+
+async def warnings_of(url: str) -> list[Any]:
+    with structlog.testing.capture_logs() as logs:
+        await (await opened(url)).close()
+    assert PASSWORD not in str(logs)
+    return [entry for entry in logs if entry["log_level"] == "warning"]
+
+
+async def test_settings_of_the_whole_server_are_warned_of_too(own: PostgreSQL) -> None:
+    for setting in (
+        "fsync = off",
+        "full_page_writes = off",
+        "synchronous_commit = local",
+        "synchronous_standby_names = 'elsewhere'",
+    ):
+        own.run(f"ALTER SYSTEM SET {setting}")
+    own.run("SELECT pg_reload_conf()")
+    own.process.wait_for(lambda: own.run("SHOW fsync") == "off" or None, "change of settings")
+    found = {(entry["event"], entry["setting"]) for entry in await warnings_of(own.url)}
+    assert found == {
+        ("a power cut may damage the database", "fsync=off"),
+        ("a power cut may damage the database", "full_page_writes=off"),
+        ("a failover may lose answered writes", "synchronous_commit=local"),
+    }
+
+
+def test_a_missing_driver_is_named_with_the_command_that_installs_it() -> None:
+    code = (
+        "import sys, asyncio; sys.modules['asyncpg'] = None\n"
+        "from guidkeep.stores import open_store; from guidkeep.metrics import Metrics\n"
+        "asyncio.run(open_store('postgresql://h/d', timeout=1, metrics=Metrics()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "asyncpg is not installed: pip install 'guidkeep[postgresql]'" in done.stderr
+
+
+async def test_tls_checks_the_servers_certificate_where_it_is_told_to(
+    own: PostgreSQL, tmp_path: Path, impatient: None
+) -> None:
+    certificate = certify(own, tmp_path)
+    store = await opened(f"{own.url}?sslmode=verify-full&sslrootcert={certificate}")
+    assert await store.insert(make_record(), NOW)
+    encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+    assert own.run(f"{encrypted} WHERE client_port > 0 AND pid <> pg_backend_pid()") == "t"
+    await store.close()
+    other = certify(own, tmp_path / "other")
+    assert "SSLCertVerificationError" in await refusal(
+        f"{own.url}?sslmode=verify-full&sslrootcert={certificate}"
+    )
+    store = await opened(f"{own.url}?sslmode=verify-full&sslrootcert={other}")
+    await store.close()
+
+
+def certify(server: PostgreSQL, folder: Path) -> Path:
+    """Gives the server a new certificate, signed by itself, and returns its file."""
+    folder.mkdir(exist_ok=True)
+    key, certificate = folder / "server.key", folder / "server.crt"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    server.use_certificate(key, certificate)
+    return certificate
