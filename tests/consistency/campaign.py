@@ -104,3 +104,10 @@ async def _work(
     return history, attack
 
 
+def command(store: str, nemesis: str, seed: int) -> str:
+    """What runs the same again, as far as machines allow."""
+    return (
+        f"GUIDKEEP_SOAK_SECONDS=0 GUIDKEEP_SOAK_SEED={seed} GUIDKEEP_SOAK_STORE={store} "
+        f'GUIDKEEP_SOAK_NEMESIS="{nemesis}" .venv/bin/pytest -m soak -s '
+        "tests/consistency/test_soak.py"
+    )

@@ -219,5 +219,3 @@ def _children(pid: int) -> list[int]:
     except OSError:
         return []
     return [found for child in children for found in (int(child), *_children(int(child)))]
-
-

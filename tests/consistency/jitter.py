@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from guidkeep.caches import Cache, Lease
-    from guidkeep.record import Query, Record
+    from guidkeep.record import Record
     from guidkeep.stores import Store
 
 Result = TypeVar("Result")
@@ -39,8 +39,8 @@ class Jitter:
 
     async def _pause(self) -> None:
         lot = self._random.random()
-        if lot > 0.5:  # noqa: PLR2004 - half of them
-            length = self._most if lot > 0.93 else self._most / 10  # noqa: PLR2004
+        if lot > 0.5:
+            length = self._most if lot > 0.93 else self._most / 10
             await asyncio.sleep(self._random.random() * length)
 
 

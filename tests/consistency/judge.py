@@ -50,9 +50,7 @@ class Verdict:
         )
 
 
-def judge(
-    history: Sequence[Operation], promises_of: PromisesOf = lambda _: ()
-) -> Verdict:
+def judge(history: Sequence[Operation], promises_of: PromisesOf = lambda _: ()) -> Verdict:
     """Checks each GUID's history against what is promised of it.
 
     Args:

@@ -1,6 +1,6 @@
 """`guidkeep serve` with delays in it, a clock that is wrong, or a fault.
 
-    python -m tests.consistency.node --skew 1.5 --jitter 0.01 --seed 7 -- --store ...
+python -m tests.consistency.node --skew 1.5 --jitter 0.01 --seed 7 -- --store ...
 """
 
 from __future__ import annotations

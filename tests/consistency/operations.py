@@ -79,11 +79,9 @@ class Operation:
     @property
     def is_open(self) -> bool:
         """A write that may have happened, may happen yet, or never."""
-        no_word = self.status is None or self.status >= 500  # noqa: PLR2004 - any such status
+        no_word = self.status is None or self.status >= 500
         return (
-            self.kind != "read"
-            and no_word
-            and (self.status is None or self.problem in OPEN_TYPES)
+            self.kind != "read" and no_word and (self.status is None or self.problem in OPEN_TYPES)
         )
 
     @property

@@ -75,9 +75,9 @@ class Specification:
             new = self._written((), operation)
             if creates and _answers(operation, new):
                 yield new
-        elif operation.status == 404 and operation.kind not in ("post", "put"):
-            yield state
-        elif operation.status == 412 and operation.kind in ("post", "put") and not creates:
+        elif (operation.status == 404 and operation.kind not in ("post", "put")) or (
+            operation.status == 412 and operation.kind in ("post", "put") and not creates
+        ):
             yield state
 
     def _present(self, operation: Operation, state: Stored) -> Iterator[State]:

@@ -10,9 +10,9 @@ from tests.consistency.local import Run, run
 from tests.consistency.promises import Acknowledged
 from tests.consistency.workload import Load
 
-HOT = {"clients": 24, "guids": 2, "reads": 0.85, "seconds": 4.0}
+HOT = {"clients": 24, "guids": 2, "reads": 0.85, "seconds": 3.0}
 """What faults are looked for with: many readers of few records."""
-SEEDS = 6
+SEEDS = 12
 """As many tries has the checker to find a fault; most it finds at the first."""
 
 
@@ -21,11 +21,11 @@ def promises_of(ran: Run):  # type: ignore[no-untyped-def]  # noqa: ANN201 - see
 
 
 @pytest.mark.parametrize("skews", [(0.0, 0.0, 0.0), (0.0, 1.5, -2.0)], ids=["in time", "skewed"])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_every_history_is_linearizable(seed: int, skews: tuple[float, float, float]) -> None:
-    load = Load(seed=seed, seconds=8, skews=skews)
+    load = Load(seed=seed, seconds=6, skews=skews)
     history = run(load).history
-    assert len(history) > 5000
+    assert len(history) > 4000
     require(judge(history), history, f"local-{seed}-{skews}", repr(load))
 
 
@@ -54,7 +54,7 @@ def test_every_fault_is_caught(name: str) -> None:
     pytest.fail(f"{name}: not caught in {operations} operations")
 
 
-@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_what_finds_the_faults_finds_nothing_where_there_is_none(seed: int) -> None:
     load = Load(seed=seed, **HOT)
     history = run(load).history

@@ -145,16 +145,16 @@ class Recorder:
         operation = Operation(number, guid, node, client, kind)
         tag = tags.get(guid)
         if kind == "read":
-            operation.if_none_match = tag if dice < 0.1 else None  # noqa: PLR2004 - a tenth
+            operation.if_none_match = tag if dice < 0.1 else None
             return operation
-        if dice < 0.15:  # noqa: PLR2004 - some
+        if dice < 0.15:
             operation.if_match = tag
-        elif dice < 0.25 and kind in ("post", "put"):  # noqa: PLR2004 - some
+        elif dice < 0.25 and kind in ("post", "put"):
             operation.if_none_match = "*"
         if kind == "patch":
-            operation.changes = {slot: value, **({other: None} if lot < 0.2 else {})}  # noqa: PLR2004
+            operation.changes = {slot: value, **({other: None} if lot < 0.2 else {})}
         elif kind in ("post", "put"):
-            operation.changes = {"user": value, **({slot: value} if lot < 0.5 else {})}  # noqa: PLR2004
-        if kind in ("post", "put") or (kind == "patch" and lot > 0.8):  # noqa: PLR2004
+            operation.changes = {"user": value, **({slot: value} if lot < 0.5 else {})}
+        if kind in ("post", "put") or (kind == "patch" and lot > 0.8):
             operation.expire = int(self.clock() + load.skews[node]) + lives
         return operation

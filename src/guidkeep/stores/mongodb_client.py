@@ -82,7 +82,10 @@ def _client(url: str, timeout: float, pool: int) -> pymongo.AsyncMongoClient[Doc
         "readConcernLevel": "majority",
         "maxPoolSize": pool,
         "serverSelectionTimeoutMS": milliseconds,
-        "connectTimeoutMS": milliseconds,
+        # Bounds the driver's own looks at the servers; operations have their deadlines. Not the
+        # same: its next look would begin just when a start is given up, and a client that is
+        # closed in that instant (PyMongo 4.20) leaves the new socket to the garbage collector.
+        "connectTimeoutMS": milliseconds * 3 // 2,
         "appname": "guidkeep",
     }
     given = {name.lower() for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)}

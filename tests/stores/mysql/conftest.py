@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -16,7 +18,6 @@ from servers.processes import Missing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-    from pathlib import Path
 
     from tests.engines import Engines
 
@@ -114,3 +115,24 @@ async def opened(new_url: Callable[[], str]) -> AsyncIterator[MySQLStore]:
     store = await MySQLStore.open(new_url(), timeout=5.0, metrics=Metrics())
     yield store
     await store.close()
+
+
+@contextmanager
+def hanging(server: mysql.MariaDB) -> Iterator[None]:
+    """Lets it answer nothing for a while; its connections stay."""
+    process = server.process
+    process.signal(signal.SIGSTOP)
+    try:
+        process.wait_for(lambda: _stands_still(process.pid), "standstill")
+        yield
+    finally:
+        process.signal(signal.SIGCONT)
+
+
+def _stands_still(pid: int) -> bool | None:
+    """True once each of its threads is stopped: the signal takes its time."""
+    states = [
+        stat.read_text().rpartition(")")[2].split()[0]
+        for stat in Path(f"/proc/{pid}/task").glob("*/stat")
+    ]
+    return True if set(states) == {"T"} else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +15,7 @@ from guidkeep.stores.mysql import MySQLStore
 from guidkeep.stores.mysql_connections import Connections, Failure
 from servers.mysql import PASSWORD
 from tests.stores.conftest import opener_of
-from tests.stores.mysql.conftest import eventually, locked, name_of, outcomes
+from tests.stores.mysql.conftest import eventually, hanging, locked, name_of, outcomes
 from tests.stores.records import NOW, guid_of, make_record, newer
 
 if TYPE_CHECKING:
@@ -63,8 +62,7 @@ async def test_a_server_that_hangs_leaves_the_outcome_of_writes_open(rough: Mari
         assert await store.insert(old, NOW)
         # As many connections as the following need, all of them just used.
         await outcomes(*(store.replace(old, 99) for _ in range(5)), store.get(old.guid))
-        rough.process.signal(signal.SIGSTOP)
-        try:
+        with hanging(rough):
             done = await outcomes(
                 store.get(old.guid),
                 store.insert(make_record(2), NOW),
@@ -79,8 +77,6 @@ async def test_a_server_that_hangs_leaves_the_outcome_of_writes_open(rough: Mari
             late = await outcomes(store.get(old.guid), store.insert(make_record(3), NOW))
             assert [type(error) for error in late] == [StoreUnavailable] * 2
             assert "nothing was written" in str(late[1])
-        finally:
-            rough.process.signal(signal.SIGCONT)
         await eventually(store.ping)
         assert await store.get(guid_of(3)) is None
         assert await store.insert(make_record(3), NOW)
@@ -90,14 +86,11 @@ async def test_a_server_that_hangs_leaves_the_outcome_of_writes_open(rough: Mari
 async def test_more_than_a_hanging_server_can_take_is_refused_in_time(rough: MariaDB) -> None:
     """What waits for its round, too: none of it was sent."""
     store = await MySQLStore.open(f"{rough.fresh()}?connections=1", timeout=0.4, metrics=Metrics())
-    rough.process.signal(signal.SIGSTOP)
-    try:
+    with hanging(rough):
         done = await outcomes(
             *(store.delete(guid_of(number), 1) for number in range(10)),
             *(store.get(guid_of(number)) for number in range(10)),
         )
-    finally:
-        rough.process.signal(signal.SIGCONT)
     kinds = [type(error) for error in done]
     assert kinds.count(OutcomeUnknown) == 1
     assert kinds.count(StoreUnavailable) == 19

@@ -84,7 +84,10 @@ async def test_a_server_that_is_not_there_is_waited_for_and_then_named(impatient
     assert f"postgresql://ann:***@127.0.0.1:{port}/guidkeep can't be reached" in said
 
 
-async def test_a_server_that_comes_late_is_waited_for(own: PostgreSQL) -> None:
+async def test_a_server_that_comes_late_is_waited_for(
+    own: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_schema, "START_SECONDS", 60.0)  # it recovers from its crash
     own.kill()
     with structlog.testing.capture_logs() as logs:
         opening = asyncio.ensure_future(opened(own.url))
@@ -179,12 +182,10 @@ async def test_tables_of_another_program_are_left_alone(server: Server, url: str
     assert server.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", url=url) == "1"
 
 
-async def test_a_database_in_another_encoding_is_refused(server: Server) -> None:
-    server.run("CREATE DATABASE \"latin\" ENCODING 'LATIN1' TEMPLATE template0")
-    try:
-        assert "Guidkeep needs one in UTF8" in await refusal(server.named("latin"))
-    finally:
-        server.run('DROP DATABASE "latin"')
+async def test_a_database_in_another_encoding_is_refused(server: Server, url: str) -> None:
+    name = urlsplit(url).path.strip("/") + "_latin"
+    server.run(f"CREATE DATABASE \"{name}\" ENCODING 'LATIN1' TEMPLATE template0")
+    assert "Guidkeep needs one in UTF8" in await refusal(server.named(name))
 
 
 async def test_a_database_that_may_not_be_written_is_refused_where_tables_are_missing(

@@ -1,0 +1,61 @@
+"""Servers for tests that stop and kill them: of this package alone, each started once."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from servers.processes import Missing
+from tests.consistency.cluster import RedisServer, StoreServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Servers(NamedTuple):
+    """A store's server, and Redis."""
+
+    store: StoreServer
+    cache: RedisServer
+
+
+class Fleet:
+    """All that were started, and what was missing; one that is missing skips its own tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+        self._running: dict[str, Servers | str] = {}
+
+    def get(self, name: str) -> Servers:
+        """The servers for that store. Skips the test, or in CI fails it, without them."""
+        if name not in self._running:
+            self._running[name] = self._start(name)
+        found = self._running[name]
+        if isinstance(found, str):
+            reason = f"{found} (make servers installs all)"
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+        return found
+
+    def close(self) -> None:
+        """Ends them all."""
+        self._stack.close()
+
+    def _start(self, name: str) -> Servers | str:
+        try:
+            store = self._stack.enter_context(StoreServer(name, self._folder / name))
+            cache = self._stack.enter_context(RedisServer(self._folder / f"redis-for-{name}"))
+        except Missing as missing:
+            return str(missing)
+        return Servers(store, cache)
+
+
+@pytest.fixture(scope="package")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    running = Fleet(tmp_path_factory.mktemp("consistency"))
+    yield running
+    running.close()
