@@ -111,7 +111,7 @@ async def copy(
     async with aclosing(_stretches(source, target, clock)) as stretches:
         async for stretch in stretches:
             work = [
-                _bring(target, record, stretch.target.get(guid), tally, clock)
+                _bring(target, record, stretch.target.get(guid), tally)
                 for guid, record in stretch.source.items()
             ]
             if delete:
@@ -174,17 +174,15 @@ async def _bring(
     record: Record,
     stored: Record | None,
     tally: Tally,
-    clock: Callable[[], float],
 ) -> None:
     """Writes the record unless the target has it, or a newer one; until that is settled."""
     while stored is None or stored.version < record.version:
-        now = clock()
-        if stored is not None and stored.is_live(now):
-            if await _patiently(partial(target.replace, record, stored.version)):
-                tally.updated += 1
+        if stored is None:
+            if await _patiently(partial(target.insert, record)):
+                tally.created += 1
                 return
-        elif await _patiently(partial(target.insert, record, int(now))):
-            tally.created += 1
+        elif await _patiently(partial(target.replace, record, stored.version)):
+            tally.updated += 1
             return
         stored = await _patiently(partial(target.get, record.guid))
     if stored == record:  # perhaps by a try before, of which nobody knew the outcome

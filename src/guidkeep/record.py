@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from os import urandom
+from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.errors import Fault
@@ -33,8 +34,8 @@ class Record:
     Attributes:
         guid: 32 upper-case hexadecimal digits.
         expire: Unix time in whole seconds; from then on the record does not exist.
-        version: the time of the write in microseconds, greater than that of the version
-            that it replaced.
+        version: of no other record, and greater than the one that it replaced; see
+            `new_version`.
         metadata: the text of a JSON object, each member as it came.
     """
 
@@ -130,6 +131,18 @@ def new_guid() -> str:
     """A random GUID: RFC 9562, version 4."""
     digits = next(_random).hex().upper()
     return f"{digits[:12]}4{digits[13:16]}{'89AB'[int(digits[16], 16) & 3]}{digits[17:]}"
+
+
+def new_version(now: float, former: Record | None) -> int:
+    """A version for what is written at `now` (Unix time in seconds) in the place of `former`.
+
+    The time in milliseconds, 42 bits until the year 2109, and 21 random bits. The time alone would
+    not do: two nodes write in one instant, or by clocks that differ, and if a deletion lies between
+    their writes neither knows of the other's. Under one version there would be two records, and
+    whoever means to replace the first would replace the second.
+    """
+    before = former.version if former else 0
+    return max(int(now * 1000) << 21, before) + 1 + getrandbits(21)
 
 
 def _random_bytes() -> Iterator[bytes]:

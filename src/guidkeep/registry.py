@@ -41,6 +41,7 @@ from guidkeep.record import (
     guid_fault,
     is_guid,
     new_guid,
+    new_version,
 )
 
 if TYPE_CHECKING:
@@ -111,7 +112,6 @@ class Registry:
         self._store = store
         self._drafts = drafts
         self._metrics = metrics
-        self._last_version = 0
         self._flights: Flights[Record | None] = Flights(self._spawn)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[object]] = set()
@@ -121,6 +121,10 @@ class Registry:
     def hit(self, guid: str) -> bytes | None:
         """The record's finished answer, if it is at hand; None says nothing."""
         return self.cache.hit(guid, self.clock())
+
+    def peek(self, guid: str, tell: Callable[[bytes | None], None]) -> bool:
+        """Asks a cache on another machine for it; see `Cache.peek`."""
+        return self.cache.peek(guid, self.clock(), tell)
 
     async def read(self, guid: str) -> Record:
         """The live record.
@@ -297,21 +301,19 @@ class Registry:
         if current is not None and target == dataclasses.replace(current, version=0):
             return Written(current, created=False)  # nothing to change: nothing to write
         if target is not None:
-            left = target = dataclasses.replace(
-                target, guid=guid, version=self._version(now, stored)
-            )
-        done = await self._set(guid, current, target, now)
+            left = target = dataclasses.replace(target, guid=guid, version=new_version(now, stored))
+        done = await self._set(guid, stored, target, now)
         return Written(left, created=current is None) if done else None
 
     async def _set(
-        self, guid: str, current: Record | None, target: Record | None, now: float
+        self, guid: str, stored: Record | None, target: Record | None, now: float
     ) -> bool:
-        """Leases, compares and sets, settles; False: it was not `current` any more."""
+        """Leases, compares and sets, settles; False: it was not `stored` any more."""
         lease = await self.cache.lease(guid)
         try:
-            done = await self._compare_and_set(guid, current, target, now)
+            done = await self._compare_and_set(guid, stored, target)
         except BaseException as error:  # a cancellation too: it comes when the outcome is certain
-            certain = self._certainty(error, current, now)
+            certain = self._certainty(error, stored, now)
             if certain is None:
                 await self.cache.settle(lease, None, now)
             else:
@@ -321,29 +323,22 @@ class Registry:
         return done
 
     def _compare_and_set(
-        self, guid: str, current: Record | None, target: Record | None, now: float
+        self, guid: str, stored: Record | None, target: Record | None
     ) -> Awaitable[bool]:
-        if current is None and target is not None:
-            return self._timed("insert", self._store.insert(target, int(now)))
-        version = current.version if current else 0
+        if stored is None and target is not None:
+            return self._timed("insert", self._store.insert(target))
+        version = stored.version if stored else 0
         if target is None:
             return self._timed("delete", self._store.delete(guid, version))
         return self._timed("replace", self._store.replace(target, version))
 
     def _certainty(
-        self, error: BaseException, current: Record | None, now: float
+        self, error: BaseException, stored: Record | None, now: float
     ) -> asyncio.Future[Any] | None:
         """What is done once the failed write can't happen any more; None: it can't already."""
-        if not isinstance(error, OutcomeUnknown) or error.settled or current is None:
+        if not isinstance(error, OutcomeUnknown) or error.settled or stored is None:
             return error.settled if isinstance(error, OutcomeUnknown) else None
-        fence = raise_fence(self._store, current, lambda: self._version(now, current))
-        return self._spawn(fence)
-
-    def _version(self, now: float, stored: Record | None) -> int:
-        """The time in microseconds, but greater than any before it."""
-        before = max(self._last_version, stored.version if stored else 0)
-        self._last_version = max(int(now * 1_000_000), before + 1)
-        return self._last_version
+        return self._spawn(raise_fence(self._store, stored, lambda: new_version(now, stored)))
 
     # Reading.
 

@@ -36,11 +36,11 @@ class LeaseOnce(Registry):
         return await super()._write(guid, condition, decide, now)
 
     async def _set(
-        self, guid: str, current: Record | None, target: Record | None, now: float
+        self, guid: str, stored: Record | None, target: Record | None, now: float
     ) -> bool:
         lease = _held.get() or await self.cache.lease(guid)
         _held.set(lease)
-        done = await self._compare_and_set(guid, current, target, now)
+        done = await self._compare_and_set(guid, stored, target)
         if done:
             await self.cache.settle(lease, target, now)
         return done
@@ -61,9 +61,9 @@ class LeaseFirst(Registry):
         return written
 
     async def _set(
-        self, guid: str, current: Record | None, target: Record | None, now: float
+        self, guid: str, stored: Record | None, target: Record | None, now: float
     ) -> bool:
-        done = await self._compare_and_set(guid, current, target, now)
+        done = await self._compare_and_set(guid, stored, target)
         lease = _held.get()
         assert lease is not None
         await self.cache.settle(lease, target if done else None, now)

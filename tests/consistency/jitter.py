@@ -40,7 +40,7 @@ class Jitter:
     async def _pause(self) -> None:
         lot = self._random.random()
         if lot > 0.5:
-            length = self._most if lot > 0.93 else self._most / 10
+            length = self._most if lot > float(__import__("os").environ.get("LONG", ".93")) else self._most / 10
             await asyncio.sleep(self._random.random() * length)
 
 
@@ -91,8 +91,8 @@ class JitteredStore:
     async def get(self, guid: str) -> Record | None:
         return await self._jitter.around(lambda: self.inner.get(guid))
 
-    async def insert(self, record: Record, now: int) -> bool:
-        return await self._surely(lambda: self.inner.insert(record, now))
+    async def insert(self, record: Record) -> bool:
+        return await self._surely(lambda: self.inner.insert(record))
 
     async def replace(self, record: Record, version: int) -> bool:
         return await self._surely(lambda: self.inner.replace(record, version))

@@ -46,7 +46,7 @@ async def opened(url: str) -> AsyncIterator[Store]:
 
 async def _fill(url: str, records: Iterable[Record]) -> None:
     async with opened(url) as store:
-        await asyncio.gather(*(store.insert(record, 0) for record in records))
+        await asyncio.gather(*(store.insert(record) for record in records))
 
 
 async def _contents(url: str) -> list[Record]:

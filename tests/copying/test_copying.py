@@ -129,7 +129,7 @@ async def test_what_is_newer_in_the_target_stays(clock: Clock) -> None:
 async def test_an_expired_record_of_the_target_gives_way_unless_it_is_newer(clock: Clock) -> None:
     source = holding([make_record(1, version=5), make_record(2, version=5)])
     target = holding([make_record(1, version=4, expire=NOW), make_record(2, version=6, expire=NOW)])
-    assert await copied(source, target, clock) == Tally(created=1, left=1)
+    assert await copied(source, target, clock) == Tally(updated=1, left=1)
     assert target.records[guid_of(1)] == source.records[guid_of(1)]
     assert target.records[guid_of(2)].version == 6
 
@@ -163,9 +163,9 @@ class Meddled(MemoryStore):
         super().__init__()
         self._meddle = meddle
 
-    async def insert(self, record: Record, now: int) -> bool:
+    async def insert(self, record: Record) -> bool:
         self._meddle(self)
-        return await super().insert(record, now)
+        return await super().insert(record)
 
     async def replace(self, record: Record, version: int) -> bool:
         self._meddle(self)
@@ -221,11 +221,11 @@ class Failing(MemoryStore):
         self.times = times
         self._error = error
 
-    async def insert(self, record: Record, now: int) -> bool:
+    async def insert(self, record: Record) -> bool:
         if self._error is OutcomeUnknown and self.times:
-            await super().insert(record, now)
+            await super().insert(record)
         self._fail()
-        return await super().insert(record, now)
+        return await super().insert(record)
 
     async def page(self, query: Query, now: int) -> list[Record]:
         self._fail()

@@ -54,9 +54,9 @@ class FaultyStore:
         await self._obey()
         return await self._store.get(guid)
 
-    async def insert(self, record: Record, now: int) -> bool:
+    async def insert(self, record: Record) -> bool:
         await self._obey()
-        return await self._store.insert(record, now)
+        return await self._store.insert(record)
 
     async def replace(self, record: Record, version: int) -> bool:
         await self._obey()

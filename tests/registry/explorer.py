@@ -186,7 +186,7 @@ class Run:
             return None
         now = self.clock()
         record = Record(self._guid, int(now) + LIFE, int(now * 1e6), '{"user":"Ann"}')
-        require(self._loop.run(self._store.insert(record, int(now))), "the GUID was used before")
+        require(self._loop.run(self._store.insert(record)), "the GUID was used before")
         if first == "cached":
             lease = self._loop.run(self._cache.lease(self._guid))
             self._loop.run(self._cache.settle(lease, record, now))

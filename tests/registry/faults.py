@@ -93,12 +93,12 @@ class LeaseOnce(Registry):
     """A writer keeps its lease over a failed compare-and-set."""
 
     async def _set(
-        self, guid: str, current: Record | None, target: Record | None, now: float
+        self, guid: str, stored: Record | None, target: Record | None, now: float
     ) -> bool:
         held: dict[int, Lease] = self.__dict__.setdefault("held", {})
         lease = held.get(acting.get()) or await self.cache.lease(guid)
         held[acting.get()] = lease
-        done = await self._compare_and_set(guid, current, target, now)
+        done = await self._compare_and_set(guid, stored, target)
         if done:
             await self.cache.settle(lease, target, now)
         return done
@@ -119,9 +119,9 @@ class LeaseFirst(Registry):
         return written
 
     async def _set(
-        self, guid: str, current: Record | None, target: Record | None, now: float
+        self, guid: str, stored: Record | None, target: Record | None, now: float
     ) -> bool:
-        done = await self._compare_and_set(guid, current, target, now)
+        done = await self._compare_and_set(guid, stored, target)
         lease = self.__dict__["held"].pop(acting.get())
         await self.cache.settle(lease, target if done else None, now)
         return done
@@ -131,11 +131,11 @@ class SettleBeforeCommit(Registry):
     """The record is put into the cache before the store has it."""
 
     async def _set(
-        self, guid: str, current: Record | None, target: Record | None, now: float
+        self, guid: str, stored: Record | None, target: Record | None, now: float
     ) -> bool:
         lease = await self.cache.lease(guid)
         await self.cache.settle(lease, target, now)
-        return await self._compare_and_set(guid, current, target, now)
+        return await self._compare_and_set(guid, stored, target)
 
 
 class AbsenceCached(MemoryCache):
@@ -162,10 +162,10 @@ class DeletionCached(Registry):
     """A deletion settles with the news that there is nothing."""
 
     async def _set(
-        self, guid: str, current: Record | None, target: Record | None, now: float
+        self, guid: str, stored: Record | None, target: Record | None, now: float
     ) -> bool:
         lease = await self.cache.lease(guid)
-        done = await self._compare_and_set(guid, current, target, now)
+        done = await self._compare_and_set(guid, stored, target)
         await self.cache.settle(lease, (target or _nothing(guid)) if done else None, now)
         return done
 

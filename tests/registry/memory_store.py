@@ -19,9 +19,8 @@ class MemoryStore:
         self.gets += 1
         return self.records.get(guid)
 
-    async def insert(self, record: Record, now: int) -> bool:
-        stored = self.records.get(record.guid)
-        if stored is not None and (stored.is_live(now) or stored.version >= record.version):
+    async def insert(self, record: Record) -> bool:
+        if record.guid in self.records:
             return False
         self.records[record.guid] = record
         return True

@@ -31,6 +31,7 @@ class SteppedCache:
     def __init__(self, cache: MemoryCache, gates: Gates, history: History) -> None:
         self.figures = cache.figures
         self.hit = cache.hit
+        self.peek = cache.peek
         self.ping = cache.ping
         self.close = cache.close
         self._cache = cache
@@ -103,8 +104,8 @@ class SteppedStore:
     async def get(self, guid: str) -> Record | None:
         return await self._call("get", lambda: self._store.get(guid))
 
-    async def insert(self, record: Record, now: int) -> bool:
-        return await self._write("insert", lambda: self._store.insert(record, now), record)
+    async def insert(self, record: Record) -> bool:
+        return await self._write("insert", lambda: self._store.insert(record), record)
 
     async def replace(self, record: Record, version: int) -> bool:
         return await self._write("replace", lambda: self._store.replace(record, version), record)

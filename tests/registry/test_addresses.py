@@ -40,6 +40,18 @@ def test_what_a_url_leaves_out_is_this_machine_and_the_usual_port() -> None:
     )
 
 
+def test_several_places_are_read_where_they_may_be_named() -> None:
+    url = "mysql://ann:s3cret@a:1,[::1],c/x"
+    address = Address.parse(url, port=7, several=True)
+    assert address.places == (("a", 1), ("::1", 7), ("c", 7))
+    assert (address.host, address.port, address.user, address.database) == ("a", 1, "ann", "x")
+    with pytest.raises(StartupError, match="names several servers") as refused:
+        Address.parse(url, port=7)
+    assert "s3cret" not in str(refused.value)
+    with pytest.raises(StartupError, match="a host between commas has no name"):
+        Address.parse("mysql://a,,b/x", port=7, several=True)
+
+
 def test_port_0_is_not_taken_for_none() -> None:
     assert Address.parse("redis://h:0", port=6379).port == 0
 

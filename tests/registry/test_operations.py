@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import registry as registry_module
+from guidkeep.caches import open_cache
 from guidkeep.caches.none import NoCache
 from guidkeep.drafts import DEFAULT_LIFETIME
 from guidkeep.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
@@ -15,6 +16,8 @@ from tests.registry.memory_store import MemoryStore
 from tests.support import GUID, MARCH_2015, Clock, change, make_registry
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from guidkeep.registry import Registry
     from guidkeep.stores import Store
 
@@ -26,13 +29,25 @@ class CountingStore(MemoryStore):
 
     writes = 0
 
-    async def insert(self, record: Record, now: int) -> bool:
+    async def insert(self, record: Record) -> bool:
         self.writes += 1
-        return await super().insert(record, now)
+        return await super().insert(record)
 
     async def replace(self, record: Record, version: int) -> bool:
         self.writes += 1
         return await super().replace(record, version)
+
+
+class OvertakenStore(MemoryStore):
+    """Before its first insert, something else happens."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def insert(self, record: Record) -> bool:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            await meanwhile()
+        return await super().insert(record)
 
 
 class Unreachable(NoCache):
@@ -45,13 +60,35 @@ class Down(MemoryStore):
         raise StoreUnavailable("down")
 
 
-async def test_a_version_is_the_time_of_the_write_in_microseconds(
+async def test_a_version_begins_with_the_time_of_the_write_in_milliseconds(
     registry: Registry, clock: Clock
 ) -> None:
     clock.now = NOW + 0.25
     written = await registry.create_or_update(change(now=NOW))
-    assert written.record.version == NOW * 1_000_000 + 250_000
-    assert written.record.etag == f'"{NOW}250000"'
+    assert 0 < written.record.version - (NOW * 1000 + 250 << 21) <= 1 << 21
+    assert written.record.etag == f'"{written.record.version}"'
+
+
+async def test_a_create_that_was_overtaken_by_a_slow_clock_leaves_no_former_value_behind() -> None:
+    """What the slow one wrote meanwhile is expired to the other, which has not read it."""
+    store, cache = OvertakenStore(), open_cache("memory://", max_age=60)
+    slow = make_registry(store, cache, clock=Clock(NOW))
+    ahead = make_registry(store, cache, clock=Clock(NOW + 30))
+    brief = change(body=f'{{"user":"slow","expire":{NOW + 10}}}', now=NOW)
+    store.meanwhile = lambda: slow.create_or_update(brief)
+    written = await ahead.create_or_update(change(body='{"user":"ahead"}', now=NOW + 30))
+    assert written.created
+    assert await slow.read(GUID) == written.record
+
+
+async def test_two_nodes_never_give_one_version_to_two_records(store: Store, clock: Clock) -> None:
+    """What one creates after the other, in one instant, when a deletion lay between them."""
+    versions = set()
+    for node in (make_registry(store, clock=clock), make_registry(store, clock=clock)) * 2:
+        written = await node.create_or_update(change(now=NOW))
+        versions.add(written.record.version)
+        await node.delete(written.record.guid)
+    assert len(versions) == 4
 
 
 @pytest.mark.parametrize("seconds", [0, -3600])
@@ -74,15 +111,6 @@ async def test_a_version_is_greater_than_one_that_a_node_whose_clock_is_ahead_wr
     second = await make_registry(store, clock=clock).update(
         GUID, change(body='{"user":"Bob"}', now=NOW)
     )
-    assert second.version == first.version + 1
-
-
-async def test_a_version_is_never_given_twice_even_if_the_record_is_gone(
-    registry: Registry,
-) -> None:
-    first = (await registry.create_or_update(change(now=NOW))).record
-    await registry.delete(GUID)
-    second = (await registry.create_or_update(change(now=NOW))).record
     assert second.version > first.version
 
 
@@ -101,15 +129,15 @@ async def test_a_random_guid_that_is_taken_is_drawn_again(
     assert (await registry.read("F" * 32)).user == "Bob"
 
 
-async def test_a_random_guid_may_be_one_that_has_expired(
+async def test_a_random_guid_that_is_taken_is_not_used_even_if_it_has_expired(
     registry: Registry, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await registry.create_or_update(change(now=NOW))
     clock.advance(DEFAULT_LIFETIME)
-    monkeypatch.setattr(registry_module, "new_guid", lambda: GUID)
+    guids = iter([GUID, GUID[::-1]])
+    monkeypatch.setattr(registry_module, "new_guid", lambda: next(guids))
     written = await registry.create_or_update(change(None, '{"user":"Bob"}', now=NOW))
-    assert written.created
-    assert (await registry.read(GUID)).metadata == '{"user":"Bob"}'
+    assert written == (await registry.read(GUID[::-1]), True)
 
 
 async def test_a_generated_guid_is_one(registry: Registry) -> None:

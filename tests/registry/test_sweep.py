@@ -27,7 +27,7 @@ NOW = MARCH_2015
 
 async def put(store: Store, at: int, expire: int) -> Record:
     record = Record(f"{at:032X}", expire, 1, '{"user":"Ann"}')
-    assert await store.insert(record, expire - 1)
+    assert await store.insert(record)
     return record
 
 

@@ -21,62 +21,35 @@ async def test_what_was_never_stored_is_not_there(store: Store) -> None:
 
 async def test_an_inserted_record_is_read_as_it_was_given(store: Store) -> None:
     record = make_record(version=1_425_144_345_123_456)
-    assert await store.insert(record, NOW) is True
+    assert await store.insert(record) is True
     assert await store.get(record.guid) == record
 
 
 async def test_a_record_is_read_whether_it_is_expired_or_not(store: Store) -> None:
     record = make_record(expire=NOW - 1)
-    await store.insert(record, NOW)
+    await store.insert(record)
     assert await store.get(record.guid) == record
 
 
-@pytest.mark.parametrize("expire", [NOW + 1, NOW + 100, LAST_EXPIRE])
-async def test_an_insert_leaves_a_live_record_alone(store: Store, expire: int) -> None:
+@pytest.mark.parametrize("expire", [NOW - 1, NOW, NOW + 1, LAST_EXPIRE])
+async def test_an_insert_leaves_a_record_alone_expired_or_not(store: Store, expire: int) -> None:
     there = make_record(expire=expire)
-    await store.insert(there, NOW)
-    assert await store.insert(newer(there), NOW) is False
+    await store.insert(there)
+    assert await store.insert(newer(there)) is False
     assert await store.get(there.guid) == there
 
 
-@pytest.mark.parametrize("expire", [NOW, NOW - 1])
-async def test_an_insert_replaces_a_record_that_is_expired_at_its_now(
-    store: Store, expire: int
-) -> None:
-    there = make_record(expire=expire)
-    await store.insert(there, NOW - 10)
-    new = newer(there, expire=NOW + 100)
-    assert await store.insert(new, NOW) is True
-    assert await store.get(there.guid) == new
-
-
-async def test_an_insert_leaves_an_expired_record_of_a_later_version_alone(store: Store) -> None:
-    """It was written afterwards, by a clock that may be ahead."""
-    there = make_record(version=8, expire=NOW)
-    await store.insert(there, NOW - 10)
-    assert await store.insert(make_record(version=7, user="Bob"), NOW) is False
-    assert await store.get(there.guid) == there
-    assert await store.insert(make_record(version=9, user="Bob"), NOW) is True
-
-
-async def test_the_same_record_is_live_to_an_insert_with_an_earlier_now(store: Store) -> None:
-    there = make_record(expire=NOW)
-    await store.insert(there, NOW - 10)
-    assert await store.insert(newer(there, expire=NOW + 100), NOW - 1) is False
-    assert await store.get(there.guid) == there
-
-
-async def test_an_insert_over_an_expired_record_keeps_nothing_of_it(store: Store) -> None:
-    await store.insert(make_record(user="Ann", expire=NOW), NOW - 10)
+async def test_a_replaced_record_leaves_nothing_behind(store: Store) -> None:
+    await store.insert(make_record(user="Ann", expire=NOW))
     new = make_record(version=2, metadata='{"other":1}')
-    await store.insert(new, NOW)
+    await store.replace(new, 1)
     assert await store.get(new.guid) == new
     assert await store.page(Query(user="Ann"), NOW) == []
 
 
 async def test_replace_writes_over_the_version_that_it_names(store: Store) -> None:
     there = make_record(version=7)
-    await store.insert(there, NOW)
+    await store.insert(there)
     new = newer(there, expire=NOW + 5)
     assert await store.replace(new, 7) is True
     assert await store.get(there.guid) == new
@@ -85,7 +58,7 @@ async def test_replace_writes_over_the_version_that_it_names(store: Store) -> No
 @pytest.mark.parametrize("version", [0, 6, 8])
 async def test_replace_leaves_another_version_alone(store: Store, version: int) -> None:
     there = make_record(version=7)
-    await store.insert(there, NOW)
+    await store.insert(there)
     assert await store.replace(newer(there), version) is False
     assert await store.get(there.guid) == there
 
@@ -99,13 +72,13 @@ async def test_replace_creates_nothing(store: Store) -> None:
 
 async def test_replace_knows_no_expiry(store: Store) -> None:
     there = make_record(expire=NOW - 50)
-    await store.insert(there, NOW - 100)
+    await store.insert(there)
     assert await store.replace(newer(there, expire=NOW + 50), there.version) is True
 
 
 async def test_delete_takes_away_the_version_that_it_names(store: Store) -> None:
     there = make_record(version=7)
-    await store.insert(there, NOW)
+    await store.insert(there)
     assert await store.delete(there.guid, 7) is True
     assert await store.get(there.guid) is None
     assert await store.page(Query(), NOW) == []
@@ -114,7 +87,7 @@ async def test_delete_takes_away_the_version_that_it_names(store: Store) -> None
 @pytest.mark.parametrize("version", [0, 6, 8])
 async def test_delete_leaves_another_version_alone(store: Store, version: int) -> None:
     there = make_record(version=7)
-    await store.insert(there, NOW)
+    await store.insert(there)
     assert await store.delete(there.guid, version) is False
     assert await store.get(there.guid) == there
 
@@ -125,18 +98,18 @@ async def test_delete_of_what_is_not_there_is_false(store: Store) -> None:
 
 async def test_a_deleted_guid_can_be_inserted_again(store: Store) -> None:
     record = make_record()
-    await store.insert(record, NOW)
+    await store.insert(record)
     await store.delete(record.guid, record.version)
-    assert await store.insert(record, NOW) is True
+    assert await store.insert(record) is True
     assert await store.get(record.guid) == record
 
 
 async def test_writes_touch_no_other_guid(store: Store) -> None:
     others = [make_record(number) for number in (1, 3)]
     for record in others:
-        await store.insert(record, NOW)
+        await store.insert(record)
     own = make_record(2)
-    await store.insert(own, NOW)
+    await store.insert(own)
     await store.replace(newer(own), own.version)
     await store.delete(own.guid, own.version + 1)
     assert [await store.get(record.guid) for record in others] == others
@@ -145,7 +118,7 @@ async def test_writes_touch_no_other_guid(store: Store) -> None:
 @pytest.mark.parametrize("guid", ["0" * 32, "F" * 32, "00" * 15 + "0A", "41" * 16])
 async def test_any_guid_is_a_key(store: Store, guid: str) -> None:
     record = make_record(int(guid, 16))
-    assert await store.insert(record, NOW)
+    assert await store.insert(record)
     found = await store.get(guid)
     assert found == record
     assert found.guid == guid
@@ -167,7 +140,7 @@ async def test_any_guid_is_a_key(store: Store, guid: str) -> None:
 )
 async def test_metadata_is_kept_to_the_letter(store: Store, metadata: str) -> None:
     record = make_record(metadata=metadata)
-    await store.insert(record, NOW)
+    await store.insert(record)
     found = await store.get(record.guid)
     assert found is not None
     assert found.metadata == metadata
@@ -175,7 +148,7 @@ async def test_metadata_is_kept_to_the_letter(store: Store, metadata: str) -> No
 
 async def test_the_largest_instants_are_kept(store: Store) -> None:
     record = make_record(expire=LAST_EXPIRE, version=LAST_EXPIRE * 1_000_000)
-    await store.insert(record, NOW)
+    await store.insert(record)
     assert await store.get(record.guid) == record
     assert await store.delete(record.guid, record.version)
 
@@ -188,7 +161,7 @@ async def test_what_was_written_is_there_when_the_store_is_opened_again(opener: 
     kept, gone, changed = (make_record(number) for number in range(3))
     async with opener() as store:
         for record in (kept, gone, changed):
-            await store.insert(record, NOW)
+            await store.insert(record)
         await store.delete(gone.guid, gone.version)
         await store.replace(newer(changed), changed.version)
     async with opener() as store:

@@ -39,7 +39,7 @@ RECORDS = [
 
 
 async def fill(store: Store, records: Iterable[Record]) -> None:
-    await asyncio.gather(*(store.insert(record, NOW - 1000) for record in records))
+    await asyncio.gather(*(store.insert(record) for record in records))
 
 
 def listed(query: Query, now: int) -> list[Record]:
@@ -94,7 +94,7 @@ async def test_a_user_that_is_no_string_is_kept_and_listed_under_no_name(store: 
 
 async def test_a_record_is_listed_under_its_present_user_only(store: Store) -> None:
     record = make_record(user="Ann")
-    await store.insert(record, NOW)
+    await store.insert(record)
     await store.replace(newer(record, user="Bob"), record.version)
     assert await store.page(Query(user="Ann"), NOW) == []
     assert await store.page(Query(user="Bob"), NOW) == [newer(record, user="Bob")]
@@ -129,7 +129,7 @@ async def test_a_purge_deletes_what_is_expired_and_nothing_else(store: Store, no
 
 async def test_a_purge_deletes_no_more_than_its_limit(store: Store) -> None:
     await fill(store, [make_record(number, expire=NOW) for number in range(10)])
-    await store.insert(make_record(10), NOW)
+    await store.insert(make_record(10))
     assert [await store.purge(NOW, 4) for _ in range(4)] == [4, 4, 2, 0]
     assert await store.page(Query(), NOW - 1) == [make_record(10)]
 
@@ -138,7 +138,7 @@ async def test_a_record_that_is_prolonged_while_a_purge_runs_is_not_lost(store: 
     """Whichever comes first, the other must see it: prolonged and there, or purged and gone."""
     for number in range(50):
         old = make_record(number, expire=NOW)
-        await store.insert(old, NOW - 10)
+        await store.insert(old)
         new = newer(old, expire=NOW + 100)
         prolonged, swept = await asyncio.gather(
             store.replace(new, old.version), store.purge(NOW, 10)

@@ -80,8 +80,8 @@ class Machine(RuleBasedStateMachine):
     def insert(self, guid: str, user: object, life: int, version: int) -> None:
         record = self.made(guid, user, life, version)
         there = self.records.get(guid)
-        expected = there is None or (there.expire <= self.now and there.version < version)
-        assert self.do(self.store.insert(record, self.now)) is expected
+        expected = there is None
+        assert self.do(self.store.insert(record)) is expected
         if expected:
             self.records[guid] = record
 

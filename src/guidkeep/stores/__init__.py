@@ -1,8 +1,9 @@
 """Stores: compare-and-set and no more.
 
 Merging, validation, expiry and retries are written once, in the registry. Every write is
-conditional on the version that it replaces, so it is correct on one file, on a primary with
-replicas, and on engines that certify optimistically.
+conditional on the version that it replaces, or on there being none, so it is correct on one file,
+on a primary with replicas, and on engines that certify optimistically. An expired record is a
+record like any other here: what comes in its place replaces its version.
 
 `now` is Unix time in whole seconds, a parameter: no store reads a clock.
 """
@@ -64,11 +65,8 @@ class Store(Protocol):
         """The record as it is stored, expired or not."""
         ...
 
-    async def insert(self, record: Record, now: int) -> bool:
-        """Stores a new record. False: a live one is there, or one that is not older.
-
-        An expired one is replaced.
-        """
+    async def insert(self, record: Record) -> bool:
+        """Stores a new record. False: one of its GUID is there, expired or not."""
         ...
 
     async def replace(self, record: Record, version: int) -> bool:

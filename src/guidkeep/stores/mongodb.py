@@ -48,7 +48,6 @@ What is said above of those rests on MongoDB's documentation.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
@@ -103,11 +102,6 @@ _REFUSED = {
 of one that is not here the outcome counts as unknown, which is never wrong."""
 
 
-class _Insert(NamedTuple):
-    record: Record
-    now: int
-
-
 class _Update(NamedTuple):
     """Replaces the record of that GUID and version, or deletes it."""
 
@@ -158,7 +152,7 @@ class MongoDBStore:
         self._lists: Rounds[tuple[Query, int], list[Record]] = rounds(
             self._list, "list", limit=1, at_once=ROUNDS_AT_ONCE
         )
-        self._inserts: Rounds[_Insert, bool] = rounds(
+        self._inserts: Rounds[Record, bool] = rounds(
             self._insert, "write", limit=INSERTS, at_once=ROUNDS_AT_ONCE
         )
         self._updates: Rounds[_Update, bool] = rounds(
@@ -184,10 +178,10 @@ class MongoDBStore:
         """The record as it is stored, expired or not."""
         return await self._reads.submit(bytes.fromhex(guid))
 
-    async def insert(self, record: Record, now: int) -> bool:
-        """Stores a new record. False: a live one is there, or one that is not older."""
+    async def insert(self, record: Record) -> bool:
+        """Stores a new record. False: one of its GUID is there, expired or not."""
         _refuse_too_large(record)
-        return await self._inserts.submit(_Insert(record, now))
+        return await self._inserts.submit(record)
 
     async def replace(self, record: Record, version: int) -> bool:
         """Replaces the record of that version. False: the stored version is another, or gone."""
@@ -239,31 +233,15 @@ class MongoDBStore:
         )
         return [[_record(document) for document in found]]
 
-    async def _insert(self, inserts: Sequence[_Insert]) -> Sequence[bool | BaseException]:
-        documents = [_document(insert.record) for insert in inserts]
-        results: list[bool | BaseException] = [True] * len(inserts)
-        with pymongo.timeout(self._timeout):
-            try:
-                await self._records.insert_many(documents, ordered=False)
-            except BulkWriteError as error:
-                results = _each(error.details, len(inserts))
-            except PyMongoError as error:
-                raise _write_failure(error) from error
-            there = [at for at, result in enumerate(results) if result is False]
-            done = await asyncio.gather(
-                *(self._replace_expired(inserts[at].now, documents[at]) for at in there)
-            )
-        for at, result in zip(there, done, strict=True):
-            results[at] = result
-        return results
-
-    async def _replace_expired(self, now: int, document: Document) -> bool | BaseException:
-        condition = {
-            "_id": document["_id"],
-            "expire": {"$lte": now},
-            "version": {"$lt": document["version"]},
-        }
-        return await self._set(condition, document)
+    async def _insert(self, records: Sequence[Record]) -> Sequence[bool | BaseException]:
+        try:
+            with pymongo.timeout(self._timeout):
+                await self._records.insert_many(map(_document, records), ordered=False)
+        except BulkWriteError as error:
+            return _each(error.details, len(records))
+        except PyMongoError as error:
+            raise _write_failure(error) from error
+        return [True] * len(records)
 
     async def _update(self, updates: Sequence[_Update]) -> Sequence[bool | BaseException]:
         [(guid, version, record)] = updates

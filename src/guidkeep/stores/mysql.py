@@ -1,7 +1,8 @@
 """MySQL and MariaDB, and what speaks their protocol: Galera, Vitess, TiDB.
 
 `mysql://user:password@host:port/database?connections=12&ssl-mode=verify-identity&ssl-ca=FILE`:
-`connections` bounds their number; for the others see `mysql_connections.tls_of`.
+`connections` bounds their number; for the others see `mysql_tls`. `host1:port1,host2:port2` are
+nodes of one cluster, all of which may be written to; see `mysql_connections`.
 
 *Every statement is a transaction.* What it depends on is in its own WHERE, on rows found by their
 primary key, so it is right under any isolation level and on engines that certify. Matched rows
@@ -28,15 +29,16 @@ from guidkeep.rounds import Rounds
 from guidkeep.stores import mysql_statements as statements
 from guidkeep.stores.mysql_connections import (
     CONFLICTS,
+    DETACHED,
     DUPLICATE,
     FULL,
     LOCK_WAIT,
     Connections,
     Failure,
-    tls_of,
 )
 from guidkeep.stores.mysql_schema import prepare
 from guidkeep.stores.mysql_statements import Row, record_of
+from guidkeep.stores.mysql_tls import tls_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -67,7 +69,7 @@ START_TIMES = 3
 PAUSE = 0.1
 """Seconds between attempts at start."""
 
-_FOR_NOW = CONFLICTS | FULL | {1047, 1053, 1317, 1927, 1969}
+_FOR_NOW = CONFLICTS | FULL | {DETACHED, 1053, 1317, 1927, 1969}
 """Answers that may be others in a moment: not part of the cluster, shutting down, interrupted."""
 _ADVICE = {
     1044: "The user needs privileges for the database.",
@@ -85,8 +87,6 @@ class _Read(NamedTuple):
 
 class _Insert(NamedTuple):
     guid: bytes
-    version: int
-    now: int
     row: Row
     until: float
 
@@ -139,7 +139,7 @@ class MySQLStore:
             StartupError: the URL is wrong, the server can't be reached within `START_TIMES` the
                 time-out or refuses the user, or the database is not for this Guidkeep.
         """
-        address = Address.parse(url, port=PORT)
+        address = Address.parse(url, port=PORT, several=True)
         size = address.take("connections", _size, str(CONNECTIONS))
         tls = tls_of(address)
         address.refuse_the_rest()
@@ -157,10 +157,10 @@ class MySQLStore:
         """The record as it is stored, expired or not."""
         return await self._reads.submit(_Read(bytes.fromhex(guid), self._until()))
 
-    async def insert(self, record: Record, now: int) -> bool:
-        """Stores a new record. False: a live one is there, or one that is not older."""
+    async def insert(self, record: Record) -> bool:
+        """Stores a new record. False: one of its GUID is there, expired or not."""
         guid, row = bytes.fromhex(record.guid), Row.of(record)
-        return await self._inserts.submit(_Insert(guid, record.version, now, row, self._until()))
+        return await self._inserts.submit(_Insert(guid, row, self._until()))
 
     async def replace(self, record: Record, version: int) -> bool:
         """Replaces the record of that version. False: the stored version is another, or gone."""
@@ -262,28 +262,14 @@ class MySQLStore:
         return results
 
     async def _face(self, inserts: Inserts, until: float) -> Results:
-        """Decides each by the record that is there; no result where that has just changed."""
-        statement = statements.states({insert.guid for insert in inserts.values()})
+        """Says no to those whose GUID is there; no result for the others."""
+        statement = statements.present({insert.guid for insert in inserts.values()})
         try:
             rows = (await self._run(statement, until, is_read=True)).rows
         except Failure:
             return dict.fromkeys(inserts, self._unwritten())
-        found = {guid: (expire, version) for guid, expire, version in rows}
-        results: Results = {}
-        for at, insert in inserts.items():
-            if insert.guid not in found:
-                continue
-            expire, version = found[insert.guid]
-            if insert.now < expire or insert.version <= version:
-                results[at] = False
-                continue
-            del found[insert.guid]  # it changes now, or has changed
-            try:
-                if await self._write(statements.revive(insert.row, insert.now), until):
-                    results[at] = True
-            except StoreUnavailable as error:
-                results[at] = error
-        return results
+        there = {guid for [guid] in rows}
+        return {at: False for at, insert in inserts.items() if insert.guid in there}
 
     # Plumbing.
 
@@ -329,7 +315,7 @@ class MySQLStore:
             except Failure as failure:
                 was_lost = is_read and failure.sent and not failure.is_answer
                 # Who waited for a lock has no time to do so again.
-                if failure.code not in CONFLICTS - {LOCK_WAIT} and not was_lost:
+                if failure.code not in CONFLICTS - {LOCK_WAIT} | {DETACHED} and not was_lost:
                     raise
             await asyncio.sleep(uniform(0, 0.01) * attempt)  # noqa: S311 - no secret
         return await self._connections.run(statement, until)

@@ -13,12 +13,15 @@ who finds none idle waits for one.
 
 *A server that is away* is not asked over and over: after a failed attempt to connect all fail at
 once for a moment, the longer the more attempts failed, at most a second.
+
+*Several places* are nodes of one cluster, any of which may be written to. One is used until it
+can't be, then the next that can be, in the URL's order, and so on round. A node of Galera's that
+has lost the others, and a server that only reads, are as good as away.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from contextlib import asynccontextmanager, suppress
 from random import uniform
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,9 +29,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 
 from guidkeep.addresses import driver
-from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Sequence
 
     from guidkeep.addresses import Address
@@ -58,8 +61,10 @@ LOCK_WAIT = 1205
 CONFLICTS = {1020, LOCK_WAIT, 1213, 9007}
 """Lost against another's statement and rolled back, so worth another try: row changed meanwhile,
 lock wait time-out, deadlock (and failed certification, in Galera), TiDB's write conflict."""
+DETACHED = 1047
+"""Galera's: this node is not part of the cluster at the moment; nothing is begun."""
 _REFUSED = {
-    1047,  # Galera: the node is not part of the cluster at the moment
+    DETACHED,
     1054,  # no such column
     1114,  # the table is full
     1142,  # no privilege for the table
@@ -78,7 +83,9 @@ _SETUP = (
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "SET SESSION autocommit = 1, sql_notes = 0",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    "COMMIT",  # of nothing; a node of Galera's refuses it (1047) while it is not of the cluster
 )
+_ONLY_READS = "SELECT @@GLOBAL.read_only NOT IN ('0', 'OFF')"
 
 
 class Failure(Exception):
@@ -121,11 +128,15 @@ class _Gone(Exception):
     """The connection had been closed before anything was written to it."""
 
 
+class _OnlyReads(Exception):
+    """It is one of several servers, and no writes are to go to it."""
+
+
 class Connections:
     """See the module's text.
 
     Args:
-        address: where the server is, and as whom to log in.
+        address: where the server is, or those of one cluster, and as whom to log in.
         size: connections at most.
         tls: how they are encrypted; None: they aren't.
         timeout: seconds after which the server may give a statement up.
@@ -153,6 +164,9 @@ class Connections:
             f"SET SESSION innodb_lock_wait_timeout = {int(min(max(timeout / 2, 1), 1e6))}",
             "SET SESSION wsrep_sync_wait = 7",  # Galera: see all that any node answered before
         )
+        self._hosts = address.places
+        self._at = 0
+        """Which of them is used."""
         self._size = size
         self._places = asyncio.Semaphore(size)
         self._idle: list[_Idle] = []
@@ -235,6 +249,8 @@ class Connections:
                 await idle.connection.ping(reconnect=False)
         except Exception as error:  # noqa: BLE001 - whatever it is, it does not work
             self._lost(idle.connection, error)
+            if isinstance(error, TimeoutError):
+                self._retire()  # rather than wait as long for each
             return False
         return True
 
@@ -242,8 +258,7 @@ class Connections:
         if self._loop.time() < self._not_before:
             raise self._refusal("the server can't be reached", self._reason)
         try:
-            async with asyncio.timeout_at(deadline):
-                connection = await self._new()
+            connection = await self._somewhere(deadline)
         except Exception as error:
             raise self._put_off(error) from error
         if self._failures:
@@ -252,17 +267,46 @@ class Connections:
         self._open_ones += 1
         return connection
 
-    async def _new(self) -> Connection:
-        connection: Connection = await self._connect(**self._options)
+    async def _somewhere(self, deadline: float) -> Connection:
+        """One to the host that is used, or else to the next that can be."""
+        for untried in range(len(self._hosts), 1, -1):
+            now = self._loop.time()
+            try:
+                return await self._try(now + (deadline - now) / untried)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it can't be used
+                if not self._failures:
+                    log.warning("store host passed over", error=_text(error))
+        return await self._try(deadline)
+
+    async def _try(self, deadline: float) -> Connection:
+        at = self._at
         try:
-            for statement in _SETUP:
-                await connection.query(statement)
-            for wish in self._wishes:
-                await self._wish(connection, wish)
+            async with asyncio.timeout_at(deadline):
+                return await self._new(*self._hosts[at])
+        except Exception:
+            if self._at == at:  # nobody else has moved on meanwhile
+                self._at = (at + 1) % len(self._hosts)
+            raise
+
+    async def _new(self, host: str, port: int) -> Connection:
+        where = {"host": host, "port": port}
+        connection: Connection = await self._connect(**self._options | where)
+        try:
+            await self._set_up(connection)
         except BaseException:
             _cut(connection)
             raise
         return connection
+
+    async def _set_up(self, connection: Connection) -> None:
+        for statement in _SETUP:
+            await connection.query(statement)
+        for wish in self._wishes:
+            await self._wish(connection, wish)
+        if len(self._hosts) > 1:
+            await connection.query(_ONLY_READS)
+            if connection._result.rows[0][0]:  # noqa: SLF001 - see `_ask`
+                raise _OnlyReads("it only reads")
 
     @staticmethod
     async def _wish(connection: Connection, statement: str) -> None:
@@ -298,6 +342,8 @@ class Connections:
                 self._give_back(connection)
             else:
                 self._lost(connection, error)
+            if code == DETACHED:
+                self._retire()
             if code == GONE:
                 raise _Gone from error
             raise Failure(_text(error), code=code, sent=True) from error
@@ -317,6 +363,11 @@ class Connections:
         self._broken_at = self._loop.time()
         self._drop(connection)
 
+    def _retire(self) -> None:
+        """Cuts off those that are idle: their server is of no use at the moment."""
+        while self._idle:
+            self._drop(self._idle.pop().connection)
+
     def _drop(self, connection: Connection) -> None:
         self._open_ones -= 1
         _cut(connection)
@@ -326,41 +377,6 @@ class Connections:
         """Has those look again who wait for a connection."""
         self._returned.set()
         self._returned = asyncio.Event()
-
-
-def tls_of(address: Address) -> ssl.SSLContext | None:
-    """Reads the parameters `ssl-mode`, `ssl-ca`, `ssl-cert` and `ssl-key`, named as MySQL's own.
-
-    `ssl-mode` is `disabled`, `required` (encrypted, whoever the server is), `verify-ca` (its
-    certificate is checked) or `verify-identity` (and its host name too). Without it, connections
-    are encrypted and all is checked if one of the others is there, else they are not encrypted.
-
-    Raises:
-        StartupError: a value is wrong, or a file can't be used.
-    """
-    files = {name: address.take(f"ssl-{name}", str, "") for name in ("ca", "cert", "key")}
-    mode = address.take("ssl-mode", _mode, "verify-identity" if any(files.values()) else "disabled")
-    if mode == "disabled":
-        if any(files.values()):
-            raise StartupError(f"{address}: ssl-mode=disabled takes no certificates.")
-        return None
-    try:
-        context = ssl.create_default_context(cafile=files["ca"] or None)
-        if files["cert"]:
-            context.load_cert_chain(files["cert"], files["key"] or None)
-    except OSError as error:
-        raise StartupError(f"{address}: a certificate can't be used: {error}.") from error
-    context.check_hostname = mode == "verify-identity"
-    if mode == "required":
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _mode(text: str) -> str:
-    mode = text.lower().replace("_", "-")
-    if mode not in ("disabled", "required", "verify-ca", "verify-identity"):
-        raise ValueError("It is disabled, required, verify-ca or verify-identity.")
-    return mode
 
 
 def _cut(connection: Connection) -> None:

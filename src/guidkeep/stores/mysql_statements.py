@@ -41,7 +41,7 @@ INSERT INTO record (guid, expire, version, user, user_key, metadata) VALUES {row
 _REPLACE = """
 UPDATE record SET expire = {0.expire}, version = {0.version},
     user = {0.user}, user_key = {0.user_key}, metadata = {0.metadata}
-WHERE guid = {0.guid} AND {condition}
+WHERE guid = {0.guid} AND version = {version}
 """
 _DELETE = """
 DELETE FROM record WHERE guid = {guid} AND version = {version}
@@ -96,9 +96,9 @@ def read(guids: Iterable[bytes]) -> str:
     return _BY_GUID.format(columns="guid, expire, version, metadata", guids=_list(guids))
 
 
-def states(guids: Iterable[bytes]) -> str:
-    """Finds `guid, expire, version` of records."""
-    return _BY_GUID.format(columns="guid, expire, version", guids=_list(guids))
+def present(guids: Iterable[bytes]) -> str:
+    """Finds which of the GUIDs there are records of."""
+    return _BY_GUID.format(columns="guid", guids=_list(guids))
 
 
 def page(query: Query, now: int, *, few_expire: bool) -> str:
@@ -140,12 +140,7 @@ def insert(rows: Iterable[Row]) -> str:
 
 def replace(row: Row, version: int) -> str:
     """Replaces the record of that version."""
-    return _REPLACE.format(row, condition=f"version = {version:d}")
-
-
-def revive(row: Row, now: int) -> str:
-    """Replaces a record that is expired and older."""
-    return _REPLACE.format(row, condition=f"expire <= {now:d} AND version < {row.version}")
+    return _REPLACE.format(row, version=version)
 
 
 def delete(guid: bytes, version: int) -> str:

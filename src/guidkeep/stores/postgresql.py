@@ -142,11 +142,9 @@ class PostgreSQLStore:
         found: Record | None = await self._gets.submit(self._timed(guid))
         return found
 
-    async def insert(self, record: Record, now: int) -> bool:
-        """Stores a new record. False: a live one is there, or one that is not older."""
-        done: bool = await self._inserts.submit(
-            self._timed(write_of(record, now)._replace(together=now))
-        )
+    async def insert(self, record: Record) -> bool:
+        """Stores a new record. False: one of its GUID is there, expired or not."""
+        done: bool = await self._inserts.submit(self._timed(write_of(record, None)))
         return done
 
     async def replace(self, record: Record, version: int) -> bool:

@@ -37,14 +37,11 @@ _FAILS_FOR_ALL = ("08", "25", "28", "3", "42", "53", "55", "57", "58")
 _INSERT = """
 INSERT INTO record (guid, expire, version, "user", metadata)
 SELECT * FROM unnest(
-    $2::text[]::bytea[], $3::text[]::bigint[], $4::text[]::bigint[], $5::text[]::bytea[],
-    $6::text[]
+    $1::text[]::bytea[], $2::text[]::bigint[], $3::text[]::bigint[], $4::text[]::bytea[],
+    $5::text[]
 )
-ON CONFLICT (guid) DO UPDATE SET
-    expire = excluded.expire, version = excluded.version,
-    "user" = excluded."user", metadata = excluded.metadata
-WHERE record.expire <= $1::bigint AND record.version < excluded.version
-RETURNING guid, $1::bigint
+ON CONFLICT (guid) DO NOTHING
+RETURNING guid, NULL::bigint
 """
 _REPLACE = """
 UPDATE record SET
@@ -74,25 +71,23 @@ class Write(NamedTuple):
 
     Attributes:
         guid: of the record.
-        number: the version to be replaced or deleted; for an insert, `now`.
+        version: what is to be replaced or deleted; None: nothing is to be there.
         record: what is to be stored, if anything.
         user: its user, as it is stored.
-        together: only writes that have the same share a statement: those inserts that have one
-            `now`, for it is the statement's.
     """
 
     guid: bytes
-    number: int
+    version: int | None
     record: Record | None = None
     user: bytes | None = None
-    together: int = 0
 
     @property
-    def condition(self) -> tuple[bytes, int]:
-        """What of two writes only one can find fulfilled; the order of writes, too."""
-        return self.guid, self.number
+    def condition(self) -> Condition:
+        """What of two writes only one can find fulfilled."""
+        return self.guid, self.version
 
 
+Condition = tuple[bytes, int | None]
 Done = bool | Exception
 """What became of a write: whether it was done, or why nobody can do it, or say."""
 
@@ -108,7 +103,7 @@ class Writes:
         self._pool = pool
 
     async def inserts(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
-        """Stores new records. False: a live one is there, or one that is not older."""
+        """Stores new records. False: one of that GUID is there, expired or not."""
         return await self._write(writes, until, self._insert)
 
     async def replaces(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
@@ -127,15 +122,13 @@ class Writes:
     ) -> Sequence[Done]:
         """Runs a round of writes of one kind.
 
-        Of several with one condition only the last in version goes: if it fails, so would the
-        others have before it; if it succeeds, they come after it and find another version.
+        Of several with one condition only the first goes: if it fails, so would the others have
+        before it; if it succeeds, they come after it and find another version.
         """
-        sent: dict[tuple[bytes, int], Write] = {}
+        sent: dict[Condition, Write] = {}
         for write in writes:
-            rival = sent.get(write.condition)
-            if rival is None or _version(rival) < _version(write):
-                sent[write.condition] = write
-        outcomes: dict[tuple[bytes, int], Done] = {}
+            sent.setdefault(write.condition, write)
+        outcomes: dict[Condition, Done] = {}
         for batch in _batches(sent.values()):
             outcomes |= await self._attempt(batch, until, send)
         results = []
@@ -149,7 +142,7 @@ class Writes:
         batch: Sequence[Write],
         until: float,
         send: Callable[[Sequence[Write], float], Awaitable[Sequence[Any]]],
-    ) -> dict[tuple[bytes, int], Done]:
+    ) -> dict[Condition, Done]:
         """Runs a batch; again if it stood in another's way; one by one if it fails for one."""
         failure: Exception
         for again in range(1, TRIES + 1):
@@ -166,7 +159,7 @@ class Writes:
             else:
                 return {write.condition: write.condition in done for write in batch}
         if len(batch) > 1 and _may_be_one(failure):
-            alone: dict[tuple[bytes, int], Done] = {}
+            alone: dict[Condition, Done] = {}
             for write in batch:
                 alone |= await self._attempt([write], until, send)
             return alone
@@ -181,7 +174,7 @@ class Writes:
             [None if write.user is None else _hex(write.user) for write in batch],
             [write.record.metadata for write in batch if write.record],
         )
-        return self._pool.fetch(_INSERT, batch[0].number, *columns, until=until)
+        return self._pool.fetch(_INSERT, *columns, until=until)
 
     def _replace(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
         rows = [
@@ -219,16 +212,12 @@ class Writes:
         return error
 
 
-def write_of(record: Record, number: int) -> Write:
-    """The write of that record on that condition; see `Write`."""
+def write_of(record: Record, version: int | None) -> Write:
+    """The write of that record in place of that version; see `Write`."""
     user = record.user
     return Write(
-        bytes.fromhex(record.guid), number, record, None if user is None else user.encode()
+        bytes.fromhex(record.guid), version, record, None if user is None else user.encode()
     )
-
-
-def _version(write: Write) -> int:
-    return write.record.version if write.record else 0
 
 
 def _hex(content: bytes) -> str:
@@ -240,9 +229,9 @@ def _batches(writes: Iterable[Write]) -> Iterator[list[Write]]:
     """The writes in GUID order, in lots that share a statement."""
     batch: list[Write] = []
     size = 0
-    for write in sorted(writes, key=lambda write: (write.together, write.condition)):
+    for write in sorted(writes, key=lambda write: write.condition):
         length = len(write.record.metadata) if write.record else 0
-        if batch and (batch[0].together != write.together or size + length > ROUND_BYTES):
+        if batch and size + length > ROUND_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(write)

@@ -70,7 +70,7 @@ SELECT count(*)
 FROM (SELECT 1 FROM record WHERE expire > :now AND expire < :before LIMIT :few + 1)
 """
 _VERSIONS = """
-SELECT json_group_array(json_array(at.key, expire, version))
+SELECT json_group_array(json_array(at.key, version))
 FROM json_each(:index) AS at CROSS JOIN record ON guid = substr(:bytes, 16 * at.key + 1, 16)
 """
 _PUT = """
@@ -103,12 +103,12 @@ class _Kind(Enum):
 class _Write(NamedTuple):
     """A write that waits for its group.
 
-    `expected` is the version to be replaced or deleted; for an insert and a purge, `now`.
+    `expected` is the version to be replaced or deleted; for an insert, None; for a purge, `now`.
     """
 
     kind: _Kind
     guid: bytes
-    expected: int
+    expected: int | None
     record: Record | None = None
     limit: int = 0
 
@@ -168,9 +168,9 @@ class SQLiteStore:
         """The record as it is stored, expired or not."""
         return await self._reads.submit(bytes.fromhex(guid))
 
-    async def insert(self, record: Record, now: int) -> bool:
-        """Stores a new record. False: a live one is there, or one that is not older."""
-        write = _Write(_Kind.INSERT, bytes.fromhex(record.guid), now, record)
+    async def insert(self, record: Record) -> bool:
+        """Stores a new record. False: one of its GUID is there, expired or not."""
+        write = _Write(_Kind.INSERT, bytes.fromhex(record.guid), None, record)
         return bool(await self._writes.submit(write))
 
     async def replace(self, record: Record, version: int) -> bool:
@@ -286,16 +286,15 @@ class SQLiteStore:
         """Decides each write in turn from the versions as they stand, then writes the sum."""
         guids = list({write.guid for write in writes if write.kind is not _Kind.PURGE})
         before = self._versions(guids)
-        now_stored: dict[bytes, tuple[int, int]] = dict(before)  # expire, version
+        now_stored = dict(before)
         puts: dict[bytes, Record] = {}
         results: list[int | Exception] = []
         for write in writes:
             if write.kind is _Kind.PURGE:
                 continue
-            stored = now_stored.get(write.guid)
-            done = _is_met(write, stored)
+            done = now_stored.get(write.guid) == write.expected
             if done and write.record is not None:
-                now_stored[write.guid] = (write.record.expire, write.record.version)
+                now_stored[write.guid] = write.record.version
                 puts[write.guid] = write.record
             elif done:
                 del now_stored[write.guid]
@@ -305,11 +304,11 @@ class SQLiteStore:
         self._delete([guid for guid in before if guid not in now_stored])
         return self._purge_in_turn(writes, results)
 
-    def _versions(self, guids: list[bytes]) -> dict[bytes, tuple[int, int]]:
+    def _versions(self, guids: list[bytes]) -> dict[bytes, int]:
         if not guids:
             return {}
         found = _one(self._writer, _VERSIONS, _index(len(guids)), b"".join(guids))
-        return {guids[at]: (expire, version) for at, expire, version in found}
+        return {guids[at]: version for at, version in found}
 
     def _put(self, records: Mapping[bytes, Record]) -> None:
         if not records:
@@ -380,14 +379,6 @@ def _one(connection: sqlite3.Connection, statement: str, index: str, data: bytes
 def _index(length: int) -> str:
     """A JSON array of so many entries; only their positions matter."""
     return f"[{',0' * length}]".replace(",", "", 1)
-
-
-def _is_met(write: _Write, stored: tuple[int, int] | None) -> bool:
-    """Whether the write's condition holds for what is stored: (expire, version), or nothing."""
-    if write.kind is _Kind.INSERT:
-        version = write.record.version if write.record else 0
-        return stored is None or (stored[0] <= write.expected and stored[1] < version)
-    return stored is not None and stored[1] == write.expected
 
 
 def _unavailable(error: sqlite3.Error, message: str) -> StoreUnavailable:

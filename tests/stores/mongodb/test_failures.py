@@ -48,7 +48,7 @@ async def test_a_dead_server_is_unavailable_and_writes_say_that_nothing_happened
             with pytest.raises(StoreUnavailable):
                 await store.ping()
         for work in (
-            store.insert(make_record(), NOW),
+            store.insert(make_record()),
             store.replace(make_record(), 1),
             store.delete(guid_of(1), 1),
             store.purge(NOW, 10),
@@ -65,9 +65,9 @@ async def test_a_server_that_hangs_leaves_writes_unknown_and_answers_again_when_
 ) -> None:
     async with opened(server.fresh(), timeout=0.5) as store:
         old = make_record(1)
-        await store.insert(old, NOW)
+        await store.insert(old)
         server.process.signal(signal.SIGSTOP)
-        for work in (store.insert(make_record(2), NOW), store.replace(newer(old), 1)):
+        for work in (store.insert(make_record(2)), store.replace(newer(old), 1)):
             with pytest.raises(OutcomeUnknown) as unknown:
                 await work
             assert unknown.value.settled is None
@@ -77,7 +77,7 @@ async def test_a_server_that_hangs_leaves_writes_unknown_and_answers_again_when_
         await until_it_answers(store)
         assert await store.get(old.guid) in (old, newer(old))
         assert await store.get(guid_of(2)) in (None, make_record(2))
-        assert await store.insert(make_record(3), NOW)
+        assert await store.insert(make_record(3))
 
 
 async def test_what_waits_too_long_behind_a_server_that_hangs_was_not_written(
@@ -99,7 +99,7 @@ async def test_a_server_that_was_killed_and_started_again_has_what_was_answered(
 ) -> None:
     async with opened(server.fresh()) as store:
         records = [make_record(number) for number in range(20)]
-        await asyncio.gather(*(store.insert(record, NOW) for record in records))
+        await asyncio.gather(*(store.insert(record) for record in records))
         await store.delete(guid_of(0), 1)
         server.process.kill()
         server.process = start(tmp_path, urlsplit(server.url).port or 0)
@@ -113,7 +113,7 @@ async def test_a_write_whose_answer_is_lost_is_unknown_though_it_happened(cutter
     async with opened(cutter.url) as store:
         cutter.command = b"insert"
         with pytest.raises(OutcomeUnknown):
-            await store.insert(make_record(1), NOW)
+            await store.insert(make_record(1))
         assert await store.get(guid_of(1)) == make_record(1)
         cutter.command = b"update"
         with pytest.raises(OutcomeUnknown):
@@ -127,21 +127,10 @@ async def test_a_write_whose_answer_is_lost_is_unknown_though_it_happened(cutter
 
 async def test_a_purge_whose_answer_is_lost_is_unknown(cutter: Cutter) -> None:
     async with opened(cutter.url) as store:
-        await store.insert(make_record(expire=NOW), NOW - 10)
+        await store.insert(make_record(expire=NOW))
         cutter.command = b"delete"
         with pytest.raises(OutcomeUnknown):
             await store.purge(NOW, 10)
-
-
-async def test_an_insert_over_an_expired_record_may_be_unknown_alone(cutter: Cutter) -> None:
-    async with opened(cutter.url) as store:
-        await store.insert(make_record(1, expire=NOW), NOW - 10)
-        cutter.command = b"update"
-        work = [store.insert(make_record(number, version=2), NOW) for number in (1, 2)]
-        over, new = await asyncio.gather(*work, return_exceptions=True)
-        assert isinstance(over, OutcomeUnknown)
-        assert isinstance(over.__cause__, AutoReconnect)
-        assert new is True
 
 
 async def test_a_read_whose_connection_breaks_each_time_is_unavailable(cutter: Cutter) -> None:
@@ -157,7 +146,7 @@ async def test_of_a_cancelled_write_its_caller_hears_when_the_outcome_is_certain
 ) -> None:
     async with opened(server.fresh()) as store:
         server.process.signal(signal.SIGSTOP)
-        writing = asyncio.ensure_future(store.insert(make_record(), NOW))
+        writing = asyncio.ensure_future(store.insert(make_record()))
         await asyncio.sleep(0)
         writing.cancel()
         await asyncio.sleep(0)
@@ -172,7 +161,7 @@ async def test_what_arrives_together_travels_together(new_url: Callable[[], str]
     metrics = Metrics()
     async with opened(new_url(), metrics=metrics) as store:
         records = [make_record(number) for number in range(40)]
-        assert all(await asyncio.gather(*(store.insert(record, NOW) for record in records)))
+        assert all(await asyncio.gather(*(store.insert(record) for record in records)))
         assert await asyncio.gather(*(store.get(record.guid) for record in records)) == records
     assert groups_of(metrics, "write") == (1, 40)
     assert groups_of(metrics, "read") == (1, 40)
@@ -183,7 +172,7 @@ async def test_a_record_that_is_too_large_is_refused_and_spoils_no_others(
 ) -> None:
     large = make_record(1, metadata='{"pad":"%s"}' % ("é" * (mongodb.LARGEST // 2)))
     fits = make_record(2, metadata='{"pad":"%s"}' % ("x" * (mongodb.LARGEST // 2)))
-    working = [store.insert(record, NOW) for record in (large, fits, make_record(3))]
+    working = [store.insert(record) for record in (large, fits, make_record(3))]
     refused, *done = await asyncio.gather(*working, return_exceptions=True)
     assert isinstance(refused, StoreUnavailable)
     assert "16 MiB" in str(refused)
@@ -269,7 +258,7 @@ async def test_numbers_are_stored_as_64_bit_integers_and_guids_as_16_bytes(
 ) -> None:
     url = new_url()
     async with opened(url) as store, raw(url) as database:
-        await store.insert(make_record(1), NOW)
+        await store.insert(make_record(1))
         found = await database["record"].find_one()
         assert found == {
             "_id": bytes(15) + b"\1",

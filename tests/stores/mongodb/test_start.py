@@ -60,7 +60,7 @@ async def test_a_server_that_comes_late_is_waited_for(server: MongoDB, tmp_path:
     await asyncio.sleep(0)
     server.process = start(tmp_path, urlsplit(server.url).port or 0)
     store = await opening
-    assert await store.insert(make_record(), NOW)
+    assert await store.insert(make_record())
     await store.close()
 
 
@@ -125,7 +125,7 @@ async def test_a_weak_write_concern_is_followed_with_a_warning(
 ) -> None:
     with capture_logs() as logs:
         async with opened(f"{new_url()}?{parameters}") as store:
-            assert await store.insert(make_record(), NOW)
+            assert await store.insert(make_record())
     assert [entry["log_level"] for entry in logs] == ["warning"]
     assert "weaker than w=majority and journal=true" in logs[0]["event"]
 
@@ -154,7 +154,7 @@ async def test_linearizable_reads_travel_alone(new_url: Callable[[], str]) -> No
 async def test_a_pool_of_one_connection_will_do(new_url: Callable[[], str]) -> None:
     async with opened(f"{new_url()}?maxPoolSize=1") as store:
         records = [make_record(number) for number in range(20)]
-        assert all(await asyncio.gather(*(store.insert(record, NOW) for record in records)))
+        assert all(await asyncio.gather(*(store.insert(record) for record in records)))
         working = [store.replace(newer(record), 1) for record in records]
         assert all(await asyncio.gather(*working))
 
@@ -180,7 +180,7 @@ async def test_several_nodes_may_make_the_database_at_once(new_url: Callable[[],
         *(open_store(url, timeout=30, metrics=Metrics()) for _ in range(5))
     )
     old = make_record()
-    await stores[0].insert(old, NOW)
+    await stores[0].insert(old)
     rivals = [make_record(user=f"user {number}", version=2 + number) for number in range(5)]
     done = await asyncio.gather(
         *(store.replace(rival, 1) for store, rival in zip(stores, rivals, strict=True))
@@ -204,7 +204,7 @@ async def test_a_user_is_a_value_whatever_it_looks_like(store: Store, user: str)
     own = make_record(1, user=user)
     others = [make_record(2), make_record(3, user=None), make_record(4, user=f"{user} ")]
     for record in (own, *others):
-        assert await store.insert(record, NOW)
+        assert await store.insert(record)
     assert await store.page(Query(user=user), NOW) == [own]
     assert await store.page(Query(), NOW) == [own, *others]
 
@@ -214,7 +214,7 @@ async def test_metadata_is_a_text_whatever_it_looks_like(store: Store, member: s
     escaped = member.replace("\0", "\\u0000")
     text = f'{{"user":"Ann", "{escaped}" : {{"$inc":{{"version":1.0}}}} }}'
     record = make_record(1, metadata=text)
-    assert await store.insert(record, NOW)
+    assert await store.insert(record)
     assert await store.get(record.guid) == record
     assert await store.replace(newer(record), 1)
 

@@ -35,7 +35,7 @@ async def test_connections_that_the_server_closed_meanwhile_are_not_noticed(
             for session in sessions(server, url):
                 server.run(f"KILL CONNECTION {session}")
             await eventually(lambda: all_gone(server, url))
-            assert await store.insert(make_record(number), NOW)
+            assert await store.insert(make_record(number))
             assert await store.get(guid_of(number)) == make_record(number)
 
 
@@ -45,13 +45,13 @@ async def test_a_connection_that_was_idle_for_long_is_tried_first(
     monkeypatch.setattr(mysql_connections, "IDLE_SECONDS", 0.0)
     url = new_url()
     async with opener_of(url)() as store:
-        assert await store.insert(make_record(1), NOW)
+        assert await store.insert(make_record(1))
         before = sessions(server, url)
         assert await store.get(guid_of(1)) == make_record(1)
         assert sessions(server, url) == before
         for session in before:
             server.run(f"KILL CONNECTION {session}")
-        assert await store.insert(make_record(2), NOW)
+        assert await store.insert(make_record(2))
         assert not set(sessions(server, url)) & set(before)
 
 
@@ -68,12 +68,12 @@ async def test_a_read_whose_connection_breaks_is_asked_again(
             raise Failure("lost", code=2013, sent=True)
         return answer
 
-    assert await opened.insert(make_record(1), NOW)
+    assert await opened.insert(make_record(1))
     monkeypatch.setattr(Connections, "run", lose_one)
     assert await opened.get(guid_of(1)) == make_record(1)
     lost.append(1)
     with pytest.raises(OutcomeUnknown):
-        await opened.insert(make_record(2), NOW)
+        await opened.insert(make_record(2))
     assert await opened.get(guid_of(2)) == make_record(2)
 
 
@@ -87,7 +87,7 @@ async def test_no_more_connections_are_open_than_the_url_allows_and_none_after_t
         action
         for number in range(400)
         for action in (
-            store.insert(make_record(number), NOW),
+            store.insert(make_record(number)),
             store.get(guid_of(number)),
             store.delete(guid_of(number), 7),
             store.page(Query(1), NOW),
@@ -115,7 +115,7 @@ async def test_a_server_that_takes_no_more_connections_is_used_with_those_that_a
     narrow = url.replace("//guidkeep:", f"//{name}:")
     async with opener_of(narrow)() as store:
         records = [make_record(number) for number in range(100)]
-        assert all(await asyncio.gather(*(store.insert(record, NOW) for record in records)))
+        assert all(await asyncio.gather(*(store.insert(record) for record in records)))
         work = (store.replace(newer(record), record.version) for record in records)
         assert await outcomes(*work) == [True] * 100
 
@@ -155,7 +155,7 @@ async def test_a_server_that_closes_each_connection_at_once_is_503(
     await opened._connections.close()
     monkeypatch.setattr(Connections, "_open", open_and_break)
     with pytest.raises(StoreUnavailable, match="nothing was written"):
-        await opened.insert(make_record(), NOW)
+        await opened.insert(make_record())
 
 
 async def test_a_variable_that_the_server_does_not_have_is_left_alone(opened: MySQLStore) -> None:

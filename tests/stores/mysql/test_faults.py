@@ -31,13 +31,13 @@ async def test_a_server_that_is_killed_is_503_and_is_used_again_once_it_is_back(
     with capture_logs() as logs:
         async with opener_of(rough.fresh())() as store:
             written = [make_record(number) for number in range(50)]
-            done = await outcomes(*(store.insert(record, NOW) for record in written))
+            done = await outcomes(*(store.insert(record) for record in written))
             assert done == [True] * 50
             rough.process.kill()
             for _ in range(3):
                 done = await outcomes(
                     store.get(guid_of(1)),
-                    store.insert(make_record(100), NOW),
+                    store.insert(make_record(100)),
                     store.replace(newer(written[1]), 1),
                     store.delete(guid_of(2), 1),
                     store.page(Query(), NOW),
@@ -50,7 +50,7 @@ async def test_a_server_that_is_killed_is_503_and_is_used_again_once_it_is_back(
             await asyncio.to_thread(rough.start)
             await eventually(store.ping)
             assert await store.page(Query(1000), NOW) == written
-            assert await store.insert(make_record(100), NOW)
+            assert await store.insert(make_record(100))
     assert "store unreachable" in [line["event"] for line in logs]
     assert "store reachable again" in [line["event"] for line in logs]
     assert PASSWORD not in repr(logs)
@@ -59,13 +59,13 @@ async def test_a_server_that_is_killed_is_503_and_is_used_again_once_it_is_back(
 async def test_a_server_that_hangs_leaves_the_outcome_of_writes_open(rough: MariaDB) -> None:
     async with opener_of(rough.fresh())(timeout=0.5) as store:
         old = make_record(1)
-        assert await store.insert(old, NOW)
+        assert await store.insert(old)
         # As many connections as the following need, all of them just used.
         await outcomes(*(store.replace(old, 99) for _ in range(5)), store.get(old.guid))
         with hanging(rough):
             done = await outcomes(
                 store.get(old.guid),
-                store.insert(make_record(2), NOW),
+                store.insert(make_record(2)),
                 store.replace(newer(old), old.version),
             )
             assert [type(error) for error in done] == [
@@ -74,12 +74,12 @@ async def test_a_server_that_hangs_leaves_the_outcome_of_writes_open(rough: Mari
                 OutcomeUnknown,
             ]
             assert "unknown" in str(done[1])
-            late = await outcomes(store.get(old.guid), store.insert(make_record(3), NOW))
+            late = await outcomes(store.get(old.guid), store.insert(make_record(3)))
             assert [type(error) for error in late] == [StoreUnavailable] * 2
             assert "nothing was written" in str(late[1])
         await eventually(store.ping)
         assert await store.get(guid_of(3)) is None
-        assert await store.insert(make_record(3), NOW)
+        assert await store.insert(make_record(3))
         assert await store.get(old.guid) in (old, newer(old))
 
 
@@ -101,12 +101,12 @@ async def test_a_row_that_another_holds_is_503_and_nothing_was_written(
     opened: MySQLStore,
 ) -> None:
     for number in range(3):
-        assert await opened.insert(make_record(number, expire=NOW), NOW - 10)
+        assert await opened.insert(make_record(number, expire=NOW))
     async with locked(opened, "SELECT * FROM record FOR UPDATE"):
         done = await outcomes(
             opened.replace(newer(make_record(0)), 1),
             opened.delete(guid_of(1), 1),
-            opened.insert(newer(make_record(2)), NOW),
+            opened.insert(make_record(2)),
         )
         assert [type(error) for error in done] == [StoreUnavailable] * 3
         assert {str(error) for error in done} == {
@@ -119,10 +119,10 @@ async def test_a_row_that_another_holds_is_503_and_nothing_was_written(
 async def test_a_table_that_is_gone_is_503(server: Server, new_url: Callable[[], str]) -> None:
     url = new_url()
     async with opener_of(url)() as store:
-        assert await store.insert(make_record(1), NOW)
+        assert await store.insert(make_record(1))
         server.run(f"DROP TABLE {name_of(url)}.record")
         done = await outcomes(
-            store.get(guid_of(1)), store.insert(make_record(2), NOW), store.delete(guid_of(1), 1)
+            store.get(guid_of(1)), store.insert(make_record(2)), store.delete(guid_of(1), 1)
         )
         assert [type(error) for error in done] == [StoreUnavailable] * 3
         assert not any(name_of(url) in str(error) for error in done)
@@ -133,7 +133,7 @@ async def test_a_statement_that_is_killed_leaves_its_outcome_open(
 ) -> None:
     url = new_url()
     store = await MySQLStore.open(url, timeout=20.0, metrics=Metrics())
-    assert await store.insert(make_record(1), NOW)
+    assert await store.insert(make_record(1))
     waits = f"SELECT id FROM information_schema.PROCESSLIST WHERE db = '{name_of(url)}'"
     async with locked(store, "SELECT * FROM record FOR UPDATE"):
         deleting = asyncio.ensure_future(store.delete(guid_of(1), 1))
@@ -151,7 +151,7 @@ async def test_a_statement_that_is_killed_leaves_its_outcome_open(
 async def test_real_deadlocks_are_overcome(opened: MySQLStore) -> None:
     """Another takes the rows in the opposite order, again and again."""
     records = [make_record(number, expire=NOW) for number in range(40)]
-    await outcomes(*(opened.insert(record, NOW - 10) for record in records))
+    await outcomes(*(opened.insert(record) for record in records))
     options = {**opened._connections._options, "autocommit": False}
     other = await opened._connections._connect(**options)
 
@@ -186,7 +186,7 @@ async def test_what_loses_always_is_503_and_nothing_was_written(
 
     monkeypatch.setattr(Connections, "run", refuse)
     done = await outcomes(
-        opened.insert(make_record(), NOW),
+        opened.insert(make_record()),
         opened.replace(make_record(), 1),
         opened.purge(NOW, 1),
         opened.get(guid_of(1)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.mysql_connections import Connections, Failure
@@ -26,7 +26,7 @@ async def test_a_row_that_another_holds_does_not_hold_up_the_others_of_its_group
 ) -> None:
     taken = "INSERT INTO record VALUES (REPEAT('\\0', 16), 1, 1, NULL, NULL, '{}')"
     async with locked(opened, taken):
-        done = await outcomes(*(opened.insert(make_record(number), NOW) for number in range(4)))
+        done = await outcomes(*(opened.insert(make_record(number)) for number in range(4)))
     assert isinstance(done[0], StoreUnavailable)
     assert done[1:] == [True] * 3
     assert [record.guid for record in await opened.page(Query(), NOW)] == [
@@ -48,7 +48,7 @@ async def test_a_group_that_loses_once_is_sent_again(
         return await run(self, statement, deadline)
 
     monkeypatch.setattr(Connections, "run", refuse_one)
-    assert await outcomes(*(opened.insert(make_record(number), NOW) for number in range(9))) == (
+    assert await outcomes(*(opened.insert(make_record(number)) for number in range(9))) == (
         [True] * 9
     )
     assert refused
@@ -65,20 +65,20 @@ async def test_a_group_that_loses_always_goes_one_by_one(
         return await run(self, statement, deadline)
 
     monkeypatch.setattr(Connections, "run", refuse_groups)
-    assert await opened.insert(make_record(3), NOW)
-    done = await outcomes(*(opened.insert(make_record(number), NOW) for number in range(9)))
+    assert await opened.insert(make_record(3))
+    done = await outcomes(*(opened.insert(make_record(number)) for number in range(9)))
     assert done == [number != 3 for number in range(9)]
 
 
 async def test_a_group_decides_each_by_what_is_there(opened: MySQLStore) -> None:
-    """Live, expired and absent ones in one group, some twice: each as if it came alone."""
+    """Expired, live and absent ones in one group, some twice: each as if it came alone."""
     for number in range(12):
         kind = number % 3
         if kind < 2:
-            await opened.insert(make_record(number, expire=NOW + kind), NOW - 10)
+            await opened.insert(make_record(number, expire=NOW + kind))
     rivals = [make_record(number, version=2) for number in range(12)] * 2
-    done = await outcomes(*(opened.insert(rival, NOW) for rival in rivals))
-    assert done == [number % 3 != 1 for number in range(12)] + [False] * 12
+    done = await outcomes(*(opened.insert(rival) for rival in rivals))
+    assert done == [number % 3 == 2 for number in range(12)] + [False] * 12
 
 
 async def test_a_record_that_is_gone_when_it_is_looked_at_is_inserted(
@@ -86,16 +86,16 @@ async def test_a_record_that_is_gone_when_it_is_looked_at_is_inserted(
 ) -> None:
     """It was there when the group was refused, and was deleted before it was looked at."""
     run = Connections.run
-    assert await opened.insert(make_record(1), NOW)
+    assert await opened.insert(make_record(1))
 
     async def delete_before(self: Connections, statement: str, deadline: float) -> Answer:
-        if "SELECT guid, expire, version FROM" in statement:
+        if "SELECT guid FROM" in statement:
             await run(self, "DELETE FROM record", deadline)
         return await run(self, statement, deadline)
 
     monkeypatch.setattr(Connections, "run", delete_before)
     new = make_record(1, user="Bob")
-    assert await opened.insert(new, NOW)
+    assert await opened.insert(new)
     assert await opened.get(new.guid) == new
 
 
@@ -111,48 +111,14 @@ async def test_a_record_that_comes_and_goes_all_the_time_is_given_up(
 
     monkeypatch.setattr(Connections, "run", refuse)
     with pytest.raises(StoreUnavailable, match="nothing was written"):
-        await opened.insert(make_record(1), NOW)
-
-
-async def test_a_record_that_is_prolonged_before_it_is_replaced_stays(
-    opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Connections.run
-    old = make_record(1, expire=NOW)
-    assert await opened.insert(old, NOW - 10)
-
-    async def prolong_before(self: Connections, statement: str, deadline: float) -> Answer:
-        if "UPDATE" in statement:
-            await run(self, f"UPDATE record SET expire = {NOW + 9}", deadline)
-        return await run(self, statement, deadline)
-
-    monkeypatch.setattr(Connections, "run", prolong_before)
-    assert await opened.insert(make_record(1, version=2), NOW) is False
-
-
-async def test_an_expired_record_that_can_not_be_replaced_now_is_503(
-    opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Connections.run
-    assert await opened.insert(make_record(1, expire=NOW), NOW - 10)
-
-    async def refuse(self: Connections, statement: str, deadline: float) -> Answer:
-        if "UPDATE" in statement:
-            raise Failure("lock wait", code=1205, sent=True)
-        return await run(self, statement, deadline)
-
-    monkeypatch.setattr(Connections, "run", refuse)
-    done = await outcomes(*(opened.insert(make_record(at, version=2), NOW) for at in (1, 2)))
-    assert isinstance(done[0], StoreUnavailable)
-    assert not isinstance(done[0], OutcomeUnknown)
-    assert done[1] is True
+        await opened.insert(make_record(1))
 
 
 async def test_nothing_is_known_of_a_group_that_can_be_refused_but_not_looked_at(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Connections.run
-    assert await opened.insert(make_record(1), NOW)
+    assert await opened.insert(make_record(1))
 
     async def blind(self: Connections, statement: str, deadline: float) -> Answer:
         if "SELECT" in statement:
@@ -161,14 +127,14 @@ async def test_nothing_is_known_of_a_group_that_can_be_refused_but_not_looked_at
 
     monkeypatch.setattr(Connections, "run", blind)
     with pytest.raises(StoreUnavailable, match="nothing was written"):
-        await opened.insert(make_record(1), NOW)
+        await opened.insert(make_record(1))
 
 
 async def test_what_arrives_together_travels_together(opener: Opener) -> None:
     metrics = Metrics()
     async with opener(metrics=metrics) as store:
         records = [make_record(number) for number in range(100)]
-        await asyncio.gather(*(store.insert(record, NOW) for record in records))
+        await asyncio.gather(*(store.insert(record) for record in records))
         assert groups_of(metrics, "write") == (1, 100)
         await asyncio.gather(*(store.get(record.guid) for record in records))
         assert groups_of(metrics, "read") == (1, 100)
@@ -178,7 +144,7 @@ async def test_a_list_uses_an_index_whether_few_or_many_expire(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [make_record(number, expire=NOW + 1 + number % 2) for number in range(20)]
-    await asyncio.gather(*(store.insert(record, NOW) for record in records))
+    await asyncio.gather(*(store.insert(record) for record in records))
     for few in (5, 10, 15):
         monkeypatch.setattr("guidkeep.stores.mysql.FEW", few)
         found = await store.page(Query(expires_before=NOW + 2), NOW)

@@ -92,7 +92,7 @@ def new_url(odd: Odd) -> Callable[[], str]:
 
 async def test_users_are_told_apart_to_the_byte(store: Store) -> None:
     records = [make_record(number, user=user) for number, user in enumerate(USERS)]
-    assert all(await asyncio.gather(*(store.insert(record, NOW) for record in records)))
+    assert all(await asyncio.gather(*(store.insert(record) for record in records)))
     for record, user in zip(records, USERS, strict=True):
         assert await store.page(Query(user=user), NOW) == [record]
 
@@ -101,7 +101,7 @@ async def test_users_are_told_apart_to_the_byte(store: Store) -> None:
 async def test_metadata_is_kept_to_the_byte(store: Store, user: str) -> None:
     text = json.dumps({"user": user, "more": user[::-1]}, ensure_ascii=False)
     record = make_record(metadata=text)
-    assert await store.insert(record, NOW)
+    assert await store.insert(record)
     assert await store.get(record.guid) == record
     new = newer(record, user=user)
     assert await store.replace(new, record.version)
@@ -111,7 +111,7 @@ async def test_metadata_is_kept_to_the_byte(store: Store, user: str) -> None:
 async def test_writes_are_committed_and_seen_by_others(new_url: Callable[[], str]) -> None:
     url = new_url()
     async with opener_of(url)() as one, opener_of(url)() as other:
-        assert await one.insert(make_record(), NOW)
+        assert await one.insert(make_record())
         assert await other.get(make_record().guid) == make_record()
 
 
@@ -121,7 +121,7 @@ async def test_a_record_larger_than_the_server_takes_is_refused_and_spoils_no_ot
     large = make_record(1, metadata='{"pad":"%s"}' % ("x" * 600_000))
     others = [make_record(number) for number in (0, 2)]
     done = await asyncio.gather(
-        *(store.insert(record, NOW) for record in (others[0], large, others[1])),
+        *(store.insert(record) for record in (others[0], large, others[1])),
         return_exceptions=True,
     )
     assert done[0] is True

@@ -19,7 +19,7 @@ from servers.mysql import PASSWORD
 from servers.processes import free_port
 from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import name_of
-from tests.stores.records import NOW, make_record
+from tests.stores.records import make_record
 
 if TYPE_CHECKING:
     from servers.mysql import MariaDB, Server
@@ -97,7 +97,7 @@ async def test_who_may_not_create_tables_can_use_those_that_are_there(server: Se
         pass
     modest = account(server, url, "SELECT, INSERT, UPDATE, DELETE")
     async with opener_of(modest)() as store:
-        assert await store.insert(make_record(), NOW)
+        assert await store.insert(make_record())
 
 
 async def test_a_table_of_somebody_elses_is_left_alone(server: Server) -> None:
@@ -133,14 +133,14 @@ async def test_tables_that_were_made_by_half_are_completed(server: Server) -> No
         "(id TINYINT PRIMARY KEY, version INT NOT NULL) ENGINE = InnoDB"
     )
     async with opener_of(url)() as store:
-        assert await store.insert(make_record(), NOW)
+        assert await store.insert(make_record())
 
 
 async def test_many_nodes_may_start_at_once(server: Server) -> None:
     url = server.fresh()
     opening = (open_store(url, timeout=20.0, metrics=Metrics()) for _ in range(8))
     stores = await asyncio.gather(*opening)
-    assert await stores[0].insert(make_record(), NOW)
+    assert await stores[0].insert(make_record())
     for store in stores:
         assert await store.get(make_record().guid) == make_record()
         await store.close()

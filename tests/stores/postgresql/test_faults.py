@@ -11,7 +11,7 @@ import structlog
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.record import Query
-from guidkeep.stores import postgresql_pool
+from guidkeep.stores import postgresql_pool, postgresql_writes
 from servers.postgresql import PASSWORD
 from tests.stores.conftest import opener_of
 from tests.stores.records import NOW, guid_of, make_record, newer
@@ -72,7 +72,7 @@ async def test_close_leaves_no_connection_and_no_task(
 ) -> None:
     async with opener() as store:
         await asyncio.gather(
-            *(store.insert(make_record(number), NOW) for number in range(100)),
+            *(store.insert(make_record(number)) for number in range(100)),
             *(store.get(guid_of(number)) for number in range(100)),
             store.page(Query(), NOW),
             store.purge(NOW, 10),
@@ -85,7 +85,7 @@ async def test_close_leaves_no_connection_and_no_task(
 async def test_there_are_no_more_connections_than_the_url_allows(server: Server, url: str) -> None:
     async with opener_of(f"{url}?pool_size=2")() as store:
         await asyncio.gather(
-            *(store.insert(make_record(number), NOW) for number in range(9)),
+            *(store.insert(make_record(number)) for number in range(9)),
             *(store.page(Query(), NOW) for _ in range(9)),
             *(store.get(guid_of(number)) for number in range(9)),
         )
@@ -97,7 +97,7 @@ async def test_a_connection_that_is_closed_while_idle_is_replaced_unnoticed(
 ) -> None:
     async with opener() as store:
         record = make_record()
-        assert await store.insert(record, NOW)
+        assert await store.insert(record)
         for _ in range(3):
             cut(server, url)
             assert await store.get(record.guid) == record
@@ -115,7 +115,7 @@ async def test_a_connection_whose_end_was_noticed_is_replaced(
         cut(server, url)
         await gone(server, url)
         await asyncio.sleep(0.05)  # the loop sees the ends of its connections
-        assert await store.insert(make_record(), NOW)
+        assert await store.insert(make_record())
 
 
 async def test_connections_that_nobody_needs_are_closed(
@@ -127,14 +127,14 @@ async def test_connections_that_nobody_needs_are_closed(
         monkeypatch.setattr(postgresql_pool, "MAX_IDLE", -1.0)
         await store.ping()
         await gone(server, url)
-        assert await store.insert(make_record(), NOW)
+        assert await store.insert(make_record())
 
 
 async def test_a_write_that_waits_too_long_is_unknown_and_given_up_at_the_server(
     opener: Opener, server: Server, url: str
 ) -> None:
     async with opener(timeout=0.3) as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
         async with Lock(url, 1):
             with pytest.raises(OutcomeUnknown, match="unknown"):
                 await store.replace(newer(make_record()), 1)
@@ -144,18 +144,22 @@ async def test_a_write_that_waits_too_long_is_unknown_and_given_up_at_the_server
         assert await store.replace(newer(make_record()), 1)
 
 
-async def test_what_could_not_be_sent_in_time_was_not_written(opener: Opener, url: str) -> None:
+async def test_what_could_not_be_sent_in_time_was_not_written(
+    opener: Opener, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its place in the round comes when the time is up."""
+    monkeypatch.setattr(postgresql_writes, "ROUND_BYTES", 1)
     async with opener(timeout=0.3) as store:
-        await store.insert(make_record(1), NOW)
+        first, second = make_record(1), make_record(2)
+        await asyncio.gather(store.insert(first), store.insert(second))
         async with Lock(url, 1):
             done = await asyncio.gather(
-                store.insert(make_record(1, version=2), NOW + 100),
-                store.insert(make_record(2), NOW + 101),
+                store.replace(newer(first), 1),
+                store.replace(newer(second), 1),
                 return_exceptions=True,
             )
         assert [type(error) for error in done] == [OutcomeUnknown, StoreUnavailable]
-        assert await store.get(guid_of(2)) is None
+        assert await store.get(second.guid) == second
 
 
 async def test_what_got_its_connection_too_late_is_not_sent(url: str) -> None:
@@ -175,7 +179,7 @@ async def test_what_got_its_connection_too_late_is_not_sent(url: str) -> None:
 
 async def test_what_waits_for_a_connection_is_given_up_in_time(url: str) -> None:
     async with opener_of(f"{url}?pool_size=1")(timeout=0.3) as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
         async with Lock(url, 1):
             writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
             await asyncio.sleep(0)
@@ -188,7 +192,7 @@ async def test_what_waits_for_a_connection_is_given_up_in_time(url: str) -> None
 async def test_what_waits_for_its_round_for_too_long_is_not_begun(opener: Opener, url: str) -> None:
     async with opener(timeout=0.4) as store:
         for number in range(5):
-            await store.insert(make_record(number), NOW)
+            await store.insert(make_record(number))
         async with Lock(url, 1):
             writing = []
             for number in (1, 1, 2):  # two rounds that wait for the lock, one that waits for them
@@ -205,12 +209,12 @@ async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
     own: PostgreSQL,
 ) -> None:
     async with opener_of(own.url)(timeout=0.5) as store:
-        await store.insert(make_record(1), NOW)
+        await store.insert(make_record(1))
         own.hang()
         done = await asyncio.gather(
             store.get(guid_of(1)),
             store.page(Query(), NOW),
-            store.insert(make_record(2), NOW),
+            store.insert(make_record(2)),
             store.replace(newer(make_record(1)), 1),
             store.ping(),
             return_exceptions=True,
@@ -220,7 +224,7 @@ async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
         own.go_on()
         found = await once_it_answers(lambda: store.get(guid_of(1)))
         assert found in (make_record(1), newer(make_record(1)))
-        await once_it_answers(lambda: store.insert(make_record(3), NOW))
+        await once_it_answers(lambda: store.insert(make_record(3)))
         assert await store.get(guid_of(3)) == make_record(3)
 
 
@@ -249,7 +253,7 @@ async def test_a_server_that_is_killed_loses_nothing_that_was_answered(own: Post
         async def write(number: int) -> None:
             while not killed.is_set():
                 try:
-                    assert await store.insert(make_record(number), NOW)
+                    assert await store.insert(make_record(number))
                 except StoreUnavailable:
                     return
                 answered.append(number)
@@ -264,7 +268,7 @@ async def test_a_server_that_is_killed_loses_nothing_that_was_answered(own: Post
             with pytest.raises(StoreUnavailable, match="can't be read"):
                 await store.ping()
             with pytest.raises(StoreUnavailable, match="nothing was written"):
-                await store.insert(make_record(100_000), NOW)
+                await store.insert(make_record(100_000))
             await asyncio.to_thread(own.start)
             await once_it_answers(store.ping)
         events = [entry["event"] for entry in logs]
@@ -278,7 +282,7 @@ async def test_a_server_that_is_killed_loses_nothing_that_was_answered(own: Post
 
 async def test_a_write_under_way_when_the_server_dies_is_unknown(own: PostgreSQL) -> None:
     async with opener_of(own.url)() as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
         async with Lock(own.url, 1):
             writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
             await waiting_for_locks(own, 1)
@@ -297,7 +301,7 @@ async def test_a_write_whose_connection_the_server_ends_is_sent_again(
 ) -> None:
     """The server says that it does so before a commit; so nothing was written."""
     async with opener() as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
         async with Lock(url, 1):
             writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
             await waiting_for_locks(server, 1)
@@ -310,7 +314,7 @@ async def test_too_many_connections_are_503_and_nothing_was_written(
     opener: Opener, server: Server, url: str
 ) -> None:
     async with opener() as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
     name = urlsplit(url).path.strip("/")
     server.run(
         f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'x' CONNECTION LIMIT 1",
@@ -324,14 +328,14 @@ async def test_too_many_connections_are_503_and_nothing_was_written(
         async with opener_of(limited)() as other:
             await other.ping()
             with pytest.raises(StoreUnavailable, match="nothing was written"):
-                await store.insert(make_record(2), NOW)
-        await once_it_answers(lambda: store.insert(make_record(2), NOW))
+                await store.insert(make_record(2))
+        await once_it_answers(lambda: store.insert(make_record(2)))
 
 
 async def test_a_purge_does_not_wait_for_what_another_writes(opener: Opener, url: str) -> None:
     async with opener(timeout=2.0) as store:
         for number in range(4):
-            await store.insert(make_record(number, expire=NOW), NOW - 10)
+            await store.insert(make_record(number, expire=NOW))
         async with Lock(url, 1):
             assert await store.purge(NOW, 10) == 3
         assert await store.purge(NOW, 10) == 1
@@ -341,7 +345,7 @@ async def test_a_purge_without_an_answer_is_unknown(
     opener: Opener, server: Server, url: str
 ) -> None:
     async with opener(timeout=0.3) as store:
-        await store.insert(make_record(1, expire=NOW), NOW - 10)
+        await store.insert(make_record(1, expire=NOW))
         server.run(
             "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "PERFORM pg_sleep(60); RETURN OLD; END $$",
@@ -359,7 +363,7 @@ async def test_a_loop_that_stops_takes_its_statement_with_it(
 ) -> None:
     """A task that is cancelled from outside, as when the process ends, leaves no connection."""
     async with opener() as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
         async with Lock(url, 1):
             writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
             await waiting_for_locks(server, 1)

@@ -10,7 +10,7 @@ import pytest
 from servers.postgresql import Bouncer, Server, pgbouncer
 from servers.processes import Missing
 from tests.stores.postgresql.conftest import lack
-from tests.stores.records import NOW, make_record
+from tests.stores.records import make_record
 from tests.stores.test_contract import *  # noqa: F403 - its tests are run here too
 from tests.stores.test_contract_lists import *  # noqa: F403 - the same
 from tests.stores.test_contract_model import *  # noqa: F403 - the same
@@ -45,7 +45,7 @@ async def test_more_nodes_than_connections_of_the_proxy_are_all_served(
     async with opener() as first, opener() as second, opener() as third:
         records = [make_record(number) for number in range(30)]
         for store in (first, second, third):
-            await asyncio.gather(*(store.insert(record, NOW) for record in records))
+            await asyncio.gather(*(store.insert(record) for record in records))
         for record in records:
             for store in (first, second, third):
                 assert await store.get(record.guid) == record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -59,7 +60,7 @@ async def test_writes_of_one_turn_are_one_statement(
     async with opener(metrics=metrics) as store:
         plant(server, url, times=0, on="INSERT")
         records = [make_record(number) for number in range(100)]
-        assert all(await outcomes(*(store.insert(record, NOW) for record in records)))
+        assert all(await outcomes(*(store.insert(record) for record in records)))
         assert groups_of(metrics) == (1, 100)
         assert statements(server, url) == 1
         assert await asyncio.gather(*(store.get(record.guid) for record in records)) == records
@@ -68,44 +69,15 @@ async def test_writes_of_one_turn_are_one_statement(
 
 async def test_the_same_guid_twice_in_a_round_is_inserted_once(store: Store) -> None:
     first, second, third = (make_record(1, user=name, version=7) for name in "ABC")
-    done = await outcomes(*(store.insert(record, NOW) for record in (first, second, third)))
+    done = await outcomes(*(store.insert(record) for record in (first, second, third)))
     assert done == [True, False, False]
     assert await store.get(first.guid) == first
-
-
-async def test_of_inserts_of_one_guid_the_latest_is_the_one(store: Store) -> None:
-    """So that one statement decides all: what fails for it would have failed for the others."""
-    await store.insert(make_record(1, version=5, expire=NOW), NOW - 10)
-    rivals = [make_record(1, version=version) for version in (4, 6, 9, 7)]
-    assert await outcomes(*(store.insert(rival, NOW) for rival in rivals)) == [
-        False,
-        False,
-        True,
-        False,
-    ]
-    assert await store.get(guid_of(1)) == rivals[2]
-
-
-async def test_each_insert_of_a_round_is_held_against_its_own_now(store: Store) -> None:
-    for number in range(6):
-        await store.insert(make_record(number, expire=NOW), NOW - 10)
-    done = await outcomes(
-        *(store.insert(make_record(number, version=2), NOW - number % 2) for number in range(6))
-    )
-    assert done == [True, False] * 3
-
-
-async def test_one_guid_with_two_nows_is_inserted_once(store: Store) -> None:
-    done = await outcomes(
-        store.insert(make_record(1, version=2), NOW), store.insert(make_record(1), NOW - 1)
-    )
-    assert done.count(True) == 1
 
 
 async def test_replacements_of_two_versions_in_a_round_follow_each_other(store: Store) -> None:
     first = make_record(1)
     second, third = newer(first, user="B"), newer(newer(first), user="C")
-    await store.insert(first, NOW)
+    await store.insert(first)
     assert await outcomes(store.replace(third, 2), store.replace(second, 1)) == [True, True]
     assert await store.get(first.guid) == third
 
@@ -120,13 +92,13 @@ async def test_large_records_share_fewer_statements(
     ]
     async with opener() as store:
         plant(server, url, times=0, on="INSERT")
-        assert all(await outcomes(*(store.insert(record, NOW) for record in large)))
+        assert all(await outcomes(*(store.insert(record) for record in large)))
         assert statements(server, url) == 3
         assert await store.page(Query(), NOW) == large
 
 
 WRITES: dict[str, Callable[[Store, Record], Awaitable[bool]]] = {
-    "insert": lambda store, record: store.insert(newer(record), record.expire),
+    "insert": lambda store, record: store.insert(replace(record, guid=f"F{record.guid[1:]}")),
     "replace": lambda store, record: store.replace(newer(record), record.version),
     "delete": lambda store, record: store.delete(record.guid, record.version),
 }
@@ -139,7 +111,7 @@ async def test_what_stood_in_anothers_way_is_tried_again(
 ) -> None:
     records = [make_record(number) for number in range(5)]
     async with opener() as store:
-        await outcomes(*(store.insert(record, NOW) for record in records))
+        await outcomes(*(store.insert(record) for record in records))
         plant(server, url, code, times=2)
         assert await outcomes(*(WRITES[kind](store, record) for record in records)) == [True] * 5
 
@@ -149,13 +121,13 @@ async def test_what_stands_in_the_way_for_long_is_tried_alone_and_then_given_up(
 ) -> None:
     async with opener() as store:
         plant(server, url, "40001", times=postgresql_writes.TRIES + 1)
-        assert await outcomes(*(store.insert(make_record(n), NOW) for n in range(3))) == [True] * 3
+        assert await outcomes(*(store.insert(make_record(n)) for n in range(3))) == [True] * 3
         server.run("ALTER SEQUENCE statements RESTART", url=url)
     async with opener() as store:
         plantless = make_record(7)
         server.run("ALTER SEQUENCE statements INCREMENT -1 MINVALUE -100", url=url)
         with pytest.raises(StoreUnavailable, match="nothing was written"):
-            await store.insert(plantless, NOW)
+            await store.insert(plantless)
         assert await store.get(plantless.guid) is None
 
 
@@ -168,7 +140,7 @@ async def test_writes_of_many_nodes_to_few_guids_at_once_all_end(
     async with opener() as first, opener() as second:
         done = await outcomes(
             *(
-                store.insert(make_record(number, version=version), NOW)
+                store.insert(make_record(number, version=version))
                 for version, store in enumerate((first, second), start=1)
                 for number in (range(40) if store is first else reversed(range(40)))
             )
@@ -184,13 +156,13 @@ async def test_a_write_that_is_refused_spoils_none_of_its_round(
 ) -> None:
     records = [make_record(number) for number in range(5)]
     async with opener() as store:
-        await outcomes(*(store.insert(record, NOW) for record in records))
+        await outcomes(*(store.insert(record) for record in records))
         server.run(
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "IF get_byte(OLD.guid, 15) = 3 THEN "
+            "IF get_byte(coalesce(OLD.guid, NEW.guid), 15) = 3 THEN "
             "RAISE EXCEPTION 'not this one' USING ERRCODE = '23514'; END IF; "
             "RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END; END $$",
-            "CREATE TRIGGER planted BEFORE UPDATE OR DELETE ON record "
+            "CREATE TRIGGER planted BEFORE INSERT OR UPDATE OR DELETE ON record "
             "FOR EACH ROW EXECUTE FUNCTION refuse()",
             url=url,
         )
@@ -206,7 +178,7 @@ async def test_an_error_that_is_no_single_writes_fault_fails_all_and_nothing_was
 ) -> None:
     async with opener() as store:
         plant(server, url, code)
-        done = await outcomes(*(store.insert(make_record(number), NOW) for number in range(9)))
+        done = await outcomes(*(store.insert(make_record(number)) for number in range(9)))
         assert {type(error) for error in done} == {StoreUnavailable}
         assert "nothing was written" in str(done[0])
         assert statements(server, url) == 1
@@ -222,7 +194,7 @@ async def test_an_error_that_may_come_after_a_commit_leaves_the_outcome_unknown(
     """And of two writes with one condition, of which one was sent, the other was not written."""
     async with opener() as store:
         plant(server, url, code)
-        done = await outcomes(store.insert(make_record(), NOW), store.insert(make_record(), NOW))
+        done = await outcomes(store.insert(make_record()), store.insert(make_record()))
         assert [type(error) for error in done] == [OutcomeUnknown, StoreUnavailable]
         assert statements(server, url) == 1
 
@@ -232,7 +204,7 @@ async def test_a_rival_of_a_refused_write_is_refused_as_well(
 ) -> None:
     async with opener() as store:
         plant(server, url, "53100")
-        done = await outcomes(store.insert(make_record(), NOW), store.insert(make_record(), NOW))
+        done = await outcomes(store.insert(make_record()), store.insert(make_record()))
         assert [type(error) for error in done] == [StoreUnavailable] * 2
 
 
@@ -240,7 +212,7 @@ async def test_a_database_that_becomes_read_only_is_still_read(
     opener: Opener, server: Server, url: str
 ) -> None:
     async with opener() as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
     name = urlsplit(url).path.strip("/")
     server.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     async with opener() as store:
@@ -252,14 +224,14 @@ async def test_a_database_that_becomes_read_only_is_still_read(
 async def test_a_user_longer_than_an_index_entry_is_found_by_every_byte(store: Store) -> None:
     long = "'\"\\; DROP TABLE record; --\0😀" * 2000
     records = [make_record(number, user=long + end) for number, end in enumerate(["", "a", "\0"])]
-    assert all(await outcomes(*(store.insert(record, NOW) for record in records)))
+    assert all(await outcomes(*(store.insert(record) for record in records)))
     for record in records:
         assert await store.page(Query(user=record.user), NOW) == [record]
 
 
 async def test_reading_a_user_uses_the_index(opener: Opener, server: Server, url: str) -> None:
     async with opener() as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
         plan = server.run(
             "SET enable_seqscan = off",
             'EXPLAIN SELECT guid FROM record WHERE expire > 0 AND sha256("user") = '

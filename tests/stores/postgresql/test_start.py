@@ -16,7 +16,7 @@ from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store, postgresql_schema
 from servers.postgresql import PASSWORD, PostgreSQL, Server
 from servers.processes import free_port
-from tests.stores.records import NOW, make_record
+from tests.stores.records import make_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +152,7 @@ async def test_a_user_who_may_do_what_is_needed_needs_no_more(
         url=url,
     )
     store = await opened(role)
-    assert await store.insert(make_record(), NOW)
+    assert await store.insert(make_record())
     await store.close()
 
 
@@ -199,7 +199,7 @@ async def test_a_database_that_may_not_be_written_is_refused_where_tables_are_mi
 async def test_many_nodes_may_start_at_once_on_an_empty_database(url: str) -> None:
     stores = await asyncio.gather(*(opened(url) for _ in range(6)))
     record = make_record()
-    assert sorted([await store.insert(record, NOW) for store in stores]) == [*[False] * 5, True]
+    assert sorted([await store.insert(record) for store in stores]) == [*[False] * 5, True]
     assert all([await store.get(record.guid) == record for store in stores])
     for store in stores:
         await store.close()
@@ -263,7 +263,7 @@ async def test_tls_checks_the_servers_certificate_where_it_is_told_to(
 ) -> None:
     certificate = certify(own, tmp_path)
     store = await opened(f"{own.url}?sslmode=verify-full&sslrootcert={certificate}")
-    assert await store.insert(make_record(), NOW)
+    assert await store.insert(make_record())
     encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
     assert own.run(f"{encrypted} WHERE client_port > 0 AND pid <> pg_backend_pid()") == "t"
     await store.close()

@@ -43,7 +43,7 @@ def files_end_at(size: int) -> Iterator[None]:
 async def fill(store: Store, count: int) -> None:
     text = '{"user":"Ann","pad":"%s"}' % ("x" * 500)
     records = [make_record(number, metadata=text) for number in range(count)]
-    assert all(await asyncio.gather(*(store.insert(record, NOW) for record in records)))
+    assert all(await asyncio.gather(*(store.insert(record) for record in records)))
 
 
 async def test_a_database_that_another_program_holds_is_503_and_nothing_was_written(
@@ -53,7 +53,7 @@ async def test_a_database_that_another_program_holds_is_503_and_nothing_was_writ
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             done = await asyncio.gather(
-                *(store.insert(make_record(number), NOW) for number in range(3)),
+                *(store.insert(make_record(number)) for number in range(3)),
                 return_exceptions=True,
             )
             assert [type(error) for error in done] == [StoreUnavailable] * 3
@@ -61,7 +61,7 @@ async def test_a_database_that_another_program_holds_is_503_and_nothing_was_writ
             assert await store.get(guid_of(0)) is None, "reads go on"
             other.execute("COMMIT")
         assert await store.page(Query(), NOW) == []
-        assert await store.insert(make_record(), NOW)
+        assert await store.insert(make_record())
 
 
 async def test_a_failure_for_all_is_not_tried_again_one_by_one(opener: Opener, file: Path) -> None:
@@ -70,7 +70,7 @@ async def test_a_failure_for_all_is_not_tried_again_one_by_one(opener: Opener, f
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             done = await asyncio.gather(
-                *(store.insert(make_record(number), NOW) for number in range(200)),
+                *(store.insert(make_record(number)) for number in range(200)),
                 return_exceptions=True,
             )
         assert {type(error) for error in done} == {StoreUnavailable}
@@ -87,13 +87,13 @@ async def test_a_disk_that_fills_up_is_503_and_nothing_that_was_answered_is_lost
         there = await store.page(Query(1000), NOW)
         with files_end_at(log.stat().st_size):
             with pytest.raises(OutcomeUnknown, match="unknown"):
-                await store.insert(make_record(900), NOW)
+                await store.insert(make_record(900))
             with pytest.raises(StoreUnavailable):
                 await store.replace(newer(there[0]), there[0].version)
             with pytest.raises(StoreUnavailable):
                 await store.delete(there[1].guid, there[1].version)
             assert await store.page(Query(1000), NOW) == there
-        assert await store.insert(make_record(901), NOW)
+        assert await store.insert(make_record(901))
     async with opener() as store:
         assert await store.page(Query(1000), NOW) == [*there, make_record(901)]
 
@@ -108,15 +108,15 @@ async def test_a_database_that_may_not_grow_takes_the_writes_that_still_fit(
         store._writer.execute(f"PRAGMA max_page_count = {pages + 1}")
         large = make_record(800, metadata='{"pad":"%s"}' % ("x" * 50_000))
         done = await asyncio.gather(
-            store.insert(large, NOW),
-            store.insert(make_record(900), NOW),
+            store.insert(large),
+            store.insert(make_record(900)),
             return_exceptions=True,
         )
         assert type(done[0]) is StoreUnavailable
         assert "nothing was written" in str(done[0])
         assert done[1] is True
         store._writer.execute("PRAGMA max_page_count = 1000000")
-        assert await store.insert(large, NOW)
+        assert await store.insert(large)
 
 
 def damage_leaves(file: Path) -> None:
@@ -192,7 +192,7 @@ async def test_a_file_that_is_cut_off_while_it_is_served_is_503_and_never_a_cras
         results = await asyncio.gather(
             *(store.get(guid_of(number)) for number in range(300)),
             store.page(Query(1000), NOW),
-            store.insert(make_record(900), NOW),
+            store.insert(make_record(900)),
             return_exceptions=True,
         )
     failures = [result for result in results if isinstance(result, Exception)]
@@ -209,19 +209,19 @@ async def test_a_write_that_takes_too_long_is_interrupted_and_its_outcome_is_unk
             "CREATE TRIGGER slow AFTER INSERT ON record WHEN NEW.user = CAST('slow' AS BLOB) "
             f"BEGIN SELECT {ENDLESS}; END",
         )
-        late = asyncio.ensure_future(store.insert(make_record(1, user="slow"), NOW))
+        late = asyncio.ensure_future(store.insert(make_record(1, user="slow")))
         with pytest.raises(OutcomeUnknown, match=r"within 0\.2 s.*unknown") as caught:
             await late
         assert caught.value.settled is not None
         await asyncio.wait([caught.value.settled])
         assert await store.get(guid_of(1)) is None
-        assert await store.insert(make_record(2), NOW)
+        assert await store.insert(make_record(2))
 
 
 async def test_reads_that_take_too_long_are_interrupted(opener: Opener, file: Path) -> None:
     """One that lists holds up neither one that reads nor one that writes."""
     async with opener(timeout=0.2) as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
         plant(
             file,
             "ALTER TABLE record RENAME TO kept",
@@ -241,7 +241,7 @@ async def test_reads_that_take_too_long_are_interrupted(opener: Opener, file: Pa
 async def test_a_long_list_holds_up_neither_reads_nor_writes(opener: Opener, file: Path) -> None:
     async with opener(timeout=30) as store:
         assert isinstance(store, SQLiteStore)
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
         for statement in (
             "PRAGMA query_only = false",
             f"CREATE TEMP VIEW record AS SELECT * FROM main.record WHERE {ENDLESS} IS NOT NULL",
@@ -249,7 +249,7 @@ async def test_a_long_list_holds_up_neither_reads_nor_writes(opener: Opener, fil
             store._lister.execute(statement)
         listing = asyncio.ensure_future(store.page(Query(), NOW))
         assert await store.get(guid_of(1)) == make_record()
-        assert await store.insert(make_record(2), NOW)
+        assert await store.insert(make_record(2))
         assert not listing.done()
         while not listing.done():  # it may not have begun
             store._lister.interrupt()
@@ -270,10 +270,10 @@ async def test_a_rollback_that_fails_is_survived(opener: Opener, file: Path) -> 
         assert isinstance(store, SQLiteStore)
         store._writer.set_authorizer(authorize)
         with pytest.raises(StoreUnavailable):
-            await store.insert(make_record(1), NOW)
+            await store.insert(make_record(1))
         refused.clear()
         store._writer.set_authorizer(authorize)
         with pytest.raises(StoreUnavailable):
-            await store.insert(make_record(1), NOW)
-        assert await store.insert(make_record(2), NOW)
+            await store.insert(make_record(1))
+        assert await store.insert(make_record(2))
         assert await store.page(Query(), NOW) == [make_record(2)]

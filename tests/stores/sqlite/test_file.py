@@ -17,7 +17,7 @@ from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
 from guidkeep.stores.sqlite_file import APPLICATION_ID, SCHEMA_VERSION
-from tests.stores.records import NOW, contents, cut_off, make_record, plant
+from tests.stores.records import contents, cut_off, make_record, plant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,14 +82,14 @@ async def test_a_new_file_says_whose_it_is_and_which_schema_it_has(
 async def test_a_store_that_was_closed_leaves_one_whole_file(opener: Opener, file: Path) -> None:
     """The log is copied into it, so the file alone is a backup."""
     async with opener() as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
     assert {path.name for path in file.parent.iterdir()} == {file.name, f"{file.name}-lock"}
 
 
 async def test_a_file_that_is_served_is_refused(opener: Opener, file: Path) -> None:
     async with opener() as store:
         assert "one file, one process" in await refusal(file)
-        assert await store.insert(make_record(), NOW), "the one that serves it goes on"
+        assert await store.insert(make_record()), "the one that serves it goes on"
     async with opener():
         pass
 
@@ -110,7 +110,7 @@ async def test_a_file_that_another_process_serves_is_refused_until_that_is_kille
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     async with opener() as store:
-        assert await store.insert(make_record(), NOW)
+        assert await store.insert(make_record())
 
 
 async def test_a_newer_schema_is_refused(opener: Opener, file: Path) -> None:
@@ -150,7 +150,7 @@ async def test_a_file_that_is_damaged_at_its_beginning_is_refused(
     opener: Opener, file: Path
 ) -> None:
     async with opener() as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
     with file.open("r+b") as damaged:
         damaged.seek(100)
         damaged.write(b"\xff" * 3000)
@@ -160,7 +160,7 @@ async def test_a_file_that_is_damaged_at_its_beginning_is_refused(
 async def test_a_file_that_was_cut_off_is_refused(opener: Opener, file: Path) -> None:
     async with opener() as store:
         for number in range(100):
-            await store.insert(make_record(number), NOW)
+            await store.insert(make_record(number))
     cut_off(file, pages=1)
     assert "restore it from a copy" in await refusal(file)
 
@@ -254,7 +254,7 @@ async def test_what_is_read_only_is_refused(
     opener: Opener, file: Path, mortal: list[str], what: str
 ) -> None:
     async with opener() as store:
-        await store.insert(make_record(), NOW)
+        await store.insert(make_record())
     place, others = (file, 0o444) if what == "file" else (file.parent, 0o555)
     remove_lock(file)
     place.chmod(others)

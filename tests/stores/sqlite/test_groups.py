@@ -41,7 +41,7 @@ async def test_writes_that_come_at_once_share_commits(
     metrics = Metrics()
     async with opener(metrics=metrics) as store:
         records = [make_record(number) for number in range(writes)]
-        assert all(await asyncio.gather(*(store.insert(record, NOW) for record in records)))
+        assert all(await asyncio.gather(*(store.insert(record) for record in records)))
         assert groups_of(metrics) == (groups, writes)
 
 
@@ -79,7 +79,7 @@ async def test_inserts_that_are_refused_fail_alone_and_their_neighbours_commit(
             make_record(number, user=REFUSED if number in refused else "Ann")
             for number in range(100)
         ]
-        done = await outcomes([store.insert(record, NOW) for record in records])
+        done = await outcomes([store.insert(record) for record in records])
         assert groups_of(metrics) == (1, 100)
     for number, outcome in enumerate(done):
         if number in refused:
@@ -98,7 +98,7 @@ async def test_of_a_mixed_group_only_what_is_refused_fails(opener: Opener, file:
             make_record(number, user=user) for number, user in enumerate([REFUSED, "Ann", "Ann"])
         )
         for record in (stays, goes, changes, make_record(9, expire=NOW - 5)):
-            await store.insert(record, NOW - 10)
+            await store.insert(record)
         plant(file, TRIGGER.format(event="DELETE", row="OLD"))
         refusal, *others = await outcomes(
             [
@@ -106,7 +106,7 @@ async def test_of_a_mixed_group_only_what_is_refused_fails(opener: Opener, file:
                 store.delete(goes.guid, goes.version),
                 store.replace(newer(changes), changes.version),
                 store.purge(NOW, 10),
-                store.insert(make_record(5), NOW),
+                store.insert(make_record(5)),
             ]
         )
         assert type(refusal) is StoreUnavailable
@@ -122,7 +122,7 @@ async def test_a_refused_write_undoes_no_write_of_the_same_guid_before_it(
         first = make_record(1)
         done = await outcomes(
             [
-                store.insert(first, NOW),
+                store.insert(first),
                 store.replace(newer(first, user=REFUSED), first.version),
             ]
         )
@@ -145,9 +145,9 @@ async def test_a_commit_that_is_refused_leaves_nothing_behind(opener: Opener, fi
         store._writer.execute("PRAGMA foreign_keys = true")
         done = await outcomes(
             [
-                store.insert(make_record(1), NOW),
-                store.insert(make_record(2, user=REFUSED), NOW),
-                store.insert(make_record(3), NOW),
+                store.insert(make_record(1)),
+                store.insert(make_record(2, user=REFUSED)),
+                store.insert(make_record(3)),
             ]
         )
         assert [done[0], done[2]] == [True, True]
