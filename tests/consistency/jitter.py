@@ -52,6 +52,7 @@ class JitteredCache:
     def __init__(self, cache: Cache, jitter: Jitter) -> None:
         self.inner = cache
         self.figures = cache.figures
+        self.takes_unread = cache.takes_unread
         self.hit = cache.hit
         self.peek = cache.peek
         self.ping = cache.ping

@@ -72,6 +72,9 @@ class Cache(Protocol):
     """See the module's text. Each call is one atomic step on one GUID's key."""
 
     figures: CacheFigures
+    takes_unread: bool
+    """Whether a record that is created under a random GUID is put in at once, before anybody has
+    asked for it. Not where that costs more than the store's answer to the first who does."""
 
     def hit(self, guid: str, now: float) -> bytes | None:
         """The finished answer, if this process has it at hand; None says nothing.

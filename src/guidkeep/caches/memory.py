@@ -46,6 +46,8 @@ class MemoryCache:
         max_age: seconds that an entry lives at most.
     """
 
+    takes_unread = True
+
     def __init__(self, *, max_size: int, max_age: float) -> None:
         self.figures = CacheFigures()
         self._max_size = max_size

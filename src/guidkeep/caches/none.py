@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class NoCache:
     """A cache that is always empty and never lets anybody fill it."""
 
+    takes_unread = False
+
     def __init__(self) -> None:
         self.figures = CacheFigures()
 

@@ -100,6 +100,8 @@ class RedisCache:
         limit: unsettled GUIDs remembered at most.
     """
 
+    takes_unread = False
+
     def __init__(
         self,
         address: RedisAddress,
