@@ -10,7 +10,7 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -187,13 +187,29 @@ def started(
     Raises:
         Missing: it is not installed.
     """
-    _new_cluster(folder)
-    engine = PostgreSQL(folder, flags=flags, core=core)
-    engine.start()
-    try:
-        yield engine
-    finally:
-        engine.stop()
+    with home(folder) as place:
+        _new_cluster(place)
+        engine = PostgreSQL(place, flags=flags, core=core)
+        engine.start()
+        try:
+            yield engine
+        finally:
+            engine.stop()
+
+
+@contextmanager
+def home(folder: Path) -> Iterator[Path]:
+    """Where a server may have its data: that folder, unless this process is root's.
+
+    Then it is one of `OWNER`'s own, which is removed at the end: `OWNER` may not be able to enter
+    the other, or not for long, as pytest shuts its folders whenever it starts.
+    """
+    if os.geteuid() != 0:
+        yield folder
+        return
+    with TemporaryDirectory(prefix="postgresql-") as other:
+        shutil.chown(other, OWNER)
+        yield Path(other)
 
 
 @contextmanager
@@ -212,8 +228,18 @@ def pgbouncer(
         Missing: it is not installed.
     """
     path = program("pgbouncer", package="pgbouncer")
-    parts = urlsplit(engine.url)
     port = free_port()
+    with home(folder) as place:
+        settings = _settings_of_pgbouncer(place, engine, port, pool_size)
+        with Running([path, str(settings)], folder=place, core=core, user=OWNER) as process:
+            bouncer = Bouncer(engine, port, process)
+            url = bouncer.by_way_of(engine.url)
+            process.wait_for(lambda: engine.answers(url), "answer")
+            yield bouncer
+
+
+def _settings_of_pgbouncer(folder: Path, engine: Server, port: int, pool_size: int) -> Path:
+    parts = urlsplit(engine.url)
     users = folder / "users.txt"
     users.write_text(f'"{parts.username}" "{parts.password}"\n')
     settings = folder / "pgbouncer.ini"
@@ -231,12 +257,7 @@ def pgbouncer(
         f"default_pool_size = {pool_size}\n"
         "server_idle_timeout = 1\n"  # seconds; tests use many databases, each for a moment
     )
-    _give(folder)
-    with Running([path, str(settings)], folder=folder, core=core, user=OWNER) as process:
-        bouncer = Bouncer(engine, port, process)
-        url = bouncer.by_way_of(engine.url)
-        process.wait_for(lambda: engine.answers(url), "answer")
-        yield bouncer
+    return settings
 
 
 def _new_cluster(folder: Path) -> None:
@@ -244,7 +265,8 @@ def _new_cluster(folder: Path) -> None:
     data = folder / "data"
     password = folder / "password"
     password.write_text(PASSWORD)
-    _give(folder)
+    if os.geteuid() == 0:
+        shutil.chown(password, OWNER)
     command = [_program("initdb"), "--no-sync", "--pgdata", str(data), "--username", USER]
     command += ["--pwfile", str(password), "--auth", "scram-sha-256"]
     command += ["--encoding", "UTF8", "--no-locale"]
@@ -258,23 +280,6 @@ def _new_cluster(folder: Path) -> None:
     )
     if done.returncode:
         raise Failed(f"initdb: {done.stderr.strip()}")
-
-
-def _give(folder: Path) -> None:
-    """Makes the folder the server's; those above it must let its owner pass.
-
-    Temporary ones are made to. No other folder's rights are changed.
-    """
-    if os.geteuid() != 0:
-        return
-    for path in (folder, *folder.iterdir()):
-        shutil.chown(path, OWNER)
-    for above in folder.resolve().parents:
-        if above.stat().st_mode & 0o001:
-            continue
-        if Path(gettempdir()).resolve() not in above.parents:
-            raise Failed(f"{above} does not let the user {OWNER} pass, who runs PostgreSQL.")
-        above.chmod(above.stat().st_mode | 0o011)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

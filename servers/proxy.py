@@ -74,6 +74,7 @@ class Proxy:
         self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.run_until_complete(self._close())  # who was accepted meanwhile
         self._loop.close()
 
     def cut(self) -> None:

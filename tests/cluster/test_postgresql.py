@@ -8,8 +8,6 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +20,7 @@ from tests.cluster.load import Load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from servers.postgresql import PostgreSQL
     from tests.engines import Engines
@@ -36,7 +35,6 @@ STATE = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'quorum'"
 def standby_of(primary: PostgreSQL, folder: Path) -> Iterator[PostgreSQL]:
     """A standby without which that primary answers no write, once it is one."""
     owner = postgresql.OWNER if os.geteuid() == 0 else None
-    postgresql._give(folder)
     copied = subprocess.run(
         [
             program("pg_basebackup", package=postgresql.PACKAGE, folders=postgresql.FOLDERS),
@@ -62,25 +60,19 @@ def standby_of(primary: PostgreSQL, folder: Path) -> Iterator[PostgreSQL]:
         standby.stop()
 
 
-@pytest.fixture
-def outside() -> Iterator[Path]:
-    """A folder that pytest does not shut to others whenever it starts, as it does with its own."""
-    with TemporaryDirectory() as folder:
-        yield Path(folder)
-
-
 @pytest.mark.timeout(120)
 async def test_the_primary_is_killed_under_load_and_its_synchronous_standby_is_promoted(
-    engines: Engines, tmp_path: Path, outside: Path
+    engines: Engines, tmp_path: Path
 ) -> None:
     """What was answered is there. Its address goes to the other, as what promotes it sees to."""
     cache = engines.get("redis").fresh()
-    places = [outside / "primary", outside / "standby"]
+    places = [tmp_path / "primary", tmp_path / "standby"]
     for place in places:
         place.mkdir()
     with (
         here(postgresql.started(places[0])) as primary,
-        standby_of(primary, places[1]) as standby,
+        postgresql.home(places[1]) as place,
+        standby_of(primary, place) as standby,
         Proxy.before(primary.url) as address,
     ):
         store = address.url(primary.fresh())

@@ -74,7 +74,6 @@ class StoreServer:
             self.engine.process = self._module.start(self._folder, urlsplit(self.engine.url).port)
             self._module.wait_until_it_listens(self.engine)
         else:
-            _let_pass(self._folder)
             self.engine.start()
 
 
@@ -227,13 +226,6 @@ def _settled(address: str) -> bool:
             line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#"
         )
     return not any(float(figures[name]) for name in UNSETTLED)
-
-
-def _let_pass(folder: Path) -> None:
-    """Lets the server's user reach its data: pytest shuts its folders whenever it starts."""
-    for above in folder.parents:
-        if not above.stat().st_mode & 0o001:
-            above.chmod(above.stat().st_mode | 0o011)
 
 
 def _signal(process: Running, number: signal.Signals) -> None:

@@ -114,7 +114,7 @@ def test_the_sweep_reclaims_in_batches_and_goes_on_after_a_failure(
     clock = Clock()
     path = tmp_path / "guidkeep.db"
     with (
-        served(clock, store=url, sweep_interval=0.02, sweep_batch=3, store_timeout=0.1) as server,
+        served(clock, store=url, sweep_interval=0.02, sweep_batch=3, store_timeout=1.0) as server,
         wired(server.address) as wire,
         closing(sqlite3.connect(path, isolation_level=None)) as other,
     ):
