@@ -3,7 +3,7 @@
 # What is there already is skipped. Nothing is started: whoever needs a server starts one of its own.
 set -eu
 cd "$(dirname "$0")/.."
-PATH=$PATH:/usr/sbin:/usr/local/sbin
+PATH=$PATH:/usr/sbin:/usr/local/sbin:/usr/local/go/bin
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
