@@ -57,7 +57,8 @@ class Reading:
         return [json.loads(line) for line in data.splitlines()]
 
     def is_closed(self) -> bool:
-        return self._file.read(1) == b""
+        with self._file:  # else the socket stays open
+            return self._file.read(1) == b""
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +117,7 @@ def test_a_client_may_send_everything_before_it_reads(
     monkeypatch.setattr(held, "IN_MEMORY", 10_000)
     with (
         served(store=url, write_timeout=0.3) as server,
-        wired(server.address, timeout=20, receive_buffer=4096) as wire,
+        wired(server.address, timeout=20, receive_buffer=1 << 18) as wire,
     ):
         wire.send(HEAD)
         began, sent = monotonic(), 0
