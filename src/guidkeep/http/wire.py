@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-    from guidkeep.http.protocol import GuidkeepProtocol
-    from guidkeep.metrics import Metrics, RequestTimes
+    from guidkeep.metrics import Metrics, Tally
     from guidkeep.settings import Settings
 
 
@@ -32,14 +31,16 @@ class Wire:
         settings: the limits.
         hit: returns the finished answer of a GUID, if it is at hand; None: all go the long way.
         metrics: where hits, and requests that never reach the application, are counted.
+        peek: asks a cache on another machine for it, see `Cache.peek`; None: nobody does.
         draining: whether the server is about to stop.
     """
 
     settings: Settings
     hit: Callable[[str], bytes | None] | None
     metrics: Metrics
+    peek: Callable[[str, Callable[[bytes | None], None]], bool] | None = None
     draining: bool = False
-    hits: RequestTimes = field(init=False)
+    hits: Tally = field(init=False)
     _headers: object = field(default=None, init=False)
     _preamble: bytes = field(default=b"", init=False)
 
@@ -66,7 +67,7 @@ class Flow(FlowControl):
     is answered, or does not read at all, would fill the memory with its requests.
     """
 
-    def __init__(self, transport: asyncio.Transport, protocol: GuidkeepProtocol) -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: HttpToolsProtocol) -> None:
         super().__init__(transport)
         self._waiting = protocol.pipeline
 
@@ -126,7 +127,7 @@ class Exchange:
 
 
 def send_whole(
-    protocol: GuidkeepProtocol,
+    protocol: HttpToolsProtocol,
     cycle: RequestResponseCycle,
     status: int,
     headers: list[tuple[bytes, bytes]],
@@ -142,10 +143,15 @@ def send_whole(
     if not cycle.keep_alive:
         lines.append(b"connection: close\r\n")
     cycle.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
-    cycle.response_started = cycle.response_complete = True
-    cycle.message_event.set()
     del cycle.scope["extensions"]  # it leads back to the cycle: garbage that is found late
     if not cycle.keep_alive:
         cycle.transport.close()
-    protocol.on_response_complete()
+    complete(protocol, cycle)
     return True
+
+
+def complete(protocol: HttpToolsProtocol, cycle: RequestResponseCycle) -> None:
+    """Its answer is written, to the last byte."""
+    cycle.response_started = cycle.response_complete = True
+    cycle.message_event.set()
+    protocol.on_response_complete()
