@@ -2,7 +2,8 @@
 
 uvicorn waits for ever for a request that began and for a client that does not read. `watch` looks
 at all connections of a server once a second and ends those that take too long; a timer for each
-connection would cost more than a hit does.
+connection would cost more than a hit does. (Of a request that is read as
+it comes, the application says whether it takes too long.)
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from guidkeep.errors import (
 )
 from guidkeep.http.hits import HitsFirst
 from guidkeep.http.problems import last_words
-from guidkeep.http.wire import Flow
+from guidkeep.http.requests import EXCHANGE
+from guidkeep.http.wire import Exchange, Flow
 
 if TYPE_CHECKING:
+    from starlette.types import Scope
+    from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from guidkeep.errors import GuidkeepError
@@ -55,11 +59,15 @@ class GuidkeepProtocol(HitsFirst):
         self.is_receiving = False
         self._head_is_open = True
         self._size = 0  # of what came of the request and is no content
+        self._content_size = 0
         self._piece_size = 0
         self._has_completed = False  # a request, in this piece
         self._answered = False
         self._unanswered: set[RequestResponseCycle] = set()
+        self.exchange: Exchange | None = None
+        self._exchanges = {"begin": self._begin_exchange}  # one for all: thousands may wait
         self._over_since: float | None = None
+        self._linger = LINGER
         self._closing_since: float | None = None
         self._peer_is_done = False
 
@@ -118,7 +126,7 @@ class GuidkeepProtocol(HitsFirst):
         self.since = perf_counter()
         self.is_receiving = True
         self._head_is_open = True
-        self._size = 0
+        self._size = self._content_size = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -145,6 +153,7 @@ class GuidkeepProtocol(HitsFirst):
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         self._size -= len(body)
+        self._content_size += len(body)
         if self._over_since is None:
             super().on_body(body)
 
@@ -171,8 +180,24 @@ class GuidkeepProtocol(HitsFirst):
             self.flow.resume_reading()
             if self.pipeline:
                 self._start_asgi_task(*self.pipeline.pop())
-        if self._peer_is_done and not self._unanswered:
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None and exchange.is_abandoned:
+            self._over_since = perf_counter()
+            self._linger = self.wire.settings.write_timeout
+            self.transport.write_eof()
+        elif self._peer_is_done and not self._unanswered:
             self.transport.close()
+
+    def _begin(
+        self, cycle: RequestResponseCycle, app: ASGI3Application, extensions: dict[str, Any]
+    ) -> None:
+        extensions[EXCHANGE] = self._exchanges
+        super()._begin(cycle, app, extensions)
+
+    def _begin_exchange(self, scope: Scope) -> Exchange:
+        [cycle] = [cycle for cycle in self._unanswered if cycle.scope is scope]
+        self.exchange = Exchange(cycle)
+        return self.exchange
 
     def _stay_with_http(self, rest: bytes) -> None:
         """Reads a request that asks for another protocol as one that does not.
@@ -195,7 +220,7 @@ class GuidkeepProtocol(HitsFirst):
         settings = self.wire.settings
         most = settings.max_headers
         if not self._head_is_open:
-            most += CHUNK_OVERHEAD * settings.max_body
+            most += CHUNK_OVERHEAD * max(settings.max_body, self._content_size)
         if size > most:
             detail = (
                 f"Request line and headers must not have more than {settings.max_headers} bytes "
@@ -260,16 +285,20 @@ class GuidkeepProtocol(HitsFirst):
     def look(self, now: float) -> None:
         """Ends the connection if it takes too long; `now` is `perf_counter()`."""
         settings = self.wire.settings
+        exchange = self.exchange
+        is_arriving = exchange is not None and exchange.is_arriving
+        if exchange is not None and is_arriving and exchange.takes and self.stalled_since:
+            self.stalled_since = now  # it may mean to send everything before it reads
         if self.transport.is_closing():
             self._closing_since = self._closing_since or now
             if now - self._closing_since > settings.write_timeout:  # its last words are not read
                 self.transport.abort()
         elif self._over_since is not None:
-            if now - self._over_since > LINGER:
+            if now - self._over_since > self._linger:
                 self.transport.abort()
         elif self.stalled_since is not None and now - self.stalled_since > settings.write_timeout:
             self.transport.abort()
-        elif self.is_receiving:
+        elif self.is_receiving and not is_arriving:
             if now - self.since > settings.request_timeout:
                 seconds = f"{settings.request_timeout:g} s"
                 detail = f"The request did not arrive within {seconds}; nothing was done."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -72,6 +75,55 @@ class Flow(FlowControl):
         """Reads on, unless requests wait."""
         if not self._waiting:
             super().resume_reading()
+
+
+class Exchange:
+    """A request and its answer, one of which may be of any length; see `http.requests.Exchange`.
+
+    HTTP/1.0 knows no chunks: there the end of the connection is that of the answer (RFC 9112
+    §6.3). uvicorn would send chunks all the same.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self.takes = False
+        self.is_abandoned = False
+        self._cycle = cycle
+        self._reads_on = False
+        self._has_chunks = cycle.scope["http_version"] != "1.0"
+        if not self._has_chunks:
+            cycle.chunked_encoding, cycle.expected_content_length = False, sys.maxsize
+
+    @property
+    def is_arriving(self) -> bool:
+        """Whether there is more to come of a body that the application reads as it comes."""
+        return self._reads_on and self._cycle.more_body and not self._cycle.response_complete
+
+    def read_on(self) -> None:
+        """The application reads the body as it comes, and sees to it that it does come."""
+        self.takes = self._reads_on = True
+
+    def has_left(self) -> bool:
+        """Whether there is nobody any more to answer to."""
+        return self._cycle.disconnected
+
+    def finish(self) -> None:
+        """The last message follows; what the client still sends is thrown away."""
+        self._cycle.expected_content_length = 0
+        if self._cycle.more_body:
+            self.is_abandoned = True
+            self._cycle.keep_alive = True  # the connection ends when the client has read it
+
+    def cut(self) -> None:
+        """Ends the connection in the middle of the answer."""
+        self._cycle.disconnected = True
+        transport = self._cycle.transport
+        if self._has_chunks:
+            transport.close()
+            return
+        # A reset: an end in good order would be taken for that of the answer.
+        at_once = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        transport.abort()
 
 
 def send_whole(
