@@ -18,7 +18,7 @@ from guidkeep.client.bodies import Metadata, body_of, members_of
 from guidkeep.record import is_guid, new_guid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 BATCH_BYTES = 65_536
 """Bytes of a batch at most, unless it is one line: less than a socket's buffers hold."""
@@ -51,15 +51,16 @@ class Batches:
         """Takes a line; returns the batch before it, if that is full."""
         self._number += 1
         text, guid = line_of(line)
-        if not text:
-            return None
+        return self.put(Sent(self._number, text, guid)) if text else None
+
+    def put(self, line: Sent) -> Sequence[Sent] | None:
+        """The same with a line that has its number and GUID."""
         full = None
-        if self._lines and (
-            self._bytes + len(text) >= BATCH_BYTES or len(self._lines) == BATCH_LINES
-        ):
+        size = len(line.text) + 1
+        if self._lines and (self._bytes + size > BATCH_BYTES or len(self._lines) == BATCH_LINES):
             full = self.rest()
-        self._lines.append(Sent(self._number, text, guid))
-        self._bytes += len(text) + 1
+        self._lines.append(line)
+        self._bytes += size
         return full
 
     def rest(self) -> Sequence[Sent]:
@@ -68,8 +69,8 @@ class Batches:
         return lines
 
 
-def line_of(line: Metadata) -> tuple[bytes, str | None]:
-    """A line's text, and its GUID: a new one if it names none.
+def line_of(line: Metadata, fresh: Callable[[], str] = new_guid) -> tuple[bytes, str | None]:
+    """A line's text, and its GUID: a `fresh` one if it names none.
 
     With a GUID a line can be sent again when its answer is lost, without making a second record.
     What is no JSON object stays as it is: the service says what is wrong with it.
@@ -79,11 +80,13 @@ def line_of(line: Metadata) -> tuple[bytes, str | None]:
         text = text.replace(b"\n", b" ").replace(b"\r", b" ").strip()  # only ever between tokens
     else:
         text = body_of(members_of(line))
+    if not text:
+        return text, None
     if b'"guid"' in text or b"\\u" in text or text[:1] != b"{":
         named, has_guid = _named(text)
         if has_guid:
             return text, named
-    guid = new_guid()
+    guid = fresh()
     rest = text[1:].lstrip()
     comma = b"" if rest[:1] == b"}" else b","
     return b'{"guid":"%b"%b%b' % (guid.encode(), comma, rest), guid
