@@ -76,20 +76,6 @@ def checked(guid: str) -> str:
     return guid
 
 
-def guid_in(members: Mapping[str, Member]) -> str | None:
-    """The GUID that the members name, if they do.
-
-    Raises:
-        InvalidRequest: what they name is none.
-    """
-    if "guid" not in members:
-        return None
-    named: object = members["guid"].value
-    if wrong := guid_fault(named):
-        raise InvalidRequest([Fault(wrong, pointer="/guid")])
-    return str(named)
-
-
 def _member(name: str, value: Any) -> Member:
     key = json.dumps(name, ensure_ascii=False)
     return Member(key, json.dumps(value, ensure_ascii=False, allow_nan=False), value)

@@ -1,11 +1,11 @@
 """Lines: bulk writes cut into batches, streamed answers cut into lines.
 
 HTTP/1.1 libraries send a whole request before they read its answer. The service answers a bulk
-request while it still comes, and reads no further while its answers are not taken. So a long
-request could wait for the service, and the service for whoever sends it, for ever. A batch is
-therefore never longer than what the service's side takes in without anybody's doing: it is always
-sent whole, and then its answer is read. One line alone may be longer, for until its end there is
-nothing to answer.
+request while it still comes, and holds what is not read yet only up to a limit; then it reads no
+further. So a request without an end could wait for the service, and the service for whoever sends
+it. A batch is therefore never longer than what sockets hold without anybody's doing: it is always
+sent whole, then its answer is read. It is also what is sent again when its answer is lost. One line
+alone may be longer, for until its end there is nothing to answer.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from guidkeep.client.answers import (
     stats_of,
     strange,
 )
-from guidkeep.client.bodies import Expire, Metadata, body_of, checked, guid_in, members_of
+from guidkeep.client.bodies import Expire, Metadata, body_of, checked, members_of
 from guidkeep.client.lines import Splitter
 from guidkeep.client.records import Record, Written
 from guidkeep.client.repeating import Attempts, exchange, failure
@@ -24,6 +24,7 @@ from guidkeep.errors import (
     InvalidRequest,
     NotFound,
     OutcomeUnknown,
+    RequestTimeout,
     Stopping,
     TemporaryError,
 )
@@ -36,10 +37,14 @@ if TYPE_CHECKING:
     from guidkeep.client.records import Line, Page, Stats
     from guidkeep.client.repeating import Outcome, Patience
     from guidkeep.client.wire import Answer, Steps, Stream
+    from guidkeep.errors import GuidkeepError
 
 OK, CREATED, NO_CONTENT = 200, 201, 204
 NOT_MODIFIED, NOT_FOUND, PRECONDITION_FAILED = 304, 404, 412
 NDJSON = "application/x-ndjson"
+
+NOT_TAKEN = (Stopping, RequestTimeout)
+"""By these the answer to a line says that it and all after it were not done."""
 
 
 class Operations:
@@ -190,7 +195,12 @@ class Operations:
     ) -> Steps[Written]:
         """`POST`. Without a GUID it is given one here, so that it can be repeated."""
         members = members_of(metadata, expire)
-        guid = guid_in(members) if guid is None else guid
+        if guid is None and "guid" in members:
+            # To the collection: the service takes the GUID from the body, or says what is wrong.
+            outcome = yield from self._exchange(
+                "POST", "/guid", conditions, body_of(members), is_repeatable=not conditions
+            )
+            return _written(outcome)
         if guid is not None:
             return _written((yield from self._write("POST", guid, body_of(members), conditions)))
         guid, conditions = new_guid(), {**conditions, "if-none-match": "*"}
@@ -268,10 +278,18 @@ def _address(path: str, query: Mapping[str, object]) -> str:
 
 
 def _lines(answer: Answer, sent: Sequence[Sent]) -> list[Line]:
+    """What became of each line. Where the service took no more, the last answer says so for all."""
     texts = Splitter().feed(answer.body + b"\n")
-    if len(texts) != len(sent):
+    lines = [line_of(answer, text, line.number) for text, line in zip(texts, sent, strict=False)]
+    left = sent[len(lines) :]
+    if left and not (lines and isinstance(lines[-1].error, NOT_TAKEN)):
         strange(answer)
-    return [line_of(answer, text, line.number) for text, line in zip(texts, sent, strict=True)]
+    return lines + [lines[-1]._replace(number=line.number) for line in left]
+
+
+def is_temporary(error: GuidkeepError | None) -> bool:
+    """Whether what became of a line may be another in a moment."""
+    return isinstance(error, (TemporaryError, *NOT_TAKEN))
 
 
 def _to_repeat(
@@ -282,8 +300,8 @@ def _to_repeat(
     guids: set[str | None] = set()
     for line in sent:
         error = found[line.number].error
-        is_open = isinstance(error, OutcomeUnknown | Stopping)
-        can_be = isinstance(error, TemporaryError) and (is_repeatable or not is_open)
+        is_open = isinstance(error, OutcomeUnknown)
+        can_be = is_temporary(error) and (is_repeatable or not is_open)
         if can_be or (line.guid is not None and line.guid in guids):
             again.append(line)
             guids.add(line.guid)

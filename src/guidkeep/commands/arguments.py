@@ -12,7 +12,7 @@ from guidkeep.commands import exits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - no other name
     Run = Callable[[dict[str, Any]], int]
 
 EXIT_CODES = f"Exit codes:\n{exits.table()}"

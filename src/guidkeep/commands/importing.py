@@ -1,13 +1,13 @@
 """`guidkeep import`: records from a file into the service, many at a time.
 
-*Going on.* Beside the file lies a small one that says how many of its records are done. It is written
-when a batch has been answered, once a second at most, so after an interruption a few records may be
-sent again. That does no harm: records without a GUID are given one that follows from a secret of the
-import and their place in the file, so to send them again is to write the same record again. The file
-of refused lines is cut to what it was then.
+*Going on.* Beside the file lies a small one that says how many of its records are done. It is
+written when a batch has been answered, once a second at most, so after an interruption a few
+records may be sent again. That does no harm: records without a GUID are given one that follows
+from a secret of the import and their place in the file, so to send them again is to write the
+same record again. The file of refused lines is cut to what it was then.
 
-*Order.* Several batches are on their way at once, but never two that share a GUID, so the last line
-about a record is the one that stays.
+*Order.* Several batches are on their way at once, but never two that share a GUID, so the last
+line about a record is the one that stays.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from guidkeep import progress
 from guidkeep.client import AsyncClient
 from guidkeep.client.lines import Batches, Sent, line_of
+from guidkeep.client.operations import is_temporary
 from guidkeep.commands import exits
 from guidkeep.commands.output import Output, complain
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import address_of, guarded, timeout_of
 from guidkeep.commands.sources import Item, Source
-from guidkeep.errors import Fault, GuidkeepError, InvalidRequest, StartupError, TemporaryError
+from guidkeep.errors import Fault, GuidkeepError, InvalidRequest, StartupError
 from guidkeep.record import parse_change
 from guidkeep.schema import MetadataSchema
 
@@ -209,7 +210,7 @@ class Import:
         flight = self._flights[0]
         lines = {line.number: line for line in await flight.answer}
         for line in lines.values():
-            if isinstance(line.error, TemporaryError):
+            if line.error and is_temporary(line.error):
                 raise line.error
         self._flights.popleft()
         for item in flight.items:

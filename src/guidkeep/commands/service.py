@@ -9,7 +9,7 @@ from guidkeep.commands.output import day_name, printable
 from guidkeep.record import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from guidkeep.client import Client, Day, Stats
     from guidkeep.commands.output import Output
@@ -39,9 +39,10 @@ def forecast(client: Client, options: dict[str, Any], output: Output) -> int:
         listed = [{"date": day.date.isoformat(), "expire": day.expire} for day in days]
         output.line(json.dumps({"forecast": listed, "later": later}))
         return 0
-    for line in _bars(days, output):
+    width = max(len(f"{count:,}") for count in (later, *(day.expire for day in days)))
+    for line in _bars(days, width, output):
         output.line(line)
-    output.line(f"later{later:>{_width(days) + 11},}")
+    output.line(f"later          {later:>{width},}")
     return 0
 
 
@@ -64,21 +65,28 @@ def _figures(found: Stats) -> list[tuple[str, str]]:
         ("  after 90 days", _number(found.later)),
         ("reclaimed", _number(found.reclaimed)),
         *cache,
-        ("requests", ""),
-        *((f"  {printable(name)}", _number(count)) for name, count in found.requests.items()),
+        *_requests(found.requests),
     ]
 
 
-def _number(figure: Any) -> str:
-    if figure is None:
-        return "not known"
-    return f"{figure:,}" if isinstance(figure, int | float) else printable(json.dumps(figure))
+def _requests(requests: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How many of each kind were answered, and how long they took, the most frequent first."""
+    kinds = [kind for kind in requests.get("kinds", []) if kind["count"]]
+    rows = [("requests", _number(sum(kind["count"] for kind in kinds)))]
+    for kind in sorted(kinds, key=lambda kind: -kind["count"]):
+        name = printable(f"  {kind['method']} {kind['route']} {kind['status']}")
+        mean = kind["seconds"] / kind["count"] * 1000
+        rows.append((name, f"{_number(kind['count'])}, {mean:.2f} ms each"))
+    return rows
 
 
-def _bars(days: Sequence[Day], output: Output) -> list[str]:
+def _number(figure: int | None) -> str:
+    return "not known" if figure is None else f"{figure:,}"
+
+
+def _bars(days: Sequence[Day], width: int, output: Output) -> list[str]:
     """A line a day: its date, how many expire, and a bar."""
     console = output.console()
-    width = _width(days)
     room = max(console.width - width - 18, NARROWEST)
     most = max((day.expire for day in days), default=0) or 1
     return [
@@ -86,11 +94,6 @@ def _bars(days: Sequence[Day], output: Output) -> list[str]:
         f"{_bar(day.expire / most * room)}".rstrip()
         for day in days
     ]
-
-
-def _width(days: Sequence[Day]) -> int:
-    """Characters of the longest number."""
-    return max((len(f"{day.expire:,}") for day in days), default=1)
 
 
 def _bar(length: float) -> str:

@@ -55,7 +55,8 @@ class Source:
 
     def __init__(self, stream: IO[bytes], form: Form | None, *, clock: Callable[[], float]) -> None:
         self._counted = _Counted(stream)
-        self._bytes = io.BufferedReader[Any](self._counted, PIECE)
+        counted: Any = self._counted
+        self._bytes: io.BufferedReader[Any] = io.BufferedReader(counted, PIECE)
         self._clock = clock
         begins = self._bytes.peek(4)[:4]
         if begins.startswith(codecs.BOM_UTF8):
