@@ -40,7 +40,11 @@ class Jitter:
     async def _pause(self) -> None:
         lot = self._random.random()
         if lot > 0.5:
-            length = self._most if lot > float(__import__("os").environ.get("LONG", ".93")) else self._most / 10
+            length = (
+                self._most
+                if lot > float(__import__("os").environ.get("LONG", ".93"))
+                else self._most / 10
+            )
             await asyncio.sleep(self._random.random() * length)
 
 

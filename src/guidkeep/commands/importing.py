@@ -20,7 +20,7 @@ import secrets
 import sys
 import time
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -142,6 +142,10 @@ class Import:
             async with self._client() as client:
                 try:
                     await self._write(client, watch)
+                except asyncio.CancelledError:  # interrupted: what is on its way is counted first
+                    with suppress(GuidkeepError):
+                        await self._land_all(watch)
+                    raise
                 finally:
                     for flight in self._flights:
                         flight.answer.cancel()
@@ -193,8 +197,7 @@ class Import:
                 items = []
             items.append(item)
         await self._launch(client, batches.rest(), items, watch)
-        while self._flights:
-            await self._land(watch)
+        await self._land_all(watch)
 
     async def _launch(
         self, client: AsyncClient, batch: Sequence[Sent], items: Sequence[Item], watch: Watch
@@ -205,10 +208,14 @@ class Import:
         writing = client.write(batch, create_only=self._options["create_only"])
         self._flights.append(Flight(items, guids, asyncio.create_task(writing)))
 
+    async def _land_all(self, watch: Watch) -> None:
+        while self._flights:
+            await self._land(watch)
+
     async def _land(self, watch: Watch) -> None:
         """Waits for the batch that was sent first, and counts what became of it."""
         flight = self._flights[0]
-        lines = {line.number: line for line in await flight.answer}
+        lines = {line.number: line for line in await asyncio.shield(flight.answer)}
         for line in lines.values():
             if line.error and is_temporary(line.error):
                 raise line.error

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from guidkeep.errors import StartupError
@@ -16,14 +17,17 @@ from guidkeep.record import instant
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
     from guidkeep.client import Record
     from guidkeep.jsontext import Member
 
 FORMAT_VARIABLE = "GUIDKEEP_FORMAT"
 SHORT = 40
-"""Characters of a cell that tells what else a record has, when it is one of many."""
+"""Characters of a user in a table of many."""
+
+ACCENT = "cyan"
+"""The colour of names and bars."""
 
 Form = Literal["table", "json"]
 
@@ -67,17 +71,11 @@ class Output:
             rows.append(("etag", record.etag))
         self.pairs(rows)
 
-    def pairs(self, rows: Iterable[tuple[str, str]]) -> None:
+    def pairs(self, rows: Sequence[tuple[str, str]]) -> None:
         """Prints names and what belongs to them."""
-        from rich.table import Table  # noqa: PLC0415 - imported where there is a table
-        from rich.text import Text  # noqa: PLC0415
-
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="bold", no_wrap=True)
-        grid.add_column(overflow="fold")
+        width = max(_length(name) for name, _ in rows)
         for name, text in rows:
-            grid.add_row(Text(name), Text(text))
-        self.show(grid)
+            self.parts((f"{_padded(name, width)}  ", ACCENT), (text, ""))
 
     def records(self, records: Sequence[Record]) -> None:
         """Prints records: a table, or the JSON of each on a line."""
@@ -88,35 +86,36 @@ class Output:
         self.table(
             ("GUID", "EXPIRES", "USER", "MORE"),
             (
-                (record.guid, instant(record.expire), printable(record.user or ""), _more(record))
+                (record.guid, instant(record.expire), _short(record.user or ""), _more(record))
                 for record in records
             ),
         )
 
     def table(self, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Prints columns; the first two are never cut."""
-        from rich.table import Table  # noqa: PLC0415 - as above
-        from rich.text import Text  # noqa: PLC0415
+        """Prints columns, aligned; on a terminal the last one is cut where the line ends."""
+        cells = [titles, *rows]
+        widths = [max(map(_length, column)) for column in zip(*cells, strict=True)][:-1]
+        for at, row in enumerate(cells):
+            padded = [_padded(cell, width) for cell, width in zip(row, widths, strict=False)]
+            line = "  ".join([*padded, row[-1]]).rstrip()
+            self.parts((line, "bold" if at == 0 else ""), is_cut=self.stream.isatty())
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for at, title in enumerate(titles):
-            table.add_column(title, no_wrap=True, overflow="ellipsis", min_width=len(title))
-            if at < 2:  # noqa: PLR2004 - which and until when: what one copies
-                table.columns[at].overflow = "ignore"
-                table.columns[at].min_width = None
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        self.show(table)
+    def parts(self, *parts: tuple[str, str], is_cut: bool = False) -> None:
+        """Prints a line of texts, each in its style; nothing is wrapped."""
+        from rich.text import Text  # noqa: PLC0415 - imported where there is something to style
 
-    def show(self, what: RenderableType) -> None:
-        """Prints what rich lays out, without spaces at the ends of lines."""
-        console = self.console()
-        with console.capture() as captured:
-            console.print(what)
-        for line in captured.get().splitlines():
-            self.line(line.rstrip())
+        line = Text.assemble(*parts)
+        if is_cut:
+            line.truncate(self.width, overflow="ellipsis")
+        self._console.print(line, soft_wrap=True)
 
-    def console(self) -> Console:
+    @property
+    def width(self) -> int:
+        """Characters of a line."""
+        return self._console.width
+
+    @cached_property
+    def _console(self) -> Console:
         """Rich's view of the stream; it knows NO_COLOR, and what is no terminal."""
         from rich.console import Console  # noqa: PLC0415 - as above
 
@@ -152,7 +151,7 @@ def until(seconds: float) -> str:
     units = (("year", 365.25 * 86_400), ("day", 86_400), ("hour", 3600), ("minute", 60))
     for name, length in units:
         if seconds >= 2 * length:
-            return f"in {int(seconds // length)} {name}s"
+            return f"in {round(seconds / length)} {name}s"
     return f"in {int(seconds)} s" if seconds > 0 else "expired"
 
 
@@ -171,5 +170,19 @@ def _more(record: Record) -> str:
     rest: dict[str, Any] = {
         name: member for name, member in _metadata(record).items() if name != "user"
     }
-    text = " ".join(f"{printable(name)}={_shown(member)}" for name, member in rest.items())
-    return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
+    return " ".join(f"{printable(name)}={_shown(member)}" for name, member in rest.items())
+
+
+def _short(text: str) -> str:
+    return printable(text if len(text) <= SHORT else f"{text[: SHORT - 1]}…")
+
+
+def _length(text: str) -> int:
+    """Characters that a text takes on a terminal, where some take two."""
+    from rich.cells import cell_len  # noqa: PLC0415 - as above
+
+    return cell_len(text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _length(text))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.commands.output import day_name, printable
+from guidkeep.commands.output import ACCENT, day_name, printable
 from guidkeep.record import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from guidkeep.client import Client, Day, Stats
+    from guidkeep.client import Client, Stats
     from guidkeep.commands.output import Output
 
 WEEK = 7
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+BEFORE_BARS = 17
+"""Characters before a bar, beside those of the number, and one after it."""
 NARROWEST = 10
 """Characters of the longest bar, however narrow the terminal is."""
 
@@ -40,8 +42,13 @@ def forecast(client: Client, options: dict[str, Any], output: Output) -> int:
         output.line(json.dumps({"forecast": listed, "later": later}))
         return 0
     width = max(len(f"{count:,}") for count in (later, *(day.expire for day in days)))
-    for line in _bars(days, width, output):
-        output.line(line)
+    width = max(len(f"{count:,}") for count in (later, *(day.expire for day in days)))
+    room = max(output.width - width - BEFORE_BARS, NARROWEST)
+    most = max((day.expire for day in days), default=0) or 1
+    for day in days:
+        name = f"{day_name(day.date.isoformat())} {day.date} {day.expire:>{width},}"
+        bar = _bar(day.expire / most * room)
+        output.parts((f"{name} " if bar else name, ""), (bar, ACCENT))
     output.line(f"later          {later:>{width},}")
     return 0
 
@@ -82,18 +89,6 @@ def _requests(requests: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _number(figure: int | None) -> str:
     return "not known" if figure is None else f"{figure:,}"
-
-
-def _bars(days: Sequence[Day], width: int, output: Output) -> list[str]:
-    """A line a day: its date, how many expire, and a bar."""
-    console = output.console()
-    room = max(console.width - width - 18, NARROWEST)
-    most = max((day.expire for day in days), default=0) or 1
-    return [
-        f"{day_name(day.date.isoformat())} {day.date} {day.expire:>{width},} "
-        f"{_bar(day.expire / most * room)}".rstrip()
-        for day in days
-    ]
 
 
 def _bar(length: float) -> str:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 LONGEST = 16 << 20
 """Bytes of one record in a file at most; no service takes as many."""
-PIECE = 1 << 20
+PIECE = 1 << 16
+"""Bytes that are read at a time: how far it is is seen in steps of these."""
 
 _WHITE = " \t\r\n"
 _decoder = json.JSONDecoder()
