@@ -312,3 +312,24 @@ def test_a_flag_goes_before_the_environment(
 def test_a_member_of_that_name_stands_where_it_is_written_last(run: Run, capsys: Capture) -> None:
     assert run("create", new_guid(), "user=Ann", "n=1", "n:=2") == 0
     assert capsys.readouterr().out.endswith('"user":"Ann","n":2}\n')
+
+
+def test_on_a_terminal_a_line_of_a_table_is_cut_where_it_ends(
+    run: Run, client: Client, monkeypatch: Patch, user: str
+) -> None:
+    guid = client.create({"user": user, "text": "x" * 99}).guid
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert run("list", "--user", user) == 0
+    _, line = terminal.getvalue().splitlines()
+    assert line.startswith(guid)
+    assert line.endswith("x…")
+    assert len(line) == 100
+
+
+def test_a_long_user_is_cut_in_a_table(run: Run, client: Client, capsys: Capture) -> None:
+    user = f"{new_guid()}{new_guid()}"
+    client.create({"user": user})
+    assert run("list", "--user", user, "--table") == 0
+    assert f"  {user[:39]}…" in capsys.readouterr().out

@@ -153,9 +153,7 @@ def failure(method: str, came: Answer | Lost, attempts: Attempts) -> GuidkeepErr
     reason = came.reason if isinstance(came, Lost) else error_of(came).detail
     error: GuidkeepError
     if attempts.may_be_done and method not in SAFE_METHODS:
-        error = OutcomeUnknown(
-            f"The write may have happened, or may yet: {reason} Read the record to see."
-        )
+        error = OutcomeUnknown(f"The write may have happened, or may yet. {reason}")
     else:
         error = Unreachable(f"{reason} Nothing was written.")
     error.__cause__ = came.cause if isinstance(came, Lost) else None

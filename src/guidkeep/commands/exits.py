@@ -45,6 +45,7 @@ _CODES: tuple[tuple[type[errors.GuidkeepError], int], ...] = (
 )
 
 _ADVICE: tuple[tuple[type[errors.GuidkeepError], str], ...] = (
+    (errors.OutcomeUnknown, "Read the record to see."),
     (errors.Unreachable, "Is it running there? --url or GUIDKEEP_URL says where it is."),
     (errors.UnknownAnswer, "--url or GUIDKEEP_URL says where Guidkeep is."),
     (errors.Stopping, "Read the record to see."),
@@ -59,9 +60,8 @@ def code_of(error: GuidkeepError) -> int:
 
 def sentence_of(error: GuidkeepError) -> str:
     """What is told of an error: what is wrong, and what to do."""
-    told = error.detail
-    if not isinstance(error, errors.OutcomeUnknown):
-        told += next((f" {advice}" for kind, advice in _ADVICE if isinstance(error, kind)), "")
+    advice = next((f" {told}" for kind, told in _ADVICE if isinstance(error, kind)), "")
+    told = f"{error.detail}{advice}"
     return f"{told} (request id {error.request_id})" if error.request_id else told
 
 

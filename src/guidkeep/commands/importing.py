@@ -101,6 +101,7 @@ def _run(options: Options) -> int:
         stream, path = _opened(options["file"], opened)
         source = Source(stream, options["source_form"], clock=time.time)
         work = Import(options, source, path)
+        opened.callback(work.close)
         again = "" if path is None else " Run it again: it goes on from there."
         try:
             return asyncio.run(work.dry_run() if options["dry_run"] else work.run())
@@ -134,6 +135,10 @@ class Import:
         self._refusals = Refusals(_refused_path(options, path))
         self._flights: deque[Flight] = deque()
         self._saved = time.monotonic()
+
+    def close(self) -> None:
+        """Closes the file of refused records."""
+        self._refusals.close()
 
     async def run(self) -> int:
         """Writes all records; returns the exit code."""

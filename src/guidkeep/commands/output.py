@@ -66,9 +66,8 @@ class Output:
             ("guid", record.guid),
             ("expires", f"{instant(record.expire)} ({until(record.expire - self.now)})"),
             *((printable(name), _shown(member)) for name, member in _metadata(record).items()),
+            ("etag", record.etag or ""),
         ]
-        if record.etag:
-            rows.append(("etag", record.etag))
         self.pairs(rows)
 
     def pairs(self, rows: Sequence[tuple[str, str]]) -> None:

@@ -37,6 +37,9 @@ def guarded(work: Callable[[], int]) -> int:
         # Whoever read our output has had enough. Python would complain when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.BROKEN_PIPE
+    except OSError as error:
+        complain(f"{error.filename or 'A file'} can't be read or written: {error.strerror}.")
+        return exits.FAILED
     except KeyboardInterrupt:
         complain("Interrupted.")
         return exits.INTERRUPTED

@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from json import JSONDecodeError
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -172,7 +173,8 @@ class _Elements:
                 if not self._read():
                     raise StartupError(f"An element of the array is not JSON: {error}.") from error
             else:
-                if end < len(self._text) or not self._read():  # 12 may go on as 123
+                # 12 may go on as 123, or as 12.5: it is whole when something ends it.
+                if _ends(self._text, end) or not self._read():
                     element = self._text[self._at : end]
                     self._at = end
                     return element
@@ -217,6 +219,9 @@ class _Counted(io.RawIOBase):
         buffer[: len(piece)] = piece
         self.count += len(piece)
         return len(piece)
+
+
+_ends = re.compile(r"[ \t\r\n]*[,\]]").match
 
 
 def _decoded(number: int, line: bytes) -> Item:
