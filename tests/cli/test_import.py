@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,7 +214,6 @@ def test_what_is_on_its_way_when_it_is_interrupted_is_counted(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while not list(client.list(user=user, limit=1).records):
             assert process.poll() is None
-            time.sleep(0.01)  # it has to begin in its own time
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == exits.INTERRUPTED

@@ -16,6 +16,7 @@ from guidkeep import Client
 from guidkeep.client.answers import stats_of
 from guidkeep.client.wire import Answer
 from guidkeep.commands import exits
+from tests.docs.pages import text_of
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -181,3 +182,14 @@ def test_help_needs_no_client() -> None:
     )
     for module in ("httpx2", "uvicorn", "guidkeep.client"):
         assert not re.search(rf"\| +{module}$", done.stderr, re.MULTILINE)
+
+
+def test_the_exit_codes_are_documented() -> None:
+    page = text_of("docs/quickstart.md")
+    table = "".join(f"| {code} | {meaning} |\n" for code, meaning in exits.MEANINGS.items())
+    assert table in page
+
+
+def test_every_command_is_in_the_quickstart() -> None:
+    for command in (*COMMANDS[:3], *COMMANDS[4:], "completion"):
+        assert f"guidkeep {command} " in f"{text_of('docs/quickstart.md')} "
