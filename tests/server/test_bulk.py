@@ -213,6 +213,20 @@ def test_few_requests_at_once_slow_the_lines_down_and_refuse_none(url: str) -> N
         assert [answer["status"] for answer in reading.lines()] == [201] * 200
 
 
+def test_http_1_0_gets_no_chunks(address: str) -> None:
+    with wired(address) as wire:
+        head = b"POST /bulk HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % (3 * len(LINE))
+        wire.send(head, LINE * 3)
+        head, _, lines = wire.rest().partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert [json.loads(line)["line"] for line in lines.splitlines()] == [1, 2, 3]
+    with wired(address) as wire:
+        wire.send(b"GET /export HTTP/1.0\r\n\r\n")
+        head, _, lines = wire.rest().partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert all(json.loads(line)["guid"] for line in lines.splitlines())
+
+
 def many(wire: Wire) -> None:
     """Makes records that do not fit into any buffer."""
     lines = b"".join(record(pad="x" * 60_000) + b"\n" for _ in range(300))
@@ -246,8 +260,9 @@ def test_an_export_whose_reader_leaves_is_given_up(url: str) -> None:
         eventually(lambda: connections(other) == 1)
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_an_export_that_the_store_can_not_finish_is_cut_off_in_the_middle(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     monkeypatch.setattr(export, "PAGE", 1)
     plain, asked = Registry.list, 0
@@ -263,7 +278,11 @@ def test_an_export_that_the_store_can_not_finish_is_cut_off_in_the_middle(
         for _ in range(2):
             wire.ask("POST", "/guid", record())
         monkeypatch.setattr(Registry, "list", failing)
-        wire.send(request("GET", "/export"))
+        wire.send(request("GET", "/export").replace(b"1.1", version.encode()))
+        if version == "1.0":
+            with pytest.raises(ConnectionResetError), wire.socket.makefile("rb") as answer:
+                answer.read()
+            return
         reading = Reading(wire)
         assert reading.head() == 200
         assert reading.piece().endswith(b"}\n")

@@ -35,6 +35,7 @@ from guidkeep.http.resource import WHOLE_ANSWER
 from guidkeep.http.wire import Exchange, Flow, Wire, send_whole
 
 if TYPE_CHECKING:
+    from starlette.types import Scope
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from guidkeep.errors import GuidkeepError
@@ -86,6 +87,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self._answered = False
         self._unanswered: set[RequestResponseCycle] = set()
         self.exchange: Exchange | None = None
+        self._exchanges = {"begin": self._begin_exchange}  # one for all: thousands may wait
         self._over_since: float | None = None
         self._linger = LINGER
         self._closing_since: float | None = None
@@ -169,7 +171,8 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self.headers = []  # takes the trailers, which are no headers (RFC 9110 §6.5.1)
         self._unanswered.add(self.cycle)
         self.scope["extensions"] = {WHOLE_ANSWER: {"send": partial(send_whole, self, self.cycle)}}
-        self.scope["extensions"][EXCHANGE] = {"begin": partial(Exchange, self, self.cycle)}
+        extensions: dict[str, Any] = self.scope["extensions"]
+        extensions[EXCHANGE] = self._exchanges
         if self.wire.draining:
             self.cycle.keep_alive = False
 
@@ -204,6 +207,11 @@ class GuidkeepProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         elif self._peer_is_done and not self._unanswered:
             self.transport.close()
+
+    def _begin_exchange(self, scope: Scope) -> Exchange:
+        [cycle] = [cycle for cycle in self._unanswered if cycle.scope is scope]
+        self.exchange = Exchange(cycle)
+        return self.exchange
 
     def _stay_with_http(self, rest: bytes) -> None:
         """Reads a request that asks for another protocol as one that does not.

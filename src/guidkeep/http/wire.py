@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -74,15 +77,20 @@ class Flow(FlowControl):
 
 
 class Exchange:
-    """A request and its answer, one of which may be of any length; see `http.requests.Exchange`."""
+    """A request and its answer, one of which may be of any length; see `http.requests.Exchange`.
 
-    def __init__(self, protocol: GuidkeepProtocol, cycle: RequestResponseCycle) -> None:
+    HTTP/1.0 knows no chunks: there the end of the connection is that of the answer (RFC 9112
+    §6.3). uvicorn would send chunks all the same.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
         self.takes = False
         self.is_abandoned = False
-        self._protocol = protocol
         self._cycle = cycle
         self._reads_on = False
-        protocol.exchange = self
+        self._has_chunks = cycle.scope["http_version"] != "1.0"
+        if not self._has_chunks:
+            cycle.chunked_encoding, cycle.expected_content_length = False, sys.maxsize
 
     @property
     def is_arriving(self) -> bool:
@@ -99,6 +107,7 @@ class Exchange:
 
     def finish(self) -> None:
         """The last message follows; what the client still sends is thrown away."""
+        self._cycle.expected_content_length = 0
         if self._cycle.more_body:
             self.is_abandoned = True
             self._cycle.keep_alive = True  # the connection ends when the client has read it
@@ -106,7 +115,14 @@ class Exchange:
     def cut(self) -> None:
         """Ends the connection in the middle of the answer."""
         self._cycle.disconnected = True
-        self._cycle.transport.close()
+        transport = self._cycle.transport
+        if self._has_chunks:
+            transport.close()
+            return
+        # A reset: an end in good order would be taken for that of the answer.
+        at_once = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        transport.abort()
 
 
 def send_whole(
