@@ -191,5 +191,6 @@ def test_the_exit_codes_are_documented() -> None:
 
 
 def test_every_command_is_in_the_quickstart() -> None:
-    for command in (*COMMANDS[:3], *COMMANDS[4:], "completion"):
-        assert f"guidkeep {command} " in f"{text_of('docs/quickstart.md')} "
+    page = text_of("docs/quickstart.md")
+    for command in ("create", "get", "update", "list", "import", "export", "stats", "forecast"):
+        assert re.search(rf"\bguidkeep {command}\b", page)
