@@ -67,6 +67,7 @@ def _signature(name: str, method: Any) -> str:
         str(signature.replace(parameters=given))
         .replace("'", "")
         .replace("<_Keep.KEEP: KEEP>", "KEEP")
+        .replace("<_Any.ANY: ANY>", "ANY")
     )
     shown = shown.replace('"', "")
     if len(shown) + len(name) <= WIDTH:

@@ -204,6 +204,9 @@ def test_a_line_that_could_not_be_done_for_now_stops_it(
     assert run("import", FILE) == exits.UNAVAILABLE
     assert "It stopped on the way: away Try again in a while." in capsys.readouterr().err
     assert STATE.exists()
+    assert run("import", FILE, "--restart", "--url", "http://ann:pa55word@localhost:1") == 6
+    assert "pa55word" not in STATE.read_text()
+    assert "pa55word" not in capsys.readouterr().err
 
 
 def test_what_is_on_its_way_when_it_is_interrupted_is_counted(

@@ -185,6 +185,24 @@ async def test_a_generated_guid_never_matches_a_version(client: Awaited) -> None
         await client.create_or_update({"user": "Ann"}, if_match='"1"')
 
 
+async def test_a_record_of_a_list_has_no_version_that_could_be_asked_for_by_mistake(
+    client: Awaited, guid: str
+) -> None:
+    user = new_guid()
+    await client.create({"user": user}, guid=guid)
+    [listed] = (await client.list(user=user)).records
+    assert listed.etag is None
+    for mistaken in (
+        client.update(guid, {"n": 1}, if_match=listed.etag),
+        client.replace(guid, {"user": "Eve"}, if_match=listed.etag),
+        client.create_or_update({"n": 1}, guid=guid, if_match=listed.etag),
+        client.delete(guid, if_match=listed.etag),
+    ):
+        with pytest.raises(ValueError, match="if_match is None"):
+            await mistaken
+    assert (await client.read(guid)).text == listed.text
+
+
 async def test_a_record_is_read_again_only_if_it_has_changed(client: Awaited, guid: str) -> None:
     first = await client.create({"user": "Ann"}, guid=guid)
     assert await client.read_if_changed(guid, first.etag) is None
@@ -306,6 +324,15 @@ async def test_bulk_takes_more_lines_than_one_request_has_and_keeps_the_order_of
     exported = await client.export(user=user)
     assert {record.metadata["n"] for record in exported} == {2}
     assert [record.guid for record in exported] == sorted(guids)
+
+
+async def test_bulk_takes_what_an_export_gives(client: Awaited) -> None:
+    user = new_guid()
+    await client.create(f'{{"user": "{user}", "n": 1.10}}')
+    before = await client.export(user=user)
+    await client.delete(before[0].guid)
+    assert [line.status for line in await client.bulk(before)] == [201]
+    assert await client.export(user=user) == before
 
 
 async def test_bulk_of_nothing_is_nothing(client: Awaited) -> None:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import AsyncClient
+from guidkeep.client.bodies import ANY, IfMatch
 from guidkeep.jsontext import format_object
-from guidkeep.record import ANY, Record
+from guidkeep.record import ANY as ANY_VERSION
+from guidkeep.record import Record
 from guidkeep.registry import Page, Written
 from tests.registry.test_operations import (
     test_a_condition_that_fails_is_told_though_nothing_would_change,
@@ -54,7 +56,7 @@ class Remote:
     def hit(self, _: str) -> None:
         """Nothing is at hand."""
 
-    async def create_or_update(self, change: Change, condition: Condition = ANY) -> Written:
+    async def create_or_update(self, change: Change, condition: Condition = ANY_VERSION) -> Written:
         if condition.if_none_match:
             record = await self._client.create(_text(change), guid=change.guid)
             return Written(_record(record), created=True)
@@ -81,8 +83,8 @@ def _text(change: Change) -> str:
     return format_object(dict(change.metadata))
 
 
-def _tags(condition: Condition) -> str | None:
-    return None if condition.if_match is None else ", ".join(condition.if_match)
+def _tags(condition: Condition) -> IfMatch:
+    return ANY if condition.if_match is None else ", ".join(condition.if_match)
 
 
 def _record(told: client.Record) -> Record:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from guidkeep.client.bodies import KEEP
+from guidkeep.client.bodies import ANY, KEEP
 from guidkeep.client.lines import Sent
 from guidkeep.client.records import Written
 from guidkeep.client.repeating import Patience
@@ -46,10 +46,10 @@ MAY_BE_DONE = {
 
 WRITES: dict[str, Any] = {
     "create": lambda o: o.create({}, None, KEEP),
-    "create_or_update": lambda o: o.create_or_update({}, GUID, KEEP, None),
-    "named": lambda o: o.create_or_update({"guid": GUID}, None, KEEP, None),
-    "replace": lambda o: o.replace(GUID, {}, KEEP, None),
-    "update": lambda o: o.update(GUID, {}, KEEP, None),
+    "create_or_update": lambda o: o.create_or_update({}, GUID, KEEP, ANY),
+    "named": lambda o: o.create_or_update({"guid": GUID}, None, KEEP, ANY),
+    "replace": lambda o: o.replace(GUID, {}, KEEP, ANY),
+    "update": lambda o: o.update(GUID, {}, KEEP, ANY),
 }
 CONDITIONAL: dict[str, Any] = {
     "create": lambda o: o.create({}, GUID, KEEP),
@@ -100,7 +100,7 @@ def test_a_record_of_ours_that_is_there_already_was_made_by_the_attempt_before()
     assert [sent.method for sent in script.sent] == ["POST", "POST", "GET"]
     assert len({sent.path for sent in script.sent}) == 1
     again = Script([NO_ANSWER, TAKEN, answer(200)])
-    written = again.run(again.operations.create_or_update({}, None, KEEP, None))
+    written = again.run(again.operations.create_or_update({}, None, KEEP, ANY))
     assert written == Written(record, created=True)
 
 
@@ -113,14 +113,14 @@ def test_without_such_an_attempt_it_is_somebody_elses() -> None:
 
 def test_a_record_that_is_gone_after_a_lost_deletion_counts_as_deleted() -> None:
     script = Script([NO_ANSWER, GONE])
-    assert script.run(script.operations.delete(GUID, None)) is None
+    assert script.run(script.operations.delete(GUID, ANY)) is None
 
 
 @pytest.mark.parametrize("come", [[GONE], [BUSY, GONE]])
 def test_a_record_that_was_never_there_was_not_deleted(come: list[Answer]) -> None:
     script = Script(come)
     with pytest.raises(NotFound):
-        script.run(script.operations.delete(GUID, None))
+        script.run(script.operations.delete(GUID, ANY))
 
 
 @pytest.mark.parametrize("came", [NO_ANSWER, NO_CONNECTION])
@@ -134,10 +134,10 @@ def test_a_write_that_one_attempt_may_have_done_ends_with_an_open_outcome() -> N
     for last in (NO_CONNECTION, BUSY):
         script = Script([NO_ANSWER, *[last] * 4])
         with pytest.raises(OutcomeUnknown, match="may have happened"):
-            script.run(script.operations.update(GUID, {}, KEEP, None))
+            script.run(script.operations.update(GUID, {}, KEEP, ANY))
     script = Script([NO_CONNECTION] * 5)
     with pytest.raises(Unreachable):
-        script.run(script.operations.update(GUID, {}, KEEP, None))
+        script.run(script.operations.update(GUID, {}, KEEP, ANY))
 
 
 def test_the_last_answer_is_what_is_raised() -> None:

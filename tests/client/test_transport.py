@@ -194,6 +194,18 @@ async def test_each_request_says_who_asks_and_what_the_caller_adds(kind: Any) ->
     assert b"authorization: basic yw5uonnly3jlda==" in head
 
 
+async def test_a_password_is_never_shown(kind: Any) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://ann:secret@127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(Unreachable, match=r"//ann:\*\*\*@127") as raised:
+            await ask(kind, address, "read", GUID, attempts=1)
+    assert "secret" not in str(raised.value)
+    assert "secret" not in kind(address).url
+    with pytest.raises(ValueError, match=r"\*\*\*"):
+        kind("ftp://ann:secret@host")
+
+
 @pytest.mark.parametrize(
     "url",
     ["127.0.0.1:8080", "ftp://host", "http://", "http://host:x", "http://host/?a=b", "http://h#a"],

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import httpx2
 
+from guidkeep.addresses import redacted
 from guidkeep.client import transport
-from guidkeep.client.bodies import KEEP, Expire, Metadata
+from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata
 from guidkeep.client.lines import Batches
 from guidkeep.client.operations import Operations
 from guidkeep.client.repeating import Patience
@@ -42,12 +43,13 @@ class AsyncClient:
         attempts: int = 5,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.url = transport.address_of(url)
+        address = transport.address_of(url)
+        self.url = redacted(address)
         self._operations = Operations(Patience(timeout, attempts))
         self._http = httpx2.AsyncClient(
-            base_url=self.url,
+            base_url=address,
             headers=transport.headers_of(headers),
-            trust_env=not transport.is_here(self.url),
+            trust_env=not transport.is_here(address),
         )
 
     async def __aenter__(self) -> Self:
@@ -77,19 +79,19 @@ class AsyncClient:
         *,
         guid: str | None = None,
         expire: Expire = KEEP,
-        if_match: str | None = None,
+        if_match: IfMatch = ANY,
     ) -> Written:
         """As `Client.create_or_update`."""
         return await self._run(self._operations.create_or_update(metadata, guid, expire, if_match))
 
     async def replace(
-        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: str | None = None
+        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: IfMatch = ANY
     ) -> Written:
         """As `Client.replace`."""
         return await self._run(self._operations.replace(guid, metadata, expire, if_match))
 
     async def update(
-        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: str | None = None
+        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: IfMatch = ANY
     ) -> Record:
         """As `Client.update`."""
         return await self._run(self._operations.update(guid, metadata, expire, if_match))
@@ -106,7 +108,7 @@ class AsyncClient:
         """As `Client.read_if_changed`."""
         return await self._run(self._operations.read_if_changed(guid, etag))
 
-    async def delete(self, guid: str, *, if_match: str | None = None) -> None:
+    async def delete(self, guid: str, *, if_match: IfMatch = ANY) -> None:
         """As `Client.delete`."""
         await self._run(self._operations.delete(guid, if_match))
 
@@ -155,7 +157,10 @@ class AsyncClient:
         return self._stream(self._operations.export(user, after))
 
     async def bulk(
-        self, lines: Iterable[Metadata] | AsyncIterable[Metadata], *, create_only: bool = False
+        self,
+        lines: Iterable[Metadata | Record] | AsyncIterable[Metadata | Record],
+        *,
+        create_only: bool = False,
     ) -> AsyncIterator[Line]:
         """As `Client.bulk`."""
         batches = Batches()

@@ -21,6 +21,18 @@ class _Keep(Enum):
 KEEP: Final = _Keep.KEEP
 """For `expire`: nothing is said of it. An update leaves it; a creation takes the default."""
 
+
+class _Any(Enum):
+    ANY = "ANY"
+
+
+ANY: Final = _Any.ANY
+"""For `if_match`: whatever the version is."""
+
+IfMatch = str | Literal[_Any.ANY] | None
+"""A version, as in `Record.etag`, or `ANY`. None is refused: a record of a list has no version, and
+a write that was meant to be held back would go through."""
+
 Metadata = Mapping[str, Any] | str | bytes
 """Members of a record: a mapping, or the text of a JSON object, which is kept as it is written."""
 
@@ -63,6 +75,17 @@ def unix_time(expire: int | datetime | timedelta | None) -> int | None:
             raise ValueError("expire has no time zone: give it one, as in tzinfo=UTC")
         return int(expire.timestamp())
     return expire
+
+
+def conditions_of(if_match: IfMatch) -> dict[str, str]:
+    """The headers that state it.
+
+    Raises:
+        ValueError: it is None.
+    """
+    if if_match is None:
+        raise ValueError("if_match is None: lists do not tell a record's version, `read` does")
+    return {} if isinstance(if_match, _Any) else {"if-match": if_match}
 
 
 def checked(guid: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from guidkeep.client.bodies import Metadata, body_of, members_of
+from guidkeep.client.records import Record
 from guidkeep.record import is_guid, new_guid
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Batches:
     _lines: list[Sent] = field(default_factory=list)
     _bytes: int = 0
 
-    def add(self, line: Metadata) -> Sequence[Sent] | None:
+    def add(self, line: Metadata | Record) -> Sequence[Sent] | None:
         """Takes a line; returns the batch before it, if that is full."""
         self._number += 1
         text, guid = line_of(line)
@@ -69,12 +70,16 @@ class Batches:
         return lines
 
 
-def line_of(line: Metadata, fresh: Callable[[], str] = new_guid) -> tuple[bytes, str | None]:
+def line_of(
+    line: Metadata | Record, fresh: Callable[[], str] = new_guid
+) -> tuple[bytes, str | None]:
     """A line's text, and its GUID: a `fresh` one if it names none.
 
     With a GUID a line can be sent again when its answer is lost, without making a second record.
     What is no JSON object stays as it is: the service says what is wrong with it.
     """
+    if isinstance(line, Record):
+        line = line.text
     if isinstance(line, str | bytes):
         text = line if isinstance(line, bytes) else line.encode(errors="surrogatepass")
         text = text.replace(b"\n", b" ").replace(b"\r", b" ").strip()  # only ever between tokens

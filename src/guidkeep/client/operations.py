@@ -14,7 +14,15 @@ from guidkeep.client.answers import (
     stats_of,
     strange,
 )
-from guidkeep.client.bodies import Expire, Metadata, body_of, checked, members_of
+from guidkeep.client.bodies import (
+    Expire,
+    IfMatch,
+    Metadata,
+    body_of,
+    checked,
+    conditions_of,
+    members_of,
+)
 from guidkeep.client.lines import Splitter
 from guidkeep.client.records import Record, Written
 from guidkeep.client.repeating import Attempts, exchange, failure
@@ -63,25 +71,25 @@ class Operations:
         return written.record
 
     def create_or_update(
-        self, metadata: Metadata, guid: str | None, expire: Expire, if_match: str | None
+        self, metadata: Metadata, guid: str | None, expire: Expire, if_match: IfMatch
     ) -> Steps[Written]:
         """A record where there is none, else a change of the one that is there."""
-        return (yield from self._post(metadata, guid, expire, _conditions(if_match)))
+        return (yield from self._post(metadata, guid, expire, conditions_of(if_match)))
 
     def replace(
-        self, guid: str, metadata: Metadata, expire: Expire, if_match: str | None
+        self, guid: str, metadata: Metadata, expire: Expire, if_match: IfMatch
     ) -> Steps[Written]:
         """The whole record."""
         body = body_of(members_of(metadata, expire))
-        outcome = yield from self._write("PUT", guid, body, _conditions(if_match))
+        outcome = yield from self._write("PUT", guid, body, conditions_of(if_match))
         return _written(outcome)
 
     def update(
-        self, guid: str, metadata: Metadata, expire: Expire, if_match: str | None
+        self, guid: str, metadata: Metadata, expire: Expire, if_match: IfMatch
     ) -> Steps[Record]:
         """A change of the record that is there."""
         body = body_of(members_of(metadata, expire))
-        outcome = yield from self._write("PATCH", guid, body, _conditions(if_match))
+        outcome = yield from self._write("PATCH", guid, body, conditions_of(if_match))
         return record_of(_require(outcome.answer, OK))
 
     def read(self, guid: str) -> Steps[Record]:
@@ -104,9 +112,9 @@ class Operations:
             return None
         return record_of(_require(outcome.answer, OK))
 
-    def delete(self, guid: str, if_match: str | None) -> Steps[None]:
+    def delete(self, guid: str, if_match: IfMatch) -> Steps[None]:
         """The record's end. One that a lost attempt may have deleted counts as deleted."""
-        outcome = yield from self._write("DELETE", guid, None, _conditions(if_match))
+        outcome = yield from self._write("DELETE", guid, None, conditions_of(if_match))
         if not (outcome.is_repeated and outcome.answer.status == NOT_FOUND):
             _require(outcome.answer, NO_CONTENT)
 
@@ -259,10 +267,6 @@ def _require(answer: Answer, *statuses: int) -> Answer:
 def _written(outcome: Outcome) -> Written:
     answer = _require(outcome.answer, OK, CREATED)
     return Written(record_of(answer), created=answer.status == CREATED)
-
-
-def _conditions(if_match: str | None) -> dict[str, str]:
-    return {} if if_match is None else {"if-match": if_match}
 
 
 def _filter(user: str | None) -> str | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import httpx2
 
+from guidkeep.addresses import redacted
 from guidkeep.client import transport
-from guidkeep.client.bodies import KEEP, Expire, Metadata
+from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata
 from guidkeep.client.lines import Batches
 from guidkeep.client.operations import Operations
 from guidkeep.client.repeating import Patience
@@ -42,6 +43,9 @@ class Client:
     answer was lost; never a write with `if_match`. Pauses grow from a tenth of a second to five,
     with chance in them; a `Retry-After` is honoured.
 
+    Attributes:
+        url: where the service is, as it may be shown: without a password.
+
     Args:
         url: where the service is; None: `GUIDKEEP_URL`, or `http://127.0.0.1:8080`. It may have
             a user and a password (`https://user:password@host`), and a path.
@@ -62,12 +66,13 @@ class Client:
         attempts: int = 5,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.url = transport.address_of(url)
+        address = transport.address_of(url)
+        self.url = redacted(address)
         self._operations = Operations(Patience(timeout, attempts))
         self._http = httpx2.Client(
-            base_url=self.url,
+            base_url=address,
             headers=transport.headers_of(headers),
-            trust_env=not transport.is_here(self.url),
+            trust_env=not transport.is_here(address),
         )
 
     def __enter__(self) -> Self:
@@ -109,7 +114,7 @@ class Client:
         *,
         guid: str | None = None,
         expire: Expire = KEEP,
-        if_match: str | None = None,
+        if_match: IfMatch = ANY,
     ) -> Written:
         """Creates the record if there is none, else merges the members into it (RFC 7396).
 
@@ -117,7 +122,8 @@ class Client:
             metadata: members; in an update, those left out stay and None removes.
             guid: None: a random one, unless `metadata` names one.
             expire: as for `create`; left out of an update, it stays.
-            if_match: the version that the record must have, as in `Record.etag`.
+            if_match: the version that the record must have, as in `Record.etag`; a ValueError if
+                that is None, as in lists.
 
         Raises:
             InvalidRequest, PreconditionFailed.
@@ -125,7 +131,7 @@ class Client:
         return self._run(self._operations.create_or_update(metadata, guid, expire, if_match))
 
     def replace(
-        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: str | None = None
+        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: IfMatch = ANY
     ) -> Written:
         """Creates the record, or replaces it as a whole: what is left out is gone.
 
@@ -135,7 +141,7 @@ class Client:
         return self._run(self._operations.replace(guid, metadata, expire, if_match))
 
     def update(
-        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: str | None = None
+        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: IfMatch = ANY
     ) -> Record:
         """Merges the members into the live record (RFC 7396): None removes one.
 
@@ -169,7 +175,7 @@ class Client:
         """
         return self._run(self._operations.read_if_changed(guid, etag))
 
-    def delete(self, guid: str, *, if_match: str | None = None) -> None:
+    def delete(self, guid: str, *, if_match: IfMatch = ANY) -> None:
         """Deletes the live record.
 
         If the answer of an attempt was lost and the next finds no record, it counts as deleted:
@@ -239,7 +245,9 @@ class Client:
         """
         return self._stream(self._operations.export(user, after))
 
-    def bulk(self, lines: Iterable[Metadata], *, create_only: bool = False) -> Iterator[Line]:
+    def bulk(
+        self, lines: Iterable[Metadata | Record], *, create_only: bool = False
+    ) -> Iterator[Line]:
         """Creates or updates a record for each line, many in one commit; yields what became of it.
 
         Each line is what `create_or_update` would be given, its `guid` and `expire` among the
@@ -248,7 +256,7 @@ class Client:
         Blank lines count, and have no result.
 
         Args:
-            lines: mappings, or texts of JSON objects, whose numbers keep their digits.
+            lines: mappings, texts of JSON objects, or records, as those of another service's export.
             create_only: refuse, with PreconditionFailed, lines whose record is there already. A
                 batch whose answer was lost is then not sent again.
         """

@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 import httpx2
 
 from guidkeep import __version__
+from guidkeep.addresses import redacted
 from guidkeep.client.wire import Answer, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from guidkeep.client.wire import Request
+from guidkeep.client.wire import Request
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 URL_VARIABLE = "GUIDKEEP_URL"
@@ -45,7 +46,7 @@ def address_of(url: str | None) -> str:
     except ValueError:
         is_one = False
     if not is_one or parts.query or parts.fragment:
-        raise ValueError(f"{url!r} is not the address of a service; write {DEFAULT_URL}.")
+        raise ValueError(f"{redacted(url)!r} is not the address of a service; write {DEFAULT_URL}.")
     return url.rstrip("/")
 
 

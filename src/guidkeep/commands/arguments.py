@@ -54,6 +54,26 @@ When it expires:
   --expire default                    the service's default lifetime from now
 """
 
+_IMPORT = """\
+Which of the three it is is seen from the first character. In a CSV a cell is a text; a
+column whose name ends in := has JSON; an empty cell is nothing. Its column expire takes
+all that --expire of `guidkeep create` does.
+
+Records that are refused go to FILE.refused, an object on a line with the reason and the
+record, and the exit code is 1. They do not hold up the others.
+
+Interrupted, it goes on where it was when it is run again; FILE.import says how far it
+came, until all is done. No record is created twice by that.
+"""
+
+_IMPORT_EXAMPLES = """\
+Examples:
+  guidkeep import licences.csv
+  guidkeep import licences.csv --dry-run
+  guidkeep export --url http://old:8080 | guidkeep import - --url http://new:8080
+  jq -r .record licences.csv.refused > again.ndjson
+"""
+
 
 def add(commands: Commands) -> None:
     """Gives the command line the commands that talk to a service."""
@@ -196,24 +216,8 @@ def _add_import(commands: Commands) -> None:
         "write the records of a file",
         "Creates or updates a record for each of a file: NDJSON (an object on a line), one JSON "
         "array of objects, or CSV with names in its first line. A record without a GUID gets one.",
-        """\
-        Which of the three it is is seen from the first character. In a CSV a cell is a text; a
-        column whose name ends in := has JSON; an empty cell is nothing. Its column expire takes
-        all that --expire of `guidkeep create` does.
-
-        Records that are refused go to FILE.refused, an object on a line with the reason and the
-        record, and the exit code is 1. They do not hold up the others.
-
-        Interrupted, it goes on where it was when it is run again; FILE.import says how far it
-        came, until all is done. No record is created twice by that.
-        """,
-        """\
-        Examples:
-          guidkeep import licences.csv
-          guidkeep import licences.csv --dry-run
-          guidkeep export --url http://old:8080 | guidkeep import - --url http://new:8080
-          jq -r .record licences.csv.refused > again.ndjson
-        """,
+        _IMPORT,
+        _IMPORT_EXAMPLES,
     )
     importing.set_defaults(run=_whole("importing"))
     importing.add_argument("file", metavar="FILE", help="What is read; - is standard input.")

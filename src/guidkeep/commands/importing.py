@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep import progress
+from guidkeep.addresses import redacted
 from guidkeep.client import AsyncClient
 from guidkeep.client.lines import Batches, Sent, line_of
 from guidkeep.client.operations import is_temporary
@@ -268,7 +269,7 @@ class Import:
         """What must be the same for an interrupted import to go on."""
         changed = None if path is None else path.stat().st_mtime_ns
         return {
-            "address": address_of(self._options),
+            "address": redacted(address_of(self._options)),
             "size of the file": self._size,
             "time of the file": changed,
             "form": self._source.form,

@@ -7,7 +7,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.client.bodies import KEEP, Expire
+from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch
 from guidkeep.commands import exits
 from guidkeep.commands.output import complain
 from guidkeep.commands.words import json_of, parse_expire, parse_input, parse_words
@@ -49,7 +49,7 @@ def update(client: Client, options: Options, output: Output) -> int:
     words, text = _wanted(options, may_be_empty=options["expire"] is not None)
     if words.guid is None:
         raise StartupError("Which record? Write its GUID before the members.")
-    record = client.update(words.guid, text, expire=_expire(options), if_match=options["if_match"])
+    record = client.update(words.guid, text, expire=_expire(options), if_match=_if_match(options))
     output.record(record)
     return 0
 
@@ -61,7 +61,7 @@ def delete(client: Client, options: Options, output: Output) -> int:
     code = 0
     for guid in options["guids"]:
         try:
-            client.delete(guid, if_match=options["if_match"])
+            client.delete(guid, if_match=_if_match(options))
         except NotFound as error:
             complain(exits.sentence_of(error))
             code = exits.NOT_FOUND
@@ -101,6 +101,11 @@ def _wanted(options: Options, *, may_be_empty: bool) -> tuple[Words, str]:
     if words.reads_input or is_silent:
         members = parse_input(sys.stdin.buffer.read()) | members
     return words, json_of(members)
+
+
+def _if_match(options: Options) -> IfMatch:
+    given: str | None = options["if_match"]
+    return ANY if given is None else given
 
 
 def _expire(options: Options) -> Expire:
