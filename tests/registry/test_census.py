@@ -209,24 +209,22 @@ async def test_a_registry_that_is_closed_counts_no_further(
 
 
 async def test_it_rests_after_a_step_unless_somebody_waits(
-    registry: Registry, store: CountedStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    store: CountedStore, clock: Clock
 ) -> None:
-    rests = 0
-    plain = asyncio.sleep
+    rests: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        nonlocal rests
-        rests += seconds > 0
-        await plain(0)
+        rests.append(seconds)
 
-    await registry.forecast()
+    counting = census.Census(store.count, clock, sleep)
+    first = await counting.ask()
+    assert rests == []
     clock.advance(100)
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    await registry.forecast()
-    while len(store.steps) < 182:
-        await plain(0)
-    await settled()
-    assert rests == 91
+    assert await counting.ask() is first
+    while await counting.ask() is first:
+        await settled()
+    assert len(rests) == 91
+    assert min(rests) > 0
     clock.advance(DAY)
-    await registry.forecast()
-    assert rests == 91
+    await counting.ask()
+    assert len(rests) == 91
