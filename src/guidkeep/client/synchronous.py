@@ -256,7 +256,7 @@ class Client:
         Blank lines count, and have no result.
 
         Args:
-            lines: mappings, texts of JSON objects, or records, as those of another service's export.
+            lines: mappings, texts of JSON objects, or records, as those of an `export`.
             create_only: refuse, with PreconditionFailed, lines whose record is there already. A
                 batch whose answer was lost is then not sent again.
         """

@@ -16,7 +16,7 @@ from guidkeep.client.wire import Answer, Lost
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-from guidkeep.client.wire import Request
+    from guidkeep.client.wire import Request
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 URL_VARIABLE = "GUIDKEEP_URL"
