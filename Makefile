@@ -60,8 +60,9 @@ servers: ## install the servers that tests, `make bench` and `make cluster` star
 cluster: install ## three nodes, Redis, MariaDB and nginx on 127.0.0.1:8080 (PORT= changes that)
 	@exec $(BIN)/python -m servers.cluster --port $(PORT)
 
-docs: install ## write the generated parts of the docs again (settings tables)
+docs: install ## write the generated parts of the docs again (settings, the client's reference)
 	$(BIN)/python -m guidkeep.settings docs README.md docs/operating.md
+	$(BIN)/python docs/reference.py
 
 clean: ## remove .venv and everything made; leaves guidkeep.db alone
 	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

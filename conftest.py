@@ -37,5 +37,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocumentedServe
 
 @pytest.fixture
 def in_the_servers_folder(server: DocumentedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where guidkeep.db is, as for somebody who follows the text."""
+    """Where guidkeep.db is, and the client's default address, as for who follows the text."""
     monkeypatch.chdir(server.folder)
+    monkeypatch.setenv("GUIDKEEP_URL", f"http://{server.address}")

@@ -1,4 +1,4 @@
-"""The command: `guidkeep serve`, `guidkeep copy`."""
+"""The command: `guidkeep serve`, `guidkeep copy`, and those that talk to a running service."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import __version__, logs, settings
+from guidkeep.commands import arguments, exits
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-EXIT_USAGE = 2
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code: 2 if it can't start as it was told to."""
+    """Runs the command; returns its exit code, of which `guidkeep.commands.exits` has the table."""
     parsed = vars(_parser().parse_args(arguments))
     run: Callable[[dict[str, Any]], int] = parsed.pop("run")
     try:
         return run(parsed)
     except StartupError as error:
         print(f"guidkeep: {error}", file=sys.stderr)  # noqa: T201 - it is a command
-        return EXIT_USAGE
+        return exits.USAGE
 
 
 def _serve(flags: dict[str, Any]) -> int:
@@ -52,12 +51,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="guidkeep",
         description="Keeps GUIDs and their metadata until they expire.",
+        epilog=arguments.ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"guidkeep {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_serve(commands)
+    arguments.add(commands)
     _add_copy(commands)
+    _add_completion(commands)
     return parser
 
 
@@ -95,3 +98,23 @@ def _add_copy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="Delete in the target what the source has not. Not while others write to the target.",
     )
     copy.add_argument("--verify-only", action="store_true", help="Compare, and write nothing.")
+
+
+def _completion(options: dict[str, Any]) -> int:
+    from guidkeep.commands import completion  # noqa: PLC0415 - as above
+
+    print(completion.script(_parser(), options["shell"]))  # noqa: T201 - it is a command
+    return 0
+
+
+def _add_completion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    completion = commands.add_parser(
+        "completion",
+        help="print what makes a shell complete the commands",
+        description="Prints what makes a shell complete the commands and their options.",
+        epilog=arguments.COMPLETION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    completion.set_defaults(run=_completion)
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="Which shell it is.")

@@ -42,6 +42,9 @@ class GuidkeepError(Exception):
     type: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
 
+    request_id: str | None = None
+    """On the client's side: the id under which the service's log has the details."""
+
     @property
     def detail(self) -> str:
         """The sentence for the client."""
@@ -196,3 +199,30 @@ class OutcomeUnknown(StoreUnavailable):
 
 class StartupError(GuidkeepError):
     """Guidkeep can't start as it was told to; the message says why and what would help."""
+
+
+class ClientSideError(GuidkeepError):
+    """What only the client raises, for no problem of the service's says it."""
+
+
+class Unreachable(ClientSideError):
+    """The service can't be reached, or does not answer in time. Nothing was written."""
+
+    type = "unreachable"
+    title = "The service can't be reached"
+
+
+class UnknownAnswer(ClientSideError):
+    """The answer is none of Guidkeep's: something else answers at that address.
+
+    Attributes:
+        answered: the HTTP status of the answer.
+    """
+
+    type = "unknown-answer"
+    title = "The answer is none of Guidkeep's"
+
+    def __init__(self, message: str, answered: int) -> None:
+        """`answered` is the status."""
+        super().__init__(message)
+        self.answered = answered

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Watch = Callable[[float, int], None]
+    Watch = Callable[[float | None, int], None]
 
 BETWEEN_LINES = 10.0
 """Seconds."""
@@ -22,12 +22,14 @@ def shown(
 ) -> Iterator[Watch]:
     """Yields what is to be told how far it is, from 0 to 1, and how many records it has passed.
 
+    How far may be None: not known.
+
     Args:
         title: what is done.
         stream: where it is shown.
         clock: returns seconds.
     """
-    with _bar(title, stream) if stream.isatty() else _lines(title, stream, clock) as watch:
+    with _bar(title, stream, clock) if stream.isatty() else _lines(title, stream, clock) as watch:
         yield watch
 
 
@@ -35,17 +37,18 @@ def shown(
 def _lines(title: str, stream: IO[str], clock: Callable[[], float]) -> Iterator[Watch]:
     due = clock() + BETWEEN_LINES
 
-    def watch(share: float, records: int) -> None:
+    def watch(share: float | None, records: int) -> None:
         nonlocal due
         if clock() >= due:
             due = clock() + BETWEEN_LINES
-            print(f"{title}: {share:.0%}, {records:,} records", file=stream, flush=True)
+            far = "" if share is None else f"{share:.0%}, "
+            print(f"{title}: {far}{records:,} records", file=stream, flush=True)
 
     yield watch
 
 
 @contextmanager
-def _bar(title: str, stream: IO[str]) -> Iterator[Watch]:
+def _bar(title: str, stream: IO[str], clock: Callable[[], float]) -> Iterator[Watch]:
     # Imported here: whoever serves needs no bar.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
@@ -61,14 +64,21 @@ def _bar(title: str, stream: IO[str]) -> Iterator[Watch]:
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[records]:,} records"),
+        TextColumn("{task.fields[rate]:,.0f}/s"),
         TimeRemainingColumn(),
     )
     # What is printed meanwhile goes above the bar, unless it goes elsewhere.
     above = sys.stdout.isatty()
     with Progress(*columns, console=Console(file=stream), redirect_stdout=above) as bar:
-        task = bar.add_task(title, total=1.0, records=0)
+        task = bar.add_task(title, total=None, records=0, rate=0.0)
+        began = clock()
+        first: int | None = None
 
-        def watch(share: float, records: int) -> None:
-            bar.update(task, completed=share, records=records)
+        def watch(share: float | None, records: int) -> None:
+            nonlocal first
+            first = records if first is None else first  # it may go on where it was interrupted
+            rate = (records - first) / max(clock() - began, 0.001)
+            total = None if share is None else 1.0
+            bar.update(task, total=total, completed=share or 0.0, records=records, rate=rate)
 
         yield watch

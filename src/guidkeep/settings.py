@@ -55,7 +55,12 @@ def _workers(text: str) -> int:
     return count
 
 
-def _positive_duration(text: str) -> float:
+def positive_duration(text: str) -> float:
+    """Seconds of a duration above 0.
+
+    Raises:
+        StartupError: it is none.
+    """
     seconds = parse_duration(text)
     if seconds <= 0:
         raise StartupError(f"{text!r} is no time at all; write one above 0.")
@@ -137,11 +142,11 @@ class Settings:
         "rediss://, redis+cluster:// or none://.",
     )
     cache_max_age: float = _setting(
-        "60s", _positive_duration, "DURATION", "How long a cache entry lives at most."
+        "60s", positive_duration, "DURATION", "How long a cache entry lives at most."
     )
     cache_timeout: float = _setting(
         f"{caches.DEFAULT_TIMEOUT * 1000:g}ms",
-        _positive_duration,
+        positive_duration,
         "DURATION",
         "How long a cache on another machine may take; after that, requests go without it.",
     )
@@ -165,22 +170,22 @@ class Settings:
         "10000", _count, "N", "Requests worked on at once; one more is answered 429."
     )
     request_timeout: float = _setting(
-        "20s", _positive_duration, "DURATION", "How long a request may take to arrive."
+        "20s", positive_duration, "DURATION", "How long a request may take to arrive."
     )
     idle_timeout: float = _setting(
-        "75s", _positive_duration, "DURATION", "How long a connection may stay open unused."
+        "75s", positive_duration, "DURATION", "How long a connection may stay open unused."
     )
     write_timeout: float = _setting(
-        "20s", _positive_duration, "DURATION", "How long a client may refuse to read its answer."
+        "20s", positive_duration, "DURATION", "How long a client may refuse to read its answer."
     )
     store_timeout: float = _setting(
-        "5s", _positive_duration, "DURATION", "How long the store may take; after that, 503."
+        "5s", positive_duration, "DURATION", "How long the store may take; after that, 503."
     )
     drain_timeout: float = _setting(
-        "30s", _positive_duration, "DURATION", "How long SIGTERM waits for requests to finish."
+        "30s", positive_duration, "DURATION", "How long SIGTERM waits for requests to finish."
     )
     sweep_interval: float = _setting(
-        "10s", _positive_duration, "DURATION", "How often expired records are looked for."
+        "10s", positive_duration, "DURATION", "How often expired records are looked for."
     )
     sweep_batch: int = _setting("200", _count, "N", "Expired records reclaimed in one step.")
     allow_origin: tuple[str, ...] = _setting(

@@ -93,7 +93,7 @@ class DocumentedServer:
         done = subprocess.run(
             ["/bin/sh", "-c", "\n".join(lines).replace(ADDRESS, self.address)],
             cwd=self.folder,
-            env=_environment(self.folder),
+            env=_environment(self.folder) | self._for_commands(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -103,6 +103,10 @@ class DocumentedServer:
         *outputs, rest = done.stdout.replace("\r", "").split(f"\n{END}\n")
         assert len(outputs) == len(commands), f"the shell gave up:\n{rest}"
         return [output.replace(self.address, ADDRESS) for output in outputs]
+
+    def _for_commands(self) -> dict[str, str]:
+        """What makes `guidkeep` print to a pipe what a reader sees on a terminal."""
+        return {"GUIDKEEP_URL": f"http://{self.address}", "GUIDKEEP_FORMAT": "table"}
 
 
 def parse_console(text: str) -> list[Step]:

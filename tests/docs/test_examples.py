@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN = {"console", "json", "python"}
-NOT_RUN = {"sh", "ini", "nginx", "promql"}
-"""Commands that set things up, and other programs' settings."""
+NOT_RUN = {"sh", "ini", "nginx", "promql", "py"}
+"""Commands that set things up, other programs' settings, and signatures."""
 
 CREATE = "http://127.0.0.1:8080/guid/9094E4C980C74043A4B586B420E69DDF"
 

@@ -12,7 +12,7 @@ import pytest
 
 from guidkeep import settings
 from guidkeep.caches import open_cache
-from guidkeep.errors import GuidkeepError, StartupError
+from guidkeep.errors import ClientSideError, GuidkeepError, StartupError
 from guidkeep.http.problems import TYPE_PREFIX
 from guidkeep.metrics import Metrics
 from guidkeep.record import Record
@@ -36,9 +36,10 @@ def metric_names() -> list[str]:
 
 
 def problems(kind: type[GuidkeepError] = GuidkeepError) -> Iterator[type[GuidkeepError]]:
-    """Every error that a client can meet."""
-    if kind is not StartupError:
-        yield kind
+    """Every error that the service answers with."""
+    if kind in (StartupError, ClientSideError):
+        return
+    yield kind
     for special in kind.__subclasses__():
         yield from problems(special)
 

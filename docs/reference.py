@@ -1,0 +1,110 @@
+"""Writes the reference in `client.md` from the client's docstrings: `make docs`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import guidkeep
+from guidkeep import client, errors
+
+PAGE = Path(__file__).with_name("client.md")
+WIDTH = 90
+"""Characters of a signature on one line at most."""
+RESULTS = (client.Record, client.Written, client.Page, client.Line, client.Stats, client.Day)
+ERRORS = (
+    errors.GuidkeepError,
+    errors.InvalidRequest,
+    errors.Fault,
+    errors.NotFound,
+    errors.PreconditionFailed,
+    errors.BodyTooLarge,
+    errors.TooManyRequests,
+    errors.StoreUnavailable,
+    errors.OutcomeUnknown,
+    errors.Unreachable,
+    errors.UnknownAnswer,
+)
+
+_sections = re.compile(r"^(Args|Attributes|Raises):\n((?: {4}.*\n?|\n)+)", re.MULTILINE)
+_entry = re.compile(r"^(\w[\w, ]*)(?:: (.*(?:\n +.*)*))?", re.MULTILINE)
+
+
+def reference() -> str:
+    """The whole, as Markdown."""
+    parts = ["## `guidkeep.Client`", _text(guidkeep.Client)]
+    parts += [_method(name) for name in vars(guidkeep.Client) if not name.startswith("_")]
+    parts += ["## `guidkeep.AsyncClient`", _text(guidkeep.AsyncClient), "## What they return"]
+    for kind in RESULTS:
+        parts += [f"### `guidkeep.{kind.__name__}`", _text(kind), _properties(kind)]
+    parts.append("## What they raise")
+    for kind in ERRORS:
+        parts += [f"### `guidkeep.{kind.__name__}`", _text(kind)]
+        parts.append(_properties(kind) if kind is errors.GuidkeepError else "")
+    return "\n\n".join(part for part in parts if part)
+
+
+def put_in(page: str) -> str:
+    """A page with the reference between its marks written anew."""
+    text = f"<!-- reference -->\n{reference()}\n<!-- /reference -->"
+    found = r"<!-- reference -->.*?<!-- /reference -->"
+    return re.sub(found, lambda _: text, page, flags=re.DOTALL)
+
+
+def _method(name: str) -> str:
+    method = getattr(guidkeep.Client, name)
+    return f"### `{name}`\n\n```py\n{_signature(name, method)}\n```\n\n{_text(method)}"
+
+
+def _signature(name: str, method: Any) -> str:
+    """As it is called, without self; in several lines if one is too long."""
+    signature = inspect.signature(method)
+    given = list(signature.parameters.values())[1:]
+    shown = (
+        str(signature.replace(parameters=given))
+        .replace("'", "")
+        .replace("<_Keep.KEEP: KEEP>", "KEEP")
+        .replace("<_Any.ANY: ANY>", "ANY")
+    )
+    shown = shown.replace('"', "")
+    if len(shown) + len(name) <= WIDTH:
+        return f"{name}{shown}"
+    inner, _, answer = shown[1:].rpartition(") -> ")
+    words = re.split(r", (?![^\[]*\])", inner)
+    return f"{name}(\n" + "".join(f"    {word},\n" for word in words) + f") -> {answer}"
+
+
+def _properties(kind: type) -> str:
+    """The properties of a class that has some, each with its sentence."""
+    found = [
+        f"- `{name}`: {inspect.getdoc(value)}"
+        for name, value in vars(kind).items()
+        if isinstance(value, property)
+    ]
+    return "\n".join(found)
+
+
+def _text(thing: Any) -> str:
+    """A docstring as Markdown: its sections become lists."""
+    text = inspect.getdoc(thing) or ""
+    if text.startswith(f"{getattr(thing, '__name__', '')}("):  # what dataclass writes itself
+        return ""
+    return re.sub("\n{3,}", "\n\n", _sections.sub(_listed, f"{text}\n")).strip()
+
+
+def _listed(section: re.Match[str]) -> str:
+    title = {"Args": "Arguments", "Attributes": "It has", "Raises": "Raises"}[section[1]]
+    body = textwrap.dedent(section[2]).strip()
+    entries = []
+    for entry in _entry.finditer(body):
+        names = ", ".join(f"`{name}`" for name in entry[1].split(", "))
+        about = " ".join((entry[2] or "").split())
+        entries.append(f"- {names}: {about}" if about else f"- {names.rstrip('.')}")
+    return f"{title}:\n\n" + "\n".join(entries) + "\n\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(put_in(PAGE.read_text()))

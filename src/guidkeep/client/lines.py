@@ -1,0 +1,123 @@
+"""Lines: bulk writes cut into batches, streamed answers cut into lines.
+
+HTTP/1.1 libraries send a whole request before they read its answer. The service answers a bulk
+request while it still comes, and holds what is not read yet only up to a limit; then it reads no
+further. So a request without an end could wait for the service, and the service for whoever sends
+it. A batch is therefore never longer than what sockets hold without anybody's doing: it is always
+sent whole, then its answer is read. It is also what is sent again when its answer is lost. One line
+alone may be longer, for until its end there is nothing to answer.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from guidkeep.client.bodies import Metadata, body_of, members_of
+from guidkeep.client.records import Record
+from guidkeep.record import is_guid, new_guid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BATCH_BYTES = 65_536
+"""Bytes of a batch at most, unless it is one line: less than a socket's buffers hold."""
+BATCH_LINES = 1000
+
+
+class Sent(NamedTuple):
+    """A line of a batch.
+
+    Attributes:
+        number: which it is in the whole, from 1, blank ones counted.
+        text: the JSON, without a line end.
+        guid: which record it is about, as far as that can be seen.
+    """
+
+    number: int
+    text: bytes
+    guid: str | None
+
+
+@dataclass(slots=True)
+class Batches:
+    """Gathers lines until they make up a batch."""
+
+    _number: int = 0
+    _lines: list[Sent] = field(default_factory=list)
+    _bytes: int = 0
+
+    def add(self, line: Metadata | Record) -> Sequence[Sent] | None:
+        """Takes a line; returns the batch before it, if that is full."""
+        self._number += 1
+        text, guid = line_of(line)
+        return self.put(Sent(self._number, text, guid)) if text else None
+
+    def put(self, line: Sent) -> Sequence[Sent] | None:
+        """The same with a line that has its number and GUID."""
+        full = None
+        size = len(line.text) + 1
+        if self._lines and (self._bytes + size > BATCH_BYTES or len(self._lines) == BATCH_LINES):
+            full = self.rest()
+        self._lines.append(line)
+        self._bytes += size
+        return full
+
+    def rest(self) -> Sequence[Sent]:
+        """The batch as far as it has come; may be empty."""
+        lines, self._lines, self._bytes = self._lines, [], 0
+        return lines
+
+
+def line_of(
+    line: Metadata | Record, fresh: Callable[[], str] = new_guid
+) -> tuple[bytes, str | None]:
+    """A line's text, and its GUID: a `fresh` one if it names none.
+
+    With a GUID a line can be sent again when its answer is lost, without making a second record.
+    What is no JSON object stays as it is: the service says what is wrong with it.
+    """
+    if isinstance(line, Record):
+        line = line.text
+    if isinstance(line, str | bytes):
+        text = line if isinstance(line, bytes) else line.encode(errors="surrogatepass")
+        text = text.replace(b"\n", b" ").replace(b"\r", b" ").strip()  # only ever between tokens
+    else:
+        text = body_of(members_of(line))
+    if not text:
+        return text, None
+    if b'"guid"' in text or b"\\u" in text or text[:1] != b"{":
+        named, has_guid = _named(text)
+        if has_guid:
+            return text, named
+    guid = fresh()
+    rest = text[1:].lstrip()
+    comma = b"" if rest[:1] == b"}" else b","
+    return b'{"guid":"%b"%b%b' % (guid.encode(), comma, rest), guid
+
+
+class Splitter:
+    """Cuts a stream of bytes into lines."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The lines that are complete with this piece; an empty one is the end."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        if not piece and self._rest:
+            lines.append(self._rest)
+        return [line for line in lines if line]
+
+
+def _named(text: bytes) -> tuple[str | None, bool]:
+    """The GUID that a line names, if it is one, and whether the line must be left as it is."""
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError):
+        return None, True
+    if not isinstance(members, dict):
+        return None, True
+    guid = members.get("guid")
+    return (guid if isinstance(guid, str) and is_guid(guid) else None), "guid" in members

@@ -1,0 +1,312 @@
+"""The registry's operations over HTTP: what is asked, and what the answers mean. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlencode
+
+from guidkeep.client.answers import (
+    document_of,
+    error_of,
+    line_of,
+    page_of,
+    record_of,
+    stats_of,
+    strange,
+)
+from guidkeep.client.bodies import (
+    Expire,
+    IfMatch,
+    Metadata,
+    body_of,
+    checked,
+    conditions_of,
+    members_of,
+)
+from guidkeep.client.lines import Splitter
+from guidkeep.client.records import Record, Written
+from guidkeep.client.repeating import Attempts, exchange, failure
+from guidkeep.client.wire import Give, Lost, More, Request
+from guidkeep.errors import (
+    Fault,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    RequestTimeout,
+    Stopping,
+    TemporaryError,
+)
+from guidkeep.record import new_guid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from guidkeep.client.lines import Sent
+    from guidkeep.client.records import Line, Page, Stats
+    from guidkeep.client.repeating import Outcome, Patience
+    from guidkeep.client.wire import Answer, Steps, Stream
+    from guidkeep.errors import GuidkeepError
+
+OK, CREATED, NO_CONTENT = 200, 201, 204
+NOT_MODIFIED, NOT_FOUND, PRECONDITION_FAILED = 304, 404, 412
+NDJSON = "application/x-ndjson"
+
+NOT_TAKEN = (Stopping, RequestTimeout)
+"""By these the answer to a line says that it and all after it were not done."""
+
+
+class Operations:
+    """Makes them; see `guidkeep.client.Client` for what each does.
+
+    Args:
+        patience: how often and how long each tries.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+
+    def create(self, metadata: Metadata, guid: str | None, expire: Expire) -> Steps[Record]:
+        """A record where there is none."""
+        written = yield from self._post(metadata, guid, expire, {"if-none-match": "*"})
+        return written.record
+
+    def create_or_update(
+        self, metadata: Metadata, guid: str | None, expire: Expire, if_match: IfMatch
+    ) -> Steps[Written]:
+        """A record where there is none, else a change of the one that is there."""
+        return (yield from self._post(metadata, guid, expire, conditions_of(if_match)))
+
+    def replace(
+        self, guid: str, metadata: Metadata, expire: Expire, if_match: IfMatch
+    ) -> Steps[Written]:
+        """The whole record."""
+        body = body_of(members_of(metadata, expire))
+        outcome = yield from self._write("PUT", guid, body, conditions_of(if_match))
+        return _written(outcome)
+
+    def update(
+        self, guid: str, metadata: Metadata, expire: Expire, if_match: IfMatch
+    ) -> Steps[Record]:
+        """A change of the record that is there."""
+        body = body_of(members_of(metadata, expire))
+        outcome = yield from self._write("PATCH", guid, body, conditions_of(if_match))
+        return record_of(_require(outcome.answer, OK))
+
+    def read(self, guid: str) -> Steps[Record]:
+        """The live record."""
+        return record_of((yield from self._get(f"/guid/{checked(guid)}")))
+
+    def get(self, guid: str) -> Steps[Record | None]:
+        """The live record, or None."""
+        try:
+            return (yield from self.read(guid))
+        except NotFound:
+            return None
+
+    def read_if_changed(self, guid: str, etag: str) -> Steps[Record | None]:
+        """The record unless it is that version still."""
+        outcome = yield from self._exchange(
+            "GET", f"/guid/{checked(guid)}", {"if-none-match": etag}
+        )
+        if outcome.answer.status == NOT_MODIFIED:
+            return None
+        return record_of(_require(outcome.answer, OK))
+
+    def delete(self, guid: str, if_match: IfMatch) -> Steps[None]:
+        """The record's end. One that a lost attempt may have deleted counts as deleted."""
+        outcome = yield from self._write("DELETE", guid, None, conditions_of(if_match))
+        if not (outcome.is_repeated and outcome.answer.status == NOT_FOUND):
+            _require(outcome.answer, NO_CONTENT)
+
+    def list(
+        self, limit: int, after: str | None, user: str | None, expires_before: int | None
+    ) -> Steps[Page]:
+        """A page of the list."""
+        query = {
+            "limit": limit,
+            "after": None if after is None else checked(after),
+            "user": _filter(user),
+            "expires_before": expires_before,
+        }
+        return page_of((yield from self._get(_address("/guid", query))))
+
+    def check(self) -> Steps[Literal["ok", "degraded"]]:
+        """How the service fares."""
+        answer = yield from self._get("/readyz")
+        status = document_of(answer).get("status")
+        if status == "ok":
+            return "ok"
+        if status == "degraded":
+            return "degraded"
+        return strange(answer)
+
+    def stats(self) -> Steps[Stats]:
+        """Its figures."""
+        return stats_of((yield from self._get("/stats")))
+
+    def metadata_schema(self) -> Steps[Any]:
+        """The JSON Schema that metadata is checked against."""
+        answer = yield from self._get("/openapi.json")
+        try:
+            return document_of(answer)["components"]["schemas"]["Metadata"]
+        except (KeyError, TypeError):
+            return strange(answer)
+
+    def bulk(self, batch: Sequence[Sent], *, create_only: bool) -> Steps[Sequence[Line]]:
+        """What became of each line; those that could not be done for now are sent again."""
+        headers = {"content-type": NDJSON} | ({"if-none-match": "*"} if create_only else {})
+        attempts, found = Attempts(self.patience), dict[int, "Line"]()
+        waiting = batch
+        while waiting:
+            body = b"".join([b"%b\n" % line.text for line in waiting])
+            outcome = yield from self._exchange(
+                "POST", "/bulk", headers, body, is_repeatable=not create_only, attempts=attempts
+            )
+            lines = _lines(_require(outcome.answer, OK), waiting)
+            found.update((line.number, line) for line in lines)
+            waiting = _to_repeat(waiting, found, is_repeatable=not create_only)
+            pause = attempts.next_pause(1.0) if waiting else None
+            if pause is None:
+                break
+            yield pause
+        return [found[line.number] for line in batch]
+
+    def export(self, user: str | None, after: str | None) -> Stream:
+        """All records; a connection that is lost on the way is made again, and it goes on."""
+        last = "" if after is None else checked(after)
+        path = _address("/export", {"user": _filter(user)})
+        attempts = Attempts(self.patience)
+        while True:
+            outcome = yield from self._exchange(
+                "GET", path, {}, is_streamed=True, attempts=attempts
+            )
+            answer = _require(outcome.answer, OK)
+            if not answer.headers.get("content-type", "").startswith(NDJSON):
+                strange(answer)
+            splitter, is_past = Splitter(), not last
+            while not isinstance(piece := (yield More()), Lost):
+                records = [Record(line.decode()) for line in splitter.feed(piece)]
+                if not is_past:
+                    records = [record for record in records if record.guid > last]
+                if records:
+                    yield Give(records)
+                    last, is_past, attempts = records[-1].guid, True, Attempts(self.patience)
+                if not piece:
+                    return
+            pause = attempts.pause(piece, is_repeatable=True)
+            if pause is None:
+                raise failure("GET", piece, attempts)
+            yield pause
+
+    def _post(
+        self, metadata: Metadata, guid: str | None, expire: Expire, conditions: Mapping[str, str]
+    ) -> Steps[Written]:
+        """`POST`. Without a GUID it is given one here, so that it can be repeated."""
+        members = members_of(metadata, expire)
+        if guid is None and "guid" in members:
+            # To the collection: the service takes the GUID from the body, or says what is wrong.
+            outcome = yield from self._exchange(
+                "POST", "/guid", conditions, body_of(members), is_repeatable=not conditions
+            )
+            return _written(outcome)
+        if guid is not None:
+            return _written((yield from self._write("POST", guid, body_of(members), conditions)))
+        guid, conditions = new_guid(), {**conditions, "if-none-match": "*"}
+        outcome = yield from self._write(
+            "POST", guid, body_of(members), conditions, is_repeatable="if-match" not in conditions
+        )
+        if outcome.is_repeated and outcome.answer.status == PRECONDITION_FAILED:
+            return Written((yield from self.read(guid)), created=True)  # an attempt before made it
+        return _written(outcome)
+
+    def _write(
+        self,
+        method: str,
+        guid: str,
+        body: bytes | None,
+        conditions: Mapping[str, str],
+        *,
+        is_repeatable: bool | None = None,
+    ) -> Steps[Outcome]:
+        path = f"/guid/{checked(guid)}"
+        if is_repeatable is None:
+            is_repeatable = not conditions
+        return self._exchange(method, path, conditions, body, is_repeatable=is_repeatable)
+
+    def _get(self, path: str) -> Steps[Answer]:
+        outcome = yield from self._exchange("GET", path, {})
+        return _require(outcome.answer, OK)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        is_repeatable: bool = True,
+        is_streamed: bool = False,
+        attempts: Attempts | None = None,
+    ) -> Steps[Outcome]:
+        if body is not None:
+            headers = {"content-type": "application/json", **headers}
+        return exchange(
+            lambda left: Request(method, path, body, headers, left, is_streamed),
+            self.patience,
+            is_repeatable=is_repeatable,
+            attempts=attempts,
+        )
+
+
+def _require(answer: Answer, *statuses: int) -> Answer:
+    if answer.status not in statuses:
+        raise error_of(answer)
+    return answer
+
+
+def _written(outcome: Outcome) -> Written:
+    answer = _require(outcome.answer, OK, CREATED)
+    return Written(record_of(answer), created=answer.status == CREATED)
+
+
+def _filter(user: str | None) -> str | None:
+    """The filter; an empty one would count as none, and everybody's records would be answered."""
+    if user == "":
+        raise InvalidRequest([Fault("user must not be empty; leave it out.", parameter="user")])
+    return user
+
+
+def _address(path: str, query: Mapping[str, object]) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _lines(answer: Answer, sent: Sequence[Sent]) -> list[Line]:
+    """What became of each line. Where the service took no more, the last answer says so for all."""
+    texts = Splitter().feed(answer.body + b"\n")
+    lines = [line_of(answer, text, line.number) for text, line in zip(texts, sent, strict=False)]
+    left = sent[len(lines) :]
+    if left and not (lines and isinstance(lines[-1].error, NOT_TAKEN)):
+        strange(answer)
+    return lines + [lines[-1]._replace(number=line.number) for line in left]
+
+
+def is_temporary(error: GuidkeepError | None) -> bool:
+    """Whether what became of a line may be another in a moment."""
+    return isinstance(error, (TemporaryError, *NOT_TAKEN))
+
+
+def _to_repeat(
+    sent: Sequence[Sent], found: Mapping[int, Line], *, is_repeatable: bool
+) -> Sequence[Sent]:
+    """The lines that may be done in a moment, and those after them that are about their records."""
+    again: list[Sent] = []
+    guids: set[str | None] = set()
+    for line in sent:
+        error = found[line.number].error
+        is_open = isinstance(error, OutcomeUnknown)
+        can_be = is_temporary(error) and (is_repeatable or not is_open)
+        if can_be or (line.guid is not None and line.guid in guids):
+            again.append(line)
+            guids.add(line.guid)
+    return again

@@ -1,0 +1,137 @@
+"""What the client returns: records, pages, what became of a write, figures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from guidkeep.errors import GuidkeepError
+
+
+@dataclass(frozen=True)
+class Record:
+    """A live record, as the service answered it.
+
+    Attributes:
+        text: its JSON, character for character: one flat object, `guid` and `expire` first.
+        etag: its version as an entity tag, for `if_match`; None in lists and exports, which
+            do not tell it.
+    """
+
+    text: str
+    etag: str | None = None
+
+    @cached_property
+    def _members(self) -> dict[str, Any]:
+        members: dict[str, Any] = json.loads(self.text)
+        return members
+
+    @property
+    def guid(self) -> str:
+        """32 upper-case hexadecimal digits."""
+        guid: str = self._members["guid"]
+        return guid
+
+    @property
+    def expire(self) -> int:
+        """Unix time in whole seconds; from then on the record does not exist."""
+        return int(self._members["expire"])
+
+    @property
+    def expires(self) -> datetime:
+        """The same instant, in UTC."""
+        return datetime.fromtimestamp(self.expire, UTC)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The other members, decoded. Only `text` has a number's digits as they were written."""
+        return {
+            name: value for name, value in self._members.items() if name not in ("guid", "expire")
+        }
+
+    @property
+    def user(self) -> str | None:
+        """The metadata's `user`, if it is a string."""
+        user = self._members.get("user")
+        return user if isinstance(user, str) else None
+
+
+class Written(NamedTuple):
+    """What a write left behind.
+
+    Attributes:
+        record: as it is now.
+        created: whether there was none before. After an attempt whose answer was lost it may be
+            False for a record that this very call created.
+    """
+
+    record: Record
+    created: bool
+
+
+class Page(NamedTuple):
+    """A part of a list.
+
+    Attributes:
+        records: in the order of their GUIDs.
+        more: whether there are others after the last.
+    """
+
+    records: Sequence[Record]
+    more: bool
+
+
+class Line(NamedTuple):
+    """What became of one line of a bulk write.
+
+    Attributes:
+        number: which one it was, from 1.
+        status: the HTTP status that the line alone would have been answered with.
+        guid: whose line it was; None if it named none that is one.
+        etag: the record's version, if it was written.
+        error: why it was not, else None.
+    """
+
+    number: int
+    status: int
+    guid: str | None
+    etag: str | None
+    error: GuidkeepError | None
+
+
+class Day(NamedTuple):
+    """How many records expire on a day (UTC)."""
+
+    date: date
+    expire: int
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Figures of the service.
+
+    Attributes:
+        as_of: Unix time in whole seconds at which they held.
+        live: live records.
+        forecast: the next 90 days, today first.
+        later: records that expire after those.
+        cache: of the cache: its `url`, `hits`, `misses`, `entries` and `bytes`.
+        reclaimed: expired records whose room was given back.
+        requests: of the requests that were answered.
+        text: the JSON as it came.
+    """
+
+    as_of: int
+    live: int
+    forecast: Sequence[Day]
+    later: int
+    cache: Mapping[str, Any]
+    reclaimed: int
+    requests: Mapping[str, Any]
+    text: str

@@ -1,0 +1,173 @@
+"""When a request is sent again, and after how long.
+
+*What is safe.* A request that the service did not get, or of which it says that nothing was done,
+can always be sent again: no connection, 408, 429, and a 503 of the type `store-unavailable`.
+After a lost connection, a time-out, a 503 that leaves the outcome open, or a 502 or 504 of
+something in between, nobody knows whether it was done. Then only what does the same when it is
+done twice is sent again: reads, and writes on no condition. A write with `if_match` is not, for
+if the first attempt went through the second would be told that the record has changed, and the
+caller could not tell that from somebody else's change.
+
+*How long.* As `Retry-After` says, else twice as long after each attempt; in both cases with a
+random part, so that a crowd that was turned away together does not come back together.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from guidkeep.client.answers import error_of, problem_type
+from guidkeep.client.wire import Answer, Lost, Pause
+from guidkeep.errors import OutcomeUnknown, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from guidkeep.client.wire import Request, Steps
+    from guidkeep.errors import GuidkeepError
+
+FIRST_PAUSE = 0.1
+"""Seconds before the second attempt, at most, when nothing says how long."""
+LONGEST_PAUSE = 5.0
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+_NOTHING_DONE = frozenset({408, 429})
+_OPEN = frozenset({502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often and how long an operation tries.
+
+    Attributes:
+        timeout: seconds for all of it, pauses included; None: any time.
+        attempts: how often a request is sent at most.
+        clock: returns seconds, from any beginning.
+        wall: returns Unix time, for a `Retry-After` that is a date.
+        chance: returns a random number from 0 to 1.
+    """
+
+    timeout: float | None = 30.0
+    attempts: int = 5
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
+
+
+class Outcome(NamedTuple):
+    """An answer that is not repeated.
+
+    Attributes:
+        answer: the last one.
+        is_repeated: whether an attempt before it may have been done too.
+    """
+
+    answer: Answer
+    is_repeated: bool
+
+
+class Attempts:
+    """The attempts of one operation."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._made = 0
+        self._began = patience.clock()
+        self.may_be_done = False
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left; None: any time."""
+        limit = self._patience.timeout
+        return None if limit is None else max(self._began + limit - self._patience.clock(), 0.001)
+
+    def pause(self, came: Answer | Lost, *, is_repeatable: bool) -> Pause | None:
+        """What is to be waited for before the next attempt; None: there shall be none."""
+        is_open = _is_open(came)
+        self.may_be_done = self.may_be_done or is_open
+        if is_open and not is_repeatable:
+            return None
+        if isinstance(came, Answer) and not is_open and not _is_nothing_done(came):
+            return None
+        return self.next_pause(self._asked_for(came))
+
+    def next_pause(self, asked_for: float) -> Pause | None:
+        """The pause before one more attempt, so many seconds at least; None: none is left."""
+        self._made += 1
+        if self._made >= self._patience.attempts:
+            return None
+        most = min(FIRST_PAUSE * 2 ** (self._made - 1), LONGEST_PAUSE)
+        seconds = asked_for + self._patience.chance() * most
+        return None if self.left is not None and seconds >= self.left else Pause(seconds)
+
+    def _asked_for(self, came: Answer | Lost) -> float:
+        """Seconds that `Retry-After` names (RFC 9110 §10.2.3), or 0."""
+        text = came.headers.get("retry-after", "") if isinstance(came, Answer) else ""
+        if text.isascii() and text.isdigit():
+            return float(text)
+        try:
+            return max(parsedate_to_datetime(text).timestamp() - self._patience.wall(), 0)
+        except ValueError:
+            return 0
+
+
+def exchange(
+    request: Callable[[float | None], Request],
+    patience: Patience,
+    *,
+    is_repeatable: bool = True,
+    attempts: Attempts | None = None,
+) -> Steps[Outcome]:
+    """Sends a request, again if that is safe and of use; returns the answer that remains.
+
+    Args:
+        request: makes it, told how many seconds are left.
+        patience: how often, how long.
+        is_repeatable: whether it may be done twice.
+        attempts: those that were made already, if it goes on.
+
+    Raises:
+        Unreachable: there is no answer, and nothing was done.
+        OutcomeUnknown: there is none, and the write may have been done.
+    """
+    attempts = attempts or Attempts(patience)
+    while True:
+        sent = request(attempts.left)
+        was_open = attempts.may_be_done
+        came: Answer | Lost = yield sent
+        pause = attempts.pause(came, is_repeatable=is_repeatable)
+        if pause is not None:
+            yield pause
+        elif isinstance(came, Answer) and not (was_open and _is_nothing_done(came)):
+            return Outcome(came, was_open)
+        else:
+            raise failure(sent.method, came, attempts)
+
+
+def failure(method: str, came: Answer | Lost, attempts: Attempts) -> GuidkeepError:
+    """What is raised when there is no answer to go by."""
+    reason = came.reason if isinstance(came, Lost) else error_of(came).detail
+    error: GuidkeepError
+    if attempts.may_be_done and method not in SAFE_METHODS:
+        error = OutcomeUnknown(f"The write may have happened, or may yet. {reason}")
+    else:
+        error = Unreachable(f"{reason} Nothing was written.")
+    error.__cause__ = came.cause if isinstance(came, Lost) else None
+    return error
+
+
+def _is_nothing_done(answer: Answer) -> bool:
+    return answer.status in _NOTHING_DONE or (
+        answer.status in _OPEN and problem_type(answer) == "store-unavailable"
+    )
+
+
+def _is_open(came: Answer | Lost) -> bool:
+    """Whether the request may have been done though nobody says so."""
+    if isinstance(came, Lost):
+        return came.was_sent
+    return came.status in _OPEN and not _is_nothing_done(came)

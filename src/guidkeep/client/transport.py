@@ -1,0 +1,97 @@
+"""What the two transports share: the address, httpx's settings, and what its exceptions mean."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx2
+
+from guidkeep import __version__
+from guidkeep.addresses import redacted
+from guidkeep.client.wire import Answer, Lost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from guidkeep.client.wire import Request
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+URL_VARIABLE = "GUIDKEEP_URL"
+CONNECT_TIMEOUT = 5.0
+"""Seconds that an attempt waits for a connection at most."""
+
+_NOTHING_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.LocalProtocolError,
+)
+
+
+def address_of(url: str | None) -> str:
+    """The service's address, without a slash at its end.
+
+    Raises:
+        ValueError: it is no HTTP URL.
+    """
+    url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        is_one = False
+    if not is_one or parts.query or parts.fragment:
+        raise ValueError(f"{redacted(url)!r} is not the address of a service; write {DEFAULT_URL}.")
+    return url.rstrip("/")
+
+
+def is_here(url: str) -> bool:
+    """Whether that is this machine: no proxy leads there."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def headers_of(given: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers that every request has."""
+    return {"user-agent": f"guidkeep/{__version__}", "accept": "*/*", **(given or {})}
+
+
+def build(http: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.Request:
+    """The request as httpx sends it: the time-out is that of each step of it."""
+    connect = CONNECT_TIMEOUT if request.timeout is None else min(CONNECT_TIMEOUT, request.timeout)
+    return http.build_request(
+        request.method,
+        request.path,
+        content=request.body,
+        headers=dict(request.headers),
+        timeout=httpx2.Timeout(request.timeout, connect=connect),
+    )
+
+
+def answer_of(response: httpx2.Response, body: bytes) -> Answer:
+    """A response as the operations see it."""
+    return Answer(response.status_code, response.headers, body)
+
+
+def lost(error: httpx2.RequestError, url: str) -> Lost:
+    """What it means that the transport raised."""
+    if isinstance(error, _NOTHING_SENT):
+        why = str(error) or "it takes no connection"
+        return Lost(f"There is no connection to {url}: {why}.", was_sent=False, cause=error)
+    if isinstance(error, httpx2.TimeoutException):
+        return late(url, error)
+    why = str(error) or type(error).__name__
+    return Lost(f"The connection to {url} was lost: {why}.", was_sent=True, cause=error)
+
+
+def late(url: str, error: BaseException | None = None) -> Lost:
+    """What it means that the time is over."""
+    return Lost(f"{url} did not answer in time.", was_sent=True, cause=error)

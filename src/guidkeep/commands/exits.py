@@ -1,0 +1,70 @@
+"""Exit codes, and the one table from errors to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from guidkeep import errors
+
+if TYPE_CHECKING:
+    from guidkeep.errors import GuidkeepError
+
+FAILED = 1
+USAGE = 2
+NOT_FOUND = 3
+REFUSED = 4
+CONFLICT = 5
+UNAVAILABLE = 6
+UNKNOWN = 7
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+MEANINGS = {
+    0: "done",
+    FAILED: "some of it was not done (an import refused lines), or an error that is none of these",
+    USAGE: "the command line is wrong",
+    NOT_FOUND: "there is no live record of that GUID",
+    REFUSED: "the request is not valid; nothing was changed",
+    CONFLICT: "the record exists already, or is not the version that --if-match names",
+    UNAVAILABLE: "the service can't be reached or can't answer now; nothing was changed",
+    UNKNOWN: "a write may have happened, for its answer was lost: read the record",
+    INTERRUPTED: "interrupted by Ctrl-C",
+}
+"""What each says, for help and docs."""
+
+_CODES: tuple[tuple[type[errors.GuidkeepError], int], ...] = (
+    (errors.OutcomeUnknown, UNKNOWN),
+    (errors.Stopping, UNKNOWN),
+    (errors.TemporaryError, UNAVAILABLE),
+    (errors.Unreachable, UNAVAILABLE),
+    (errors.NotFound, NOT_FOUND),
+    (errors.PreconditionFailed, CONFLICT),
+    (errors.InvalidRequest, REFUSED),
+    (errors.BodyTooLarge, REFUSED),
+    (errors.StartupError, USAGE),
+)
+
+_ADVICE: tuple[tuple[type[errors.GuidkeepError], str], ...] = (
+    (errors.OutcomeUnknown, "Read the record to see."),
+    (errors.Unreachable, "Is it running there? --url or GUIDKEEP_URL says where it is."),
+    (errors.UnknownAnswer, "--url or GUIDKEEP_URL says where Guidkeep is."),
+    (errors.Stopping, "Read the record to see."),
+    (errors.TemporaryError, "Try again in a while."),
+)
+
+
+def code_of(error: GuidkeepError) -> int:
+    """The exit code that an error leads to."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+
+
+def sentence_of(error: GuidkeepError) -> str:
+    """What is told of an error: what is wrong, and what to do."""
+    advice = next((f" {told}" for kind, told in _ADVICE if isinstance(error, kind)), "")
+    told = f"{error.detail}{advice}"
+    return f"{told} (request id {error.request_id})" if error.request_id else told
+
+
+def table() -> str:
+    """The codes, a line each, for help."""
+    return "\n".join(f"  {code:<5}{meaning}" for code, meaning in MEANINGS.items())

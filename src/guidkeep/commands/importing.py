@@ -1,0 +1,371 @@
+"""`guidkeep import`: records from a file into the service, many at a time.
+
+*Going on.* Beside the file lies a small one that says how many of its records are done. It is
+written when a batch has been answered, once a second at most, so after an interruption a few
+records may be sent again. That does no harm: records without a GUID are given one that follows
+from a secret of the import and their place in the file, so to send them again is to write the
+same record again. The file of refused lines is cut to what it was then.
+
+*Order.* Several batches are on their way at once, but never two that share a GUID, so the last
+line about a record is the one that stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+import sys
+import time
+from collections import deque
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from guidkeep import progress
+from guidkeep.addresses import redacted
+from guidkeep.client import AsyncClient
+from guidkeep.client.lines import Batches, Sent, line_of
+from guidkeep.client.operations import is_temporary
+from guidkeep.commands import exits
+from guidkeep.commands.output import Output, complain
+from guidkeep.commands.resuming import Progress
+from guidkeep.commands.running import address_of, guarded, timeout_of
+from guidkeep.commands.sources import Item, Source
+from guidkeep.errors import Fault, GuidkeepError, InvalidRequest, StartupError
+from guidkeep.record import parse_change
+from guidkeep.schema import MetadataSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from guidkeep.client import Line
+
+    Options = dict[str, Any]
+    Watch = Callable[[float | None, int], None]
+
+AT_ONCE = 4
+"""Batches on their way at once: while one is committed, the next ones travel."""
+BETWEEN_SAVES = 1.0
+"""Seconds."""
+MOST_ITEMS = 5000
+"""Records that wait at most, those that can't be sent among them."""
+CREATED = 201
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far an import is.
+
+    Attributes:
+        done: records of the file that were dealt with, from its beginning.
+        created: of these, those that were created.
+        updated: those that changed one that was there.
+        refused: those that were not written.
+        refused_bytes: the length of the file that has those.
+        secret: from which the GUIDs of records that have none follow.
+    """
+
+    done: int = 0
+    created: int = 0
+    updated: int = 0
+    refused: int = 0
+    refused_bytes: int = 0
+    secret: str = field(default_factory=lambda: secrets.token_hex(16))
+
+
+class Flight(NamedTuple):
+    """A batch on its way.
+
+    Attributes:
+        items: the records, with those among them that can't be sent.
+        guids: which records they are about.
+        answer: what became of those that were sent.
+    """
+
+    items: Sequence[Item]
+    guids: frozenset[str]
+    answer: asyncio.Task[Sequence[Line]]
+
+
+def run(options: Options) -> int:
+    """Imports the file; returns the exit code."""
+    return guarded(lambda: _run(options))
+
+
+def _run(options: Options) -> int:
+    with ExitStack() as opened:
+        stream, path = _opened(options["file"], opened)
+        source = Source(stream, options["source_form"], clock=time.time)
+        work = Import(options, source, path)
+        opened.callback(work.close)
+        again = "" if path is None else " Run it again: it goes on from there."
+        try:
+            return asyncio.run(work.dry_run() if options["dry_run"] else work.run())
+        except KeyboardInterrupt:
+            complain(f"Interrupted.{again}")
+            return exits.INTERRUPTED
+        except StartupError:
+            raise
+        except GuidkeepError as error:
+            complain(f"It stopped on the way: {exits.sentence_of(error)}{again}")
+            return exits.code_of(error)
+
+
+class Import:
+    """One import of one file.
+
+    Args:
+        options: those of the command.
+        source: the records.
+        path: the file; None: standard input, which can't be read again.
+    """
+
+    def __init__(self, options: Options, source: Source, path: Path | None) -> None:
+        self._options = options
+        self._source = source
+        self._name = "standard input" if path is None else str(path)
+        self._size = None if path is None else path.stat().st_size
+        self._tally = Tally()
+        self._output = Output(options["form"])
+        self._kept = Progress(_beside(path, ".import"), self._task(path))
+        self._refusals = Refusals(_refused_path(options, path))
+        self._flights: deque[Flight] = deque()
+        self._saved = time.monotonic()
+
+    def close(self) -> None:
+        """Closes the file of refused records."""
+        self._refusals.close()
+
+    async def run(self) -> int:
+        """Writes all records; returns the exit code."""
+        self._begin()
+        with progress.shown("importing", sys.stderr) as watch:
+            async with self._client() as client:
+                try:
+                    await self._write(client, watch)
+                except asyncio.CancelledError:  # interrupted: what is on its way is counted first
+                    with suppress(GuidkeepError):
+                        await self._land_all(watch)
+                    raise
+                finally:
+                    for flight in self._flights:
+                        flight.answer.cancel()
+                    await asyncio.gather(
+                        *(flight.answer for flight in self._flights), return_exceptions=True
+                    )
+                    self._save()
+        self._kept.drop()
+        return self._report("Imported", "created", "updated", "refused")
+
+    async def dry_run(self) -> int:
+        """Says what the service would refuse, if each record was a new one."""
+        self._refusals.open(0)
+        async with self._client() as client:
+            schema = MetadataSchema(await client.metadata_schema())
+        with progress.shown("checking", sys.stderr) as watch:
+            for item in self._source.items():
+                if error := _would_be_refused(item, schema):
+                    self._refuse(item, error)
+                self._tally.done += 1
+                watch(self._share(), self._tally.done)
+        self._tally.created = self._tally.done - self._tally.refused
+        return self._report("Checked", "could be created", None, "would be refused")
+
+    def _begin(self) -> None:
+        """Goes on where it was interrupted, or begins."""
+        kept = None
+        if self._options["restart"]:
+            self._kept.drop()
+        else:
+            kept = self._kept.load()
+        if kept:
+            self._tally = Tally(**kept)
+            complain(
+                f"Goes on after {self._tally.done:,} records, where it was interrupted; "
+                "--restart begins anew."
+            )
+        self._refusals.open(self._tally.refused_bytes)
+        self._save()  # before anything is sent: GUIDs follow from the secret in it
+
+    async def _write(self, client: AsyncClient, watch: Watch) -> None:
+        batches, items = Batches(), list[Item]()
+        for item in islice(self._source.items(), self._tally.done, None):
+            if len(items) == MOST_ITEMS:
+                await self._launch(client, batches.rest(), items, watch)
+                items = []
+            if item.fault is None and (full := batches.put(self._sent(item))):
+                await self._launch(client, full, items, watch)
+                items = []
+            items.append(item)
+        await self._launch(client, batches.rest(), items, watch)
+        await self._land_all(watch)
+
+    async def _launch(
+        self, client: AsyncClient, batch: Sequence[Sent], items: Sequence[Item], watch: Watch
+    ) -> None:
+        guids = frozenset(line.guid for line in batch if line.guid)
+        while len(self._flights) >= AT_ONCE or any(guids & one.guids for one in self._flights):
+            await self._land(watch)
+        writing = client.write(batch, create_only=self._options["create_only"])
+        self._flights.append(Flight(items, guids, asyncio.create_task(writing)))
+
+    async def _land_all(self, watch: Watch) -> None:
+        while self._flights:
+            await self._land(watch)
+
+    async def _land(self, watch: Watch) -> None:
+        """Waits for the batch that was sent first, and counts what became of it."""
+        flight = self._flights[0]
+        lines = {line.number: line for line in await asyncio.shield(flight.answer)}
+        for line in lines.values():
+            if line.error and is_temporary(line.error):
+                raise line.error
+        self._flights.popleft()
+        for item in flight.items:
+            self._count(item, lines.get(item.number))
+        self._tally.done += len(flight.items)
+        if time.monotonic() - self._saved > BETWEEN_SAVES:
+            self._save()
+        watch(self._share(), self._tally.done)
+
+    def _count(self, item: Item, line: Line | None) -> None:
+        if line is None:
+            self._refuse(item, InvalidRequest(item.fault or ""))
+        elif line.error:
+            self._refuse(item, line.error)
+        elif line.status == CREATED:
+            self._tally.created += 1
+        else:
+            self._tally.updated += 1
+
+    def _refuse(self, item: Item, error: GuidkeepError) -> None:
+        self._tally.refused += 1
+        self._tally.refused_bytes = self._refusals.add(item, error)
+
+    def _sent(self, item: Item) -> Sent:
+        text, guid = line_of(item.text, lambda: self._guid(item.number))
+        return Sent(item.number, text, guid)
+
+    def _guid(self, number: int) -> str:
+        """The GUID of a record that has none: the same whenever it is sent; version 4 by form."""
+        seed = f"{self._tally.secret}:{number}".encode()
+        digits = hashlib.blake2b(seed, digest_size=16).hexdigest().upper()
+        return f"{digits[:12]}4{digits[13:16]}{'89AB'[int(digits[16], 16) & 3]}{digits[17:]}"
+
+    def _save(self) -> None:
+        self._refusals.flush()
+        self._kept.save(asdict(self._tally))
+        self._saved = time.monotonic()
+
+    def _share(self) -> float | None:
+        return min(self._source.passed / self._size, 1.0) if self._size else None
+
+    def _task(self, path: Path | None) -> dict[str, Any]:
+        """What must be the same for an interrupted import to go on."""
+        changed = None if path is None else path.stat().st_mtime_ns
+        return {
+            "address": redacted(address_of(self._options)),
+            "size of the file": self._size,
+            "time of the file": changed,
+            "form": self._source.form,
+            "--create-only": self._options["create_only"],
+        }
+
+    def _client(self) -> AsyncClient:
+        return AsyncClient(address_of(self._options), timeout=timeout_of(self._options))
+
+    def _report(self, did: str, created: str, updated: str | None, refused: str) -> int:
+        tally, where = self._tally, self._refusals.close()
+        if self._output.is_table:
+            told = [f"{tally.created:,} {created}"]
+            told += [f"{tally.updated:,} {updated}"] if updated else []
+            told += [f"{tally.refused:,} {refused}"]
+            why = f" {where} has those, with the reasons." if where else ""
+            self._output.line(f"{did} {self._name}: {', '.join(told)}.{why}")
+        else:
+            counts = {"created": tally.created, "updated": tally.updated, "refused": tally.refused}
+            self._output.line(json.dumps({**counts, "refused_file": where}))
+        return exits.FAILED if tally.refused else 0
+
+
+class Refusals:
+    """Where refused records go, each with the reason: a file, or standard error.
+
+    Args:
+        path: the file; None: there is none.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._bytes = 0
+
+    def open(self, kept: int) -> None:
+        """Keeps the first bytes of the file, so many, and drops the rest."""
+        self._bytes = kept
+        if self._path is None or not self._path.exists():
+            return
+        if kept:
+            os.truncate(self._path, kept)
+        else:
+            self._path.unlink()
+
+    def add(self, item: Item, error: GuidkeepError) -> int:
+        """Notes a refusal; returns the length of the file."""
+        if self._path is None:
+            complain(f"line {item.number}: {error.detail}")
+            return 0
+        told: dict[str, Any] = {"line": item.number, "status": error.status}
+        told["detail"] = error.detail
+        if error.faults:
+            told["errors"] = [fault.as_json() for fault in error.faults]
+        told["record"] = item.text
+        self._file = self._file or self._path.open("ab")
+        self._bytes += self._file.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+        return self._bytes
+
+    def flush(self) -> None:
+        """What was noted is in the file."""
+        if self._file:
+            self._file.flush()
+
+    def close(self) -> str | None:
+        """The file's name, if there is something in it."""
+        if self._file:
+            self._file.close()
+        return str(self._path) if self._path and self._bytes else None
+
+
+def _would_be_refused(item: Item, schema: MetadataSchema) -> GuidkeepError | None:
+    """What the service would say of a record that is not there yet."""
+    if item.fault is not None:
+        return InvalidRequest(item.fault)
+    try:
+        change = parse_change(item.text.encode(errors="surrogatepass"), now=int(time.time()))
+    except InvalidRequest as error:
+        return error
+    faults: list[Fault] = [*change.faults, *schema.faults(change.metadata)]
+    return InvalidRequest(faults) if faults else None
+
+
+def _opened(name: str, opened: ExitStack) -> tuple[IO[bytes], Path | None]:
+    if name == "-":
+        return sys.stdin.buffer, None
+    try:
+        return opened.enter_context(Path(name).open("rb")), Path(name)
+    except OSError as error:
+        raise StartupError(f"{name} can't be read: {error.strerror}.") from error
+
+
+def _beside(path: Path | None, ending: str) -> Path | None:
+    return None if path is None else path.with_name(path.name + ending)
+
+
+def _refused_path(options: Options, path: Path | None) -> Path | None:
+    named: str | None = options["refused"]
+    return Path(named) if named else _beside(path, ".refused")

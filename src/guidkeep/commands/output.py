@@ -1,0 +1,187 @@
+"""What the commands print: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from guidkeep.errors import StartupError
+from guidkeep.jsontext import parse_object
+from guidkeep.record import instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from guidkeep.client import Record
+    from guidkeep.jsontext import Member
+
+FORMAT_VARIABLE = "GUIDKEEP_FORMAT"
+SHORT = 40
+"""Characters of a user in a table of many."""
+
+ACCENT = "cyan"
+"""The colour of names and bars."""
+
+Form = Literal["table", "json"]
+
+
+class Output:
+    """Standard output.
+
+    Args:
+        form: a table or JSON; None: as `GUIDKEEP_FORMAT` says, else a table on a terminal.
+        stream: where it goes.
+        now: Unix time in seconds.
+    """
+
+    def __init__(
+        self, form: Form | None = None, *, stream: IO[str] | None = None, now: float | None = None
+    ) -> None:
+        self.stream = stream or sys.stdout
+        self.now = time.time() if now is None else now
+        self.is_table = (form or _form_of(self.stream)) == "table"
+
+    def line(self, text: str) -> None:
+        """Prints a line as it is."""
+        print(text, file=self.stream)
+
+    def note(self, text: str) -> None:
+        """Tells people something, where nothing reads it by mistake."""
+        if self.is_table:
+            print(text, file=sys.stderr)  # noqa: T201 - it is a command
+
+    def record(self, record: Record) -> None:
+        """Prints one record: its members below each other, or its JSON as it came."""
+        if not self.is_table:
+            self.line(record.text)
+            return
+        rows = [
+            ("guid", record.guid),
+            ("expires", f"{instant(record.expire)} ({until(record.expire - self.now)})"),
+            *((printable(name), _shown(member)) for name, member in _metadata(record).items()),
+            ("etag", record.etag or ""),
+        ]
+        self.pairs(rows)
+
+    def pairs(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Prints names and what belongs to them."""
+        width = max(_length(name) for name, _ in rows)
+        for name, text in rows:
+            self.parts((f"{_padded(name, width)}  ", ACCENT), (text, ""))
+
+    def records(self, records: Sequence[Record]) -> None:
+        """Prints records: a table, or the JSON of each on a line."""
+        if not self.is_table:
+            for record in records:
+                self.line(record.text)
+            return
+        self.table(
+            ("GUID", "EXPIRES", "USER", "MORE"),
+            (
+                (record.guid, instant(record.expire), _short(record.user or ""), _more(record))
+                for record in records
+            ),
+        )
+
+    def table(self, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Prints columns, aligned; on a terminal the last one is cut where the line ends."""
+        cells = [titles, *rows]
+        widths = [max(map(_length, column)) for column in zip(*cells, strict=True)][:-1]
+        for at, row in enumerate(cells):
+            padded = [_padded(cell, width) for cell, width in zip(row, widths, strict=False)]
+            line = "  ".join([*padded, row[-1]]).rstrip()
+            self.parts((line, "bold" if at == 0 else ""), is_cut=self.stream.isatty())
+
+    def parts(self, *parts: tuple[str, str], is_cut: bool = False) -> None:
+        """Prints a line of texts, each in its style; nothing is wrapped."""
+        from rich.text import Text  # noqa: PLC0415 - imported where there is something to style
+
+        line = Text.assemble(*parts)
+        if is_cut:
+            line.truncate(self.width, overflow="ellipsis")
+        self._console.print(line, soft_wrap=True)
+
+    @property
+    def width(self) -> int:
+        """Characters of a line."""
+        return self._console.width
+
+    @cached_property
+    def _console(self) -> Console:
+        """Rich's view of the stream; it knows NO_COLOR, and what is no terminal."""
+        from rich.console import Console  # noqa: PLC0415 - as above
+
+        return Console(file=self.stream, highlight=False, markup=False, emoji=False)
+
+
+def complain(sentence: str) -> None:
+    """Tells what is wrong."""
+    print(f"guidkeep: {sentence}", file=sys.stderr)  # noqa: T201 - it is a command
+
+
+def printable(text: str) -> str:
+    """Text that does nothing to a terminal: what is not printable as an escape."""
+    return "".join(
+        character if character.isprintable() else json.dumps(character)[1:-1] for character in text
+    )
+
+
+def day_name(date: str) -> str:
+    """The day of the week of a date."""
+    return datetime.fromisoformat(date).replace(tzinfo=UTC).strftime("%a")
+
+
+def _form_of(stream: IO[str]) -> str:
+    form = os.environ.get(FORMAT_VARIABLE, "")
+    if form not in ("", "table", "json"):
+        raise StartupError(f"{FORMAT_VARIABLE}: {form!r} is neither table nor json.")
+    return form or ("table" if stream.isatty() else "json")
+
+
+def until(seconds: float) -> str:
+    """A time from now, in seconds, as people say it."""
+    units = (("year", 365.25 * 86_400), ("day", 86_400), ("hour", 3600), ("minute", 60))
+    for name, length in units:
+        if seconds >= 2 * length:
+            return f"in {round(seconds / length)} {name}s"
+    return f"in {int(seconds)} s" if seconds > 0 else "expired"
+
+
+def _metadata(record: Record) -> dict[str, Member]:
+    members = parse_object(record.text)
+    return {name: member for name, member in members.items() if name not in ("guid", "expire")}
+
+
+def _shown(member: Member) -> str:
+    """A text as it is, anything else as JSON, with its digits."""
+    return printable(member.value if isinstance(member.value, str) else member.text)
+
+
+def _more(record: Record) -> str:
+    """What a record has beside its user, in short."""
+    rest: dict[str, Any] = {
+        name: member for name, member in _metadata(record).items() if name != "user"
+    }
+    return " ".join(f"{printable(name)}={_shown(member)}" for name, member in rest.items())
+
+
+def _short(text: str) -> str:
+    return printable(text if len(text) <= SHORT else f"{text[: SHORT - 1]}…")
+
+
+def _length(text: str) -> int:
+    """Characters that a text takes on a terminal, where some take two."""
+    from rich.cells import cell_len  # noqa: PLC0415 - as above
+
+    return cell_len(text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _length(text))

@@ -1,0 +1,118 @@
+"""`guidkeep create`, `get`, `update`, `delete`, `list`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch
+from guidkeep.commands import exits
+from guidkeep.commands.output import complain
+from guidkeep.commands.words import json_of, parse_expire, parse_input, parse_words
+from guidkeep.errors import NotFound, PreconditionFailed, StartupError
+
+if TYPE_CHECKING:
+    from guidkeep.client import Client
+    from guidkeep.commands.output import Output
+    from guidkeep.commands.words import Words
+
+    Options = dict[str, Any]
+
+
+def create(client: Client, options: Options, output: Output) -> int:
+    """Creates a record."""
+    words, text = _wanted(options, may_be_empty=False)
+    try:
+        record = client.create(text, guid=words.guid, expire=_expire(options))
+    except PreconditionFailed as error:
+        raise PreconditionFailed(
+            f"There is a live record of {words.guid} already; `guidkeep update` changes it."
+        ) from error
+    output.record(record)
+    return 0
+
+
+def get(client: Client, options: Options, output: Output) -> int:
+    """Shows a record."""
+    record = client.read(options["guid"])
+    if options["etag"]:
+        output.line(record.etag or "")
+    else:
+        output.record(record)
+    return 0
+
+
+def update(client: Client, options: Options, output: Output) -> int:
+    """Changes a record."""
+    words, text = _wanted(options, may_be_empty=options["expire"] is not None)
+    if words.guid is None:
+        raise StartupError("Which record? Write its GUID before the members.")
+    record = client.update(words.guid, text, expire=_expire(options), if_match=_if_match(options))
+    output.record(record)
+    return 0
+
+
+def delete(client: Client, options: Options, output: Output) -> int:
+    """Deletes records; one that is not there does not hold up the others."""
+    if options["if_match"] and len(options["guids"]) > 1:
+        raise StartupError("--if-match is the version of one record: name one GUID.")
+    code = 0
+    for guid in options["guids"]:
+        try:
+            client.delete(guid, if_match=_if_match(options))
+        except NotFound as error:
+            complain(exits.sentence_of(error))
+            code = exits.NOT_FOUND
+        else:
+            output.note(f"Deleted {guid}.")
+    return code
+
+
+def list_(client: Client, options: Options, output: Output) -> int:
+    """Lists records."""
+    before = options["expires_before"]
+    if before is not None:
+        before = parse_expire(before, now=time.time())
+    limit = None if options["all"] else options["limit"]
+    records = client.records(after=options["after"], user=options["user"], expires_before=before)
+    shown = 0
+    while page := list(islice(records, _part(limit, shown))):
+        output.records(page)
+        shown += len(page)
+    if shown == limit and (after := next(records, None)):
+        output.note(
+            f"There are more, from {after.guid} on: --all lists them, --limit more of them."
+        )
+    return 0
+
+
+def _part(limit: int | None, shown: int) -> int:
+    """How many records are printed next: those that a table aligns; memory is bounded."""
+    return 1000 if limit is None else min(1000, limit - shown)
+
+
+def _wanted(options: Options, *, may_be_empty: bool) -> tuple[Words, str]:
+    """The words, and the members that they and standard input have, as JSON."""
+    words = parse_words(options["words"])
+    members = words.members
+    is_silent = not members and not may_be_empty and not sys.stdin.isatty()
+    if words.reads_input or is_silent:
+        members = parse_input(sys.stdin.buffer.read()) | members
+    return words, json_of(members)
+
+
+def _if_match(options: Options) -> IfMatch:
+    given: str | None = options["if_match"]
+    return ANY if given is None else given
+
+
+def _expire(options: Options) -> Expire:
+    text = options["expire"]
+    if text is None:
+        return KEEP
+    try:
+        return parse_expire(text, now=time.time())
+    except StartupError as error:
+        raise StartupError(f"--expire: {error}") from error

@@ -1,0 +1,66 @@
+"""How far an import or export came: a small file beside the other, gone when all is done.
+
+It is written beside and renamed, so it is whole whenever the process dies.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from guidkeep.errors import StartupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Progress:
+    """What is kept of a piece of work, in a file of its own.
+
+    Args:
+        path: the file; None: nothing is kept, as for standard input.
+        task: what must be the same for it to go on: the addresses, the options.
+    """
+
+    def __init__(self, path: Path | None, task: dict[str, Any]) -> None:
+        self.path = path
+        self._task = task
+
+    def load(self) -> dict[str, Any] | None:
+        """What was kept; None: nothing.
+
+        Raises:
+            StartupError: it is another task's.
+        """
+        if self.path is None or not self.path.exists():
+            return None
+        try:
+            kept = json.loads(self.path.read_text())
+            task, state = kept["task"], kept["state"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StartupError(
+                f"{self.path} can't be read, which says how far it came: --restart begins anew."
+            ) from error
+        different = [name for name, value in self._task.items() if task.get(name) != value]
+        if different:
+            raise StartupError(
+                f"It was interrupted with another {different[0]}, says {self.path}: "
+                "--restart begins anew."
+            )
+        found: dict[str, Any] = state
+        return found
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keeps how far it came."""
+        if self.path is None:
+            return
+        beside = self.path.with_name(self.path.name + ".new")
+        beside.write_text(json.dumps({"task": self._task, "state": state}) + "\n")
+        beside.replace(self.path)
+
+    def drop(self) -> None:
+        """Forgets it: all is done, or begins anew."""
+        if self.path is not None:
+            with suppress(FileNotFoundError):
+                self.path.unlink()

@@ -1,0 +1,87 @@
+"""What every command shares: the client it talks with, and how its errors end it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from guidkeep.client import Client, transport
+from guidkeep.commands import exits
+from guidkeep.commands.output import Output, complain
+from guidkeep.errors import GuidkeepError, StartupError
+from guidkeep.settings import positive_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Options = dict[str, Any]
+    Command = Callable[[Client, Options, Output], int]
+
+
+def run(command: Command, options: Options) -> int:
+    """Runs a command with a client and an output; returns its exit code."""
+    return guarded(lambda: _run(command, options))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Does the work; what is raised becomes a sentence and an exit code."""
+    try:
+        code = work()
+        sys.stdout.flush()
+    except GuidkeepError as error:
+        complain(exits.sentence_of(error))
+        return exits.code_of(error)
+    except BrokenPipeError:
+        # Whoever read our output has had enough. Python would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.BROKEN_PIPE
+    except OSError as error:
+        complain(f"{error.filename or 'A file'} can't be read or written: {error.strerror}.")
+        return exits.FAILED
+    except KeyboardInterrupt:
+        complain("Interrupted.")
+        return exits.INTERRUPTED
+    return code
+
+
+@contextmanager
+def connected(options: Options) -> Iterator[Client]:
+    """The client that the options name.
+
+    Raises:
+        StartupError: they name none.
+    """
+    with Client(address_of(options), timeout=timeout_of(options)) as client:
+        yield client
+
+
+def address_of(options: Options) -> str:
+    """Where the service is.
+
+    Raises:
+        StartupError: that is no address.
+    """
+    try:
+        return transport.address_of(options["url"])
+    except ValueError as error:
+        raise StartupError(f"--url: {error}") from error
+
+
+def timeout_of(options: Options) -> float:
+    """Seconds that a call may take.
+
+    Raises:
+        StartupError: `--timeout` is no duration.
+    """
+    try:
+        return positive_duration(options["timeout"])
+    except StartupError as error:
+        raise StartupError(f"--timeout: {error}") from error
+
+
+def _run(command: Command, options: Options) -> int:
+    output = Output(options.get("form"))
+    with connected(options) as client:
+        return command(client, options, output)

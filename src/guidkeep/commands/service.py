@@ -1,0 +1,96 @@
+"""`guidkeep stats` and `guidkeep forecast`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from guidkeep.commands.output import ACCENT, day_name, printable
+from guidkeep.record import instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from guidkeep.client import Client, Stats
+    from guidkeep.commands.output import Output
+
+WEEK = 7
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+BEFORE_BARS = 17
+"""Characters before a bar, beside those of the number, and one after it."""
+NARROWEST = 10
+"""Characters of the longest bar, however narrow the terminal is."""
+
+
+def stats(client: Client, _: dict[str, Any], output: Output) -> int:
+    """Shows the service's figures."""
+    found = client.stats()
+    if output.is_table:
+        output.pairs(_figures(found))
+    else:
+        output.line(found.text)
+    return 0
+
+
+def forecast(client: Client, options: dict[str, Any], output: Output) -> int:
+    """Draws how many records expire on each of the next days."""
+    found = client.stats()
+    days = found.forecast[: options["days"]]
+    later = found.later + sum(day.expire for day in found.forecast[options["days"] :])
+    if not output.is_table:
+        listed = [{"date": day.date.isoformat(), "expire": day.expire} for day in days]
+        output.line(json.dumps({"forecast": listed, "later": later}))
+        return 0
+    width = max(len(f"{count:,}") for count in (later, *(day.expire for day in days)))
+    width = max(len(f"{count:,}") for count in (later, *(day.expire for day in days)))
+    room = max(output.width - width - BEFORE_BARS, NARROWEST)
+    most = max((day.expire for day in days), default=0) or 1
+    for day in days:
+        name = f"{day_name(day.date.isoformat())} {day.date} {day.expire:>{width},}"
+        bar = _bar(day.expire / most * room)
+        output.parts((f"{name} " if bar else name, ""), (bar, ACCENT))
+    output.line(f"later          {later:>{width},}")
+    return 0
+
+
+def _figures(found: Stats) -> list[tuple[str, str]]:
+    hits, misses = found.cache.get("hits") or 0, found.cache.get("misses") or 0
+    asked = hits + misses
+    week = sum(day.expire for day in found.forecast[:WEEK])
+    cache = [
+        ("cache", printable(str(found.cache.get("url")))),
+        ("  hits", f"{hits:,} of {asked:,} ({hits / asked:.1%})" if asked else "none asked for"),
+        ("  entries", _number(found.cache.get("entries"))),
+        ("  bytes", _number(found.cache.get("bytes"))),
+    ]
+    today = found.forecast[0].expire if found.forecast else 0
+    return [
+        ("as of", instant(found.as_of)),
+        ("live", _number(found.live)),
+        ("  expire today", _number(today)),
+        ("  in 7 days", _number(week)),
+        ("  after 90 days", _number(found.later)),
+        ("reclaimed", _number(found.reclaimed)),
+        *cache,
+        *_requests(found.requests),
+    ]
+
+
+def _requests(requests: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How many of each kind were answered, and how long they took, the most frequent first."""
+    kinds = [kind for kind in requests.get("kinds", []) if kind["count"]]
+    rows = [("requests", _number(sum(kind["count"] for kind in kinds)))]
+    for kind in sorted(kinds, key=lambda kind: -kind["count"]):
+        name = printable(f"  {kind['method']} {kind['route']} {kind['status']}")
+        mean = kind["seconds"] / kind["count"] * 1000
+        rows.append((name, f"{_number(kind['count'])}, {mean:.2f} ms each"))
+    return rows
+
+
+def _number(figure: int | None) -> str:
+    return "not known" if figure is None else f"{figure:,}"
+
+
+def _bar(length: float) -> str:
+    whole, part = divmod(round(length * 8), 8)
+    return EIGHTHS[8] * whole + EIGHTHS[part].strip()

@@ -1,0 +1,238 @@
+"""Records in files: NDJSON, one JSON array, CSV; each read in bounded memory, one record at a time.
+
+A CSV has a line of names at its top. `guid` and `expire` mean what they do everywhere, `expire` in
+all the ways of `--expire`. A name that ends in `:=` holds JSON, any other text. An empty cell is
+nothing.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+from json import JSONDecodeError
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+
+from guidkeep.commands.words import parse_expire
+from guidkeep.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    Form = Literal["ndjson", "json", "csv"]
+
+LONGEST = 16 << 20
+"""Bytes of one record in a file at most; no service takes as many."""
+PIECE = 1 << 16
+"""Bytes that are read at a time: how far it is is seen in steps of these."""
+
+_WHITE = " \t\r\n"
+_decoder = json.JSONDecoder()
+
+
+class Item(NamedTuple):
+    """A record in a file.
+
+    Attributes:
+        number: its line; in an array, its place, from 1.
+        text: its JSON, or, if it has none, what stands there.
+        fault: why it can't be sent, if it can't.
+    """
+
+    number: int
+    text: str
+    fault: str | None = None
+
+
+class Source:
+    """A file of records that is read.
+
+    Args:
+        stream: its bytes.
+        form: None: seen from its first character.
+        clock: returns Unix time in seconds, for an `expire` that is a time from now.
+    """
+
+    def __init__(self, stream: IO[bytes], form: Form | None, *, clock: Callable[[], float]) -> None:
+        self._counted = _Counted(stream)
+        counted: Any = self._counted
+        self._bytes: io.BufferedReader[Any] = io.BufferedReader(counted, PIECE)
+        self._clock = clock
+        begins = self._bytes.peek(4)[:4]
+        if begins.startswith(codecs.BOM_UTF8):
+            self._bytes.read(len(codecs.BOM_UTF8))
+        self.form: Form = form or self._seen()
+
+    @property
+    def passed(self) -> int:
+        """Bytes that have been taken from the stream."""
+        return self._counted.count
+
+    def items(self) -> Iterator[Item]:
+        """The records, blank lines left out.
+
+        Raises:
+            StartupError: the file is not of its form, so that nothing after that can be read.
+        """
+        if self.form == "csv":
+            return self._rows()
+        return self._elements() if self.form == "json" else self._lines()
+
+    def _seen(self) -> Form:
+        first = self._bytes.peek(PIECE).lstrip()[:1]
+        return "json" if first == b"[" else "ndjson" if first in (b"{", b"") else "csv"
+
+    def _lines(self) -> Iterator[Item]:
+        number = 0
+        while line := self._bytes.readline(LONGEST):
+            number += 1
+            is_cut = len(line) == LONGEST
+            while is_cut and not line.endswith(b"\n") and line:
+                line = self._bytes.readline(LONGEST)
+            if is_cut:
+                yield Item(number, "", f"The line is longer than {LONGEST >> 20} MiB.")
+            elif text := line.strip():
+                yield _decoded(number, text)
+
+    def _elements(self) -> Iterator[Item]:
+        """The elements of an array, their text as it is."""
+        text = io.TextIOWrapper(self._bytes, encoding="utf-8", errors="strict")
+        elements = _Elements(text)
+        try:
+            for number, element in enumerate(elements, 1):
+                yield Item(number, element)
+        except UnicodeDecodeError as error:
+            raise StartupError(f"The file is not UTF-8: {error.reason}.") from error
+
+    def _rows(self) -> Iterator[Item]:
+        text = io.TextIOWrapper(self._bytes, encoding="utf-8", errors="strict", newline="")
+        rows = csv.reader(text, strict=True)
+        try:
+            names = next(rows, [])
+            _check_names(names)
+            for row in rows:
+                if row:
+                    yield self._row(rows.line_num, names, row)
+        except UnicodeDecodeError as error:
+            raise StartupError(f"The file is not UTF-8: {error.reason}.") from error
+        except csv.Error as error:
+            raise StartupError(f"Line {rows.line_num} is not CSV: {error}.") from error
+
+    def _row(self, number: int, names: Sequence[str], row: Sequence[str]) -> Item:
+        if len(row) != len(names):
+            fault = f"The line has {len(row)} cells; the names at the top are {len(names)}."
+            return Item(number, ",".join(row), fault)
+        members: list[str] = []
+        for name, cell in zip(names, row, strict=True):
+            if cell:
+                try:
+                    members.append(self._cell(name, cell))
+                except (StartupError, ValueError) as error:
+                    return Item(number, ",".join(row), f"{name}: {error}")
+        return Item(number, "{" + ",".join(members) + "}")
+
+    def _cell(self, name: str, cell: str) -> str:
+        if name == "expire":
+            return f'"expire":{json.dumps(parse_expire(cell, now=self._clock()))}'
+        if name.endswith(":="):
+            json.loads(cell)
+            return f"{json.dumps(name[:-2], ensure_ascii=False)}:{cell}"
+        return f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(cell, ensure_ascii=False)}"
+
+
+class _Elements:
+    """Iterates over the texts of an array's elements; holds a piece, and one element at most."""
+
+    def __init__(self, stream: io.TextIOBase) -> None:
+        self._stream = stream
+        self._text = ""
+        self._at = 0
+        self._is_whole = False
+
+    def __iter__(self) -> Iterator[str]:
+        self._expect("[", "The file is no JSON array: it must begin with [.")
+        if self._next() == "]":
+            self._at += 1
+        else:
+            yield self._element()
+            while self._next() == ",":
+                self._at += 1
+                self._next()
+                yield self._element()
+            self._expect("]", "After an element there must be a comma or the array's end.")
+        if self._next():
+            raise StartupError("There is more after the end of the array.")
+
+    def _element(self) -> str:
+        while True:
+            try:
+                _, end = _decoder.raw_decode(self._text, self._at)
+            except (JSONDecodeError, RecursionError) as error:
+                if not self._read():
+                    raise StartupError(f"An element of the array is not JSON: {error}.") from error
+            else:
+                # 12 may go on as 123, or as 12.5: it is whole when something ends it.
+                if _ends(self._text, end) or not self._read():
+                    element = self._text[self._at : end]
+                    self._at = end
+                    return element
+
+    def _next(self) -> str:
+        """The next character that is not white; empty at the end."""
+        while True:
+            while self._at < len(self._text):
+                if self._text[self._at] not in _WHITE:
+                    return self._text[self._at]
+                self._at += 1
+            if not self._read():
+                return ""
+
+    def _expect(self, character: str, otherwise: str) -> None:
+        if self._next() != character:
+            raise StartupError(otherwise)
+        self._at += 1
+
+    def _read(self) -> bool:
+        """Reads on: a piece, or as much as waits already, so that a long element is soon whole."""
+        waiting = len(self._text) - self._at
+        if waiting > LONGEST:
+            raise StartupError(f"An element of the array is longer than {LONGEST >> 20} MiB.")
+        piece = self._stream.read(max(PIECE, waiting))
+        self._text, self._at = self._text[self._at :] + piece, 0
+        return bool(piece)
+
+
+class _Counted(io.RawIOBase):
+    """A stream that counts what is taken from it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # any buffer will do
+        piece = self._stream.read(len(buffer))
+        buffer[: len(piece)] = piece
+        self.count += len(piece)
+        return len(piece)
+
+
+_ends = re.compile(r"[ \t\r\n]*[,\]]").match
+
+
+def _decoded(number: int, line: bytes) -> Item:
+    try:
+        return Item(number, line.decode())
+    except UnicodeDecodeError as error:
+        return Item(number, line.decode(errors="replace"), f"Byte {error.start} is not UTF-8.")
+
+
+def _check_names(names: Sequence[str]) -> None:
+    if not names or not all(names):
+        raise StartupError("The first line of a CSV must name its columns, as in guid,expire,user.")
+    if len(set(names)) < len(names):
+        raise StartupError("A column of the CSV stands twice: name each once.")

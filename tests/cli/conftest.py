@@ -1,0 +1,76 @@
+"""A live server, and the command as a test runs it: in this process, with its words."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guidkeep import Client
+from guidkeep.cli import main
+from guidkeep.record import new_guid
+from tests.support import Clock, served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from guidkeep.server import Running
+
+    Run = Callable[..., int]
+
+
+class Terminal(io.StringIO):
+    """Text that is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(scope="package")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that takes the time for what it was at the beginning."""
+    store = tmp_path_factory.mktemp("cli") / "guidkeep.db"
+    with served(Clock(time.time()), store=f"sqlite:///{store}", sweep_interval=3600.0) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def environment(running: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The service's address in the environment, nothing on standard input, a folder of its own."""
+    monkeypatch.setenv("GUIDKEEP_URL", running.address)
+    monkeypatch.delenv("GUIDKEEP_FORMAT", raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+    feed(monkeypatch, b"")
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
+    """Puts that on standard input."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+
+
+@pytest.fixture
+def client(running: Running) -> Iterator[Client]:
+    with Client(running.address) as made:
+        yield made
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs the command with these words; returns its exit code."""
+    return lambda *words: main([str(word) for word in words])
+
+
+@pytest.fixture
+def guid() -> str:
+    return new_guid()
+
+
+@pytest.fixture
+def user() -> str:
+    """A user that no other test has."""
+    return new_guid()

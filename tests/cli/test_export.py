@@ -1,0 +1,176 @@
+"""`guidkeep export`: the same to the byte, into a file or a pipe, interrupted and resumed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from guidkeep import Client, progress
+from guidkeep.commands import exits, exporting
+from guidkeep.errors import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cli.conftest import Run
+
+    Capture = pytest.CaptureFixture[str]
+    Patch = pytest.MonkeyPatch
+
+FILE, PART, STATE = Path("all"), Path("all.part"), Path("all.export")
+TEXT = '"n":1.10,"text":"Zo\\u00eb \U0001f600","deep":[{}, null]'
+
+
+@pytest.fixture
+def records(client: Client, user: str) -> list[str]:
+    """The lines of an export of that user's."""
+    written = list(client.bulk(f'{{"user":"{user}",{TEXT},"i":{i}}}' for i in range(20)))
+    return [f"{client.read(guid).text}\n" for guid in sorted(line.guid or "" for line in written)]
+
+
+def test_what_is_exported_and_imported_is_the_same_to_the_byte(
+    run: Run, client: Client, capsys: Capture, user: str, records: list[str]
+) -> None:
+    assert run("export", FILE, "--user", user) == 0
+    assert capsys.readouterr() == ("", "guidkeep: Exported 20 records to all.\n")
+    assert FILE.read_text() == "".join(records)
+    for record in client.export(user=user):
+        client.delete(record.guid)
+    assert run("import", FILE) == 0
+    assert run("export", "again", "--user", user) == 0
+    assert Path("again").read_bytes() == FILE.read_bytes()
+    assert {path.name for path in Path().iterdir()} == {"all", "again"}
+
+
+def test_without_a_file_it_goes_to_standard_output(
+    run: Run, monkeypatch: Patch, user: str, records: list[str]
+) -> None:
+    output = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", output)
+    assert run("export", "--user", user) == 0
+    assert output.buffer.getvalue().decode() == "".join(records)
+
+
+def test_whoever_reads_it_may_have_enough(user: str, records: list[str]) -> None:
+    command = f"{sys.executable} -m guidkeep export | head -c 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"{", b"")
+    assert done.returncode in (0, exits.BROKEN_PIPE)
+
+
+def test_when_nobody_reads_any_more_it_ends(
+    run: Run, capsys: Capture, monkeypatch: Patch, user: str, records: list[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert run("export", "--user", user) == exits.BROKEN_PIPE
+    assert capsys.readouterr().err == ""
+
+
+class Interrupted:
+    """An export that ends after so many records."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int, error: BaseException) -> None:
+        export = Client.export
+
+        def broken(client: Any, **options: Any) -> Iterator[Any]:
+            for at, record in enumerate(export(client, **options)):
+                if at == count:
+                    raise error
+                yield record
+
+        monkeypatch.setattr(Client, "export", broken)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), exits.INTERRUPTED, "Interrupted. Run it again"),
+        (Unreachable("No."), exits.UNAVAILABLE, "It stopped on the way: No. Is it running there?"),
+    ],
+)
+@pytest.mark.parametrize("rest", [b"", b'{"guid":"FFFF'])
+def test_interrupted_it_goes_on_after_the_last_whole_record(
+    run: Run, capsys: Capture, monkeypatch: Patch, user: str, records: list[str],
+    error: BaseException, code: int, said: str, rest: bytes,
+) -> None:  # fmt: skip
+    with monkeypatch.context() as patch:
+        Interrupted(patch, 7, error)
+        assert run("export", FILE, "--user", user) == code
+    assert said in capsys.readouterr().err
+    assert not FILE.exists()
+    assert PART.read_text() == "".join(records[:7])
+    with PART.open("ab") as part:
+        part.write(rest)
+    assert run("export", FILE, "--user", user) == 0
+    assert "Goes on after 7 records" in capsys.readouterr().err
+    assert FILE.read_text() == "".join(records)
+    assert not PART.exists()
+    assert not STATE.exists()
+
+
+def test_what_was_interrupted_otherwise_does_not_go_on(
+    run: Run, capsys: Capture, monkeypatch: Patch, user: str, records: list[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        Interrupted(patch, 7, KeyboardInterrupt())
+        assert run("export", FILE, "--user", user) == exits.INTERRUPTED
+    assert run("export", FILE) == exits.USAGE
+    assert "with another --user" in capsys.readouterr().err
+    PART.write_text("no export\n")
+    assert run("export", FILE, "--user", user) == exits.USAGE
+    assert "all.part is no export: --restart begins anew." in capsys.readouterr().err
+    assert run("export", FILE, "--user", user, "--restart") == 0
+    assert FILE.read_text() == "".join(records)
+
+
+def test_interrupted_before_the_first_record_it_begins(
+    run: Run, capsys: Capture, monkeypatch: Patch, user: str, records: list[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        Interrupted(patch, 0, KeyboardInterrupt())
+        assert run("export", FILE, "--user", user) == exits.INTERRUPTED
+    assert run("export", FILE, "--user", user) == 0
+    assert "Goes on" not in capsys.readouterr().err
+    assert FILE.read_text() == "".join(records)
+
+
+def test_a_part_of_which_nothing_is_known_is_written_anew(
+    run: Run, user: str, records: list[str]
+) -> None:
+    PART.write_text("of something else\n")
+    assert run("export", FILE, "--user", user) == 0
+    assert FILE.read_text() == "".join(records)
+
+
+def test_it_says_how_far_it_is(run: Run, monkeypatch: Patch, user: str, records: list[str]) -> None:
+    seen: list[tuple[float | None, int]] = []
+    monkeypatch.setattr(exporting, "EVERY", 10)
+
+    class Watched:
+        def __enter__(self) -> Any:
+            return lambda share, count: seen.append((share, count))
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(progress, "shown", lambda *_: Watched())
+    assert run("export", FILE, "--user", user) == 0
+    guids = [json.loads(line)["guid"] for line in records]
+    assert seen == [(int(guids[n - 1][:8], 16) / 2**32, n) for n in (10, 20)]
+
+
+def test_a_file_that_can_not_be_written_is_told(run: Run, capsys: Capture) -> None:
+    assert run("export", "missing/all") == exits.FAILED
+    assert capsys.readouterr().err == (
+        "guidkeep: missing/all.export.new can't be read or written: No such file or directory.\n"
+    )

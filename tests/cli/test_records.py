@@ -1,0 +1,335 @@
+"""`guidkeep create`, `get`, `update`, `delete`, `list`: what they do, print and return."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from guidkeep.commands import exits
+from guidkeep.record import new_guid
+from tests.cli.conftest import Terminal, feed
+
+if TYPE_CHECKING:
+    from guidkeep import Client
+    from guidkeep.server import Running
+    from tests.cli.conftest import Run
+
+    Capture = pytest.CaptureFixture[str]
+    Patch = pytest.MonkeyPatch
+
+DAY = 86_400
+
+
+def test_create_prints_the_record_as_it_is_kept(
+    run: Run, client: Client, capsys: Capture, guid: str
+) -> None:
+    assert (
+        run("create", guid, "user=Ann Lee", "seats:=1.50", "a=b=c", "--expire", "2100-01-01") == 0
+    )
+    text = f'{{"guid":"{guid}","expire":"4102444800","user":"Ann Lee","seats":1.50,"a":"b=c"}}'
+    assert capsys.readouterr() == (f"{text}\n", "")
+    assert client.read(guid).text == text
+
+
+def test_create_draws_a_guid_where_none_is_given(run: Run, client: Client, capsys: Capture) -> None:
+    assert run("create", "user=Ann") == 0
+    assert client.read(json.loads(capsys.readouterr().out)["guid"]).user == "Ann"
+
+
+@pytest.mark.parametrize("words", [[], ["-"], ["-", "n:=2"]])
+def test_create_takes_members_from_standard_input(
+    run: Run, capsys: Capture, monkeypatch: Patch, words: list[str]
+) -> None:
+    feed(monkeypatch, b'{"user": "Ann", "n": 1.10}')
+    assert run("create", *words) == 0
+    number = "2" if "n:=2" in words else "1.10"
+    assert capsys.readouterr().out.endswith(f'"user":"Ann","n":{number}}}\n')
+
+
+def test_on_a_terminal_standard_input_is_not_waited_for(
+    run: Run, capsys: Capture, monkeypatch: Patch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    assert run("create") == exits.REFUSED
+    assert '"user" is a required property' in capsys.readouterr().err
+
+
+def test_create_changes_nothing_that_is_there(
+    run: Run, client: Client, capsys: Capture, guid: str
+) -> None:
+    before = client.create({"user": "Ann"}, guid=guid)
+    assert run("create", guid, "user=Bob") == exits.CONFLICT
+    assert capsys.readouterr().err == (
+        f"guidkeep: There is a live record of {guid} already; `guidkeep update` changes it.\n"
+    )
+    assert client.read(guid) == before
+
+
+def test_get_prints_the_record_or_its_version(
+    run: Run, client: Client, capsys: Capture, guid: str
+) -> None:
+    record = client.create({"user": "Ann"}, guid=guid)
+    assert run("get", guid) == 0
+    assert run("get", guid, "--etag") == 0
+    assert capsys.readouterr().out == f"{record.text}\n{record.etag}\n"
+
+
+def test_on_a_terminal_a_record_is_a_table(
+    run: Run, client: Client, capsys: Capture, monkeypatch: Patch, guid: str
+) -> None:
+    record = client.create('{"user":"Ann","n":1.50,"bell":"\\u0007\\u001b[2J"}', guid=guid)
+    monkeypatch.setenv("TERM", "dumb")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert run("get", guid) == 0
+    name, expires, *rest = terminal.getvalue().splitlines()
+    assert name == f"guid     {guid}"
+    assert expires.startswith("expires  2")
+    assert expires.endswith("Z (in 30 days)")
+    assert rest == [
+        "user     Ann",
+        "n        1.50",
+        "bell     \\u0007\\u001b[2J",
+        f"etag     {record.etag}",
+    ]
+    assert run("get", guid, "--json") == 0
+    assert terminal.getvalue().endswith(f"{record.text}\n")
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_there_is_no_colour_where_none_is_wanted(
+    run: Run, client: Client, monkeypatch: Patch, no_color: bool
+) -> None:
+    guid = client.create({"user": "Ann"}).guid
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert run("get", guid) == 0
+    assert ("\x1b[36m" in terminal.getvalue()) is not no_color
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(4 * 365 * DAY, "in 4 years"), (3 * DAY, "in 3 days"), (7200, "in 2 hours"),
+     (3600, "in 60 minutes"), (100, "in 100 s")],
+)  # fmt: skip
+def test_a_table_says_how_long_there_is(
+    run: Run, client: Client, capsys: Capture, monkeypatch: Patch, seconds: int, told: str
+) -> None:
+    now = int(time.time()) + 60
+    guid = client.create({"user": "Ann"}, expire=now + seconds).guid
+    monkeypatch.setattr("guidkeep.commands.output.time.time", lambda: now)
+    assert run("get", guid, "--table") == 0
+    assert f"({told})" in capsys.readouterr().out
+    monkeypatch.setattr("guidkeep.commands.output.time.time", lambda: now + 10 * 365 * DAY)
+    assert run("get", guid, "--table") == 0
+    assert "(expired)" in capsys.readouterr().out
+
+
+def test_update_merges_and_can_put_off_the_end(
+    run: Run, client: Client, capsys: Capture, monkeypatch: Patch, guid: str
+) -> None:
+    client.create({"user": "Ann", "n": 1, "m": 2}, guid=guid)
+    assert run("update", guid, "n:=null", "m=x", "--expire", "4102444800") == 0
+    assert run("update", guid, "--expire", "4102444801") == 0
+    feed(monkeypatch, b'{"k": 1}')
+    assert run("update", guid) == 0
+    assert (
+        capsys.readouterr()
+        .out.splitlines()[-1]
+        .endswith('"expire":"4102444801","user":"Ann","m":"x","k":1}')
+    )
+    assert run("update", guid, "--expire", "default") == 0
+    assert client.read(guid).expire < 4102444800
+
+
+def test_update_goes_through_while_the_version_is_the_one_named(
+    run: Run, client: Client, capsys: Capture, guid: str
+) -> None:
+    etag = client.create({"user": "Ann"}, guid=guid).etag
+    assert run("update", guid, "user=Bob", "--if-match", etag) == 0
+    assert run("update", guid, "user=Eve", "--if-match", etag) == exits.CONFLICT
+    assert run("delete", guid, "--if-match", etag) == exits.CONFLICT
+    assert "names another version" in capsys.readouterr().err
+    assert client.read(guid).user == "Bob"
+
+
+def test_delete_goes_on_after_one_that_is_not_there(
+    run: Run, client: Client, capsys: Capture, guid: str
+) -> None:
+    there = client.create({"user": "Ann"}).guid
+    assert run("delete", guid, there) == exits.NOT_FOUND
+    assert capsys.readouterr() == ("", f"guidkeep: There is no live record of {guid}.\n")
+    assert client.get(there) is None
+    last = client.create({"user": "Ann"}).guid
+    assert run("delete", last, "--table") == 0
+    assert capsys.readouterr() == ("", f"Deleted {last}.\n")
+
+
+def test_list_prints_a_record_a_line(run: Run, client: Client, capsys: Capture, user: str) -> None:
+    made = sorted((client.create({"user": user, "n": n}) for n in range(4)), key=lambda r: r.guid)
+    texts = [f"{record.text}\n" for record in made]
+    assert run("list", "--user", user) == 0
+    assert run("list", "--user", user, "--limit", 2) == 0
+    assert run("list", "--user", user, "--after", made[2].guid) == 0
+    assert run("list", "--user", user, "--expires-before", "31d") == 0
+    assert run("list", "--user", user, "--expires-before", "29d") == 0
+    wanted = [*texts, *texts[:2], texts[3], *texts]
+    assert capsys.readouterr() == ("".join(wanted), "")
+
+
+def test_list_of_all_is_more_than_a_page(
+    run: Run, client: Client, capsys: Capture, user: str
+) -> None:
+    list(client.bulk({"user": user} for _ in range(1001)))
+    assert run("list", "--user", user, "--all") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1001
+
+
+def test_a_table_of_records_is_aligned_and_says_that_there_are_more(
+    run: Run, client: Client, capsys: Capture, user: str
+) -> None:
+    for n in (1, 2, 3):
+        client.create({"user": user, "n": n, "text": "x" * 99}, guid=f"{user[:31]}{n}")
+    assert run("list", "--user", user, "--limit", 2, "--table") == 0
+    said = capsys.readouterr()
+    head, *rows = said.out.splitlines()
+    assert head.split() == ["GUID", "EXPIRES", "USER", "MORE"]
+    for n, row in enumerate(rows, 1):
+        assert row.startswith(f"{user[:31]}{n}  2")
+        assert row.index(user, 1) == head.index("USER")
+        assert row.endswith("x" * 99)
+    assert len(rows) == 2
+    assert said.err == (
+        f"There are more, from {user[:31]}3 on: --all lists them, --limit more of them.\n"
+    )
+
+
+def test_a_table_has_what_else_a_record_has(
+    run: Run, client: Client, capsys: Capture, user: str
+) -> None:
+    client.create({"user": user, "n": 1, "t": "é\n"})
+    assert run("list", "--user", user, "--table") == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith("n=1 t=é\\n")
+
+
+@pytest.mark.parametrize(("form", "is_table"), [("table", True), ("json", False), ("", False)])
+def test_the_environment_can_say_the_form(
+    run: Run, client: Client, capsys: Capture, monkeypatch: Patch, form: str, is_table: bool
+) -> None:
+    guid = client.create({"user": "Ann"}).guid
+    monkeypatch.setenv("GUIDKEEP_FORMAT", form)
+    assert run("get", guid) == 0
+    assert capsys.readouterr().out.startswith("guid ") is is_table
+    monkeypatch.setenv("GUIDKEEP_FORMAT", "xml")
+    assert run("get", guid) == exits.USAGE
+    assert (
+        capsys.readouterr().err == "guidkeep: GUIDKEEP_FORMAT: 'xml' is neither table nor json.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["get", "x"], exits.REFUSED, "32 upper-case hexadecimal digits"),
+        (["get", "9094e4c980c74043a4b586b420e69ddf"], exits.REFUSED, "GUIDs are upper-case: write"),
+        (["get", "0" * 32], exits.NOT_FOUND, "There is no live record of 0000"),
+        (["update", "0" * 32, "n=1"], exits.NOT_FOUND, "There is no live record of 0000"),
+        (["update", "n=1"], exits.USAGE, "Write its GUID before the members."),
+        (["create", "user:=x"], exits.USAGE, "user:=x is no JSON: write user=TEXT"),
+        (["create", 'user:=1,"a":2}'], exits.USAGE, "is no JSON"),
+        (["create", "user=A", "x"], exits.USAGE, "'x' is no member: write NAME=TEXT"),
+        (["create", "=A"], exits.USAGE, "'=A' is no member"),
+        (["create", "guid=A"], exits.USAGE, "'guid' is no metadata: give it as the first word."),
+        (["create", "expire=1"], exits.USAGE, "'expire' is no metadata: give it with --expire."),
+        (["create", "user=A", "--expire", "soon"], exits.USAGE, "--expire: 'soon' is no time:"),
+        (["create", "user=A", "--expire", "5"], exits.REFUSED, "must lie in the future"),
+        (["create", "-"], exits.USAGE, "Standard input: The body is not JSON"),
+        (["create", "user="], exits.REFUSED, "not blank"),
+        (["delete", "A", "B", "--if-match", "x"], exits.USAGE, "name one GUID"),
+        (["list", "--expires-before", "x"], exits.USAGE, "'x' is no time"),
+        (["list", "--user", ""], exits.REFUSED, "user must not be empty"),
+        (["get", "x", "--url", "there"], exits.USAGE, "--url: 'there' is not the address"),
+        (["get", "x", "--timeout", "0"], exits.USAGE, "--timeout: '0' is no time at all"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence(
+    run: Run, capsys: Capture, words: list[str], code: int, said: str
+) -> None:
+    assert run(*words) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("guidkeep: ")
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("limit", ["0", "x", "-1", "²", "9" * 30])
+def test_a_limit_is_a_number_above_0(run: Run, capsys: Capture, limit: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("list", "--limit", limit)
+    assert ended.value.code == exits.USAGE
+    assert "is not a number above 0" in capsys.readouterr().err
+
+
+def test_a_service_that_is_not_there_is_told_with_what_to_do(
+    run: Run, capsys: Capture, monkeypatch: Patch
+) -> None:
+    monkeypatch.setattr("guidkeep.client.synchronous.time.sleep", lambda _: None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        assert run("get", "0" * 32, "--url", address) == exits.UNAVAILABLE
+    said = capsys.readouterr().err
+    assert f"There is no connection to {address}" in said
+    assert said.endswith("Is it running there? --url or GUIDKEEP_URL says where it is.\n")
+
+
+def test_an_interruption_ends_it(run: Run, capsys: Capture, monkeypatch: Patch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("guidkeep.commands.records.parse_words", interrupted)
+    assert run("create", "user=Ann") == exits.INTERRUPTED
+    assert capsys.readouterr().err == "guidkeep: Interrupted.\n"
+
+
+def test_a_flag_goes_before_the_environment(
+    run: Run, capsys: Capture, monkeypatch: Patch, running: Running
+) -> None:
+    monkeypatch.setenv("GUIDKEEP_URL", "http://127.0.0.1:9")
+    assert run("create", "user=Ann", "--url", running.address) == 0
+
+
+def test_a_member_of_that_name_stands_where_it_is_written_last(run: Run, capsys: Capture) -> None:
+    assert run("create", new_guid(), "user=Ann", "n=1", "n:=2") == 0
+    assert capsys.readouterr().out.endswith('"user":"Ann","n":2}\n')
+
+
+def test_on_a_terminal_a_line_of_a_table_is_cut_where_it_ends(
+    run: Run, client: Client, monkeypatch: Patch, user: str
+) -> None:
+    guid = client.create({"user": user, "text": "x" * 99}).guid
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert run("list", "--user", user) == 0
+    _, line = terminal.getvalue().splitlines()
+    assert line.startswith(guid)
+    assert line.endswith("x…")
+    assert len(line) == 100
+
+
+def test_a_long_user_is_cut_in_a_table(run: Run, client: Client, capsys: Capture) -> None:
+    user = f"{new_guid()}{new_guid()}"
+    client.create({"user": user})
+    assert run("list", "--user", user, "--table") == 0
+    assert f"  {user[:39]}…" in capsys.readouterr().out

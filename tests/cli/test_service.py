@@ -1,0 +1,196 @@
+"""`guidkeep stats`, `guidkeep forecast`, `guidkeep completion`, and the help."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from guidkeep import Client
+from guidkeep.client.answers import stats_of
+from guidkeep.client.wire import Answer
+from guidkeep.commands import exits
+from tests.docs.pages import text_of
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
+
+    Capture = pytest.CaptureFixture[str]
+    Patch = pytest.MonkeyPatch
+
+COMMANDS = ("create", "get", "update", "delete", "list", "import", "export", "stats", "forecast")
+
+
+def figures(**members: Any) -> dict[str, Any]:
+    """What `GET /stats` says, with 90 days from the first of January."""
+    day = 86_400
+    counts = [0, 8, 4, *[0] * 86, 1]
+    begin = 1_767_225_600
+    return {
+        "as_of": str(begin),
+        "live": 1013,
+        "forecast": [
+            {"date": time.strftime("%Y-%m-%d", time.gmtime(begin + n * day)), "expire": count}
+            for n, count in enumerate(counts)
+        ],
+        "later": 1000,
+        "cache": {"url": "memory://", "hits": 3, "misses": 1, "entries": 2, "bytes": 1234},
+        "reclaimed": 5,
+        "requests": {
+            "kinds": [
+                {"method": "GET", "route": "/guid", "status": 200, "count": 2, "seconds": 0.002},
+                {"method": "PUT", "route": "/guid", "status": 201, "count": 0, "seconds": 0.0},
+                {"method": "GET", "route": "/stats", "status": 200, "count": 9, "seconds": 0.9},
+            ]
+        },
+        **members,
+    }
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the service says; a test may change it."""
+    document = figures()
+    monkeypatch.setattr(
+        Client, "stats", lambda _: stats_of(Answer(200, {}, json.dumps(document).encode()))
+    )
+    return document
+
+
+def test_stats_are_those_of_the_service(run: Run, client: Client, capsys: Capture) -> None:
+    client.create({"user": "Ann"})
+    assert run("stats") == 0
+    assert json.loads(capsys.readouterr().out)["live"] == client.stats().live
+
+
+def test_stats_are_a_table(run: Run, capsys: Capture, told: dict[str, Any]) -> None:
+    assert run("stats", "--table") == 0
+    assert capsys.readouterr().out == (
+        "as of             2026-01-01T00:00:00Z\n"
+        "live              1,013\n"
+        "  expire today    0\n"
+        "  in 7 days       12\n"
+        "  after 90 days   1,000\n"
+        "reclaimed         5\n"
+        "cache             memory://\n"
+        "  hits            3 of 4 (75.0%)\n"
+        "  entries         2\n"
+        "  bytes           1,234\n"
+        "requests          11\n"
+        "  GET /stats 200  9, 100.00 ms each\n"
+        "  GET /guid 200   2, 1.00 ms each\n"
+    )
+
+
+def test_stats_of_a_cache_that_does_not_count(
+    run: Run, capsys: Capture, told: dict[str, Any]
+) -> None:
+    told["cache"] = {"url": "redis://r", "hits": 0, "misses": 0, "entries": None, "bytes": None}
+    told["requests"] = {}
+    assert run("stats", "--table") == 0
+    said = capsys.readouterr().out
+    assert re.search("^  hits +none asked for$", said, re.MULTILINE)
+    assert re.search("^  entries +not known$", said, re.MULTILINE)
+
+
+def test_the_forecast_is_drawn(
+    run: Run, capsys: Capture, monkeypatch: Patch, told: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "38")
+    assert run("forecast", "--table", "--days", "3") == 0
+    assert capsys.readouterr().out == (
+        "Thu 2026-01-01     0\n"
+        f"Fri 2026-01-02     8 {'█' * 16}\n"
+        f"Sat 2026-01-03     4 {'█' * 8}\n"
+        "later          1,001\n"
+    )
+    told["forecast"][0]["expire"] = 1
+    assert run("forecast", "--table", "--days", "1") == 0
+    assert run("forecast", "--table", "--days", "2") == 0
+    assert "Thu 2026-01-01     1 ██\n" in capsys.readouterr().out
+
+
+def test_the_forecast_of_an_empty_registry(run: Run, capsys: Capture, told: dict[str, Any]) -> None:
+    for day in told["forecast"]:
+        day["expire"] = 0
+    told["later"] = 0
+    assert run("forecast", "--table", "--days", "1") == 0
+    assert capsys.readouterr().out == "Thu 2026-01-01 0\nlater          0\n"
+
+
+def test_the_forecast_as_json(run: Run, capsys: Capture, told: dict[str, Any]) -> None:
+    assert run("forecast", "--days", "2") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "forecast": told["forecast"][:2],
+        "later": 1005,
+    }
+
+
+@pytest.mark.parametrize("days", ["0", "91", "x", "9999999999999"])
+def test_days_are_1_to_90(run: Run, capsys: Capture, days: str) -> None:
+    with pytest.raises(SystemExit):
+        run("forecast", "--days", days)
+    assert "is not a number from 1 to 90" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_the_commands_and_their_options(
+    run: Run, capsys: Capture, shell: str
+) -> None:
+    assert run("completion", shell) == 0
+    script = capsys.readouterr().out
+    for word in (*COMMANDS, "serve", "copy", "if-match", "create-only"):
+        assert word in script
+    if program := shutil.which(shell):
+        subprocess.run([program, "-n"], input=script, text=True, check=True)
+
+
+def test_completion_in_bash_completes(run: Run, capsys: Capture) -> None:
+    assert run("completion", "bash") == 0
+    script = capsys.readouterr().out
+    asks = "\nCOMP_WORDS=(guidkeep imp); COMP_CWORD=1; _shtab_guidkeep; echo ${COMPREPLY[@]}"
+    done = subprocess.run(["bash", "-c", script + asks], capture_output=True, text=True, check=True)
+    assert done.stdout == "import\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_has_examples_and_exit_codes(
+    run: Run, capsys: Capture, command: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(command, "--help")
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert f"\nExamples:\n  guidkeep {command}" in said
+    for code, meaning in exits.MEANINGS.items():
+        assert f"\n  {code:<5}{meaning}\n" in said + "\n"
+    assert max(map(len, said.splitlines())) <= 100
+
+
+def test_help_needs_no_client() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "guidkeep", "list", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for module in ("httpx2", "uvicorn", "guidkeep.client"):
+        assert not re.search(rf"\| +{module}$", done.stderr, re.MULTILINE)
+
+
+def test_the_exit_codes_are_documented() -> None:
+    page = text_of("docs/quickstart.md")
+    table = "".join(f"| {code} | {meaning} |\n" for code, meaning in exits.MEANINGS.items())
+    assert table in page
+
+
+def test_every_command_is_in_the_quickstart() -> None:
+    page = text_of("docs/quickstart.md")
+    for command in ("create", "get", "update", "list", "import", "export", "stats", "forecast"):
+        assert re.search(rf"\bguidkeep {command}\b", page)

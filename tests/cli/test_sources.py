@@ -1,0 +1,124 @@
+"""Files of records: what is read from them, and what can't be."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guidkeep.commands import sources
+from guidkeep.commands.sources import Item, Source
+from guidkeep.errors import StartupError
+from tests.support import MARCH_2015
+
+if TYPE_CHECKING:
+    from guidkeep.commands.sources import Form
+
+
+def read(text: bytes, form: Form | None = None) -> list[Item]:
+    source = Source(io.BytesIO(text), form, clock=lambda: MARCH_2015)
+    items = list(source.items())
+    assert source.passed == len(text)
+    return items
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        (b"", []),
+        (b"\n \n", []),
+        (b'{"a": 1}\n\n{"b":1.10}', [Item(1, '{"a": 1}'), Item(3, '{"b":1.10}')]),
+        (b'{"a": 1}\r\nno json\n', [Item(1, '{"a": 1}'), Item(2, "no json")]),
+        (b" [ ] \n", []),
+        (b'[{"a":\n1.10} , 5,"x"]', [Item(1, '{"a":\n1.10}'), Item(2, "5"), Item(3, '"x"')]),
+        (b'guid,user\nA,Ann\n\nB,"Lee, ""Bob""\nJr"\n,\n',
+         [Item(2, '{"guid":"A","user":"Ann"}'),
+          Item(5, '{"guid":"B","user":"Lee, \\"Bob\\"\\nJr"}'), Item(6, "{}")]),
+        (b"n:=,expire\n1.50,1h\n", [Item(2, f'{{"n":1.50,"expire":{MARCH_2015 + 3600}}}')]),
+        (b"user,expire\r\n\xc3\xa9,default\r\n", [Item(2, '{"user":"é","expire":null}')]),
+        (b"user\n", []),
+    ],
+)  # fmt: skip
+def test_the_form_is_seen_from_the_first_character(
+    bom: bytes, text: bytes, items: list[Item]
+) -> None:
+    assert read(bom + text) == items
+
+
+@pytest.mark.parametrize(
+    ("text", "item"),
+    [
+        (b'{"a"\xff}', Item(1, '{"a"\N{REPLACEMENT CHARACTER}}', "Byte 4 is not UTF-8.")),
+        (b"a,b\n1\n", Item(2, "1", "The line has 1 cells; the names at the top are 2.")),
+        (b"n:=\nx\n", Item(2, "x", "n:=: Expecting value: line 1 column 1 (char 0)")),
+    ],
+)
+def test_one_record_that_can_not_be_read_is_a_fault_of_its_own(text: bytes, item: Item) -> None:
+    assert read(text) == [item]
+
+
+def test_an_expire_that_is_none_is_a_fault_of_its_line() -> None:
+    [item] = read(b"expire\nsoon\n")
+    assert item.fault
+    assert item.fault.startswith("expire: 'soon' is no time")
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "said"),
+    [
+        (b"{}", "json", "must begin with ["),
+        (b'[{"a":1}', None, "a comma or the array's end"),
+        (b"[{} {}]", None, "a comma or the array's end"),
+        (b"[{},]", None, "is not JSON"),
+        (b'[{"a"', None, "is not JSON"),
+        (b"[" * 100_000, None, "is not JSON"),
+        (b"[] x", None, "more after the end"),
+        (b'["\xff"]', None, "not UTF-8"),
+        (b"a\n\xff\n", None, "not UTF-8"),
+        (b"a,a\n", None, "stands twice"),
+        (b"a,\n", None, "must name its columns"),
+        (b"", "csv", "must name its columns"),
+        (b'a\n"x"y\n', None, "Line 2 is not CSV"),
+    ],
+)
+def test_a_file_that_can_not_be_read_on_is_told(text: bytes, form: Form | None, said: str) -> None:
+    with pytest.raises(StartupError, match=said.replace("[", r"\[")):
+        read(text, form)
+
+
+def test_a_line_that_is_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "LONGEST", 10)
+    items = read(b'{"a":1}\n' + b"x" * 35 + b'\n{"b":2}\n' + b"y" * 30)
+    assert [item.number for item in items] == [1, 2, 3, 4]
+    assert [bool(item.fault) for item in items] == [False, True, False, True]
+
+
+def test_an_element_that_is_too_long_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "LONGEST", 10)
+    monkeypatch.setattr(sources, "PIECE", 4)
+    with pytest.raises(StartupError, match="longer than"):
+        read(b'["' + b"x" * 100 + b'"]')
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+
+
+@given(st.lists(VALUES, max_size=8), st.sampled_from([None, 1]), st.integers(1, 9))
+def test_an_array_is_read_whatever_the_pieces_in_which_it_comes(
+    values: list[object], indent: int | None, piece: int
+) -> None:
+    text = json.dumps(values, indent=indent).encode(errors="surrogatepass")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "PIECE", piece)
+        items = read(text)
+    assert [json.loads(item.text) for item in items] == values
+    assert [item.number for item in items] == list(range(1, len(values) + 1))

@@ -1,0 +1,75 @@
+"""A service that says what it is told to, for operations that are driven by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from guidkeep.client.operations import Operations
+from guidkeep.client.repeating import Patience
+from guidkeep.client.wire import Answer, Give, Lost, More, Pause, Request
+from guidkeep.http import problems
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from guidkeep.errors import GuidkeepError
+
+GUID = "9094E4C980C74043A4B586B420E69DDF"
+RECORD = {"guid": GUID, "expire": "4102444800", "user": "Ann"}
+NO_CONNECTION = Lost("There is no connection.", was_sent=False)
+NO_ANSWER = Lost("The connection was lost.", was_sent=True)
+
+
+def answer(status: int, document: Any = None, **headers: str) -> Answer:
+    """An answer with that JSON, a record unless told otherwise."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = b"" if status in (204, 304) else json.dumps(document or RECORD).encode()
+    return Answer(status, {"etag": '"1"', **named}, body)
+
+
+def problem(error: GuidkeepError, **headers: str) -> Answer:
+    """The answer by which the service tells of an error."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(error.status, named, json.dumps(problems.document(error, "id")).encode())
+
+
+@dataclass
+class Script:
+    """What comes for each request and each piece, in turn; what was asked and waited for."""
+
+    come: Sequence[Any]
+    patience: Patience = field(
+        default_factory=lambda: Patience(clock=lambda: 0.0, wall=lambda: 0.0, chance=lambda: 0.5)
+    )
+    sent: list[Request] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+    given: list[Any] = field(default_factory=list)
+
+    @property
+    def operations(self) -> Operations:
+        """Those that are driven."""
+        return Operations(self.patience)
+
+    def run(self, steps: Generator[Any, Any, Any]) -> Any:
+        """The operation's result; raises what it raises, and unless all was asked for."""
+        left = iter(self.come)
+        came: Any = None
+        try:
+            while True:
+                wanted = steps.send(came)
+                came = None
+                if isinstance(wanted, Request):
+                    self.sent.append(wanted)
+                    came = next(left)
+                elif isinstance(wanted, More):
+                    came = next(left)
+                elif isinstance(wanted, Pause):
+                    self.pauses.append(wanted.seconds)
+                elif isinstance(wanted, Give):
+                    self.given += [record.guid for record in wanted.records]
+        except StopIteration as done:
+            return done.value
+        finally:
+            assert next(left, None) is None, "not all was asked for"

@@ -1,0 +1,79 @@
+"""Lines of a bulk write: which get a GUID, and how they are put into batches."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from guidkeep.client.lines import BATCH_BYTES, BATCH_LINES, Batches, Splitter, line_of
+from tests.client.scripted import GUID
+
+FRESH = "F" * 32
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ({"user": "é"}, f'{{"guid":"{FRESH}","user":"é"}}'),
+        ({}, f'{{"guid":"{FRESH}"}}'),
+        ("{ }", f'{{"guid":"{FRESH}"}}'),
+        ('{"n": 1.10}', f'{{"guid":"{FRESH}","n": 1.10}}'),
+        (b' {"n": 1}\r\n', f'{{"guid":"{FRESH}","n": 1}}'),
+        ('{"n":\n 1}', f'{{"guid":"{FRESH}","n":  1}}'),
+        ('{"deep": {"guid": 1}}', f'{{"guid":"{FRESH}","deep": {{"guid": 1}}}}'),
+        ('{"\\u0061": 1}', f'{{"guid":"{FRESH}","\\u0061": 1}}'),
+    ],
+)
+def test_a_line_without_a_guid_gets_one(line: Any, text: str) -> None:
+    assert line_of(line, lambda: FRESH) == (text.encode(), FRESH)
+    json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "guid"),
+    [
+        (f'{{"guid": "{GUID}"}}', GUID),
+        (f'{{"\\u0067uid": "{GUID}"}}', GUID),
+        ('{"guid": "x"}', None),
+        ('{"guid": null}', None),
+        ('["guid"]', None),
+        ("5", None),
+        ("no json", None),
+        ("[" * 100_000, None),
+        ("", None),
+    ],
+)
+def test_any_other_line_stays_as_it_is(line: str, guid: str | None) -> None:
+    assert line_of(line, lambda: FRESH) == (line.encode(), guid)
+
+
+def test_without_more_ado_the_guid_is_random() -> None:
+    assert line_of("{}")[1] != line_of("{}")[1]
+
+
+def test_a_batch_has_so_many_lines_at_most() -> None:
+    batches = Batches()
+    full = [batch for _ in range(2 * BATCH_LINES + 1) if (batch := batches.add("{}"))]
+    assert [len(batch) for batch in full] == [BATCH_LINES, BATCH_LINES]
+    assert [line.number for line in batches.rest()] == [2 * BATCH_LINES + 1]
+    assert batches.rest() == []
+
+
+def test_a_batch_has_so_many_bytes_at_most_unless_one_line_has_more() -> None:
+    batches, sizes = Batches(), (30_000, 30_000, 30_000, 100_000, 10)
+    made = [batch for size in sizes if (batch := batches.add({"text": "x" * size}))]
+    made.append(batches.rest())
+    assert [len(batch) for batch in made] == [2, 1, 1, 1]
+    for batch in made:
+        length = sum(len(line.text) + 1 for line in batch)
+        assert length <= BATCH_BYTES or len(batch) == 1
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 100])
+def test_a_stream_is_cut_at_line_ends_however_it_comes(length: int) -> None:
+    text, splitter, lines = b"one\ntwo\n\nthree", Splitter(), list[bytes]()
+    for at in range(0, len(text), length):
+        lines += splitter.feed(text[at : at + length])
+    assert lines + splitter.feed(b"") == [b"one", b"two", b"three"]

@@ -1,0 +1,369 @@
+"""What is sent again, and after how long; all without a service."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from guidkeep.client.bodies import ANY, KEEP
+from guidkeep.client.lines import Sent
+from guidkeep.client.records import Written
+from guidkeep.client.repeating import Patience
+from guidkeep.client.wire import Answer
+from guidkeep.errors import (
+    GuidkeepError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    RequestTimeout,
+    Stopping,
+    StoreUnavailable,
+    TooManyRequests,
+    UnknownAnswer,
+    Unreachable,
+)
+from tests.client.scripted import GUID, NO_ANSWER, NO_CONNECTION, Script, answer, problem
+
+AWAY = problem(StoreUnavailable("away"), retry_after="1")
+OPEN = problem(OutcomeUnknown("who knows"), retry_after="1")
+BUSY = problem(TooManyRequests("busy"))
+LATE = problem(RequestTimeout("late"))
+GATEWAY = Answer(502, {"content-type": "text/html"}, b"<html>Bad gateway</html>")
+GONE = problem(NotFound("There is none."))
+TAKEN = problem(PreconditionFailed("It is there."))
+
+NOTHING_DONE = {"no connection": NO_CONNECTION, "away": AWAY, "busy": BUSY, "late": LATE}
+MAY_BE_DONE = {
+    "no answer": NO_ANSWER,
+    "open": OPEN,
+    "gateway": GATEWAY,
+    "stopping": problem(Stopping("It stops.")),
+}
+
+WRITES: dict[str, Any] = {
+    "create": lambda o: o.create({}, None, KEEP),
+    "create_or_update": lambda o: o.create_or_update({}, GUID, KEEP, ANY),
+    "named": lambda o: o.create_or_update({"guid": GUID}, None, KEEP, ANY),
+    "replace": lambda o: o.replace(GUID, {}, KEEP, ANY),
+    "update": lambda o: o.update(GUID, {}, KEEP, ANY),
+}
+CONDITIONAL: dict[str, Any] = {
+    "create": lambda o: o.create({}, GUID, KEEP),
+    "named": lambda o: o.create({"guid": GUID}, None, KEEP),
+    "generated": lambda o: o.create_or_update({}, None, KEEP, '"1"'),
+    "create_or_update": lambda o: o.create_or_update({}, GUID, KEEP, '"1"'),
+    "replace": lambda o: o.replace(GUID, {}, KEEP, '"1"'),
+    "update": lambda o: o.update(GUID, {}, KEEP, '"1"'),
+    "delete": lambda o: o.delete(GUID, '"1"'),
+}
+
+
+@pytest.mark.parametrize("came", NOTHING_DONE.values(), ids=NOTHING_DONE)
+@pytest.mark.parametrize("write", [*WRITES.values(), *CONDITIONAL.values()])
+def test_what_was_not_done_is_done_again(came: Any, write: Any) -> None:
+    done = answer(204) if write is CONDITIONAL["delete"] else answer(200)
+    script = Script([came, came, done])
+    script.run(write(script.operations))
+    assert script.sent[0].path == script.sent[2].path
+    assert script.sent[0].body == script.sent[2].body
+
+
+@pytest.mark.parametrize("came", MAY_BE_DONE.values(), ids=MAY_BE_DONE)
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_write_on_no_condition_is_done_again_though_it_may_have_been_done(
+    came: Any, write: Any
+) -> None:
+    script = Script([came, answer(200)])
+    script.run(write(script.operations))
+    assert script.sent[0] == script.sent[1]
+
+
+@pytest.mark.parametrize("came", MAY_BE_DONE.values(), ids=MAY_BE_DONE)
+@pytest.mark.parametrize("write", CONDITIONAL.values(), ids=CONDITIONAL)
+def test_a_write_on_a_condition_is_not_done_again_when_it_may_have_been_done(
+    came: Any, write: Any
+) -> None:
+    script = Script([came])
+    with pytest.raises((OutcomeUnknown, Stopping, UnknownAnswer)):
+        script.run(write(script.operations))
+    assert script.pauses == []
+
+
+def test_a_record_of_ours_that_is_there_already_was_made_by_the_attempt_before() -> None:
+    script = Script([NO_ANSWER, TAKEN, answer(200)])
+    record = script.run(script.operations.create({}, None, KEEP))
+    assert record.guid == GUID
+    assert [sent.method for sent in script.sent] == ["POST", "POST", "GET"]
+    assert len({sent.path for sent in script.sent}) == 1
+    again = Script([NO_ANSWER, TAKEN, answer(200)])
+    written = again.run(again.operations.create_or_update({}, None, KEEP, ANY))
+    assert written == Written(record, created=True)
+
+
+def test_without_such_an_attempt_it_is_somebody_elses() -> None:
+    for come in ([TAKEN], [BUSY, TAKEN]):
+        script = Script(come)
+        with pytest.raises(PreconditionFailed):
+            script.run(script.operations.create({}, None, KEEP))
+
+
+def test_a_record_that_is_gone_after_a_lost_deletion_counts_as_deleted() -> None:
+    script = Script([NO_ANSWER, GONE])
+    assert script.run(script.operations.delete(GUID, ANY)) is None
+
+
+@pytest.mark.parametrize("come", [[GONE], [BUSY, GONE]])
+def test_a_record_that_was_never_there_was_not_deleted(come: list[Answer]) -> None:
+    script = Script(come)
+    with pytest.raises(NotFound):
+        script.run(script.operations.delete(GUID, ANY))
+
+
+@pytest.mark.parametrize("came", [NO_ANSWER, NO_CONNECTION])
+def test_a_read_without_any_answer_says_that_the_service_can_not_be_reached(came: Any) -> None:
+    script = Script([came] * 5)
+    with pytest.raises(Unreachable, match=r"Nothing was written\."):
+        script.run(script.operations.read(GUID))
+
+
+def test_a_write_that_one_attempt_may_have_done_ends_with_an_open_outcome() -> None:
+    for last in (NO_CONNECTION, BUSY):
+        script = Script([NO_ANSWER, *[last] * 4])
+        with pytest.raises(OutcomeUnknown, match="may have happened"):
+            script.run(script.operations.update(GUID, {}, KEEP, ANY))
+    script = Script([NO_CONNECTION] * 5)
+    with pytest.raises(Unreachable):
+        script.run(script.operations.update(GUID, {}, KEEP, ANY))
+
+
+def test_the_last_answer_is_what_is_raised() -> None:
+    script = Script([AWAY] * 5)
+    with pytest.raises(StoreUnavailable, match="away") as raised:
+        script.run(script.operations.read(GUID))
+    assert raised.value.request_id == "id"
+    script = Script([GATEWAY] * 5)
+    with pytest.raises(UnknownAnswer, match="Bad gateway"):
+        script.run(script.operations.read(GUID))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [InvalidRequest("wrong"), NotFound("none"), PreconditionFailed("no"), GuidkeepError("")],
+)
+def test_what_would_only_be_refused_again_is_not_sent_again(error: GuidkeepError) -> None:
+    script = Script([problem(error)])
+    with pytest.raises(type(error)):
+        script.run(script.operations.read(GUID))
+
+
+def test_pauses_double_and_have_chance_in_them() -> None:
+    script = Script([NO_CONNECTION] * 4 + [answer(200)])
+    script.run(script.operations.read(GUID))
+    assert script.pauses == [0.05, 0.1, 0.2, 0.4]
+    patience = Patience(attempts=9, timeout=None, clock=lambda: 0.0, chance=lambda: 1.0)
+    script = Script([NO_CONNECTION] * 8 + [answer(200)], patience)
+    script.run(script.operations.read(GUID))
+    assert script.pauses[-2:] == [5.0, 5.0]
+    assert script.sent[0].timeout is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("3", 3.0),
+        ("0", 0.0),
+        ("Thu, 01 Jan 1970 00:00:07 GMT", 7.0),
+        ("Wed, 31 Dec 1969 23:59:00 GMT", 0.0),
+        ("soon", 0.0),
+        ("³", 0.0),
+    ],
+)
+def test_retry_after_is_honoured(text: str, seconds: float) -> None:
+    script = Script([problem(TooManyRequests("busy"), retry_after=text), answer(200)])
+    script.run(script.operations.read(GUID))
+    assert script.pauses == [seconds + 0.05]
+
+
+def test_nothing_is_waited_for_that_would_come_too_late() -> None:
+    script = Script([problem(TooManyRequests("busy"), retry_after="30")])
+    with pytest.raises(TooManyRequests):
+        script.run(script.operations.read(GUID))
+
+
+def test_every_attempt_has_what_is_left_of_the_time() -> None:
+    now = iter(range(100))
+    patience = Patience(timeout=30.0, clock=lambda: float(next(now)), chance=lambda: 0.0)
+    script = Script([NO_CONNECTION, NO_CONNECTION, answer(200)], patience)
+    script.run(script.operations.read(GUID))
+    left = [request.timeout for request in script.sent]
+    assert left == sorted(left, reverse=True)  # type: ignore[type-var]  # there is a limit: floats
+    assert len(set(left)) == 3
+
+
+def test_one_attempt_is_never_repeated() -> None:
+    script = Script([NO_CONNECTION], Patience(attempts=1))
+    with pytest.raises(Unreachable):
+        script.run(script.operations.read(GUID))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        Answer(200, {}, b"<html>Welcome</html>"),
+        Answer(200, {}, b"[]"),
+        Answer(200, {}, b"{}"),
+        Answer(302, {}, b'{"type": "urn:guidkeep:problem:not-found"}'),
+        Answer(404, {}, b'{"type": "about:blank"}'),
+        Answer(404, {}, b'{"type": "urn:guidkeep:problem:news"}'),
+        Answer(500, {}, b"[" * 100_000),
+    ],
+)
+def test_an_answer_that_is_none_of_guidkeeps_is_told_as_such(strange: Answer) -> None:
+    operations: list[Any] = [
+        lambda o: o.read(GUID),
+        lambda o: o.list(1, None, None, None),
+        lambda o: o.check(),
+        lambda o: o.stats(),
+        lambda o: o.metadata_schema(),
+        lambda o: o.bulk([Sent(1, b"{}", None)], create_only=False),
+        lambda o: o.export(None, None),
+    ]
+    for operation in operations:
+        script = Script([strange])
+        with pytest.raises(UnknownAnswer) as raised:
+            script.run(operation(script.operations))
+        assert raised.value.answered == strange.status
+
+
+def test_a_degraded_service_is_one() -> None:
+    script = Script([answer(200, {"status": "degraded"})])
+    assert script.run(script.operations.check()) == "degraded"
+
+
+def test_a_method_that_is_not_allowed_names_those_that_are() -> None:
+    script = Script([problem(MethodNotAllowed("POST", ["GET", "HEAD"]), allow="GET, HEAD")])
+    with pytest.raises(MethodNotAllowed) as raised:
+        script.run(script.operations.read(GUID))
+    assert raised.value.headers == {"allow": "GET, HEAD"}
+
+
+# Bulk.
+
+BATCH = [Sent(number, b"{}", guid) for number, guid in ((1, "A"), (2, "B"), (4, "A"), (5, "C"))]
+
+
+def lines(*errors: GuidkeepError | None) -> Answer:
+    """The answer to a batch: each line done, or that."""
+    told = [
+        {"status": 201, "guid": GUID, "etag": '"1"'}
+        if error is None
+        else {"status": error.status, "guid": None, "problem": json.loads(problem(error).body)}
+        for error in errors
+    ]
+    return Answer(200, {}, b"".join(json.dumps(line).encode() + b"\n" for line in told))
+
+
+def test_a_batch_of_nothing_asks_nothing() -> None:
+    script = Script([])
+    assert script.run(script.operations.bulk([], create_only=False)) == []
+
+
+def test_lines_that_were_not_done_are_sent_again_and_those_after_them_of_their_record() -> None:
+    script = Script([lines(StoreUnavailable("away"), None, None, None), lines(None, None)])
+    found = script.run(script.operations.bulk(BATCH, create_only=False))
+    assert [line.number for line in found] == [1, 2, 4, 5]
+    assert [line.error for line in found] == [None] * 4
+    assert script.sent[1].body == b"{}\n{}\n"
+    assert script.pauses == [1.05]
+
+
+def test_lines_without_an_answer_where_the_service_took_no_more_are_sent_again() -> None:
+    for error in (Stopping("It stops."), RequestTimeout("It waited.")):
+        script = Script([lines(None, error), lines(None, None, None)])
+        found = script.run(script.operations.bulk(BATCH, create_only=True))
+        assert [(line.number, line.error) for line in found] == [
+            (1, None), (2, None), (4, None), (5, None),
+        ]  # fmt: skip
+
+
+def test_a_line_that_stays_undone_is_told_at_last() -> None:
+    script = Script([lines(None, None, None, TooManyRequests("busy"))] + [
+        lines(TooManyRequests("busy"))
+    ] * 4)  # fmt: skip
+    found = script.run(script.operations.bulk(BATCH, create_only=False))
+    assert isinstance(found[3].error, TooManyRequests)
+    assert found[3].number == 5
+
+
+@pytest.mark.parametrize(("create_only", "attempts"), [(False, 2), (True, 1)])
+def test_a_line_whose_outcome_is_open_is_sent_again_unless_it_may_only_create(
+    create_only: bool, attempts: int
+) -> None:
+    answers = [lines(None, OutcomeUnknown("who knows"), None, None), lines(None)]
+    script = Script(answers[:attempts])
+    found = script.run(script.operations.bulk(BATCH, create_only=create_only))
+    assert isinstance(found[1].error, OutcomeUnknown) is create_only
+
+
+def test_a_batch_whose_answer_was_lost_is_sent_again_unless_it_may_only_create() -> None:
+    script = Script([NO_ANSWER, lines(None, None, None, None)])
+    assert len(script.run(script.operations.bulk(BATCH, create_only=False))) == 4
+    script = Script([NO_ANSWER])
+    with pytest.raises(OutcomeUnknown):
+        script.run(script.operations.bulk(BATCH, create_only=True))
+
+
+@pytest.mark.parametrize("body", [b"", b'{"status": "x"}\n', b"no json\n" * 4])
+def test_an_answer_that_is_not_one_for_each_line_is_none_of_guidkeeps(body: bytes) -> None:
+    script = Script([Answer(200, {}, body)])
+    with pytest.raises(UnknownAnswer):
+        script.run(script.operations.bulk(BATCH, create_only=False))
+
+
+def test_a_problem_of_a_line_that_is_not_known_is_told_as_such() -> None:
+    told = b'{"status": 400, "guid": null, "problem": {"type": "news"}}\n'
+    script = Script([Answer(200, {}, told * 4)])
+    found = script.run(script.operations.bulk(BATCH, create_only=False))
+    assert isinstance(found[0].error, UnknownAnswer)
+
+
+# Exports.
+
+BEGUN = Answer(200, {"content-type": "application/x-ndjson"})
+
+
+def piece(*guids: str) -> bytes:
+    """Lines of an export."""
+    return b"".join(b'{"guid":"%b"}\n' % guid.encode() for guid in guids)
+
+
+def test_an_export_goes_on_where_its_connection_was_lost() -> None:
+    a, b, c = piece("A"), piece("B"), piece("C")
+    script = Script([BEGUN, a + b[:5], NO_ANSWER, BEGUN, a + b, c[:7], c[7:], b""])
+    script.run(script.operations.export(None, None))
+    assert script.given == ["A", "B", "C"]
+    assert script.pauses == [0.05]
+
+
+def test_an_export_that_gets_nowhere_is_given_up() -> None:
+    script = Script([BEGUN, piece("A"), *[NO_ANSWER, BEGUN] * 4, NO_ANSWER])
+    with pytest.raises(Unreachable):
+        script.run(script.operations.export("Ann", None))
+    assert script.given == ["A"]
+    assert {request.path for request in script.sent} == {"/export?user=Ann"}
+
+
+def test_an_export_may_lack_its_last_line_end() -> None:
+    script = Script([BEGUN, piece("A", "B")[:-1], b""])
+    script.run(script.operations.export(None, None))
+    assert script.given == ["A", "B"]
+
+
+def test_an_export_may_begin_after_a_guid() -> None:
+    script = Script([BEGUN, piece("0" * 32, GUID, "F" * 32), b""])
+    script.run(script.operations.export(None, GUID))
+    assert script.given == ["F" * 32]
