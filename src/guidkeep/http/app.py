@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from guidkeep import __version__, answer
 from guidkeep.errors import InvalidRequest, Stopping
-from guidkeep.http import docs, openapi
+from guidkeep.http import console, docs, openapi
 from guidkeep.http.conditions import parse_condition
 from guidkeep.http.problems import Answer
 from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
@@ -96,6 +96,7 @@ def _addresses(records: Records, service: Service, traffic: Traffic) -> dict[str
         "/metrics": Resource("/metrics", traffic, is_bounded=False, GET=service.metrics),
         "/openapi.json": Resource("/openapi.json", traffic, GET=service.openapi),
         **{path: Resource(path, traffic, GET=page) for path, page in docs.pages().items()},
+        **{path: Resource(console.ROUTE, traffic, GET=page) for path, page in console.pages().items()},
     }
 
 

@@ -47,6 +47,7 @@ def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
             "/metrics": _service("Figures for Prometheus", _text("text/plain")),
             "/openapi.json": _service("This document", _json({"type": "object"})),
             "/docs": _service("This document as a page", _text("text/html")),
+            "/console": _page("Records and figures as a page"),
         },
         "components": {
             "schemas": _schemas(schema, settings),
@@ -314,6 +315,12 @@ def _service(about: str, content: dict[str, Any], *failures: int) -> dict[str, A
             },
         }
     }
+
+
+def _page(about: str) -> dict[str, Any]:
+    page = _service(about, _text("text/html"))
+    page["get"]["responses"]["304"] = {"description": "The browser's copy is still right"}
+    return page
 
 
 def _written(*statuses: str) -> dict[str, Any]:
