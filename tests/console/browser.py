@@ -124,8 +124,13 @@ class Console:
 
     def open(self, place: str = "/") -> None:
         """Opens that view, as from a link."""
+        self.page.goto("about:blank")  # else only the fragment changes, and the old view is there yet
         self.page.goto(f"{self.service.address}/console#{place}")
-        self.page.locator("main h1").first.wait_for()
+        self.settle()
+
+    def settle(self) -> None:
+        """Waits until the view is there."""
+        self.page.locator("main:not([aria-busy]) h1").first.wait_for()
 
     def advance(self, seconds: float) -> None:
         """Lets time pass for the server and then for the page, all of whose timers run."""

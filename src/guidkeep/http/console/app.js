@@ -40,6 +40,7 @@ async function route({ keepsFocus = false } = {}) {
   const [view, words] = viewOf(path);
   const place = { main, words, query: new URLSearchParams(search), signal, go, retitle };
   mark(path);
+  main.setAttribute("aria-busy", "true");
   current = { failed: false };
   const shown = current;
   try {
@@ -49,7 +50,9 @@ async function route({ keepsFocus = false } = {}) {
     shown.failed = true;
     explain(error);
   }
-  if (!signal.aborted && !keepsFocus) main.focus({ preventScroll: true });
+  if (signal.aborted) return;
+  main.removeAttribute("aria-busy");
+  if (!keepsFocus) main.focus({ preventScroll: true });
 }
 
 function viewOf(path) {

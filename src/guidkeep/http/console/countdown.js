@@ -16,10 +16,11 @@ export function remaining(expire) {
 
 /**
  * Keeps the element's text the time that is left until `expire`, Unix time in seconds.
- * `over` is called once it has expired, at that second; at once if it has already.
+ * `over` is called once it has expired, at that second; at once if it has already. `exact`: to the second,
+ * however long it is.
  */
-export function follow(element, expire, over) {
-  const one = { element, expire, over, changesAt: Infinity };
+export function follow(element, expire, over, exact = false) {
+  const one = { element, expire, over, exact, changesAt: Infinity };
   if (show(one)) followed.add(one);
   schedule();
 }
@@ -41,8 +42,8 @@ function show(one) {
     one.over();
     return false;
   }
-  one.element.textContent = left(seconds);
-  one.changesAt = (one.expire - seconds + stays(seconds)) * 1000;
+  one.element.textContent = left(seconds, one.exact);
+  one.changesAt = (one.expire - seconds + (one.exact ? 1 : stays(seconds))) * 1000;
   return true;
 }
 

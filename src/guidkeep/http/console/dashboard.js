@@ -51,11 +51,11 @@ class Board {
         return h("div", { "data-figure": name }, h("dt", null, label), value, line);
       })),
       h("section", { "aria-labelledby": "forecast" }, h("h2", { id: "forecast" }, "What will expire"), this.forecast.element),
-      h("section", { "aria-labelledby": "kinds" }, h("h2", { id: "kinds" }, "Requests since the start"),
+      h("div", { class: "pair" }, h("section", { "aria-labelledby": "kinds" }, h("h2", { id: "kinds" }, "Requests since the start"),
         h("div", { class: "wide", tabindex: "0", role: "region", "aria-labelledby": "kinds" }, h("table", { class: "kinds" },
           h("thead", null, h("tr", null, ["Request", "Answered", "4xx", "5xx", "Half within", "99 % within"].map((label) =>
             h("th", { scope: "col" }, label)))), this.kinds))),
-      h("section", { "aria-labelledby": "facts" }, h("h2", { id: "facts" }, "What it keeps"), this.facts));
+      h("section", { "aria-labelledby": "facts" }, h("h2", { id: "facts" }, "What it holds"), this.facts)));
   }
 
   /** Asks once, and shows what came. Trouble is said; what was there stays, and says of when it is. */

@@ -35,7 +35,7 @@ function formOf(edit) {
   const expire = Number(valueOf(edit.base, "expire"));
   const left = h("span", { role: "timer", class: "left" });
   edit.submit = h("button", { type: "submit", class: "main" }, "Save");
-  follow(left, expire, () => announce("The record has expired while you edited it."));
+  follow(left, expire, () => announce("The record has expired while you edited it."), true);
   return h("form", {
     class: "sheet", novalidate: true, "aria-label": "Edit the record",
     submit: (event) => {

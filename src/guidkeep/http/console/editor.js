@@ -18,6 +18,7 @@ function shownAs(text) {
 class Line {
   constructor({ name, key, text }, { isNew, hint, forget }) {
     this.before = isNew ? null : { name, key, text };
+    this.hint = hint ?? "";
     this.isGone = false;
     this.forget = forget;
     this.initial = shownAs(text);
@@ -171,7 +172,7 @@ export class Editor {
   /** Shows what the service found wrong at that member; `rest` is the place within its value. */
   show(name, rest, detail) {
     const line = this.lines.find((one) => one.memberName === name) ?? this.add(name);
-    line.show(rest ? `At ${rest}: ${detail}` : detail);
+    line.show(rest ? `At ${rest}: ${detail}` : detail.replace(line.hint, "").trim());
   }
 
   clear() {

@@ -18,7 +18,7 @@ export function showFaults(error, form, { editor, expiry, guid, summary: above }
     else if (name !== undefined) editor.show(name, rest.join("/"), detail);
     else unplaced.push(detail);
   }
-  const placed = (error.problem?.errors?.length ?? 0) - unplaced.length;
+  const placed = form.querySelectorAll("[aria-invalid]").length;
   const say = placed ? unplaced : [error.message, ...unplaced.filter((one) => one !== error.message)];
   if (placed) say.unshift(placed === 1 ? "One thing is not right yet." : `${placed} things are not right yet.`);
   above.replaceChildren(h("p", null, say.join(" ")));

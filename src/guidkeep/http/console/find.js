@@ -16,7 +16,7 @@ export async function show({ main, go, retitle, signal }) {
     h("label", { for: "find" }, "GUID"),
     h("div", { class: "line" }, field, h("button", { type: "submit", class: "main" }, "Find")),
     answer);
-  const figures = h("p", { class: "quiet", id: "population" });
+  const figures = h("dl", { class: "figures" });
   main.replaceChildren(h("h1", null, "Find a GUID"), form, figures);
   field.focus({ preventScroll: true });
   populate(figures, signal);
@@ -48,8 +48,7 @@ async function populate(figures, signal) {
   const { text } = await ask("GET", "/stats", { signal }).catch(() => ({}));
   if (!text) return;
   const { live, forecast } = JSON.parse(text);
-  const today = forecast[0].expire;
-  figures.textContent = live
-    ? `${count(live)} live ${live === 1 ? "record" : "records"}, ${today ? count(today) : "none"} of which expire${today === 1 ? "s" : ""} today (UTC).`
-    : "There are no live records yet.";
+  const within = (days) => forecast.slice(0, days).reduce((sum, { expire }) => sum + expire, 0);
+  figures.replaceChildren(...[["Live records", live], ["Expire today (UTC)", within(1)], ["Expire within 7 days", within(7)]]
+    .map(([label, number]) => h("div", null, h("dt", null, label), h("dd", null, count(number)))));
 }

@@ -7,12 +7,16 @@ const YEAR = 365 * DAY;
 
 const two = (number) => String(number).padStart(2, "0");
 
-/** Time left, from seconds; coarser the longer it is. */
-export function left(seconds) {
+/** Time left, from seconds; coarser the longer it is, unless it is to be exact. */
+export function left(seconds, exact = false) {
+  if (exact && seconds >= DAY) return `${Math.floor(seconds / DAY)} d ${clock(seconds % DAY)}`;
   if (seconds >= YEAR) return `${Math.floor(seconds / YEAR)} y ${Math.floor((seconds % YEAR) / DAY)} d`;
   if (seconds >= DAY) return `${Math.floor(seconds / DAY)} d ${two(Math.floor((seconds % DAY) / HOUR))} h`;
-  const rest = `${two(Math.floor((seconds % HOUR) / MINUTE))}:${two(seconds % MINUTE)}`;
-  return seconds >= HOUR ? `${Math.floor(seconds / HOUR)}:${rest}` : rest;
+  return seconds >= HOUR ? clock(seconds) : clock(seconds).slice(3);
+}
+
+function clock(seconds) {
+  return [seconds / HOUR, (seconds % HOUR) / MINUTE, seconds % MINUTE].map((part) => two(Math.floor(part))).join(":");
 }
 
 /** How long that text stays true: seconds until it is another. */

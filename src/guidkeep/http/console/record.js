@@ -64,7 +64,7 @@ function sheet(place, guid, { text, etag }, note) {
     metadata(all), actions,
     h("p", { class: "quiet" }, `Version ${etag}, read at ${timeOfDay(Date.now())}.`));
   place.main.replaceChildren(article);
-  follow(left, expire, () => over(article, actions, guid));
+  follow(left, expire, () => over(article, actions, guid), true);
 }
 
 function over(article, actions, guid) {
