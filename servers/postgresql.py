@@ -10,6 +10,7 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -260,13 +261,20 @@ def _new_cluster(folder: Path) -> None:
 
 
 def _give(folder: Path) -> None:
-    """Makes the folder the server's; those above it must let its owner pass."""
-    if os.geteuid() == 0:
-        for path in (folder, *folder.iterdir()):
-            shutil.chown(path, OWNER)
-        for above in folder.parents:
-            if not above.stat().st_mode & 0o001:
-                above.chmod(above.stat().st_mode | 0o011)
+    """Makes the folder the server's; those above it must let its owner pass.
+
+    Temporary ones are made to. No other folder's rights are changed.
+    """
+    if os.geteuid() != 0:
+        return
+    for path in (folder, *folder.iterdir()):
+        shutil.chown(path, OWNER)
+    for above in folder.resolve().parents:
+        if above.stat().st_mode & 0o001:
+            continue
+        if Path(gettempdir()).resolve() not in above.parents:
+            raise Failed(f"{above} does not let the user {OWNER} pass, who runs PostgreSQL.")
+        above.chmod(above.stat().st_mode | 0o011)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

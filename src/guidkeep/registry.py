@@ -1,4 +1,4 @@
-"""The operations: create, update, replace, read, delete, list, sweep.
+"""The operations: create, update, replace, read, delete, list, count, sweep.
 
 Here is what is the same whatever store and cache there are: expiry, conditions, races (and, in
 `guidkeep.drafts`, merging and validation). The clock is the registry's, asked once a request;
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from guidkeep.caches import Lease
+from guidkeep.census import Census
 from guidkeep.errors import (
     Fault,
     InvalidRequest,
@@ -48,10 +49,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from guidkeep.caches import Cache
+    from guidkeep.census import Forecast
     from guidkeep.drafts import Drafts
     from guidkeep.metrics import Metrics
     from guidkeep.record import Change
-    from guidkeep.stores import Store
+    from guidkeep.stores import Counted, Store
 
 MAX_PAGE = 4_194_304
 """Bytes of metadata in a page at most, unless one record has more; the next page has the rest."""
@@ -112,6 +114,7 @@ class Registry:
         self._store = store
         self._drafts = drafts
         self._metrics = metrics
+        self._census = Census(self._count, clock)
         self._flights: Flights[Record | None] = Flights(self._spawn)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[object]] = set()
@@ -210,6 +213,14 @@ class Registry:
         fitting = _fitting(records[: query.limit])
         return Page(fitting, more=len(records) > len(fitting))
 
+    async def forecast(self) -> Forecast:
+        """How many records are live, and when they will expire, as counted a minute ago or so.
+
+        Raises:
+            StoreUnavailable: the store can't count them, and what was counted last is too old.
+        """
+        return await self._census.ask()
+
     async def sweep(self, limit: int) -> int:
         """Reclaims at most `limit` records that expired over a minute ago; says how many."""
         before = int(self.clock()) - SWEEP_MARGIN
@@ -235,6 +246,7 @@ class Registry:
 
         If the store does not come back in time, their leases are left to time out.
         """
+        await self._census.close()
         patience = asyncio.get_running_loop().time() + CLOSE_PATIENCE
         while self._tasks:
             left = patience - asyncio.get_running_loop().time()
@@ -359,6 +371,9 @@ class Registry:
         return record
 
     # Plumbing.
+
+    async def _count(self, first: int, before: int, limit: int) -> Counted:
+        return await self._timed("count", self._store.count(first, before, limit))
 
     async def _timed(self, operation: str, work: Awaitable[Result]) -> Result:
         began = time.perf_counter()

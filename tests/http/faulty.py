@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guidkeep.record import Query, Record
-    from guidkeep.stores import Store
+    from guidkeep.stores import Counted, Store
     from tests.support import Clock
 
 
@@ -69,6 +69,10 @@ class FaultyStore:
     async def page(self, query: Query, now: int) -> list[Record]:
         await self._obey()
         return await self._store.page(query, now)
+
+    async def count(self, first: int, before: int, limit: int) -> Counted:
+        await self._obey()
+        return await self._store.count(first, before, limit)
 
     async def purge(self, now: int, limit: int) -> int:
         await self._obey()

@@ -31,11 +31,11 @@ REQUESTS = [("GET", 0), ("HEAD", 0), ("POST", 1), ("PUT", 1), ("PATCH", 1), ("DE
 async def on(file: Path, clock: Clock, where: str) -> AsyncIterator[Api]:
     """A client of the application, or of a server, on that file; its store is given up soon."""
     if where == "server":
-        with served(clock, store=f"sqlite:///{file}", store_timeout=0.3) as running:
+        with served(clock, store=f"sqlite:///{file}", store_timeout=1.0) as running:
             async with Api(running.address) as api:
                 yield api
         return
-    async with opened_store(file, timeout=0.3) as store:
+    async with opened_store(file, timeout=1.0) as store:
         registry = make_registry(store, clock=clock)
         async with Api(app_of(registry)) as api:
             yield api

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from guidkeep.stores import Counted, until
+
 if TYPE_CHECKING:
     from guidkeep.record import Query, Record
 
@@ -47,6 +49,13 @@ class MemoryStore:
             and (query.expires_before is None or record.expire < query.expires_before)
         ]
         return found[: query.limit]
+
+    async def count(self, first: int, before: int, limit: int) -> Counted:
+        found = sorted(
+            record.expire for record in self.records.values() if first <= record.expire < before
+        )
+        end = until(found[limit] if len(found) > limit else None, first, before)
+        return Counted(sum(expire < end for expire in found), end)
 
     async def purge(self, now: int, limit: int) -> int:
         expired = [guid for guid, record in self.records.items() if not record.is_live(now)]

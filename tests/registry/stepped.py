@@ -96,6 +96,7 @@ class SteppedStore:
         self.ping = store.ping
         self.close = store.close
         self.page = store.page
+        self.count = store.count
         self._store = store
         self._gates = gates
         self._history = history

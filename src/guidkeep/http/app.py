@@ -13,9 +13,11 @@ from guidkeep import __version__, answer
 from guidkeep.errors import InvalidRequest, Stopping
 from guidkeep.http import console, docs, openapi
 from guidkeep.http.conditions import parse_condition
+from guidkeep.http.export import Export
 from guidkeep.http.problems import Answer
 from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
 from guidkeep.http.resource import WHOLE_ANSWER, Resource, Traffic, nowhere
+from guidkeep.http.stats import Stats
 from guidkeep.record import parse_change
 from guidkeep.registry import require_match
 
@@ -55,11 +57,15 @@ def make_app(
         access_log=settings.access_log,
     )
     records = Records(registry, max_body=settings.max_body)
-    service = Service(
-        registry, figures or metrics.tell, openapi.document(schema, settings), is_draining
-    )
+    figures = figures or metrics.tell
+    service = Service(registry, figures, openapi.document(schema, settings), is_draining)
+    stats = Stats(registry, figures, cache=settings.cache)
     one = _one(records, traffic)
-    addresses = _addresses(records, service, traffic)
+    addresses = {
+        **_addresses(records, service, traffic),
+        "/export": Resource("/export", traffic, GET=Export(registry).answer),
+        "/stats": Resource("/stats", traffic, GET=stats.answer),
+    }
     anything_else = Resource("(none)", traffic, GET=nowhere, otherwise=nowhere)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,6 +6,7 @@ out of the ordinary (a condition, a body, an Origin, a pipeline that backs up, a
 stops) goes to the application, which answers the same, only slower.
 
 *Limits.* uvicorn waits for ever for a request that began and for a client that does not read.
+(Of a request that is read as it comes, the application says whether it takes too long.)
 `watch` looks at all connections of a server once a second and ends those that take too long;
 a timer for each connection would cost more than a hit does.
 """
@@ -29,9 +30,9 @@ from guidkeep.errors import (
     TooManyRequests,
 )
 from guidkeep.http.problems import last_words
-from guidkeep.http.requests import RECORD_PREFIX
+from guidkeep.http.requests import EXCHANGE, RECORD_PREFIX
 from guidkeep.http.resource import WHOLE_ANSWER
-from guidkeep.http.wire import Flow, Wire, send_whole
+from guidkeep.http.wire import Exchange, Flow, Wire, send_whole
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -79,11 +80,14 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self.is_receiving = False
         self._head_is_open = True
         self._size = 0  # of what came of the request and is no content
+        self._content_size = 0
         self._piece_size = 0
         self._has_completed = False  # a request, in this piece
         self._answered = False
         self._unanswered: set[RequestResponseCycle] = set()
+        self.exchange: Exchange | None = None
         self._over_since: float | None = None
+        self._linger = LINGER
         self._closing_since: float | None = None
         self._peer_is_done = False
 
@@ -143,7 +147,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self.since = perf_counter()
         self.is_receiving = True
         self._head_is_open = True
-        self._size = 0
+        self._size = self._content_size = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -165,12 +169,14 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self.headers = []  # takes the trailers, which are no headers (RFC 9110 §6.5.1)
         self._unanswered.add(self.cycle)
         self.scope["extensions"] = {WHOLE_ANSWER: {"send": partial(send_whole, self, self.cycle)}}
+        self.scope["extensions"][EXCHANGE] = {"begin": partial(Exchange, self, self.cycle)}
         if self.wire.draining:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         self._size -= len(body)
+        self._content_size += len(body)
         if self._over_since is None:
             super().on_body(body)
 
@@ -191,7 +197,12 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self.since = perf_counter()
         super().on_response_complete()
         self._unanswered = {cycle for cycle in self._unanswered if not cycle.response_complete}
-        if self._peer_is_done and not self._unanswered:
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None and exchange.is_abandoned:
+            self._over_since = perf_counter()
+            self._linger = self.wire.settings.write_timeout
+            self.transport.write_eof()
+        elif self._peer_is_done and not self._unanswered:
             self.transport.close()
 
     def _stay_with_http(self, rest: bytes) -> None:
@@ -215,7 +226,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
         settings = self.wire.settings
         most = settings.max_headers
         if not self._head_is_open:
-            most += CHUNK_OVERHEAD * settings.max_body
+            most += CHUNK_OVERHEAD * max(settings.max_body, self._content_size)
         if size > most:
             detail = (
                 f"Request line and headers must not have more than {settings.max_headers} bytes "
@@ -313,16 +324,20 @@ class GuidkeepProtocol(HttpToolsProtocol):
     def look(self, now: float) -> None:
         """Ends the connection if it takes too long; `now` is `perf_counter()`."""
         settings = self.wire.settings
+        exchange = self.exchange
+        is_arriving = exchange is not None and exchange.is_arriving
+        if exchange is not None and is_arriving and exchange.takes and self.stalled_since:
+            self.stalled_since = now  # it may mean to send everything before it reads
         if self.transport.is_closing():
             self._closing_since = self._closing_since or now
             if now - self._closing_since > settings.write_timeout:  # its last words are not read
                 self.transport.abort()
         elif self._over_since is not None:
-            if now - self._over_since > LINGER:
+            if now - self._over_since > self._linger:
                 self.transport.abort()
         elif self.stalled_since is not None and now - self.stalled_since > settings.write_timeout:
             self.transport.abort()
-        elif self.is_receiving:
+        elif self.is_receiving and not is_arriving:
             if now - self.since > settings.request_timeout:
                 seconds = f"{settings.request_timeout:g} s"
                 detail = f"The request did not arrive within {seconds}; nothing was done."

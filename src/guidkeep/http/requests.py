@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
 from guidkeep.errors import BodyTooLarge, CrossSiteRefused, Fault, InvalidRequest
 from guidkeep.record import LAST_EXPIRE, Query, guid_fault, parse_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from starlette.types import Receive, Scope
 
@@ -18,10 +18,62 @@ MAX_LIMIT = 1000
 LONGEST_ID = 128
 RECORD_PREFIX = "/guid/"
 RECORD_ROUTE = "/guid/{guid}"
+EXCHANGE = "guidkeep.exchange"
+"""The ASGI extension by which a server tells of a request's connection what no message does, and
+is told of a request or an answer of any length. Its `begin` returns an `Exchange`. Under other
+servers it is not there, and nothing of that is known or told."""
+LIST_PARAMETERS = ("limit", "after", "user", "expires_before")
 
 
 class ClientLeft(Exception):
     """The client closed the connection before its request was complete."""
+
+
+class Exchange(Protocol):
+    """A request and its answer, one of which may be of any length.
+
+    Attributes:
+        takes: whether the application takes what the client sends. As long as it does the client
+            need not read: it may mean to send everything first.
+    """
+
+    takes: bool
+
+    def read_on(self) -> None:
+        """The application reads the body as it comes, and sees to it that it does come."""
+        ...
+
+    def has_left(self) -> bool:
+        """Whether there is nobody any more to answer to."""
+        ...
+
+    def finish(self) -> None:
+        """The last message follows; what the client still sends is thrown away."""
+        ...
+
+    def cut(self) -> None:
+        """Ends the connection in the middle of the answer."""
+        ...
+
+
+class UnknownExchange:
+    """Under a server that tells nothing."""
+
+    takes = True
+
+    def read_on(self) -> None:
+        """Nobody needs to know."""
+
+    def has_left(self) -> bool:
+        """Nobody says."""
+        return False
+
+    def finish(self) -> None:
+        """Nobody needs to know."""
+
+    def cut(self) -> None:
+        """It takes an error to end it."""
+        raise ConnectionAbortedError("the answer could not be finished")
 
 
 class Request:
@@ -36,9 +88,11 @@ class Request:
     """
 
     __slots__ = (
+        "_exchange",
         "_lines",
         "_receive",
         "_request_id",
+        "_scope",
         "client",
         "headers",
         "method",
@@ -55,6 +109,8 @@ class Request:
         self.client: str | None = (scope.get("client") or [None])[0]
         self._receive = receive
         self._request_id = ""
+        self._scope = scope
+        self._exchange: Exchange | None = None
 
     @property
     def guid(self) -> str:
@@ -76,6 +132,25 @@ class Request:
             self._request_id = given if given and decent else secrets.token_hex(8)
         return self._request_id
 
+    @property
+    def exchange(self) -> Exchange:
+        """What the server knows of it, and is told of it, beyond the messages."""
+        if self._exchange is None:
+            extension = self._scope.get("extensions", {}).get(EXCHANGE)
+            self._exchange = extension["begin"]() if extension else UnknownExchange()
+        return self._exchange
+
+    async def piece(self) -> tuple[bytes, bool]:
+        """What came of the body since the last time, and whether there is more to come.
+
+        Raises:
+            ClientLeft: it never came to its end.
+        """
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        return message.get("body", b""), message.get("more_body", False)
+
     async def body(self, limit: int) -> bytes:
         """The whole body.
 
@@ -88,23 +163,25 @@ class Request:
             raise too_large
         body: bytes = b""
         while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientLeft
-            body += message.get("body", b"")
+            piece, more = await self.piece()
+            body += piece
             if len(body) > limit:
                 raise too_large
-            if not message.get("more_body", False):
+            if not more:
                 return body
 
 
-def parse_query(query_string: bytes) -> Query:
+def parse_query(query_string: bytes, *, names: Sequence[str] = LIST_PARAMETERS) -> Query:
     """The query of a list; a parameter without a value counts as not given.
+
+    Args:
+        query_string: as it came.
+        names: the parameters that there are.
 
     Raises:
         InvalidRequest: with all that is wrong.
     """
-    given, faults = _pairs(query_string)
+    given, faults = _pairs(query_string, names)
     limit, expires_before = _number(given, "limit"), _number(given, "expires_before")
     if limit is None or not 1 <= limit <= MAX_LIMIT:
         detail = f"limit must be a whole number from 1 to {MAX_LIMIT}."
@@ -152,7 +229,7 @@ def refuse_cross_site(headers: dict[bytes, bytes], allowed: Collection[str]) -> 
         )
 
 
-def _pairs(query_string: bytes) -> tuple[dict[str, str], list[Fault]]:
+def _pairs(query_string: bytes, names: Sequence[str]) -> tuple[dict[str, str], list[Fault]]:
     try:
         text = query_string.decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
@@ -163,8 +240,8 @@ def _pairs(query_string: bytes) -> tuple[dict[str, str], list[Fault]]:
     faults = []
     given: dict[str, str] = {}
     for name, value in pairs:
-        if name not in ("limit", "after", "user", "expires_before"):
-            detail = f"There is no parameter {name!r}; limit, after, user, expires_before are."
+        if name not in names:
+            detail = f"There is no parameter {name!r}; {', '.join(names)} are."
             faults.append(Fault(detail, parameter=name))
         elif name in given:
             faults.append(Fault(f"{name} stands twice; give it once.", parameter=name))

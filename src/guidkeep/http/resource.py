@@ -20,19 +20,22 @@ from guidkeep.errors import (
     TooManyRequests,
 )
 from guidkeep.http import problems
+from guidkeep.http.problems import Answer
 from guidkeep.http.requests import ClientLeft, Request, refuse_cross_site
+from guidkeep.http.streams import Streamed, send_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.types import Receive, Scope, Send
 
-    from guidkeep.http.problems import Answer
     from guidkeep.metrics import Metrics
 
-    Handler = Callable[[Request], Awaitable[Answer]]
+    Handler = Callable[[Request], Awaitable[Answer | Streamed]]
 
 log = structlog.get_logger("guidkeep.http")
+
+INSIDE = "Something went wrong inside; the log has the details under this request_id."
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -70,7 +73,7 @@ class Resource:
         is_bounded: whether its requests are among those of which there may be too many; those
             that tell how the server fares are not.
         otherwise: what answers all other methods; None: they are not allowed.
-        methods: what answers each method, GET at least, which answers HEAD too.
+        methods: what answers each method; what answers GET answers HEAD too.
     """
 
     def __init__(
@@ -86,7 +89,9 @@ class Resource:
         self._traffic = traffic
         self._is_bounded = is_bounded
         self._otherwise = otherwise
-        self._methods = {**methods, "HEAD": methods["GET"]}
+        self._methods = methods
+        if "GET" in methods:
+            self._methods["HEAD"] = methods["GET"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -95,33 +100,53 @@ class Resource:
         self._traffic.pending += self._is_bounded
         try:
             answer = await self._answer(request)
+            status = answer.status
+            if isinstance(answer, Streamed):
+                status = await self._stream(answer, request, scope, send)
         except ClientLeft:
             return
         finally:
             self._traffic.pending -= self._is_bounded
-        await _send(answer, scope, send)
-        self._count(request, answer.status, perf_counter() - began)
+        if isinstance(answer, Answer):
+            await _send(answer, scope, send)
+        self._count(request, status, perf_counter() - began)
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request) -> Answer | Streamed:
         try:
-            return await self._handler(request)(request)
-        except GuidkeepError as error:
-            if not isinstance(error, StoreUnavailable):
-                return problems.answer(error)
-            request_id = request.id
-            log.warning("store unavailable", request_id=request_id, detail=error.detail)
-            return problems.answer(error, request_id)
+            answer = await self._handler(request)(request)
+            return await answer.begun() if isinstance(answer, Streamed) else answer
         except ClientLeft:
             raise
-        except Exception:
-            request_id = request.id
-            log.exception(
-                "request failed", request_id=request_id, method=request.method, route=self._route
-            )
-            hidden = GuidkeepError(
-                "Something went wrong inside; the log has the details under this request_id."
-            )
-            return problems.answer(hidden, request_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer
+            return self._told(error, request)
+
+    async def _stream(self, answer: Streamed, request: Request, scope: Scope, send: Send) -> int:
+        """Sends an answer piece by piece; returns its status, or that of what went wrong."""
+        try:
+            await send_pieces(answer, request.exchange, scope, send)
+        except ClientLeft:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer has begun
+            status = self._told(error, request).status
+            request.exchange.cut()
+            return status
+        return answer.status
+
+    def _told(self, error: Exception, request: Request) -> Answer:
+        """What the client is told of an error; what it is not told is in the log."""
+        if isinstance(error, StoreUnavailable):
+            log.warning("store unavailable", request_id=request.id, detail=error.detail)
+            return problems.answer(error, request.id)
+        if isinstance(error, GuidkeepError):
+            return problems.answer(error)
+        log.error(
+            "request failed",
+            request_id=request.id,
+            method=request.method,
+            route=self._route,
+            exc_info=error,
+        )
+        return problems.answer(GuidkeepError(INSIDE), request.id)
 
     def _handler(self, request: Request) -> Handler:
         """What answers the request, if it may be answered at all."""

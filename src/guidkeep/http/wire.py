@@ -73,6 +73,42 @@ class Flow(FlowControl):
             super().resume_reading()
 
 
+class Exchange:
+    """A request and its answer, one of which may be of any length; see `http.requests.Exchange`."""
+
+    def __init__(self, protocol: GuidkeepProtocol, cycle: RequestResponseCycle) -> None:
+        self.takes = False
+        self.is_abandoned = False
+        self._protocol = protocol
+        self._cycle = cycle
+        self._reads_on = False
+        protocol.exchange = self
+
+    @property
+    def is_arriving(self) -> bool:
+        """Whether there is more to come of a body that the application reads as it comes."""
+        return self._reads_on and self._cycle.more_body and not self._cycle.response_complete
+
+    def read_on(self) -> None:
+        """The application reads the body as it comes, and sees to it that it does come."""
+        self.takes = self._reads_on = True
+
+    def has_left(self) -> bool:
+        """Whether there is nobody any more to answer to."""
+        return self._cycle.disconnected
+
+    def finish(self) -> None:
+        """The last message follows; what the client still sends is thrown away."""
+        if self._cycle.more_body:
+            self.is_abandoned = True
+            self._cycle.keep_alive = True  # the connection ends when the client has read it
+
+    def cut(self) -> None:
+        """Ends the connection in the middle of the answer."""
+        self._cycle.disconnected = True
+        self._cycle.transport.close()
+
+
 def send_whole(
     protocol: GuidkeepProtocol,
     cycle: RequestResponseCycle,

@@ -44,6 +44,13 @@ _BACKENDS = {
 """By the URL's scheme."""
 
 
+class Counted(NamedTuple):
+    """How many records expire before `until`, from the instant on at which the count began."""
+
+    records: int
+    until: int
+
+
 class Openable(Protocol):
     """A backend's class: how its store is opened."""
 
@@ -81,6 +88,14 @@ class Store(Protocol):
         """Live records in GUID order."""
         ...
 
+    async def count(self, first: int, before: int, limit: int) -> Counted:
+        """Counts records by their `expire`: from `first` on, and before `before`, if that is later.
+
+        It comes as far as `limit` records take it, and to the next second at least; `until` says
+        how far. Unix time in whole seconds, all of them.
+        """
+        ...
+
     async def purge(self, now: int, limit: int) -> int:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
         ...
@@ -92,6 +107,18 @@ class Store(Protocol):
     async def close(self) -> None:
         """Finishes what was begun and lets go of the store."""
         ...
+
+
+def until(found: int | None, first: int, before: int) -> int:
+    """How far a count comes.
+
+    Args:
+        found: `expire` of the record after the `limit` that are counted at most; None: there are
+            no more before `before`.
+        first: where the count begins.
+        before: where it ends at the latest.
+    """
+    return before if found is None else max(found, first + 1)
 
 
 async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:

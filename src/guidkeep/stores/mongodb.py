@@ -55,6 +55,7 @@ import structlog
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.record import Record
 from guidkeep.rounds import Rounds
+from guidkeep.stores import Counted, until
 from guidkeep.stores.mongodb_client import connect
 
 # The driver's, after the line above: it says what installs them, if they are not there.
@@ -158,6 +159,9 @@ class MongoDBStore:
         self._updates: Rounds[_Update, bool] = rounds(
             self._update, "write", limit=1, at_once=UPDATES_AT_ONCE
         )
+        self._counts: Rounds[tuple[int, int, int], Counted] = rounds(
+            self._count, "count", limit=1, at_once=1
+        )
         # Two purges at once would find the same records, and delete half as many as they might.
         self._purges: Rounds[tuple[int, int], int] = rounds(
             self._purge, "write", limit=1, at_once=1
@@ -196,6 +200,10 @@ class MongoDBStore:
         """Live records in GUID order."""
         return await self._lists.submit((query, now))
 
+    async def count(self, first: int, before: int, limit: int) -> Counted:
+        """Counts records by their `expire`, about `limit` of them, along the index."""
+        return await self._counts.submit((first, before, limit))
+
     async def purge(self, now: int, limit: int) -> int:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
         return await self._purges.submit((now, limit))
@@ -208,6 +216,7 @@ class MongoDBStore:
         """Finishes what was begun and closes every connection."""
         for rounds in (self._inserts, self._updates, self._purges, self._reads, self._lists):
             await rounds.close()
+        await self._counts.close()
         with pymongo.timeout(self._timeout):  # it says goodbye to servers that may be gone
             await self._client.close()
 
@@ -232,6 +241,19 @@ class MongoDBStore:
             condition, sort=[("_id", 1)], limit=query.limit, batch_size=min(READS, query.limit)
         )
         return [[_record(document) for document in found]]
+
+    async def _count(self, steps: Sequence[tuple[int, int, int]]) -> Sequence[Counted]:
+        [(first, before, limit)] = steps
+        found = await self._find(
+            _expiring(first, before), {"expire": 1}, sort=[("expire", 1)], skip=limit, limit=1
+        )
+        end = until(int(found[0]["expire"]) if found else None, first, before)
+        try:
+            with pymongo.timeout(self._timeout):
+                return [Counted(await self._records.count_documents(_expiring(first, end)), end)]
+        except PyMongoError as error:
+            _log(error)
+            raise StoreUnavailable("The store can't be read at the moment.") from error
 
     async def _insert(self, records: Sequence[Record]) -> Sequence[bool | BaseException]:
         try:
@@ -303,6 +325,10 @@ def _record(document: Mapping[str, Any]) -> Record:
         int(document["version"]),
         document["metadata"],
     )
+
+
+def _expiring(first: int, before: int) -> Document:
+    return {"expire": {"$gte": first, "$lt": before}}
 
 
 def _refuse_too_large(record: Record) -> None:

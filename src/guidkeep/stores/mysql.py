@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from guidkeep.addresses import Address
 from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
 from guidkeep.rounds import Rounds
+from guidkeep.stores import Counted, until
 from guidkeep.stores import mysql_statements as statements
 from guidkeep.stores.mysql_connections import (
     CONFLICTS,
@@ -102,6 +103,13 @@ class _Purge(NamedTuple):
     until: float
 
 
+class _Count(NamedTuple):
+    first: int
+    before: int
+    limit: int
+    until: float
+
+
 class _List(NamedTuple):
     query: Query
     now: int
@@ -130,6 +138,7 @@ class MySQLStore:
         # One at a time: two would choose the same rows; and a long list holds up lists alone.
         self._purges = self._rounds("write", self._purge)
         self._lists = self._rounds("list", self._list)
+        self._counts = self._rounds("count", self._count)
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> MySQLStore:
@@ -176,6 +185,10 @@ class MySQLStore:
         """Live records in GUID order."""
         return await self._lists.submit(_List(query, now, self._until()))
 
+    async def count(self, first: int, before: int, limit: int) -> Counted:
+        """Counts records by their `expire`, about `limit` of them, along the index."""
+        return await self._counts.submit(_Count(first, before, limit, self._until()))
+
     async def purge(self, now: int, limit: int) -> int:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
         return await self._purges.submit(_Purge(now, limit, self._until()))
@@ -186,8 +199,10 @@ class MySQLStore:
 
     async def close(self) -> None:
         """Waits for what was handed in, and closes the connections."""
-        for rounds in (self._reads, self._inserts, self._changes, self._purges, self._lists):
+        for rounds in (self._reads, self._lists, self._counts):
             await rounds.close()
+        for writes in (self._inserts, self._changes, self._purges):
+            await writes.close()
         await self._connections.close()
 
     # The rounds.
@@ -209,6 +224,13 @@ class MySQLStore:
             few_expire = found <= FEW
         rows = await self._ask(statements.page(query, now, few_expire=few_expire), until)
         return [[record_of(*row) for row in rows]]
+
+    async def _count(self, counts: Sequence[_Count]) -> Sequence[Counted]:
+        [(first, before, limit, give_up)] = counts
+        found = await self._ask(statements.following(first, before, limit), give_up)
+        end = until(found[0][0] if found else None, first, before)
+        [[records]] = await self._ask(statements.count(first, end), give_up)
+        return [Counted(records, end)]
 
     async def _change(self, changes: Sequence[_Change]) -> Sequence[bool]:
         [(statement, until)] = changes

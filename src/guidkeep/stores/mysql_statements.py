@@ -31,6 +31,14 @@ FROM (
     WHERE expire > {now} AND expire < {before} LIMIT {limit}
 ) AS few
 """
+_NEXT = """
+SELECT expire FROM record FORCE INDEX (record_by_expire)
+WHERE expire >= {first} AND expire < {before} ORDER BY expire LIMIT {limit}, 1
+"""
+_COUNT = """
+SELECT count(*) FROM record FORCE INDEX (record_by_expire)
+WHERE expire >= {first} AND expire < {before}
+"""
 _EXPIRED = """
 SELECT guid FROM record FORCE INDEX (record_by_expire)
 WHERE expire <= {now} ORDER BY expire LIMIT {limit}
@@ -126,6 +134,16 @@ def page(query: Query, now: int, *, few_expire: bool) -> str:
 def expiring(now: int, before: int, limit: int) -> str:
     """Counts records that expire between the two, up to the limit."""
     return _EXPIRING.format(now=now, before=before, limit=limit)
+
+
+def following(first: int, before: int, limit: int) -> str:
+    """Finds `expire` of the record that comes after so many, from `first` on."""
+    return _NEXT.format(first=first, before=before, limit=limit)
+
+
+def count(first: int, before: int) -> str:
+    """Counts records that expire from `first` on and before the other."""
+    return _COUNT.format(first=first, before=before)
 
 
 def expired(now: int, limit: int) -> str:

@@ -30,6 +30,7 @@ from guidkeep.addresses import Address
 from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.record import Record
 from guidkeep.rounds import Rounds
+from guidkeep.stores import Counted, until
 from guidkeep.stores.postgresql_pool import Failure, Pool, asyncpg, end
 from guidkeep.stores.postgresql_schema import prepare, reached
 from guidkeep.stores.postgresql_writes import Write, Writes, write_of
@@ -61,6 +62,11 @@ _TLS = (
 _GET = """
 SELECT guid, expire, version, metadata FROM record WHERE guid = ANY ($1::text[]::bytea[])
 """
+_NEXT = """
+SELECT expire FROM record WHERE expire >= $1::bigint AND expire < $2::bigint
+ORDER BY expire LIMIT 1 OFFSET $3::bigint
+"""
+_COUNT = "SELECT count(*) FROM record WHERE expire >= $1::bigint AND expire < $2::bigint"
 _PAGE = "SELECT guid, expire, version, metadata FROM record WHERE {} ORDER BY guid LIMIT $1::bigint"
 
 
@@ -102,6 +108,7 @@ class PostgreSQLStore:
         self._deletes = rounds("write", writes.deletes)
         self._purges = rounds("write", writes.purge, limit=1, at_once=1)
         self._pages = rounds("list", self._list, limit=1)
+        self._counts = rounds("count", self._count, limit=1, at_once=1)
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> PostgreSQLStore:
@@ -163,6 +170,11 @@ class PostgreSQLStore:
         found: list[Record] = await self._pages.submit(self._timed((query, now)))
         return found
 
+    async def count(self, first: int, before: int, limit: int) -> Counted:
+        """Counts records by their `expire`, about `limit` of them, along the index."""
+        counted: Counted = await self._counts.submit(self._timed((first, before, limit)))
+        return counted
+
     async def purge(self, now: int, limit: int) -> int:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
         count: int = await self._purges.submit(self._timed((now, limit)))
@@ -177,6 +189,7 @@ class PostgreSQLStore:
         for rounds in (
             self._gets,
             self._pages,
+            self._counts,
             self._inserts,
             self._replaces,
             self._deletes,
@@ -211,6 +224,15 @@ class PostgreSQLStore:
             where.append(condition.format(f"${len(values)}"))
         rows = await self._ask(_PAGE.format(" AND ".join(where)), *values, until=until)
         return [list(_records(rows))]
+
+    async def _count(
+        self, steps: Sequence[tuple[int, int, int]], give_up: float
+    ) -> Sequence[Counted]:
+        [(first, before, limit)] = steps
+        found = await self._ask(_NEXT, first, before, limit, until=give_up)
+        end = until(found[0][0] if found else None, first, before)
+        [[records]] = await self._ask(_COUNT, first, end, until=give_up)
+        return [Counted(records, end)]
 
     async def _ask(self, statement: str, *arguments: Any, until: float) -> Sequence[Any]:
         try:

@@ -32,6 +32,7 @@ import structlog
 
 from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
 from guidkeep.record import Record
+from guidkeep.stores import Counted, until
 from guidkeep.stores.groups import Groups
 from guidkeep.stores.sqlite_file import SQLiteFile, code_of
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.stores.sqlite")
 
 GROUP_LIMIT = 1024
+COUNTER_CACHE_KIB = 2_048
+"""A count reads a page of the index once, so there is little to keep."""
 FEW = 10_000
 """Records that are found by `expire` and sorted sooner than met among all in GUID order."""
 
@@ -68,6 +71,14 @@ FROM (SELECT * FROM record {index} WHERE {where} ORDER BY guid LIMIT :limit)
 _EXPIRING = """
 SELECT count(*)
 FROM (SELECT 1 FROM record WHERE expire > :now AND expire < :before LIMIT :few + 1)
+"""
+_NEXT = """
+SELECT expire FROM record INDEXED BY record_by_expire
+WHERE expire >= :first AND expire < :before ORDER BY expire LIMIT 1 OFFSET :limit
+"""
+_COUNT = """
+SELECT count(*) FROM record INDEXED BY record_by_expire
+WHERE expire >= :first AND expire < :before
 """
 _VERSIONS = """
 SELECT json_group_array(json_array(at.key, version))
@@ -122,6 +133,7 @@ class SQLiteStore:
         self._writer = file.connect()
         self._reader = file.connect(read_only=True)
         self._lister = file.connect(read_only=True)
+        self._counter = file.connect(read_only=True, cache_kib=COUNTER_CACHE_KIB)
         self._writes: Groups[_Write, int] = Groups(
             "guidkeep-writer",
             self._write,
@@ -145,6 +157,14 @@ class SQLiteStore:
             timeout=timeout,
             give_up=lambda _: self._give_up_read(self._lister),
             observe=metrics.observe_group("list"),
+        )
+        self._counts: Groups[tuple[int, int, int], Counted] = Groups(
+            "guidkeep-counter",
+            self._count,
+            limit=1,
+            timeout=timeout,
+            give_up=lambda _: self._give_up_read(self._counter),
+            observe=metrics.observe_group("count"),
         )
 
     @classmethod
@@ -197,6 +217,10 @@ class SQLiteStore:
             values["before"] = query.expires_before
         return await self._lists.submit((where, values))
 
+    async def count(self, first: int, before: int, limit: int) -> Counted:
+        """Counts records by their `expire`, about `limit` of them, along the index."""
+        return await self._counts.submit((first, before, limit))
+
     async def purge(self, now: int, limit: int) -> int:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
         return await self._writes.submit(_Write(_Kind.PURGE, b"", now, limit=limit))
@@ -207,9 +231,9 @@ class SQLiteStore:
 
     async def close(self) -> None:
         """Finishes the groups that were begun, copies the log into the file, lets go of it."""
-        for groups in (self._writes, self._reads, self._lists):
+        for groups in (self._writes, self._reads, self._lists, self._counts):
             await groups.close()
-        for connection in (self._reader, self._lister, self._writer):
+        for connection in (self._reader, self._lister, self._counter, self._writer):
             connection.close()
         self._file.unlock()
 
@@ -249,6 +273,17 @@ class SQLiteStore:
             return ""
         [found] = self._lister.execute(_EXPIRING, {**values, "few": FEW}).fetchone()
         return "INDEXED BY record_by_expire" if found <= FEW else ""
+
+    def _count(self, steps: Sequence[tuple[int, int, int]]) -> Sequence[Counted | Exception]:
+        [(first, before, limit)] = steps
+        values = {"first": first, "before": before, "limit": limit}
+        try:
+            found = self._counter.execute(_NEXT, values).fetchone()
+            end = until(found and found[0], first, before)
+            [records] = self._counter.execute(_COUNT, values | {"before": end}).fetchone()
+        except sqlite3.Error as error:
+            return [_unavailable(error, "The store can't be read at the moment.")]
+        return [Counted(records, end)]
 
     def _write(self, writes: Sequence[_Write]) -> Sequence[int | Exception]:
         """Commits a group; if one of its rows is refused, each write alone: it spoils none."""

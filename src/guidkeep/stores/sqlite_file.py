@@ -65,7 +65,9 @@ class SQLiteFile:
             self.unlock()
             raise
 
-    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+    def connect(
+        self, *, read_only: bool = False, cache_kib: int = PAGE_CACHE_KIB
+    ) -> sqlite3.Connection:
         """A connection that any one thread at a time may use; one that writes is durable."""
         connection = sqlite3.connect(
             self._path,
@@ -74,7 +76,7 @@ class SQLiteFile:
             isolation_level=None,
             check_same_thread=False,
         )
-        connection.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         if read_only:
             connection.execute("PRAGMA query_only = true")
             return connection

@@ -1,0 +1,65 @@
+"""Answers that are made while they are sent, and requests that are read while they are answered.
+
+uvicorn waits in `send` until the client has read most of what it was sent before. An empty message
+is sent after each piece, only for that: so a piece is made when the client is ready for it, and
+says what is right at that moment.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, NamedTuple
+
+from guidkeep.http.requests import ClientLeft
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.types import Scope, Send
+
+    from guidkeep.http.requests import Exchange
+
+
+class Streamed(NamedTuple):
+    """A response in pieces: as `guidkeep.http.problems.Answer`, but its content is made by and by.
+
+    What the first piece raises becomes a problem; what a later one raises ends the connection, so
+    that the client can't take what it has for the whole.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    pieces: AsyncGenerator[bytes, None]
+
+    async def begun(self) -> Streamed:
+        """The same with its first piece made."""
+        first = await anext(self.pieces, b"")
+        return self._replace(pieces=_again(first, self.pieces))
+
+
+async def send_pieces(answer: Streamed, exchange: Exchange, scope: Scope, send: Send) -> None:
+    """Sends an answer, of which the first piece is made, as fast as the client reads it.
+
+    Raises:
+        ClientLeft: it does not read it any more.
+        Exception: whatever a piece raises.
+    """
+    async with aclosing(answer.pieces) as pieces:
+        await send(
+            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+        )
+        if scope["method"] != "HEAD":
+            async for piece in pieces:
+                for content in (piece, b""):
+                    await send({"type": "http.response.body", "body": content, "more_body": True})
+                if exchange.has_left():
+                    raise ClientLeft
+    exchange.finish()
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _again(first: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(pieces):
+        yield first
+        async for piece in pieces:
+            yield piece
