@@ -6,9 +6,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.console.browser import (
     NOVEMBER_2026,
+    PATIENCE,
     Console,
     browser_program,
     missing_browser,
@@ -37,6 +39,7 @@ def browser() -> Iterator[Browser]:
     program = browser_program()
     if program is None:
         missing_browser()
+    expect.set_options(timeout=PATIENCE)
     with opened_browser(str(program)) as opened:
         yield opened
 

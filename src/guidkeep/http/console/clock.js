@@ -3,7 +3,8 @@
 // An answer's Date is a whole second, and the service writes it anew once a second. So when it was
 // sent, the service's clock stood between Date and a little over two seconds later. Each answer thus
 // bounds how far the two clocks differ. As long as the bounds allow that they agree, the browser's is
-// left as it is; where they don't, it is corrected to the nearest bound, and more answers narrow it.
+// left as it is; where they don't, it is corrected to the middle of them, which is right to about a
+// second, and more answers narrow it.
 
 const SLACK = 2200;
 
@@ -22,7 +23,7 @@ export function heard(date, sentAt, receivedAt) {
 
 /** How far the service's clock is ahead of the browser's, in milliseconds. */
 export function lead() {
-  return Math.min(Math.max(0, least), most);
+  return least <= 0 && most >= 0 ? 0 : (least + most) / 2;
 }
 
 /** Unix time by the service's clock, in milliseconds. */
