@@ -89,6 +89,12 @@ class Metrics:
             ["kind"],
             registry=self._registry,
         )
+        self._lines = Counter(
+            "guidkeep_bulk_lines",
+            "Lines of bulk requests by the status of their answers",
+            ["status"],
+            registry=self._registry,
+        )
         self._registry.register(_Requests(self._requests))
 
     def requests(self, route: str, method: str, status: int) -> RequestTimes:
@@ -116,6 +122,10 @@ class Metrics:
     def count_cache_failure(self, kind: str) -> None:
         """Counts a failure of a cache on another machine."""
         self._cache_failures.labels(kind).inc()
+
+    def count_line(self, status: int) -> None:
+        """Counts a line of a bulk request."""
+        self._lines.labels(str(status)).inc()
 
     def watch_cache(self, cache: Cache) -> None:
         """Shows that cache's figures."""

@@ -106,6 +106,11 @@ def faults(response: httpx2.Response) -> dict[str, str]:
     return found
 
 
+def lines_of(response: httpx2.Response) -> list[dict[str, Any]]:
+    """The lines of an answer that has one JSON object a line."""
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
 def detail(response: httpx2.Response) -> str:
     """A problem's sentence."""
     text: str = response.json()["detail"]

@@ -10,9 +10,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 
 from guidkeep import __version__, answer
-from guidkeep.errors import InvalidRequest, Stopping
+from guidkeep.errors import Stopping
 from guidkeep.http import console, docs, openapi
-from guidkeep.http.conditions import parse_condition
+from guidkeep.http.bulk import Bulk
+from guidkeep.http.conditions import condition_of, stated
 from guidkeep.http.export import Export
 from guidkeep.http.problems import Answer
 from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from guidkeep.errors import Fault
     from guidkeep.http.requests import Request
     from guidkeep.metrics import Metrics
     from guidkeep.record import Change, Condition, Query, Record
@@ -59,10 +59,18 @@ def make_app(
     records = Records(registry, max_body=settings.max_body)
     figures = figures or metrics.tell
     service = Service(registry, figures, openapi.document(schema, settings), is_draining)
+    bulk = Bulk(
+        registry,
+        traffic,
+        max_body=settings.max_body,
+        patience=settings.request_timeout,
+        is_draining=is_draining,
+    )
     stats = Stats(registry, figures, cache=settings.cache)
     one = _one(records, traffic)
     addresses = {
         **_addresses(records, service, traffic),
+        "/bulk": Resource("/bulk", traffic, POST=bulk.answer),
         "/export": Resource("/export", traffic, GET=Export(registry).answer),
         "/stats": Resource("/stats", traffic, GET=stats.answer),
     }
@@ -139,12 +147,12 @@ class Records:
 
     async def delete(self, request: Request) -> Answer:
         """`DELETE /guid/{guid}`."""
-        await self._registry.delete(request.guid, _condition(request))
+        await self._registry.delete(request.guid, condition_of(request))
         return Answer(204, [])
 
     async def read(self, request: Request) -> Answer:
         """`GET /guid/{guid}` and `HEAD`."""
-        condition = _condition(request)
+        condition = condition_of(request)
         record = await self._registry.read(request.guid)
         require_match(condition, record)
         if not condition.none_match_holds(record):
@@ -160,7 +168,7 @@ class Records:
     async def _wanted(self, request: Request, guid: str | None) -> tuple[Change, Condition, float]:
         """What a write is to change, on what condition, and the time for all that is decided."""
         body = await request.body(self._max_body)
-        condition, faults = _stated(request)
+        condition, faults = stated(request)
         now = self._registry.clock()
         return parse_change(body, now=int(now), guid=guid, faults=faults), condition, now
 
@@ -226,17 +234,6 @@ def _page_answer(page: Page, query: Query) -> Answer:
 
 def _json(content: dict[str, str]) -> Answer:
     return Answer(200, [*JSON, (b"cache-control", b"no-store")], json.dumps(content).encode())
-
-
-def _stated(request: Request) -> tuple[Condition, list[Fault]]:
-    return parse_condition(request.list_of(b"if-match"), request.list_of(b"if-none-match"))
-
-
-def _condition(request: Request) -> Condition:
-    condition, faults = _stated(request)
-    if faults:
-        raise InvalidRequest(faults)
-    return condition
 
 
 def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from guidkeep.errors import Fault
+from guidkeep.errors import Fault, InvalidRequest
 from guidkeep.record import ANY, Condition
+
+if TYPE_CHECKING:
+    from guidkeep.http.requests import Request
 
 _TAG = r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")'
 # Possessive throughout: a long header that is none is refused in one pass.
@@ -29,6 +33,23 @@ def parse_condition(
         _parse("If-None-Match", if_none_match, faults, weak_counts=True),
     )
     return condition, faults
+
+
+def stated(request: Request) -> tuple[Condition, list[Fault]]:
+    """The condition of a request, and what is wrong with it."""
+    return parse_condition(request.list_of(b"if-match"), request.list_of(b"if-none-match"))
+
+
+def condition_of(request: Request) -> Condition:
+    """The condition of a request.
+
+    Raises:
+        InvalidRequest: something is wrong with it.
+    """
+    condition, faults = stated(request)
+    if faults:
+        raise InvalidRequest(faults)
+    return condition
 
 
 def _parse(

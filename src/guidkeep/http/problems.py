@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from guidkeep.errors import GuidkeepError
 
 TYPE_PREFIX = "urn:guidkeep:problem:"
+INSIDE = "Something went wrong inside; the log has the details under this request_id."
+"""All that a client is told of a fault in Guidkeep."""
 
 
 class Answer(NamedTuple):

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("guidkeep.http")
 
-INSIDE = "Something went wrong inside; the log has the details under this request_id."
-
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 WHOLE_ANSWER = "guidkeep.whole_answer"
@@ -146,7 +144,7 @@ class Resource:
             route=self._route,
             exc_info=error,
         )
-        return problems.answer(GuidkeepError(INSIDE), request.id)
+        return problems.answer(GuidkeepError(problems.INSIDE), request.id)
 
     def _handler(self, request: Request) -> Handler:
         """What answers the request, if it may be answered at all."""

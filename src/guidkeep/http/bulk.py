@@ -1,0 +1,290 @@
+"""`POST /bulk`: many records in one request, a line in and a line out.
+
+*Each line is a request.* It goes the way that `POST /guid` goes: the same parsing, the same
+operation of the registry, the same errors. So nothing here knows of expiry, versions or leases.
+
+*Many at once.* Up to `WINDOW` lines are worked on at a time, and the store makes groups of what
+arrives together; so they share commits. A line whose GUID another line before it is still at work
+on waits for that one: two lines of one GUID take effect in their order. The answers are put in the
+order of the lines.
+
+*Bounded both ways.* A line is taken when there is a place in the window, and among all requests
+that the server works on at once (`--max-pending`); else nothing is read. What is answered and not
+yet read by the client is held, up to a limit (see `guidkeep.http.held`); beyond that no further
+line is taken either.
+
+*Time.* A request may last as long as it will, if a whole line comes every `--request-timeout`. The
+time in which nothing is read does not count. When the server stops it takes no more lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from guidkeep.errors import (
+    BodyTooLarge,
+    GuidkeepError,
+    InvalidRequest,
+    RequestTimeout,
+    Stopping,
+    StoreUnavailable,
+)
+from guidkeep.http import problems
+from guidkeep.http.conditions import condition_of
+from guidkeep.http.export import LINES
+from guidkeep.http.held import Held, Room
+from guidkeep.http.lines import Lines
+from guidkeep.http.streams import Streamed
+from guidkeep.record import parse_change
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from guidkeep.http.lines import Line
+    from guidkeep.http.requests import Request
+    from guidkeep.http.resource import Traffic
+    from guidkeep.record import Change, Condition
+    from guidkeep.registry import Registry, Written
+
+log = structlog.get_logger("guidkeep.http")
+
+WINDOW = 512
+"""Lines that are worked on at once, of one request."""
+WINDOW_BYTES = 1 << 20
+"""Bytes that they have at most, unless one alone has more."""
+TURN = 32
+"""Lines that are begun before others have their turn."""
+TICK = 1.0
+"""Seconds after which a request that waits for a line looks whether the server stops."""
+STOPPING = "This server is stopping; this line and what follows was not done. Send it to another."
+HELD = 256 << 20
+"""Bytes of answers on the disk, of all requests together."""
+
+
+class Bulk:
+    """Answers such requests.
+
+    Args:
+        registry: does what the lines ask for.
+        traffic: counts what is worked on.
+        max_body: bytes of a line at most.
+        patience: seconds in which a whole line has to come.
+        is_draining: whether the server is about to stop.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        traffic: Traffic,
+        *,
+        max_body: int,
+        patience: float,
+        is_draining: Callable[[], bool],
+    ) -> None:
+        self.registry = registry
+        self.traffic = traffic
+        self.max_body = max_body
+        self.patience = patience
+        self.is_draining = is_draining
+        self.room = Room(HELD)
+
+    async def answer(self, request: Request) -> Streamed:
+        """The answer; its pieces are made while the request is read."""
+        return Streamed(200, LINES, _Exchange(self, request, condition_of(request)).pieces())
+
+
+@dataclass(slots=True)
+class _Work:
+    """A line that is worked on: its size, what does it, and its answer once that is there."""
+
+    size: int
+    task: asyncio.Task[None] | None = None
+    answer: str | None = None
+
+
+class _Exchange:
+    """One such request while it lasts."""
+
+    def __init__(self, bulk: Bulk, request: Request, condition: Condition) -> None:
+        self._bulk = bulk
+        self._request = request
+        self._condition = condition
+        self._lines = Lines(bulk.max_body)
+        self._waited = 0.0  # for a whole line, in seconds
+        self._working: deque[_Work] = deque()
+        self._size = 0
+        self._last: dict[str, asyncio.Task[None]] = {}  # by GUID, what works on it, or will last
+        self._news = asyncio.Event()  # for who puts answers: there is one, or there will be no more
+        self._room = asyncio.Event()  # for who takes lines: there may be room
+        self._has_failed = False
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The answers."""
+        exchange = self._request.exchange
+        exchange.read_on()
+        held = Held(self._bulk.room, lambda has_room: setattr(exchange, "takes", has_room))
+        taking = asyncio.create_task(self._take_lines())
+        taking.add_done_callback(lambda _: self._news.set())
+        putting = asyncio.create_task(self._put_answers(taking, held))
+        try:
+            async with aclosing(held.take()) as pieces:
+                async for piece in pieces:
+                    yield piece
+            await putting
+        finally:
+            taking.cancel()
+            putting.cancel()
+            doing = [work.task for work in self._working if work.task is not None]
+            # A write can't be cancelled. What they ended with was raised above, or nobody asks.
+            await asyncio.gather(taking, putting, *doing, return_exceptions=True)
+
+    # Taking lines.
+
+    async def _take_lines(self) -> None:
+        more = True
+        while more:
+            try:
+                piece, more = await self._piece()
+            except (RequestTimeout, Stopping) as error:
+                self._refuse(self._lines.number + 1, None, error)
+                return
+            before = self._lines.number
+            lines = self._lines.feed(piece)
+            if self._lines.number > before:
+                self._waited = 0.0
+            for at, line in enumerate(lines if more else lines + self._lines.end(), 1):
+                if not at % TURN:
+                    await asyncio.sleep(0)
+                await self._wait_for_room(len(line.text or b""))
+                if self._bulk.is_draining():
+                    self._refuse(line.number, None, Stopping(STOPPING))
+                    return
+                self._begin(line)
+
+    async def _piece(self) -> tuple[bytes, bool]:
+        """What came, and whether there is more to come; raises why no more is taken."""
+        patience, now = self._bulk.patience, asyncio.get_running_loop().time
+        while self._waited < patience:
+            began = now()
+            try:
+                async with asyncio.timeout(min(TICK, patience)):
+                    return await self._request.piece()
+            except TimeoutError:
+                if self._bulk.is_draining():
+                    raise Stopping(STOPPING) from None
+            finally:
+                self._waited += now() - began
+        raise RequestTimeout(
+            f"No whole line arrived within {patience:g} s; this one and what follows was not done."
+        )
+
+    async def _wait_for_room(self, size: int) -> None:
+        traffic = self._bulk.traffic
+        while self._working and (
+            len(self._working) >= WINDOW
+            or self._size + size > WINDOW_BYTES
+            or traffic.pending >= traffic.max_pending
+        ):
+            self._room.clear()
+            await self._room.wait()
+
+    def _begin(self, line: Line) -> None:
+        if line.text is None:
+            limit = self._bulk.max_body
+            detail = f"The line must not have more than {limit} bytes."
+            self._refuse(line.number, None, BodyTooLarge(detail))
+            return
+        now = self._bulk.registry.clock()
+        try:
+            change = parse_change(line.text, now=int(now))
+        except InvalidRequest as error:
+            self._refuse(line.number, None, error)
+            return
+        work = _Work(len(line.text))
+        before = self._last.get(change.guid) if change.guid else None
+        work.task = asyncio.create_task(self._do(work, line.number, change, now, before))
+        if change.guid:
+            self._last[change.guid] = work.task
+        self._working.append(work)
+        self._size += work.size
+        self._bulk.traffic.pending += 1
+
+    async def _do(
+        self,
+        work: _Work,
+        number: int,
+        change: Change,
+        now: float | None,
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        try:
+            if before is not None:
+                await asyncio.wait([before])
+                now = None  # some time has passed
+            written = await self._bulk.registry.create_or_update(change, self._condition, now)
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer
+            work.answer = self._failed(number, change.guid, error)
+        else:
+            work.answer = self._done(number, written)
+        finally:
+            self._bulk.traffic.pending -= 1
+            if change.guid and self._last[change.guid] is work.task:
+                del self._last[change.guid]
+            self._news.set()
+
+    # Putting answers.
+
+    async def _put_answers(self, taking: asyncio.Task[None], held: Held) -> None:
+        """Puts them in order, all that are there at once; ends as `taking` ended."""
+        try:
+            while self._working or not taking.done():
+                ready = []
+                while self._working and (answer := self._working[0].answer) is not None:
+                    self._size -= self._working.popleft().size
+                    ready.append(answer)
+                if ready:
+                    await held.put("".join(ready).encode())
+                    self._room.set()
+                else:
+                    self._news.clear()
+                    await self._news.wait()
+            await taking
+        finally:
+            held.end()
+
+    def _done(self, number: int, written: Written) -> str:
+        status, record = 201 if written.created else 200, written.record
+        self._bulk.traffic.metrics.count_line(status)
+        return (
+            f'{{"line": {number}, "status": {status}, "guid": "{record.guid}", '
+            f'"etag": "\\"{record.version}\\""}}\n'
+        )
+
+    def _refuse(self, number: int, guid: str | None, error: GuidkeepError) -> None:
+        """Answers a line that is not worked on."""
+        self._working.append(_Work(0, answer=self._failed(number, guid, error)))
+        self._news.set()
+
+    def _failed(self, number: int, guid: str | None, error: Exception) -> str:
+        shown = error if isinstance(error, GuidkeepError) else GuidkeepError(problems.INSIDE)
+        request_id = None
+        if shown.status == GuidkeepError.status or isinstance(shown, StoreUnavailable):
+            request_id = self._request.id
+            if not self._has_failed:  # the first, for a million may follow
+                self._has_failed = True
+                told = {"request_id": request_id, "line": number}
+                if isinstance(error, StoreUnavailable):
+                    log.warning("store unavailable", detail=error.detail, **told)
+                else:
+                    log.error("request failed", route="/bulk", exc_info=error, **told)
+        self._bulk.traffic.metrics.count_line(shown.status)
+        document = problems.document(shown, request_id)
+        answer = {"line": number, "status": shown.status, "guid": guid, "problem": document}
+        return f"{json.dumps(answer)}\n"

@@ -1,0 +1,148 @@
+"""Answers that are held until the client reads them: a little in memory, the rest in a file.
+
+A client may send everything before it reads anything; many HTTP libraries do. Its answers fill the
+sockets' buffers, and if the server then waited for the client to read, and the client for the
+server, both would wait for ever. So what the client has not read is put on the disk, in a file
+without a name, which is gone when it is closed, however that comes.
+
+There is room for so much on the disk, all requests together (`Room`). When it is used up, or the
+disk full, putting more waits for the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+log = structlog.get_logger("guidkeep.http")
+
+IN_MEMORY = 256 * 1024
+"""Bytes of answers in memory; one that is put there may go beyond."""
+PIECE = 256 * 1024
+"""Bytes that are read from the file at once."""
+TICK = 1.0
+"""Seconds after which one who waits for room looks again."""
+
+
+class Room:
+    """Bytes that may still be put on the disk."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+
+
+class Held:
+    """A queue of bytes, from one who puts to one who takes.
+
+    Args:
+        room: on the disk; shared.
+        tell: called with False when there is no more room, with True when there is again.
+    """
+
+    def __init__(self, room: Room, tell: Callable[[bool], None]) -> None:
+        self._room = room
+        self._tell = tell
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._file: IO[bytes] | None = None
+        self._written = self._read = 0
+        self._disk = asyncio.Lock()
+        self._came = asyncio.Event()
+        self._went = asyncio.Event()
+        self._is_over = False
+        self._is_closed = False
+
+    async def put(self, data: bytes) -> None:
+        """Puts in; waits, if there is no room, until something was taken."""
+        while self._written or self._size >= IN_MEMORY:
+            self._went.clear()
+            if await self._spill(data):
+                self._tell(True)
+                return
+            self._tell(False)
+            with suppress(TimeoutError):  # others may have given room back
+                async with asyncio.timeout(TICK):
+                    await self._went.wait()
+        self._tell(True)
+        self._pieces.append(data)
+        self._size += len(data)
+        self._came.set()
+
+    def end(self) -> None:
+        """Nothing more is put in."""
+        self._is_over = True
+        self._came.set()
+
+    async def take(self) -> AsyncGenerator[bytes, None]:
+        """All that is put in, in order, as soon as it is there; to be closed."""
+        try:
+            while True:
+                if self._pieces:
+                    data = b"".join(self._pieces)
+                    self._pieces.clear()
+                    self._size = 0
+                elif self._written:
+                    data = await self._unspill()
+                elif self._is_over:
+                    break
+                else:
+                    self._came.clear()
+                    await self._came.wait()
+                    continue
+                self._went.set()
+                yield data
+        finally:
+            await self._close()
+
+    async def _spill(self, data: bytes) -> bool:
+        """Puts it on the disk, if there is room."""
+        async with self._disk:
+            if self._is_closed or self._room.left < len(data):
+                return False
+            self._room.left -= len(data)
+            try:
+                await asyncio.to_thread(self._write, data)
+            except OSError as error:
+                self._room.left += len(data)
+                log.warning("answers can't be held on the disk", error=error.strerror)
+                return False
+            self._written += len(data)
+        self._came.set()
+        return True
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="guidkeep-")  # noqa: SIM115 - closed by `take`
+        at = self._written
+        while data:
+            done = os.pwrite(self._file.fileno(), data, at)
+            at, data = at + done, data[done:]
+
+    async def _unspill(self) -> bytes:
+        """What comes next on the disk; when that was the last, its room is given back."""
+        async with self._disk:
+            file, size = self._file, min(PIECE, self._written - self._read)
+            assert file is not None  # noqa: S101 - something was written
+            data = await asyncio.to_thread(os.pread, file.fileno(), size, self._read)
+            self._read += len(data)
+            if self._read == self._written:
+                await asyncio.to_thread(file.truncate, 0)
+                self._room.left += self._written
+                self._read = self._written = 0
+        return data
+
+    async def _close(self) -> None:
+        async with self._disk:
+            self._is_closed = True  # before the file: a thread may still want to write to it
+            self._room.left += self._written
+            self._written = self._read = 0
+            if self._file is not None:
+                self._file.close()

@@ -1,0 +1,155 @@
+"""All live records in one answer, a line each."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guidkeep.errors import StoreUnavailable
+from guidkeep.http import export
+from guidkeep.record import new_guid
+from tests.http.faulty import faulty
+from tests.http.helpers import EVERY_PAIR, SOON, Api, faults
+from tests.support import MARCH_2015, app_of, make_registry, opened_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support import Clock
+
+
+@pytest.fixture
+def user(guid: str) -> str:
+    return f"user of {guid} & +"
+
+
+async def made(api: Api, count: int, user: str) -> list[str]:
+    """So many records of that user, the lines that are expected of them."""
+    guids = sorted(new_guid() for _ in range(count))
+    lines = [
+        json.dumps({"guid": guid, "user": user, "kept": [1.5, at]}) for at, guid in enumerate(guids)
+    ]
+    await api.post("/bulk", content="\n".join(reversed(lines)))
+    return [(await api.get(f"/guid/{guid}")).text for guid in guids]
+
+
+@EVERY_PAIR
+async def test_it_has_every_record_as_a_read_answers_it_in_guid_order(api: Api, user: str) -> None:
+    mine = await made(api, 5, user)
+    answer = await api.get("/export")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert answer.text.endswith("\n")
+    lines = answer.text.splitlines()
+    assert [line for line in lines if line in mine] == mine
+    guids = [json.loads(line)["guid"] for line in lines]
+    assert guids == sorted(set(guids))
+    assert guids == await api.all_guids(limit=1000)
+
+
+@EVERY_PAIR
+async def test_it_can_be_of_one_user_and_begin_after_a_guid(api: Api, user: str) -> None:
+    mine = await made(api, 4, user)
+    await made(api, 2, user + " jr")
+    answer = await api.get("/export", params={"user": user})
+    assert answer.text.splitlines() == mine
+    after = json.loads(mine[1])["guid"]
+    answer = await api.get("/export", params={"user": user, "after": after})
+    assert answer.text.splitlines() == mine[2:]
+
+
+@EVERY_PAIR
+async def test_what_is_expired_is_not_in_it(api: Api, clock: Clock, user: str) -> None:
+    await api.made(user=user, expire=SOON)
+    assert (await api.get("/export", params={"user": user})).text
+    clock.now = SOON
+    assert (await api.get("/export", params={"user": user})).text == ""
+
+
+async def test_it_goes_through_page_after_page(
+    api: Api, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PAGE", 3)
+    monkeypatch.setattr(export, "PIECE", 2)
+    for count in (2, 4):
+        mine = await made(api, count, f"{user} {count}")
+        answer = await api.get("/export", params={"user": f"{user} {count}"})
+        assert answer.text.splitlines() == mine
+
+
+async def test_what_expires_while_it_is_sent_is_not_sent_any_more(
+    tmp_path: Path, clock: Clock, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is read whole; between its pieces time passes."""
+    monkeypatch.setattr(export, "PIECE", 1)
+    async with opened_store(tmp_path / "guidkeep.db") as store:
+        registry = make_registry(store, clock=clock)
+        app = app_of(registry)
+        async with Api(app) as api:
+            for expire in (SOON, MARCH_2015 + 5, SOON):
+                await api.made(user=user, expire=expire)
+        sent = b""
+
+        async def send(message: dict[str, object]) -> None:
+            nonlocal sent
+            body = message.get("body", b"")
+            assert isinstance(body, bytes)
+            sent += body
+            clock.now = MARCH_2015 + 5
+
+        scope = {
+            "type": "http", "method": "GET", "path": "/export", "headers": [],
+            "query_string": b"",
+        }  # fmt: skip
+        await app(scope, None, send)  # type: ignore[arg-type]  # nothing is received
+        await registry.close()
+    found = [json.loads(line)["expire"] for line in sent.decode().splitlines()]
+    assert found.count(str(MARCH_2015 + 5)) <= 1
+    assert str(SOON) in found
+
+
+async def test_of_a_head_only_the_head_is_sent(api: Api, user: str) -> None:
+    await api.made(user=user)
+    answer = await api.head("/export")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == "application/x-ndjson"
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"), [("limit=5", "limit"), ("after=x", "after"), ("usr=Ann", "usr")]
+)
+async def test_a_query_that_is_wrong_is_refused(api: Api, query: str, parameter: str) -> None:
+    answer = await api.get(f"/export?{query}")
+    assert faults(answer).keys() == {parameter}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_it_is_only_read(api: Api, method: str) -> None:
+    answer = await api.request(method, "/export")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_a_store_that_fails_at_once_is_a_503(tmp_path: Path, clock: Clock) -> None:
+    async with faulty(tmp_path / "guidkeep.db", clock) as (api, store):
+        store.fault = StoreUnavailable("Closed.")
+        assert (await api.get("/export")).status_code == 503
+
+
+async def test_a_store_that_fails_on_the_way_leaves_no_whole_answer(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PAGE", 1)
+    async with faulty(tmp_path / "guidkeep.db", clock) as (api, store):
+        await made(api, 3, "Ann")
+        plain = store.page
+
+        async def page(*arguments: object) -> object:
+            found = await plain(*arguments)  # type: ignore[arg-type]  # as they came
+            store.fault = StoreUnavailable("Closed.")
+            return found
+
+        monkeypatch.setattr(store, "page", page)
+        with pytest.raises(ConnectionAbortedError):
+            await api.get("/export")

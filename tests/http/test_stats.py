@@ -1,0 +1,153 @@
+"""What there is, when it will expire, and how the service fares."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from guidkeep.caches import open_cache
+from guidkeep.errors import StoreUnavailable
+from guidkeep.http.app import make_app
+from guidkeep.metrics import SECONDS, Metrics
+from guidkeep.schema import MetadataSchema
+from guidkeep.settings import Settings
+from tests.http.faulty import faulty
+from tests.http.helpers import EVERY_PAIR, Api
+from tests.support import MARCH_2015, app_of, make_registry, opened_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.support import Clock
+
+DAY = 86_400
+TODAY = MARCH_2015 // DAY * DAY
+
+
+async def stats(api: Api) -> dict[str, Any]:
+    answer = await api.get("/stats")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.fixture
+async def alone(tmp_path: Path, clock: Clock) -> AsyncIterator[Api]:
+    """A client of an application whose store nobody else uses."""
+    async with opened_store(tmp_path / "guidkeep.db") as store:
+        registry = make_registry(store, clock=clock)
+        async with Api(app_of(registry)) as api:
+            yield api
+        await registry.close()
+
+
+@EVERY_PAIR
+async def test_it_has_all_parts_whatever_store_and_cache(api: Api) -> None:
+    found = await stats(api)
+    assert found.keys() == {
+        "as_of", "live", "forecast", "later", "cache", "reclaimed", "requests"
+    }  # fmt: skip
+    assert found["as_of"].isdigit()
+    assert found["live"] == sum(day["expire"] for day in found["forecast"]) + found["later"]
+    assert len(found["forecast"]) == 90
+    assert found["cache"].keys() == {"url", "hits", "misses", "entries", "bytes"}
+    assert "password" not in found["cache"]["url"]
+
+
+async def test_records_are_counted_by_the_day_on_which_they_expire(alone: Api) -> None:
+    expires = [
+        MARCH_2015 + 1, TODAY + DAY - 1, TODAY + DAY, TODAY + 2 * DAY - 1, TODAY + 89 * DAY,
+        TODAY + 90 * DAY - 1, TODAY + 90 * DAY, 253_402_300_799,
+    ]  # fmt: skip
+    for expire in expires:
+        await alone.made(expire=expire)
+    found = await stats(alone)
+    assert found["as_of"] == str(MARCH_2015)
+    assert (found["live"], found["later"]) == (8, 2)
+    counts = [day["expire"] for day in found["forecast"]]
+    assert counts == [2, 2] + [0] * 87 + [2]
+    first = datetime.fromtimestamp(MARCH_2015, UTC).date()
+    assert [day["date"] for day in found["forecast"]] == [
+        str(first + timedelta(days=day)) for day in range(90)
+    ]
+
+
+async def test_what_is_expired_is_not_counted(alone: Api, clock: Clock) -> None:
+    await alone.made(expire=MARCH_2015 + 10)
+    clock.advance(9)
+    assert (await stats(alone))["live"] == 1
+    clock.advance(400)
+    assert (await stats(alone))["live"] == 0
+
+
+async def test_the_cache_s_figures_are_told(tmp_path: Path, clock: Clock) -> None:
+    async with opened_store(tmp_path / "guidkeep.db") as store:
+        metrics = Metrics()
+        cache = open_cache("memory://", max_age=60)
+        metrics.watch_cache(cache)
+        registry = make_registry(store, cache, clock)
+        app = make_app(registry, settings=Settings(), schema=MetadataSchema(), metrics=metrics)
+        async with Api(app) as api:
+            guid = (await api.made()).json()["guid"]
+            before = (await stats(api))["cache"]
+            await api.get(f"/guid/{guid}")
+            after = (await stats(api))["cache"]
+        metrics.swept.inc(7)
+        async with Api(app) as api:
+            assert (await stats(api))["reclaimed"] == 7
+        await registry.close()
+    assert (after["url"], after["entries"]) == ("memory://", 1)
+    assert after["bytes"] > 100
+    assert after["hits"] == before["hits"] + 1
+
+
+async def test_of_a_cache_elsewhere_no_entries_are_told_nor_its_password(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with opened_store(tmp_path / "guidkeep.db") as store:
+        registry = make_registry(store, clock=clock)
+        async with Api(app_of(registry, cache="redis://me:hunter2@cache/0")) as api:
+            found = (await stats(api))["cache"]
+        await registry.close()
+    assert (found["entries"], found["bytes"]) == (None, None)
+    assert found["url"] == "redis://me:***@cache/0"
+
+
+async def test_requests_are_told_by_route_method_and_status(live: Api, guid: str) -> None:
+    def of(found: dict[str, Any]) -> dict[str, Any]:
+        [kind] = [
+            kind for kind in found["requests"]["kinds"]
+            if (kind["route"], kind["method"], kind["status"]) == ("/guid/{guid}", "HEAD", 404)
+        ]  # fmt: skip
+        assert sum(kind["counts"]) == kind["count"]
+        assert len(kind["counts"]) == len(found["requests"]["bounds"]) + 1
+        return dict(kind)
+
+    await live.head(f"/guid/{guid}")
+    before = await stats(live)
+    assert before["requests"]["bounds"] == list(SECONDS)
+    await live.head(f"/guid/{guid}")
+    after = await stats(live)
+    assert of(after)["count"] == of(before)["count"] + 1
+    assert of(after)["seconds"] > of(before)["seconds"]
+
+
+async def test_a_store_that_can_not_count_is_a_503_until_it_can(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with faulty(tmp_path / "guidkeep.db", clock) as (api, store):
+        store.fault = StoreUnavailable("Closed.")
+        assert (await api.get("/stats")).status_code == 503
+        store.fault = None
+        await api.made()
+        assert (await stats(api))["live"] == 1
+        store.fault = StoreUnavailable("Closed.")
+        clock.advance(100)
+        assert (await stats(api))["live"] == 1  # it is told with its age
+        clock.advance(1000)
+        assert (await api.get("/stats")).status_code == 503
