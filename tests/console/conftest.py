@@ -60,9 +60,10 @@ def open_console(browser: Browser, service: Service) -> Iterator[OpenConsole]:
     """Opens a console at a place; see `opened_console` for the options."""
     with ExitStack() as stack:
 
-        def opened(place: str = "/", **options: Any) -> Console:
+        def opened(place: str | None = "/", **options: Any) -> Console:
             console = stack.enter_context(opened_console(browser, service, **options))
-            console.open(place)
+            if place is not None:
+                console.open(place)
             return console
 
         yield opened

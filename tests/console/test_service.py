@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.console.browser import NOVEMBER_2026, WIDE, Console, opened_console, serving
@@ -18,10 +19,17 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
     from tests.console.browser import Service
+    from tests.console.conftest import OpenConsole
     from tests.support import Clock
 
 DAY = 86_400
 TODAY = datetime.fromtimestamp(NOVEMBER_2026, UTC)
+
+
+@pytest.fixture
+def console(open_console: OpenConsole) -> Console:
+    """With nothing open: what was counted once is told again for a minute."""
+    return open_console(None)
 
 
 def figure(console: Console, name: str) -> Locator:
@@ -130,6 +138,7 @@ def test_an_empty_registry_has_an_empty_forecast(console: Console) -> None:
     console.open("/service")
     expect(console.page.locator(".readout")).to_have_text("0 expire within 90 days, 0 later.")
     expect(console.page.get_by_text("as of 13:00:00")).to_be_visible()
+    expect(console.page.get_by_text("counted at 13:00:00")).to_be_visible()
     console.open("/")
     expect(console.page.locator(".figures dd").first).to_have_text("0")
 
@@ -166,7 +175,7 @@ def test_figures_that_the_service_refuses_are_said_to_be_missing(console: Consol
     console.open("/service")
     expect(console.page.get_by_text("The store can't be read just now.")).to_be_visible()
     console.page.unroute("**/stats")
-    look(console)
+    console.page.clock.run_for(10_000)
     expect(console.page.get_by_text("The store can't be read just now.")).to_be_hidden()
     expect(console.page.locator(".readout")).to_have_text("0 expire within 90 days, 0 later.")
 

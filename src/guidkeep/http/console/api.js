@@ -34,9 +34,9 @@ function tell(away) {
  * Sends a request; answers {status, text, etag}. 304 is an answer.
  * Throws Refused, Away, or what aborted it.
  */
-export async function ask(method, path, { body, headers = {}, signal } = {}) {
+export async function ask(method, path, { body, headers = {}, signal, patience = PATIENCE } = {}) {
   const sentAt = Date.now();
-  const limit = AbortSignal.timeout(PATIENCE);
+  const limit = AbortSignal.timeout(patience);
   let response;
   let text;
   try {
@@ -101,6 +101,12 @@ export function remove(guid, etag) {
 export function list(query, signal) {
   const given = Object.entries(query).filter(([, value]) => value);
   return ask("GET", `/guid?${new URLSearchParams(given)}`, { signal });
+}
+
+/** What there is and when it will expire. To count many records takes the service its time. */
+export async function stats(signal) {
+  const { text } = await ask("GET", "/stats", { signal, patience: 10 * PATIENCE });
+  return JSON.parse(text);
 }
 
 let schema;

@@ -102,6 +102,10 @@ function explain(error) {
   );
 }
 
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // what follows the # is the place of a view
+  main.focus();
+});
 window.addEventListener("hashchange", () => {
   window.scrollTo(0, 0);
   route();

@@ -1,6 +1,6 @@
 // Find: a GUID, pasted as it comes.
 
-import { ask } from "./api.js";
+import { stats } from "./api.js";
 import { h } from "./dom.js";
 import { count } from "./format.js";
 import { grouped, meant } from "./guid.js";
@@ -45,9 +45,8 @@ function open(event, field, answer, go) {
 
 /** How many there are to find. What can't be told is left out. */
 async function populate(figures, signal) {
-  const { text } = await ask("GET", "/stats", { signal }).catch(() => ({}));
-  if (!text) return;
-  const { live, forecast } = JSON.parse(text);
+  const { live, forecast } = await stats(signal).catch(() => ({}));
+  if (!forecast) return;
   const within = (days) => forecast.slice(0, days).reduce((sum, { expire }) => sum + expire, 0);
   figures.replaceChildren(...[["Live records", live], ["Expire today (UTC)", within(1)], ["Expire within 7 days", within(7)]]
     .map(([label, number]) => h("div", null, h("dt", null, label), h("dd", null, count(number)))));

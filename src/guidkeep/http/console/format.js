@@ -64,13 +64,17 @@ export function rate(number) {
 export function took(seconds) {
   if (seconds == null) return "–";
   if (seconds < 0.001) return `${Math.round(seconds * 1e6)} µs`;
-  if (seconds < 1) return `${(seconds * 1000).toPrecision(2).replace(/e.*/, "")} ms`;
-  return `${seconds.toPrecision(2)} s`;
+  return seconds < 0.9995 ? `${digits(seconds * 1000)} ms` : `${digits(seconds)} s`;
 }
 
-/** A share from 0 to 1. */
+function digits(number) {
+  return number < 10 ? number.toFixed(1) : String(Math.round(number));
+}
+
+/** A share from 0 to 1, rounded down: 100 % is all. */
 export function share(fraction) {
-  return fraction == null ? "–" : `${(fraction * 100).toFixed(fraction > 0.9995 ? 0 : 1)} %`;
+  if (fraction == null) return "–";
+  return fraction === 1 ? "100 %" : `${(Math.floor(fraction * 1000 + 1e-9) / 10).toFixed(1)} %`;
 }
 
 /** A day of the forecast, as in "Wed 25 Nov". */

@@ -52,9 +52,7 @@ function parts(text, opening) {
 }
 
 function endOfString(text, at) {
-  do {
-    at++;
-    if (text[at] === "\\") at += 2;
-  } while (text[at] !== '"' && at < text.length);
+  at++;
+  while (text[at] !== '"' && at < text.length) at += text[at] === "\\" ? 2 : 1;
   return at + 1;
 }

@@ -5,7 +5,7 @@ const ROUTES = /^\/(guid|bulk|export)\b/;
 
 /** A reading: requests by kind, with how long they took, and the cache's counters. */
 export function reading(text, at) {
-  const made = { at, kinds: new Map(), hits: 0, misses: 0, connections: 0 };
+  const made = { at, kinds: new Map(), hits: 0, misses: 0 };
   for (const line of text.split("\n")) {
     const found = line.match(/^guidkeep_(\w+?)(?:\{(.*)\})? (\S+)$/);
     if (found) take(made, found[1], found[2] ?? "", Number(found[3]));
@@ -16,7 +16,6 @@ export function reading(text, at) {
 function take(made, name, labels, value) {
   if (name === "cache_hits_total") made.hits += value;
   else if (name === "cache_misses_total") made.misses += value;
-  else if (name === "connections") made.connections += value;
   else if (name.startsWith("request_seconds_")) takeRequest(made, name.slice(16), labels, value);
 }
 
