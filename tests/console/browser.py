@@ -124,7 +124,9 @@ class Console:
 
     def open(self, place: str = "/") -> None:
         """Opens that view, as from a link."""
-        self.page.goto("about:blank")  # else only the fragment changes, and the old view is there yet
+        self.page.goto(
+            "about:blank"
+        )  # else only the fragment changes, and the old view is there yet
         self.page.goto(f"{self.service.address}/console#{place}")
         self.settle()
 
@@ -135,7 +137,7 @@ class Console:
     def advance(self, seconds: float) -> None:
         """Lets time pass for the server and then for the page, all of whose timers run."""
         self.service.advance(seconds)
-        self.page.clock.run_for(seconds * 1000)
+        self.page.clock.run_for(int(seconds * 1000))
 
 
 @contextmanager

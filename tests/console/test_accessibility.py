@@ -1,9 +1,9 @@
-"""Every view for everybody: axe-core finds nothing, it fits the window, and the keyboard is enough."""
+"""Every view for everybody: axe-core finds nothing, it fits the window, a keyboard is enough."""
 
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 WIDER = (1920, 1080)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 LONG = "a-text-that-has-no-place-to-break-" * 6
 
 
@@ -142,7 +143,7 @@ def test_a_view_is_for_everybody(
             page_width = console.page.evaluate("document.documentElement.scrollWidth")
             assert page_width <= width, "the page scrolls sideways"
         console.page.clock.resume()  # axe-core waits for timers of its own
-        for (width, height), scheme in product((NARROW, WIDE), ("light", "dark")):
+        for (width, height), scheme in product((NARROW, WIDE), SCHEMES):
             console.page.set_viewport_size({"width": width, "height": height})
             console.page.emulate_media(color_scheme=scheme)
             found = Axe().run(console.page, options=RULES)

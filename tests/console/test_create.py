@@ -130,7 +130,9 @@ def test_a_time_is_taken_by_the_browsers_zone(console: Console) -> None:
     expect(console.page.get_by_text("2026-12-24 17:00:00 UTC")).to_be_visible()
     value(console, "user").fill("Ann")
     create(console)
-    assert created(console)["expire"] == str(int(datetime(2026, 12, 24, 17, tzinfo=UTC).timestamp()))
+    assert created(console)["expire"] == str(
+        int(datetime(2026, 12, 24, 17, tzinfo=UTC).timestamp())
+    )
 
 
 def test_a_time_in_the_past_is_refused_at_its_field(console: Console) -> None:

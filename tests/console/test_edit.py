@@ -93,7 +93,12 @@ def test_a_text_that_is_not_written_plainly_is_edited_as_json(console: Console) 
     ("name", "kind", "text", "written"),
     [
         ("owner", "JSON", '{"team": "B"}', '"owner":{"team": "B"}'),  # a merge would keep the floor
-        ("owner", "JSON", '{"team": null}', '"owner":{"team": null}'),  # it would take the team away
+        (
+            "owner",
+            "JSON",
+            '{"team": null}',
+            '"owner":{"team": null}',
+        ),  # it would take the team away
         ("owner", "JSON", "null", '"owner":null'),  # it would take the owner away
         ("owner", "JSON", '[{"team": null}]', '"owner":[{"team": null}]'),
         ("owner", "text", "null", '"owner":"null"'),

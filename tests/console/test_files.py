@@ -21,9 +21,11 @@ PATHS = sorted(console.pages())
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     store = f"sqlite:///{tmp_path_factory.mktemp('console')}/guidkeep.db"
-    with served(store=store) as running:
-        with httpx2.Client(base_url=running.address, trust_env=False) as client:
-            yield client
+    with (
+        served(store=store) as running,
+        httpx2.Client(base_url=running.address, trust_env=False) as client,
+    ):
+        yield client
 
 
 @pytest.mark.parametrize("path", PATHS)

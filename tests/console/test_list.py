@@ -141,7 +141,8 @@ def test_what_the_list_refuses_is_said(console: Console) -> None:
 COUNT_CHANGES = """() => {
     window.changes = 0;
     const watch = new MutationObserver((changes) => { window.changes += changes.length; });
-    watch.observe(document.querySelector("tbody"), {subtree: true, childList: true, characterData: true});
+    const all = {subtree: true, childList: true, characterData: true};
+    watch.observe(document.querySelector("tbody"), all);
 }"""
 
 

@@ -137,7 +137,9 @@ def test_the_figures_of_several_workers_are_added_up(console: Console) -> None:
             ("request_seconds_count", ',method="GET",route="/metrics",status="200"', 99.0),
         )
     )
-    call = "(({ hits, misses, kinds }) => [hits, misses, [...kinds].map(([name, kind]) => [name, kind.count, kind.refused, kind.failed])])(m.reading(given.text, 0))"
+    call = """(({ hits, misses, kinds }) => [hits, misses, [...kinds].map(
+        ([name, { count, refused, failed }]) => [name, count, refused, failed],
+    )])(m.reading(given.text, 0))"""
     found = evaluated(console, "metrics.js", call, text=text)
     assert found == [6, 2, [["GET /guid/{guid}", 14, 4, 2]]]
 

@@ -102,6 +102,7 @@ def _one(records: Records, traffic: Traffic) -> Resource:
 
 def _addresses(records: Records, service: Service, traffic: Traffic) -> dict[str, Resource]:
     collection = Resource("/guid", traffic, GET=records.list, POST=records.create)
+    files = console.pages()
     return {
         "/guid": collection,
         "/guid/": collection,
@@ -110,7 +111,7 @@ def _addresses(records: Records, service: Service, traffic: Traffic) -> dict[str
         "/metrics": Resource("/metrics", traffic, is_bounded=False, GET=service.metrics),
         "/openapi.json": Resource("/openapi.json", traffic, GET=service.openapi),
         **{path: Resource(path, traffic, GET=page) for path, page in docs.pages().items()},
-        **{path: Resource(console.ROUTE, traffic, GET=page) for path, page in console.pages().items()},
+        **{path: Resource(console.ROUTE, traffic, GET=file) for path, file in files.items()},
     }
 
 
