@@ -53,7 +53,7 @@ def test_a_line_fades_in_the_second_in_which_its_record_expires(
     console.page.clock.run_for(1)
     expect(line.locator("time")).to_have_text("expired")
     expect(line).to_have_class("expired")
-    expect(line.locator("th")).to_have_css("text-decoration-line", "line-through")
+    expect(line.locator("td.user")).to_have_css("text-decoration-line", "line-through")
     expect(other).not_to_have_class("expired")
     expect(console.page.locator("#announcer")).to_have_text(f"{GUID} has expired.")
     service.advance(3)

@@ -80,7 +80,7 @@ function filters({ query, go }) {
 
 function table(records) {
   const head = ["GUID", "User", "Other metadata", "Expires (UTC)", "Left"];
-  const classes = ["", "", "rest", "when", "left"];
+  const classes = ["", "user", "rest", "when", "left"];
   return [h("table", { class: "records" },
     h("caption", { class: "unseen" }, "Live records in the order of their GUIDs"),
     h("thead", null, h("tr", null, head.map((label, at) => h("th", { scope: "col", class: classes[at] }, label)))),
