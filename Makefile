@@ -16,10 +16,10 @@ UV := $(shell command -v uv 2>/dev/null || echo $(UV_HOME)/bin/uv)
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help install run cluster test lint format bench soak servers docs clean
+.PHONY: help install run cluster test lint format bench soak servers docs screenshots clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## make .venv from the lock file; leaves .venv/bin/guidkeep
 
@@ -63,6 +63,9 @@ cluster: install ## three nodes, Redis, MariaDB and nginx on 127.0.0.1:8080 (POR
 docs: install ## write the generated parts of the docs again (settings, the client's reference)
 	$(BIN)/python -m guidkeep.settings docs README.md docs/operating.md
 	$(BIN)/python docs/reference.py
+
+screenshots: install ## take the pictures of the docs again, with Chromium; look at them
+	$(BIN)/python -m tests.console.pictures docs/console
 
 clean: ## remove .venv and everything made; leaves guidkeep.db alone
 	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -21,6 +21,7 @@ need redis-server redis-server
 need nginx-light nginx
 need webdis webdis
 need wrk wrk
+need chromium chromium
 
 if [ -n "$missing" ]; then
   command -v apt-get >/dev/null || { echo "Not Debian; install by hand:$missing" >&2; exit 1; }

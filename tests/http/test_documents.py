@@ -52,6 +52,7 @@ OPERATIONS = {
     ("/metrics", "get"): ANY | {200},
     ("/openapi.json", "get"): ANY | {200},
     ("/docs", "get"): ANY | {200},
+    ("/console", "get"): ANY | {200, 304},
 }
 METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "trace"}
 

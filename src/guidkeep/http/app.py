@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from guidkeep import __version__, answer
 from guidkeep.errors import Stopping
-from guidkeep.http import docs, openapi
+from guidkeep.http import console, docs, openapi
 from guidkeep.http.bulk import Bulk
 from guidkeep.http.conditions import condition_of, stated
 from guidkeep.http.export import Export
@@ -102,6 +102,7 @@ def _one(records: Records, traffic: Traffic) -> Resource:
 
 def _addresses(records: Records, service: Service, traffic: Traffic) -> dict[str, Resource]:
     collection = Resource("/guid", traffic, GET=records.list, POST=records.create)
+    files = console.pages()
     return {
         "/guid": collection,
         "/guid/": collection,
@@ -110,6 +111,7 @@ def _addresses(records: Records, service: Service, traffic: Traffic) -> dict[str
         "/metrics": Resource("/metrics", traffic, is_bounded=False, GET=service.metrics),
         "/openapi.json": Resource("/openapi.json", traffic, GET=service.openapi),
         **{path: Resource(path, traffic, GET=page) for path, page in docs.pages().items()},
+        **{path: Resource(console.ROUTE, traffic, GET=file) for path, file in files.items()},
     }
 
 

@@ -57,6 +57,7 @@ def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
             "/metrics": _service("Figures for Prometheus", content_text("text/plain")),
             "/openapi.json": _service("This document", content_json({"type": "object"})),
             "/docs": _service("This document as a page", content_text("text/html")),
+            "/console": _page("Records and figures as a page"),
         },
         "components": {
             "schemas": _schemas(schema, settings),
@@ -325,6 +326,12 @@ def _service(about: str, content: dict[str, Any], *statuses: int) -> dict[str, A
             },
         }
     }
+
+
+def _page(about: str) -> dict[str, Any]:
+    page = _service(about, content_text("text/html"))
+    page["get"]["responses"]["304"] = {"description": "The browser's copy is still right"}
+    return page
 
 
 def _written(*statuses: str) -> dict[str, Any]:

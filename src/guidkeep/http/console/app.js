@@ -1,0 +1,114 @@
+// The start: which view is shown. The address has it all after its #, so that every view can be
+// linked and the browser's back button works.
+
+import { Away, Refused } from "./api.js";
+import { forget } from "./countdown.js";
+import { h } from "./dom.js";
+import * as create from "./create.js";
+import * as dashboard from "./dashboard.js";
+import * as edit from "./edit.js";
+import * as find from "./find.js";
+import * as list from "./list.js";
+import { watch } from "./notice.js";
+import * as record from "./record.js";
+
+const VIEWS = [
+  [/^\/?$/, find],
+  [/^\/records$/, list],
+  [/^\/new$/, create],
+  [/^\/service$/, dashboard],
+  [/^\/record\/([^/]+)$/, record],
+  [/^\/record\/([^/]+)\/edit$/, edit],
+];
+
+const main = document.getElementById("main");
+let leaving = new AbortController();
+let current = null;
+
+/**
+ * Shows the view of the address. A view is a module with `show(place)`; `place` has:
+ *   main: where it puts its content; words: what the address names; query: its parameters;
+ *   signal: aborted when the view is left; go: leads to another; retitle: names the page.
+ * It may return `again`, called when the service is back after it was away.
+ */
+async function route({ keepsFocus = false } = {}) {
+  leaving.abort();
+  leaving = new AbortController();
+  forget();
+  const { signal } = leaving;
+  const [path, search = ""] = location.hash.slice(1).split("?");
+  const [view, words] = viewOf(path);
+  const place = { main, words, query: new URLSearchParams(search), signal, go, retitle };
+  mark(path);
+  main.setAttribute("aria-busy", "true");
+  current = { failed: false };
+  const shown = current;
+  try {
+    shown.again = await (view ? view.show(place) : nowhere());
+  } catch (error) {
+    if (signal.aborted) return;
+    shown.failed = true;
+    explain(error);
+  }
+  if (signal.aborted) return;
+  main.removeAttribute("aria-busy");
+  if (!keepsFocus) main.focus({ preventScroll: true });
+}
+
+function viewOf(path) {
+  for (const [pattern, view] of VIEWS) {
+    const found = path.match(pattern);
+    if (found) return [view, found.slice(1).map(decodeURIComponent)];
+  }
+  return [null, []];
+}
+
+function mark(path) {
+  const section = path.startsWith("/record") ? "/records" : path || "/";
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${section}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function go(hash, { replace = false } = {}) {
+  if (!replace) location.hash = hash;
+  else history.replaceState(null, "", hash);
+  if (replace) route();
+}
+
+function retitle(title) {
+  document.title = `${title} – Guidkeep`;
+}
+
+function nowhere() {
+  retitle("Nothing here");
+  main.replaceChildren(
+    h("h1", null, "There is nothing at this address"),
+    h("p", null, "The ", h("a", { href: "#/records" }, "records"), " are here."),
+  );
+}
+
+function explain(error) {
+  retitle("Not shown");
+  const known = error instanceof Refused || error instanceof Away;
+  if (!known) console.error(error);
+  const id = error.problem?.request_id;
+  main.replaceChildren(
+    h("h1", null, error instanceof Away ? "The service does not answer" : "This can’t be shown"),
+    h("p", null, known ? error.message : "There is a fault in the console; the browser’s log has it."),
+    id && h("p", { class: "quiet" }, `The service’s log has more under ${id}.`),
+    h("p", null, h("button", { type: "button", click: () => route() }, "Try again")),
+  );
+}
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // what follows the # is the place of a view
+  main.focus();
+});
+window.addEventListener("hashchange", () => {
+  window.scrollTo(0, 0);
+  route();
+});
+watch(() => (current.failed ? route() : current.again?.()));
+route({ keepsFocus: true });

@@ -1,0 +1,125 @@
+// Two drawings: a line of what was lately, and the forecast, a bar for each day.
+
+import { h, svg } from "./dom.js";
+import { count, day } from "./format.js";
+
+const HEIGHT = 220;
+const MARGIN = { top: 12, right: 0, bottom: 24, left: 48 };
+
+/** A line through the values, oldest first; null is a gap. The figure beside it says what it shows. */
+export function sparkline(values, length) {
+  const most = Math.max(...values.filter((value) => value !== null), 0) || 1;
+  const points = values.map((value, at) =>
+    value === null ? null : `${(((length - values.length + at) / (length - 1)) * 100).toFixed(2)},${(27 - (value / most) * 25).toFixed(2)}`);
+  const runs = points.reduce((all, point) => {
+    if (point === null) return [...all, []];
+    all.at(-1).push(point);
+    return all;
+  }, [[]]);
+  return svg("svg", { class: "spark", viewBox: "0 0 100 28", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("line", { x1: 0, x2: 100, y1: 27.5, y2: 27.5, class: "ground" }),
+    runs.filter((run) => run.length > 1).map((run) => svg("polyline", { points: run.join(" ") })));
+}
+
+/** The forecast: how many records expire on each of the coming days. */
+export class Forecast {
+  constructor(open) {
+    this.open = open;
+    this.days = [];
+    this.readout = h("p", { class: "readout" });
+    this.plot = h("div", { class: "plot" });
+    this.rows = h("tbody");
+    this.element = h("figure", { class: "forecast" }, this.readout, this.plot,
+      h("details", null, h("summary", null, "The same as a table"),
+        h("table", null,
+          h("thead", null, h("tr", null, h("th", { scope: "col" }, "Day (UTC)"), h("th", { scope: "col" }, "Expire"))),
+          this.rows)));
+    this.plot.addEventListener("pointermove", (event) => this.point(event));
+    this.plot.addEventListener("pointerleave", () => this.rest());
+    this.plot.addEventListener("click", () => this.pointed && this.open(this.pointed));
+    this.observer = new ResizeObserver(() => this.draw());
+    this.observer.observe(this.plot);
+  }
+
+  /** Takes a new forecast: `days` of {date, expire}, and how many expire after them. */
+  update(days, later) {
+    this.days = days;
+    this.later = later;
+    this.rows.replaceChildren(...days.filter(({ expire }) => expire > 0).map((one) =>
+      h("tr", null, h("th", { scope: "row" }, h("a", { href: this.address(one) }, day(one.date))), h("td", null, count(one.expire)))));
+    this.rest();
+    this.draw();
+  }
+
+  /** Where the records are that expire until the end of that day. */
+  address({ date }) {
+    return `#/records?before=${Date.parse(`${date}T00:00:00Z`) / 1000 + 86_400}`;
+  }
+
+  rest() {
+    this.point(null);
+    const sum = this.days.reduce((all, { expire }) => all + expire, 0);
+    this.summary = `${count(sum)} expire within ${this.days.length} days, ${count(this.later ?? 0)} later.`;
+    this.readout.textContent = this.summary;
+  }
+
+  point(event) {
+    const bar = event?.target.closest?.(".day");
+    this.plot.querySelector(".day.pointed")?.classList.remove("pointed");
+    bar?.classList.add("pointed");
+    this.pointed = bar ? this.days[bar.dataset.at] : null;
+    if (this.pointed) this.readout.textContent = `${day(this.pointed.date)}: ${count(this.pointed.expire)} expire.`;
+    else if (event) this.readout.textContent = this.summary;
+  }
+
+  draw() {
+    const width = this.plot.clientWidth;
+    if (!width || !this.days.length) return;
+    const top = nice(Math.max(...this.days.map(({ expire }) => expire), 1));
+    const x = (at) => MARGIN.left + ((width - MARGIN.left - MARGIN.right) * at) / this.days.length;
+    const y = (value) => MARGIN.top + (HEIGHT - MARGIN.top - MARGIN.bottom) * (1 - value / top);
+    this.plot.replaceChildren(svg("svg", { width, height: HEIGHT, role: "img", "aria-label": `Forecast: ${this.summary}` },
+      rules(top, width, y), this.days.map((one, at) => bar(one, at, x, y)), this.dates(x, width)));
+  }
+
+  /** The first of each month, and today. */
+  dates(x, width) {
+    let free = -Infinity;
+    return this.days.flatMap(({ date }, at) => {
+      const isFirst = date.endsWith("-01");
+      if ((at !== 0 && !isFirst) || x(at) < free || x(at) > width - 48) return [];
+      free = x(at) + 64;
+      const label = at === 0 ? "today" : day(date).replace(/^\w+ /, "");
+      return [svg("line", { class: "tick", x1: x(at) + 0.5, x2: x(at) + 0.5, y1: HEIGHT - MARGIN.bottom, y2: HEIGHT - MARGIN.bottom + 5 }),
+        svg("text", { x: x(at), y: HEIGHT - 4 }, label)];
+    });
+  }
+}
+
+function rules(top, width, y) {
+  const steps = top >= 4 ? [0, top / 2, top] : Array.from({ length: top + 1 }, (_, at) => at);
+  return steps.map((value) => [
+    svg("line", { class: value ? "rule" : "ground", x1: MARGIN.left, x2: width, y1: Math.round(y(value)) + 0.5, y2: Math.round(y(value)) + 0.5 }),
+    svg("text", { class: "scale", x: MARGIN.left - 8, y: y(value) + 4, "text-anchor": "end" }, compact(value)),
+  ]);
+}
+
+function bar({ expire }, at, x, y) {
+  const gap = x(1) - x(0) > 5 ? 2 : 1;
+  const height = expire ? Math.max(y(0) - y(expire), 1) : 0;
+  return svg("g", { class: "day", "data-at": at },
+    svg("rect", { class: "reach", x: x(at), y: 0, width: x(at + 1) - x(at), height: HEIGHT - MARGIN.bottom }),
+    svg("rect", { class: "bar", x: x(at), y: y(0) - height, width: Math.max(x(at + 1) - x(at) - gap, 1), height }));
+}
+
+/** The next round number that halves to a whole one. */
+function nice(value) {
+  if (value < 4) return value;
+  const power = 10 ** Math.floor(Math.log10(value));
+  const step = [1, 2, 4, 6, 8, 10].find((one) => one * power >= value) * power;
+  return step;
+}
+
+function compact(value) {
+  return value < 10_000 ? count(value) : value.toLocaleString("en-GB", { notation: "compact" });
+}

@@ -1,0 +1,62 @@
+// A conflict: the record as it was opened, as it is stored now, and as it was to become, side by side.
+// Where both sides changed a member one chooses; all else is settled already.
+
+import { freshId, h } from "./dom.js";
+import { instant } from "./format.js";
+import { grouped } from "./guid.js";
+import { shown } from "./json.js";
+
+/** Shows it; `save` is called with the changes to make to what is stored now. */
+export function showConflict(main, { guid, differences, save, back }) {
+  const lines = differences.map(line);
+  const submit = h("button", { type: "submit", class: "main" }, "Save as chosen");
+  const heading = h("h1", { tabindex: "-1" }, "Somebody else changed this record");
+  const form = h("form", {
+    class: "sheet conflict",
+    submit: async (event) => {
+      event.preventDefault();
+      submit.disabled = true;
+      await save(lines.flatMap(({ chosen }) => chosen()));
+      submit.disabled = false;
+    },
+  },
+  heading, h("p", null, grouped(guid)),
+  h("p", null, lead(differences)),
+  h("table", { class: "versions" },
+    h("caption", { class: "unseen" }, "The versions of the record"),
+    h("thead", null, h("tr", null, ["Member", "When you opened it", "Stored now", "Yours"].map((label) =>
+      h("th", { scope: "col" }, label)))),
+    h("tbody", null, lines.map(({ element }) => element))),
+  h("div", { class: "actions" }, submit,
+    h("button", { type: "button", click: back }, "Back to the form"),
+    h("a", { href: `#/record/${guid}` }, "Discard yours")));
+  main.replaceChildren(form);
+  heading.focus();
+}
+
+function lead(differences) {
+  const clashes = differences.filter(({ clash }) => clash).length;
+  if (clashes === 0) return "Nothing of yours was saved yet. They changed other members than you did: both changes can stand.";
+  const both = clashes === 1 ? "one member" : `${clashes} members`;
+  return `Nothing of yours was saved yet. You both changed ${both}: choose what is to stand there.`;
+}
+
+/** A line, and what it adds to the changes. */
+function line({ name, key, base, mine, theirs, clash }) {
+  const group = freshId("version");
+  const radio = (which, checked) => clash
+    && h("input", { type: "radio", name: group, value: which, checked, "aria-label": `${name}: ${which === "mine" ? "yours" : "as stored now"}` });
+  const cell = (text, which, checked) => h("td", { class: text !== base ? "changed" : "" },
+    clash ? h("label", { class: "version" }, radio(which, checked), value(name, text)) : value(name, text));
+  const element = h("tr", { class: clash ? "clash" : "" },
+    h("th", { scope: "row" }, name),
+    h("td", null, value(name, base)), cell(theirs, "theirs", false), cell(mine, "mine", true));
+  const takesMine = () => (clash ? element.querySelector("input:checked").value === "mine" : mine !== base);
+  return { element, chosen: () => (takesMine() && mine !== theirs ? [{ name, key, text: mine }] : []) };
+}
+
+function value(name, text) {
+  if (text === null) return h("span", { class: "quiet" }, "not there");
+  if (name === "expire") return `${instant(Number(JSON.parse(text)))} UTC`;
+  return h("span", { class: text.startsWith('"') ? "plain" : "json" }, shown(text));
+}

@@ -1,0 +1,137 @@
+// Edit: changes go to the version that was read and to no other. If somebody else wrote meanwhile,
+// both versions are shown.
+
+import { create, metadataSchema, read, Refused, write } from "./api.js";
+import { apply, compare, request } from "./change.js";
+import { showConflict } from "./conflict.js";
+import { follow, remaining } from "./countdown.js";
+import { announce, h } from "./dom.js";
+import { Editor } from "./editor.js";
+import { Expiry } from "./expiry.js";
+import { showFaults, summary } from "./faults.js";
+import { instant } from "./format.js";
+import { grouped } from "./guid.js";
+import { members, object, valueOf } from "./json.js";
+
+export async function show(place) {
+  const [guid] = place.words;
+  place.retitle(`Edit ${guid}`);
+  const [{ text, etag }, schema] = await Promise.all([read(guid, { signal: place.signal }), metadataSchema()]);
+  const edit = { place, guid, etag, base: members(text) };
+  edit.fields = {
+    editor: new Editor(edit.base.filter(({ name }) => !["guid", "expire"].includes(name)), schema),
+    expiry: new Expiry("as it is"),
+    summary: summary(),
+  };
+  edit.form = formOf(edit);
+  place.main.replaceChildren(edit.form);
+  window.addEventListener("beforeunload", (event) => {
+    if (edit.fields.editor.isTouched || edit.fields.expiry.chosen) event.preventDefault();
+  }, { signal: place.signal });
+}
+
+function formOf(edit) {
+  const { guid, fields } = edit;
+  const expire = Number(valueOf(edit.base, "expire"));
+  const left = h("span", { role: "timer", class: "left" });
+  edit.submit = h("button", { type: "submit", class: "main" }, "Save");
+  follow(left, expire, () => announce("The record has expired while you edited it."), true);
+  return h("form", {
+    class: "sheet", novalidate: true, "aria-label": "Edit the record",
+    submit: (event) => {
+      event.preventDefault();
+      save(edit);
+    },
+  },
+  h("h1", null, h("span", { class: "over" }, "Edit "), grouped(guid)),
+  h("p", { class: "quiet" }, `Expires ${instant(expire)} UTC: `, left),
+  fields.summary, fields.expiry.element, fields.editor.element,
+  h("div", { class: "actions" }, edit.submit, h("a", { href: `#/record/${guid}` }, "Cancel")));
+}
+
+function changesOf({ fields: { editor, expiry } }) {
+  const right = expiry.check();
+  const changes = editor.changes();
+  if (!right || !changes) return null;
+  const expire = expiry.value();
+  const said = expire === null ? [] : [{ name: "expire", key: '"expire"', text: `"${expire}"` }];
+  return [...said, ...changes];
+}
+
+async function save(edit) {
+  edit.fields.summary.replaceChildren();
+  const changes = changesOf(edit);
+  if (!changes) edit.form.querySelector("[aria-invalid]").focus();
+  else if (changes.length === 0) done(edit, "Nothing was changed.");
+  else {
+    edit.submit.disabled = true;
+    await send(edit, edit.base, changes, edit.etag);
+    edit.submit.disabled = false;
+  }
+}
+
+/** Sends the changes to that version; `members` are what it has. */
+async function send(edit, stored, changes, etag) {
+  const { method, body } = request(stored, changes);
+  try {
+    await write(method, edit.guid, body, etag);
+    done(edit, "Saved.");
+  } catch (error) {
+    const status = error instanceof Refused ? error.status : 0;
+    if (!edit.form.isConnected) edit.place.main.replaceChildren(edit.form);
+    if (status === 412) await meet(edit, changes);
+    else if (status === 404) gone(edit, changes);
+    else showFaults(error, edit.form, edit.fields);
+  }
+}
+
+function done({ guid, place }, said) {
+  announce(said);
+  place.go(`#/record/${guid}`);
+}
+
+/** Another version is stored: both are shown, unless it has all that was to be changed. */
+async function meet(edit, changes) {
+  let answer;
+  try {
+    answer = await read(edit.guid);
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) gone(edit, changes);
+    else showFaults(error, edit.form, edit.fields);
+    return;
+  }
+  const stored = members(answer.text);
+  const differences = compare(edit.base, changes, stored);
+  if (differences.every(({ mine, theirs, base }) => mine === theirs || mine === base)) {
+    const isMine = differences.some(({ mine, base }) => mine !== base);
+    if (isMine) return void done(edit, "It was saved already.");
+  }
+  showConflict(edit.place.main, {
+    guid: edit.guid,
+    differences,
+    save: (chosen) => send(edit, stored, chosen, answer.etag),
+    back: () => edit.place.main.replaceChildren(edit.form),
+  });
+}
+
+/** The record went away under the edit: it can be created from what it would have become. */
+function gone(edit, changes) {
+  const anew = h("button", { type: "button", click: () => createAnew(edit, changes, anew) }, "Create it anew from this form");
+  edit.fields.summary.replaceChildren(
+    h("p", null, "The record is not there any more: it was deleted, or has expired. Nothing was saved."), anew);
+  anew.focus();
+}
+
+async function createAnew(edit, changes, button) {
+  const whole = apply(edit.base, changes).filter(({ name }) => name !== "guid");
+  const expire = Number(valueOf(whole, "expire"));
+  button.disabled = true;
+  try {
+    // An instant that has passed is left out, for the default.
+    await create(edit.guid, object(whole.filter(({ name }) => name !== "expire" || remaining(expire) > 0)));
+    done(edit, "Created anew.");
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status !== 412) showFaults(error, edit.form, edit.fields);
+    else edit.fields.summary.replaceChildren(h("p", null, "Somebody else created it anew meanwhile. Save again to see both."));
+  }
+}

@@ -1,0 +1,76 @@
+// Chooses when a record expires: a span from now, or an instant.
+
+import { now } from "./clock.js";
+import { freshId, h } from "./dom.js";
+import { instant, zone } from "./format.js";
+
+const SPANS = [
+  ["3600", "1 hour"],
+  ["86400", "1 day"],
+  ["604800", "7 days"],
+  ["2592000", "30 days"],
+  ["31536000", "1 year"],
+];
+
+/** The part of a form; `unset` is how "say nothing of expire" is called. */
+export class Expiry {
+  constructor(unset) {
+    this.choices = [["", unset], ...SPANS, ["at", "at a time"]];
+    this.name = freshId("expiry");
+    this.fault = h("p", { class: "fault", id: freshId("fault") });
+    this.preview = h("p", { class: "hint", "aria-live": "polite" });
+    this.at = h("input", {
+      type: "datetime-local", step: "1", id: freshId("at"), "aria-describedby": this.fault.id,
+      input: () => this.update(),
+    });
+    this.atLine = h("div", { class: "field at", hidden: true },
+      h("label", { for: this.at.id }, `Your time (${zone(now() / 1000)})`), this.at);
+    this.element = h("fieldset", { class: "expiry", change: () => this.update() },
+      h("legend", null, "Expires"),
+      h("div", { class: "choices" }, this.choices.map((choice, at) => this.radio(choice, at === 0))),
+      this.atLine, this.preview, this.fault);
+  }
+
+  radio([value, label], checked) {
+    return h("label", { class: "choice" },
+      h("input", { type: "radio", name: this.name, value, checked, "aria-describedby": this.fault.id }),
+      h("span", null, label));
+  }
+
+  get chosen() {
+    return this.element.querySelector("input:checked").value;
+  }
+
+  /** Unix time in seconds, by the service's clock; null: nothing is said; NaN: no time was given. */
+  value() {
+    if (this.chosen === "") return null;
+    if (this.chosen !== "at") return Math.ceil(now() / 1000) + Number(this.chosen);
+    return Math.floor(new Date(this.at.value).getTime() / 1000);
+  }
+
+  update() {
+    this.atLine.hidden = this.chosen !== "at";
+    this.clear();
+    const value = this.value();
+    const shown = value === null || Number.isNaN(value) || value > 253_402_300_799;
+    this.preview.textContent = shown ? "" : `${instant(value)} UTC`;
+  }
+
+  /** Whether something can be sent; says what is missing. */
+  check() {
+    if (!Number.isNaN(this.value())) return true;
+    this.show("Give a date and a time.");
+    return false;
+  }
+
+  show(detail) {
+    this.fault.textContent = detail;
+    const field = this.chosen === "at" ? this.at : this.element.querySelector("input:checked");
+    field.setAttribute("aria-invalid", "true");
+  }
+
+  clear() {
+    this.fault.textContent = "";
+    for (const field of this.element.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  }
+}

@@ -1,0 +1,30 @@
+// Puts what the service found wrong where it is: at a member, at the expiry, at the GUID; what has no
+// place goes above the form.
+
+import { h } from "./dom.js";
+
+/** A line above a form for what is said of it as a whole. */
+export function summary() {
+  return h("div", { class: "summary", role: "alert" });
+}
+
+/** Shows an error's faults; `fields` has `editor`, `expiry`, `guid` (with `show`), and `summary`. */
+export function showFaults(error, form, { editor, expiry, guid, summary: above }) {
+  const unplaced = [];
+  for (const { pointer, parameter, detail } of error.problem?.errors ?? []) {
+    const [name, ...rest] = (pointer ?? "").split("/").slice(1).map(unescaped);
+    if (name === "guid" || parameter === "guid") guid ? guid.show(detail) : unplaced.push(detail);
+    else if (name === "expire") expiry.show(detail);
+    else if (name !== undefined) editor.show(name, rest.join("/"), detail);
+    else unplaced.push(detail);
+  }
+  const placed = form.querySelectorAll("[aria-invalid]").length;
+  const say = placed ? unplaced : [error.message, ...unplaced.filter((one) => one !== error.message)];
+  if (placed) say.unshift(placed === 1 ? "One thing is not right yet." : `${placed} things are not right yet.`);
+  above.replaceChildren(h("p", null, say.join(" ")));
+  (form.querySelector("[aria-invalid]") ?? form.querySelector("button[type=submit]")).focus();
+}
+
+function unescaped(step) {
+  return step.replaceAll("~1", "/").replaceAll("~0", "~");
+}

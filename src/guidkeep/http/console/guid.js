@@ -1,0 +1,47 @@
+// GUIDs as people paste them, and as they are shown.
+
+import { h } from "./dom.js";
+
+const GROUPS = [8, 12, 16, 20, 32];
+
+/** What is meant by a pasted text: `{guid}`, `{guid, why}` if it was written otherwise, `{wrong}`. */
+export function meant(text) {
+  const given = text.trim();
+  if (/^[0-9A-F]{32}$/.test(given)) return { guid: given };
+  const written = given.match(/[0-9a-f]{8}(-?)[0-9a-f]{4}(-?[0-9a-f]{4}){3}[0-9a-f]{8}/i);
+  const loose = given.replace(/^urn:uuid:/i, "").replace(/[\s{}()"'-]/g, "");
+  if (/^[0-9a-f]{32}$/i.test(loose)) return { guid: loose.toUpperCase(), why: difference(given) };
+  if (written && !/[0-9a-f]/i.test(around(given, written))) {
+    return { guid: written[0].replaceAll("-", "").toUpperCase(), why: "There is more around it" };
+  }
+  return { wrong: fault(loose) };
+}
+
+function around(given, written) {
+  return (given[written.index - 1] ?? "") + (given[written.index + written[0].length] ?? "");
+}
+
+function difference(given) {
+  const why = [];
+  if (/[a-f]/.test(given.replace(/^urn:uuid:/i, ""))) why.push("in upper case");
+  if (/[^0-9a-f]/i.test(given)) why.push("without anything between the digits");
+  return `A GUID is written ${why.join(", ")}`;
+}
+
+function fault(loose) {
+  const odd = loose.match(/[^0-9a-f]/i);
+  if (odd) return `A GUID has only the digits 0–9 and A–F; this has “${odd[0]}”.`;
+  const count = loose.length === 1 ? "1 digit" : `${loose.length} digits`;
+  return `A GUID has 32 digits; this has ${count}.`;
+}
+
+/** A GUID in groups that the eye can hold; what is copied has no gaps. */
+export function grouped(guid) {
+  let from = 0;
+  const spans = GROUPS.map((to) => {
+    const span = h("span", null, guid.slice(from, to));
+    from = to;
+    return [span, h("wbr")];
+  });
+  return h("span", { class: "guid" }, spans);
+}

@@ -1,0 +1,138 @@
+// Records: a page of the list, filtered by user and by expiry. What is asked for stands in the
+// address. The order is that of the GUIDs, as the API has it.
+
+import { list } from "./api.js";
+import { now } from "./clock.js";
+import { announceExpiry, follow } from "./countdown.js";
+import { announce, h } from "./dom.js";
+import { instant, timeOfDay } from "./format.js";
+import { grouped } from "./guid.js";
+import { items, members, valueOf } from "./json.js";
+
+const SPANS = [
+  ["", "whenever"],
+  ["3600", "within an hour"],
+  ["86400", "within a day"],
+  ["604800", "within 7 days"],
+  ["2592000", "within 30 days"],
+];
+const SIZES = ["50", "100", "500", "1000"];
+const EXCERPT = 160;
+
+export async function show(place) {
+  const { main, query, retitle, signal } = place;
+  retitle("Records");
+  const result = h("div", { class: "result", "aria-busy": "true" });
+  main.replaceChildren(h("h1", null, "Records"), filters(place), result);
+  const load = () => fill(result, query, signal);
+  await load();
+  return load;
+}
+
+async function fill(result, query, signal) {
+  const { text } = await list(asked(query), signal);
+  const page = members(text);
+  const records = items(page.find(({ name }) => name === "guids").text).map((record) => members(record));
+  const next = valueOf(page, "next");
+  result.replaceChildren(...(records.length ? table(records) : [empty(query)]), foot(query, next, result, signal));
+  result.removeAttribute("aria-busy");
+  announce(records.length ? `${records.length} records.` : "No records.");
+}
+
+/** The API's parameters from the address'; "within" is counted from now. */
+function asked(query) {
+  const within = Number(query.get("within"));
+  return {
+    user: query.get("user"),
+    expires_before: query.get("before") ?? (within ? Math.ceil(now() / 1000) + within : null),
+    after: query.get("after"),
+    limit: query.get("limit") ?? "100",
+  };
+}
+
+function address(query, changes) {
+  const wanted = { ...Object.fromEntries(query), ...changes };
+  const given = Object.entries(wanted).filter(([, value]) => value);
+  return `#/records${given.length ? `?${new URLSearchParams(given)}` : ""}`;
+}
+
+function filters({ query, go }) {
+  const option = (chosen) => ([value, label]) =>
+    h("option", { value, selected: value === chosen }, label);
+  const before = query.get("before");
+  const spans = before ? [...SPANS, ["before", `before ${instant(Number(before))} UTC`]] : SPANS;
+  const user = h("input", { id: "user", name: "user", type: "text", autocomplete: "off", value: query.get("user") ?? "" });
+  const within = h("select", { id: "within", name: "within" },
+    spans.map(option(before ? "before" : query.get("within") ?? "")));
+  const limit = h("select", { id: "limit", name: "limit" },
+    SIZES.map((size) => option(query.get("limit") ?? "100")([size, size])));
+  const submit = (event) => {
+    event?.preventDefault();
+    const kept = within.value === "before" ? { before } : { within: within.value };
+    go(address(new URLSearchParams(), { user: user.value, limit: limit.value === "100" ? "" : limit.value, ...kept }));
+  };
+  return h("form", { class: "filters", role: "search", submit },
+    h("div", { class: "field" }, h("label", { for: "user" }, "User, exactly"), user),
+    h("div", { class: "field" }, h("label", { for: "within" }, "Expires"), within),
+    h("div", { class: "field" }, h("label", { for: "limit" }, "A page has"), limit),
+    h("button", { type: "submit" }, "Show"));
+}
+
+function table(records) {
+  const head = ["GUID", "User", "Other metadata", "Expires (UTC)", "Left"];
+  const classes = ["", "user", "rest", "when", "left"];
+  return [h("table", { class: "records" },
+    h("caption", { class: "unseen" }, "Live records in the order of their GUIDs"),
+    h("thead", null, h("tr", null, head.map((label, at) => h("th", { scope: "col", class: classes[at] }, label)))),
+    h("tbody", null, records.map(row)))];
+}
+
+function row(record) {
+  const guid = valueOf(record, "guid");
+  const expire = Number(valueOf(record, "expire"));
+  const user = valueOf(record, "user");
+  const left = h("time", { datetime: new Date(expire * 1000).toISOString() });
+  const line = h("tr", null,
+    h("th", { scope: "row" }, h("a", { href: `#/record/${guid}` }, grouped(guid))),
+    h("td", { class: "user" }, typeof user === "string" ? user : ""),
+    h("td", { class: "rest" }, excerpt(record)),
+    h("td", { class: "when" }, instant(expire)),
+    h("td", { class: "left" }, left));
+  follow(left, expire, () => {
+    line.classList.add("expired");
+    if (line.isConnected) announceExpiry(guid);
+  });
+  return line;
+}
+
+function excerpt(record) {
+  const rest = record.filter(({ name }) => !["guid", "expire", "user"].includes(name));
+  const text = rest.map(({ name, text: value }) => `${name}: ${value}`).join(", ");
+  return text.length > EXCERPT ? `${text.slice(0, EXCERPT)}…` : text;
+}
+
+function empty(query) {
+  const narrowed = ["user", "within", "before"].some((name) => query.get(name));
+  if (query.get("after")) {
+    return h("p", { class: "empty" }, "There are no records after that one. ",
+      h("a", { href: address(query, { after: "" }) }, "Go to the first page"), ".");
+  }
+  if (narrowed) {
+    return h("p", { class: "empty" }, "No live record is like that. ",
+      h("a", { href: "#/records" }, "Show all records"), ".");
+  }
+  return h("p", { class: "empty" }, "There are no live records. ",
+    h("a", { href: "#/new" }, "Create the first"), ".");
+}
+
+function foot(query, next, result, signal) {
+  const after = next && new URL(next, location.href).searchParams.get("after");
+  const shown = result.ownerDocument.createTextNode(` Read at ${timeOfDay(Date.now())}.`);
+  const again = () => fill(result, query, signal).catch((error) => announce(error.message));
+  return h("div", { class: "foot-line" },
+    h("nav", { "aria-label": "Pages" },
+      query.get("after") && h("a", { href: address(query, { after: "" }) }, "First page"),
+      after && h("a", { href: address(query, { after }), rel: "next" }, "Next page")),
+    h("span", { class: "quiet" }, shown, " ",
+      h("button", { type: "button", class: "link", click: again }, "Read again")));
+}

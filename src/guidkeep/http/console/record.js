@@ -1,0 +1,101 @@
+// One record: its members as they are stored, and how long it has left.
+
+import { read, readAgain, Refused } from "./api.js";
+import { announceExpiry, follow } from "./countdown.js";
+import { announce, h } from "./dom.js";
+import { instant, local, timeOfDay, zone } from "./format.js";
+import { grouped, meant } from "./guid.js";
+import { members, shown, valueOf } from "./json.js";
+import { confirmRemoval } from "./remove.js";
+import { onReturn } from "./staleness.js";
+
+export async function show(place) {
+  const [guid] = place.words;
+  place.retitle(guid);
+  let answer;
+  try {
+    answer = await read(guid, { signal: place.signal });
+  } catch (error) {
+    if (!(error instanceof Refused) || ![400, 404].includes(error.status)) throw error;
+    absent(place, guid, error);
+    return null;
+  }
+  sheet(place, guid, answer);
+  const again = async () => {
+    const later = await readAgain(guid, answer.etag).catch((error) => error);
+    if (place.signal.aborted) return;
+    if (later instanceof Refused && later.status === 404) absent(place, guid, later, "It is not there any more: it was deleted, or has expired.");
+    else if (later.status === 200) {
+      answer = later;
+      sheet(place, guid, answer, "It has been changed since you first looked; this is how it is now.");
+    }
+  };
+  onReturn(again, place.signal);
+  return again;
+}
+
+function absent({ main }, guid, error, since) {
+  const { guid: right, why } = meant(guid);
+  main.replaceChildren(
+    h("h1", null, error.status === 404 ? "No live record" : "That is no GUID"),
+    error.status === 404 ? grouped(guid) : h("p", null, error.problem.errors?.[0]?.detail ?? error.message),
+    h("p", null, since ?? (error.status === 404 && "There is none of this GUID. It never was, was deleted, or has expired.")),
+    h("p", { class: "actions" },
+      why && right && h("a", { href: `#/record/${right}`, class: "button" }, "Look at ", right),
+      error.status === 404 && h("a", { href: `#/new?guid=${guid}`, class: "button" }, "Create it"),
+      h("a", { href: "#/" }, "Find another")));
+}
+
+function sheet(place, guid, { text, etag }, note) {
+  const all = members(text);
+  const expire = Number(valueOf(all, "expire"));
+  const left = h("span", { class: "countdown", role: "timer" });
+  const actions = h("div", { class: "actions" },
+    h("a", { href: `#/record/${guid}/edit`, class: "button" }, "Edit"),
+    h("button", { type: "button", click: (event) => confirmRemoval(place, guid, etag, event.target) }, "Delete"),
+    h("button", { type: "button", click: (event) => copy(guid, event.target) }, "Copy the GUID"));
+  const article = h("article", { class: "record" },
+    note && h("p", { class: "note", role: "status" }, note),
+    h("h1", null, grouped(guid)),
+    h("div", { class: "life" }, left, h("div", { class: "until" },
+      h("span", null, "until ", h("time", { datetime: new Date(expire * 1000).toISOString() }, instant(expire)), " UTC"),
+      h("span", { class: "quiet" }, `${local(expire)} ${zone(expire)}`),
+      h("span", { class: "quiet" }, `Unix time ${expire}`))),
+    metadata(all), actions,
+    h("p", { class: "quiet" }, `Version ${etag}, read at ${timeOfDay(Date.now())}.`));
+  place.main.replaceChildren(article);
+  follow(left, expire, () => over(article, actions, guid), true);
+}
+
+function over(article, actions, guid) {
+  article.classList.add("expired");
+  actions.replaceChildren(h("a", { href: `#/new?guid=${guid}`, class: "button" }, "Create it anew"));
+  if (article.isConnected) announceExpiry(guid);
+}
+
+function metadata(all) {
+  const rest = all.filter(({ name }) => !["guid", "expire"].includes(name));
+  if (rest.length === 0) return h("p", { class: "empty" }, "It has no metadata.");
+  return h("table", { class: "metadata" },
+    h("caption", { class: "unseen" }, "Metadata"),
+    h("thead", { class: "unseen" }, h("tr", null, ["Member", "Value", "Kind"].map((label) => h("th", { scope: "col" }, label)))),
+    h("tbody", null, rest.map(({ name, text }) => h("tr", null,
+      h("th", { scope: "row" }, name),
+      h("td", { class: text.startsWith('"') ? "plain" : "json" }, shown(text)),
+      h("td", { class: "kind quiet" }, kind(text))))));
+}
+
+function kind(text) {
+  const kinds = { '"': "text", "{": "object", "[": "list", t: "true or false", f: "true or false", n: "null" };
+  return kinds[text[0]] ?? "number";
+}
+
+async function copy(guid, button) {
+  try {
+    await navigator.clipboard.writeText(guid);
+    button.textContent = "Copied";
+    announce("Copied.");
+  } catch {
+    button.textContent = "The browser did not allow it";
+  }
+}

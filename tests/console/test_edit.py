@@ -1,0 +1,238 @@
+"""Edit: only what was changed is sent, and only to the version that was looked at."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.console.browser import NOVEMBER_2026
+from tests.console.test_create import add, member, value
+from tests.support import GUID
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Request
+
+    from tests.console.browser import Console
+
+EXPIRE = NOVEMBER_2026 + 86_400
+STORED = (
+    f'{{"guid":"{GUID}","expire":"{EXPIRE}","user":"Ann","serial":12345678901234567890123,'
+    '"price":1.50,"tab":"a\\u0009b","name":"\\u00c4","owner":{"team": "A", "floor": 3.0}}'
+)
+
+
+@pytest.fixture
+def console(console: Console) -> Console:
+    console.service.put_text(GUID, STORED)
+    console.open(f"/record/{GUID}/edit")
+    return console
+
+
+def save(console: Console) -> None:
+    console.page.get_by_role("button", name="Save", exact=True).click()
+
+
+def saved(console: Console) -> str:
+    """What is stored after it was saved; the record is shown then."""
+    expect(console.page).to_have_url(re.compile(f"#/record/{GUID}$"))
+    text = console.service.text(GUID)
+    assert text
+    return text
+
+
+def with_changes(*changes: tuple[str, str]) -> str:
+    """The record as it was, but for those pieces of its text."""
+    text = STORED
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def writes(console: Console) -> list[Request]:
+    """The requests that write, as they are sent."""
+    sent: list[Request] = []
+    console.page.on(
+        "request", lambda request: sent.append(request) if request.method != "GET" else None
+    )
+    return sent
+
+
+def test_only_what_was_changed_is_sent_and_with_the_version(console: Console) -> None:
+    etag = console.service.client.get(f"/guid/{GUID}").headers["etag"]
+    sent = writes(console)
+    value(console, "price").fill("1.60")
+    save(console)
+    assert saved(console) == with_changes(("1.50", "1.60"))
+    [request] = sent
+    assert (request.method, request.post_data) == ("PATCH", '{"price":1.60}')
+    assert request.headers["if-match"] == etag
+
+
+def test_members_are_added_removed_and_restored(console: Console) -> None:
+    add(console, "plan", "gold", kind="text")
+    member(console, "price").get_by_role("button", name="Remove price").click()
+    member(console, "serial").get_by_role("button", name="Remove serial").click()
+    expect(value(console, "serial")).to_be_disabled()
+    member(console, "serial").get_by_role("button", name="Restore serial").click()
+    save(console)
+    assert saved(console) == with_changes(('"price":1.50,', ""), ("3.0}", '3.0},"plan":"gold"'))
+
+
+def test_a_text_that_is_not_written_plainly_is_edited_as_json(console: Console) -> None:
+    expect(value(console, "user")).to_have_value("Ann")
+    expect(value(console, "tab")).to_have_value('"a\\u0009b"')
+    expect(value(console, "name")).to_have_value('"\\u00c4"')
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "text", "written"),
+    [
+        ("owner", "JSON", '{"team": "B"}', '"owner":{"team": "B"}'),  # a merge would keep the floor
+        (
+            "owner",
+            "JSON",
+            '{"team": null}',
+            '"owner":{"team": null}',
+        ),  # it would take the team away
+        ("owner", "JSON", "null", '"owner":null'),  # it would take the owner away
+        ("owner", "JSON", '[{"team": null}]', '"owner":[{"team": null}]'),
+        ("owner", "text", "null", '"owner":"null"'),
+    ],
+)
+def test_what_is_stored_is_what_was_written(
+    console: Console, name: str, kind: str, text: str, written: str
+) -> None:
+    member(console, name).get_by_label("Kind of value").select_option(label=kind)
+    value(console, name).fill(text)
+    save(console)
+    assert saved(console) == with_changes(('"owner":{"team": "A", "floor": 3.0}', written))
+
+
+def test_the_expiry_is_changed_alone(console: Console) -> None:
+    sent = writes(console)
+    console.page.get_by_label("7 days", exact=True).check()
+    save(console)
+    assert saved(console) == with_changes((str(EXPIRE), str(NOVEMBER_2026 + 7 * 86_400)))
+    assert sent[0].post_data == f'{{"expire":"{NOVEMBER_2026 + 7 * 86_400}"}}'
+
+
+def test_nothing_changed_is_nothing_sent(console: Console) -> None:
+    sent = writes(console)
+    value(console, "user").fill("Bob")
+    value(console, "user").fill("Ann")
+    save(console)
+    assert saved(console) == STORED
+    assert sent == []
+
+
+def test_what_the_service_refuses_stands_at_its_member(console: Console) -> None:
+    member(console, "user").get_by_role("button", name="Remove user").click()
+    save(console)
+    expect(member(console, "user").locator(".fault")).to_contain_text("required")
+    member(console, "user").get_by_role("button", name="Restore user").click()
+    value(console, "user").fill(" ")
+    save(console)
+    expect(member(console, "user").locator(".fault")).to_contain_text("does not match")
+    expect(value(console, "user")).to_be_focused()
+    assert console.service.text(GUID) == STORED
+
+
+def test_a_conflict_shows_both_versions_and_the_choice_is_saved(console: Console) -> None:
+    page = console.page
+    value(console, "user").fill("Bob")
+    value(console, "price").fill("2.00")
+    value(console, "name").fill('"Z"')
+    theirs = {"user": "Eve", "price": 3, "serial": None}
+    console.service.client.patch(f"/guid/{GUID}", json=theirs)
+    save(console)
+    heading = page.get_by_role("heading", name="Somebody else changed this record")
+    expect(heading).to_be_focused()
+    expect(page.get_by_text("You both changed 2 members")).to_be_visible()
+    rows = page.locator("tbody tr").all_inner_texts()
+    assert [re.split(r"\s*\t\s*", row.strip()) for row in rows] == [
+        ["user", "Ann", "Eve", "Bob"],
+        ["serial", "12345678901234567890123", "not there", "12345678901234567890123"],
+        ["price", "1.50", "3", "2.00"],
+        ["name", "Ä", "Ä", "Z"],
+    ]
+    page.get_by_label("price: as stored now").check()
+    page.get_by_role("button", name="Save as chosen").click()
+    assert saved(console) == with_changes(
+        ("Ann", "Bob"), ('"serial":12345678901234567890123,', ""), ("1.50", "3"), ("\\u00c4", "Z")
+    )
+
+
+def test_changes_to_other_members_can_both_stand(console: Console) -> None:
+    value(console, "user").fill("Bob")
+    console.page.get_by_label("7 days", exact=True).check()
+    console.service.client.patch(f"/guid/{GUID}", json={"price": 3})
+    save(console)
+    expect(console.page.get_by_text("both changes can stand")).to_be_visible()
+    console.page.get_by_role("button", name="Save as chosen").click()
+    later = str(NOVEMBER_2026 + 7 * 86_400)
+    assert saved(console) == with_changes(("Ann", "Bob"), ("1.50", "3"), (str(EXPIRE), later))
+
+
+def test_a_conflict_may_come_again(console: Console) -> None:
+    value(console, "user").fill("Bob")
+    for other in ("Eve", "Zoe"):
+        console.service.client.patch(f"/guid/{GUID}", json={"user": other})
+        console.page.get_by_role("button", name=re.compile("^Save")).click()
+        expect(console.page.get_by_role("cell", name=other)).to_be_visible()
+    console.page.get_by_role("button", name="Save as chosen").click()
+    assert saved(console) == with_changes(("Ann", "Bob"))
+
+
+def test_a_conflict_can_be_left_with_everything_kept(console: Console) -> None:
+    value(console, "user").fill("Bob")
+    console.service.client.patch(f"/guid/{GUID}", json={"user": "Eve"})
+    save(console)
+    console.page.get_by_role("button", name="Back to the form").click()
+    expect(value(console, "user")).to_have_value("Bob")
+    save(console)
+    console.page.get_by_role("link", name="Discard yours").click()
+    assert json.loads(saved(console))["user"] == "Eve"
+
+
+def test_a_conflict_with_ones_own_change_is_none(console: Console) -> None:
+    value(console, "user").fill("Bob")
+    console.service.client.patch(f"/guid/{GUID}", json={"user": "Bob"})
+    save(console)
+    assert saved(console) == with_changes(("Ann", "Bob"))
+
+
+@pytest.mark.parametrize("meanwhile", ["delete", "expire", "delete after a conflict"])
+def test_a_record_that_went_away_can_be_created_from_the_form(
+    console: Console, meanwhile: str
+) -> None:
+    value(console, "user").fill("Bob")
+    if meanwhile == "delete after a conflict":
+        console.service.client.patch(f"/guid/{GUID}", json={"user": "Eve"})
+        save(console)
+        console.page.get_by_role("button", name="Save as chosen").wait_for()
+    if meanwhile == "expire":
+        console.advance(86_400)
+    else:
+        console.service.client.delete(f"/guid/{GUID}")
+    console.page.get_by_role("button", name=re.compile("^Save")).click()
+    expect(console.page.get_by_role("alert")).to_contain_text("not there any more")
+    console.page.get_by_role("button", name="Create it anew from this form").click()
+    expire = NOVEMBER_2026 + 31 * 86_400 if meanwhile == "expire" else EXPIRE
+    assert saved(console) == with_changes(("Ann", "Bob"), (str(EXPIRE), str(expire)))
+
+
+def test_what_somebody_else_created_anew_is_not_written_over(console: Console) -> None:
+    value(console, "user").fill("Bob")
+    console.service.client.delete(f"/guid/{GUID}")
+    save(console)
+    other = console.service.put(GUID, user="Eve").text
+    console.page.get_by_role("button", name="Create it anew from this form").click()
+    expect(console.page.get_by_role("alert")).to_contain_text("Somebody else created it anew")
+    assert console.service.text(GUID) == other
+    save(console)
+    expect(console.page.get_by_role("cell", name="Eve")).to_be_visible()

@@ -1,0 +1,161 @@
+"""The list: by user, by expiry, a page at a time, and large ones without jank."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.console.browser import NOVEMBER_2026
+
+if TYPE_CHECKING:
+    from tests.console.browser import Console, Service
+
+GUIDS = [f"{number:032X}" for number in range(1, 121)]
+DAY = 86_400
+
+
+def listed(console: Console) -> list[str]:
+    """The GUIDs that are shown."""
+    console.page.locator(".foot-line").wait_for()
+    return console.page.locator("tbody th a").all_text_contents()
+
+
+def test_an_empty_registry_says_so_and_leads_on(console: Console) -> None:
+    console.open("/records")
+    expect(console.page.get_by_text("There are no live records.")).to_be_visible()
+    console.page.get_by_role("link", name="Create the first").click()
+    expect(console.page.get_by_role("heading", name="New record")).to_be_visible()
+
+
+def test_records_are_listed_with_what_is_known_of_them(service: Service, console: Console) -> None:
+    service.put(GUIDS[0], expire=NOVEMBER_2026 + 3 * DAY, user="Ann", plan="gold", seats=12)
+    service.put(GUIDS[1], expire=NOVEMBER_2026 + 90, user="<b>Bob</b>", note="x" * 500)
+    console.open("/records")
+    first, second = console.page.locator("tbody tr").all()
+    assert first.locator("th, td").all_text_contents() == [
+        GUIDS[0],
+        "Ann",
+        'plan: "gold", seats: 12',
+        "2026-11-26 12:00:00",
+        "3 d 00 h",
+    ]
+    expect(second.locator("td").first).to_have_text("<b>Bob</b>")
+    expect(second.locator(".rest")).to_have_text(re.compile(r'^note: "x{153}…$'))
+    expect(second.locator(".left")).to_have_text("01:30")
+
+
+def test_pages_follow_each_other_and_stand_in_the_address(
+    service: Service, console: Console
+) -> None:
+    for guid in GUIDS:
+        service.put(guid)
+    page = console.page
+    console.open("/records?limit=50")
+    seen = listed(console)
+    while page.get_by_role("link", name="Next page").count():
+        page.get_by_role("link", name="Next page").click()
+        expect(page.locator("tbody th a").first).not_to_have_text(seen[-50])
+        seen += listed(console)
+    assert seen == GUIDS
+    assert f"after={GUIDS[99]}" in page.url
+    page.go_back()
+    expect(page.locator("tbody th a").first).to_have_text(GUIDS[50])
+    page.get_by_role("link", name="First page").click()
+    expect(page.locator("tbody th a").first).to_have_text(GUIDS[0])
+    expect(page.get_by_role("link", name="First page")).to_be_hidden()
+    console.open(f"/records?after={GUIDS[-1]}")
+    page.get_by_role("link", name="Go to the first page").click()
+    expect(page.locator("tbody tr")).to_have_count(100)
+
+
+def test_a_list_is_of_one_user(service: Service, console: Console) -> None:
+    for number, guid in enumerate(GUIDS[:6]):
+        service.put(guid, user=("Ann", "Bob & Söhne")[number % 2])
+    console.open("/records")
+    console.page.get_by_label("User, exactly").fill("Bob & Söhne")
+    console.page.get_by_label("User, exactly").press("Enter")
+    expect(console.page.locator("tbody tr")).to_have_count(3)
+    assert listed(console) == GUIDS[1:6:2]
+    console.page.reload()
+    expect(console.page.get_by_label("User, exactly")).to_have_value("Bob & Söhne")
+    assert listed(console) == GUIDS[1:6:2]
+    console.page.get_by_label("User, exactly").fill("Nobody")
+    console.page.get_by_role("button", name="Show", exact=True).click()
+    expect(console.page.get_by_text("No live record is like that.")).to_be_visible()
+    console.page.get_by_role("link", name="Show all records").click()
+    expect(console.page.locator("tbody tr")).to_have_count(6)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "count"),
+    [("within an hour", 1), ("within a day", 2), ("within 7 days", 3), ("whenever", 4)],
+)
+def test_a_list_is_of_those_that_expire_soon(
+    service: Service, console: Console, chosen: str, count: int
+) -> None:
+    for guid, left in zip(GUIDS, (600, 7200, 5 * DAY, 60 * DAY), strict=False):
+        service.put(guid, expire=NOVEMBER_2026 + left)
+    console.open("/records?within=2592000")
+    expect(console.page.locator("tbody tr")).to_have_count(3)
+    console.page.get_by_label("Expires", exact=True).select_option(label=chosen)
+    console.page.get_by_role("button", name="Show", exact=True).click()
+    expect(console.page.locator("tbody tr")).to_have_count(count)
+    assert listed(console) == GUIDS[:count]
+
+
+def test_a_list_before_an_instant_keeps_it_when_the_user_changes(
+    service: Service, console: Console
+) -> None:
+    service.put(GUIDS[0], expire=NOVEMBER_2026 + 100)
+    service.put(GUIDS[1], expire=NOVEMBER_2026 + 101)
+    service.put(GUIDS[2], expire=NOVEMBER_2026 + 100, user="Bob")
+    console.open(f"/records?before={NOVEMBER_2026 + 101}")
+    assert listed(console) == [GUIDS[0], GUIDS[2]]
+    console.page.get_by_label("User, exactly").fill("Bob")
+    console.page.get_by_role("button", name="Show", exact=True).click()
+    expect(console.page.locator("tbody tr")).to_have_count(1)
+    assert listed(console) == [GUIDS[2]]
+    expect(console.page.get_by_label("Expires", exact=True)).to_have_value("before")
+
+
+def test_reading_again_shows_what_is_there_now(service: Service, console: Console) -> None:
+    service.put(GUIDS[0])
+    console.open("/records")
+    assert listed(console) == GUIDS[:1]
+    service.put(GUIDS[1])
+    console.advance(5)
+    console.page.get_by_role("button", name="Read again").click()
+    expect(console.page.locator("tbody tr")).to_have_count(2)
+    expect(console.page.get_by_text("Read at 13:00:05.")).to_be_visible()
+
+
+def test_what_the_list_refuses_is_said(console: Console) -> None:
+    console.open("/records?after=nonsense")
+    expect(console.page.get_by_role("heading", name="This can’t be shown")).to_be_visible()
+    expect(console.page.get_by_text("'nonsense' is not")).to_be_visible()
+
+
+COUNT_CHANGES = """() => {
+    window.changes = 0;
+    const watch = new MutationObserver((changes) => { window.changes += changes.length; });
+    const all = {subtree: true, childList: true, characterData: true};
+    watch.observe(document.querySelector("tbody"), all);
+}"""
+
+
+def test_a_second_touches_only_the_lines_whose_text_it_changes(
+    service: Service, console: Console
+) -> None:
+    """A thousand lines, of which three are in their last day."""
+    records = [{"guid": f"{n:032X}", "user": "Ann"} for n in range(1000)]
+    for number, record in enumerate(records):
+        left = 4000 + number if number % 400 == 0 else 20 * DAY + number % 3000 + 5
+        service.put(**record, expire=NOVEMBER_2026 + left)
+    console.open("/records?limit=1000")
+    assert len(listed(console)) == 1000
+    console.page.evaluate(COUNT_CHANGES)
+    console.advance(4)
+    assert console.page.evaluate("window.changes") == 3 * 4
