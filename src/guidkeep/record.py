@@ -12,7 +12,7 @@ from os import urandom
 from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.errors import Fault
+from guidkeep.errors import Fault, PreconditionFailed
 from guidkeep.jsontext import parse_object
 
 if TYPE_CHECKING:
@@ -109,6 +109,20 @@ class Condition:
     def none_match_holds(self, current: Record | None) -> bool:
         """Whether `If-None-Match` lets the request through."""
         return self.if_none_match is None or not _lists(self.if_none_match, current)
+
+    def require_match(self, current: Record | None) -> None:
+        """Raises PreconditionFailed unless `If-Match` holds for the live record."""
+        if not self.match_holds(current):
+            state = f"its ETag is {current.etag}" if current else "there is no live record"
+            raise PreconditionFailed(f"If-Match names another version of the record: {state}.")
+
+    def require(self, current: Record | None) -> None:
+        """Raises PreconditionFailed unless all of it holds for the live record."""
+        self.require_match(current)
+        if current is not None and not self.none_match_holds(current):
+            raise PreconditionFailed(
+                f"If-None-Match rules this out: there is a live record, its ETag is {current.etag}."
+            )
 
 
 ANY = Condition()

@@ -29,7 +29,6 @@ from guidkeep.errors import (
     InvalidRequest,
     NotFound,
     OutcomeUnknown,
-    PreconditionFailed,
     StoreUnavailable,
 )
 from guidkeep.fences import hold_until, raise_fence
@@ -279,7 +278,7 @@ class Registry:
         Nobody has heard of that GUID, so the cache has nothing of it that a lease would have to
         drop, and nobody writes it whom a lease would have to overtake.
         """
-        _require(condition, None)
+        condition.require(None)
         record = dataclasses.replace(made, guid=new_guid(), version=new_version(now, None))
         done = await self._timed("insert", self._store.insert(record))
         return Written(record, created=True) if done else None
@@ -322,7 +321,7 @@ class Registry:
         left = target or current
         if left is None:
             raise _absent(guid)
-        _require(condition, current)
+        condition.require(current)
         if current is not None and target == dataclasses.replace(current, version=0):
             return Written(current, created=False)  # nothing to change: nothing to write
         if target is not None:
@@ -423,19 +422,3 @@ def _fitting(records: list[Record]) -> list[Record]:
         if size > MAX_PAGE and at:
             return records[:at]
     return records
-
-
-def require_match(condition: Condition, current: Record | None) -> None:
-    """Raises PreconditionFailed unless `If-Match` holds for the live record."""
-    if not condition.match_holds(current):
-        state = f"its ETag is {current.etag}" if current else "there is no live record"
-        raise PreconditionFailed(f"If-Match names another version of the record: {state}.")
-
-
-def _require(condition: Condition, current: Record | None) -> None:
-    """Raises PreconditionFailed unless the condition holds for the live record."""
-    require_match(condition, current)
-    if current is not None and not condition.none_match_holds(current):
-        raise PreconditionFailed(
-            f"If-None-Match rules this out: there is a live record, its ETag is {current.etag}."
-        )

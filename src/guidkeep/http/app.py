@@ -20,7 +20,6 @@ from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
 from guidkeep.http.resource import WHOLE_ANSWER, Resource, Traffic, nowhere
 from guidkeep.http.stats import Stats
 from guidkeep.record import parse_change
-from guidkeep.registry import require_match
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -155,7 +154,7 @@ class Records:
         """`GET /guid/{guid}` and `HEAD`."""
         condition = condition_of(request)
         record = await self._registry.read(request.guid)
-        require_match(condition, record)
+        condition.require_match(record)
         if not condition.none_match_holds(record):
             # RFC 9110 §15.4.5: a 304 carries what the 200 would have, but of the content nothing
             return Answer(304, [field for field in answer.headers(record) if field not in JSON])
