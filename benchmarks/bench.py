@@ -43,6 +43,7 @@ class Plan:
         quiet: seconds of the time before that with which it is compared.
         starts: how often the service is started.
         cached: entries that the memory cache is filled with.
+        imported: records that go in by one request and out by another.
     """
 
     rounds: int
@@ -54,6 +55,7 @@ class Plan:
     quiet: int
     starts: int
     cached: int
+    imported: int
 
 
 FULL = Plan(
@@ -66,6 +68,7 @@ FULL = Plan(
     quiet=15,
     starts=9,
     cached=1_000_000,
+    imported=1_000_000,
 )
 QUICK = Plan(
     rounds=1,
@@ -77,6 +80,7 @@ QUICK = Plan(
     quiet=3,
     starts=2,
     cached=100_000,
+    imported=20_000,
 )
 
 

@@ -99,21 +99,21 @@ class MariaDB(Server):
 
     def start(self) -> None:
         """Starts it and waits until it answers."""
-        self.process = Running(
-            [
-                self._program,
-                "--no-defaults",
-                *self._place(),
-                f"--port={self.port}",
-                f"--socket={self._folder / 'socket'}",
-                f"--pid-file={self._folder / 'pid'}",
-                *SETTINGS,
-                *self._options,
-            ],
-            folder=self._folder,
-            core=self._core,
-        )
+        self.process = Running(self._command(), folder=self._folder, core=self._core)
         self.process.wait_for(lambda: listens(self.port), "answer")
+
+    def _command(self) -> list[str]:
+        """What starts it."""
+        return [
+            self._program,
+            "--no-defaults",
+            *self._place(),
+            f"--port={self.port}",
+            f"--socket={self._folder / 'socket'}",
+            f"--pid-file={self._folder / 'pid'}",
+            *SETTINGS,
+            *self._options,
+        ]
 
     def _install(self) -> None:
         """Makes the system's tables in the empty folder, and the user."""

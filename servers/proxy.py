@@ -16,7 +16,7 @@ import contextlib
 import socket
 import struct
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
@@ -34,11 +34,12 @@ class Proxy:
         port: of 127.0.0.1, where the connections go.
     """
 
+    _loop: asyncio.AbstractEventLoop
+    _thread: threading.Thread
+
     def __init__(self, port: int) -> None:
         self.port = 0
         self._target = port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy to {port}")
         self._server: asyncio.Server | None = None
         self._flows: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -47,9 +48,10 @@ class Proxy:
 
     @classmethod
     def before(cls, url: str) -> Self:
-        """A proxy before the server that the URL names."""
+        """A proxy before the server that the URL names, port included."""
         port = urlsplit(url).port
-        assert port is not None, f"a URL without a port: {url}"
+        if port is None:
+            raise ValueError(f"a URL without a port: {url}")
         return cls(port)
 
     def url(self, direct: str) -> str:
@@ -59,6 +61,10 @@ class Proxy:
         return urlunsplit(parts._replace(netloc=f"{login}{at}127.0.0.1:{self.port}"))
 
     def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name=f"proxy to {self._target}"
+        )
         self._thread.start()
         self._run(self._listen())
         self._open.set()
@@ -111,8 +117,7 @@ class Proxy:
         await asyncio.gather(*flows, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        flow = asyncio.current_task()
-        assert flow is not None
+        flow = cast("asyncio.Task[None]", asyncio.current_task())
         self._flows.add(flow)
         self._writers.add(writer)
         try:

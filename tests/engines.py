@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-NAMES = ("mysql", "postgresql", "mongodb", "redis", "redis_cluster")
+NAMES = ("mysql", "galera", "postgresql", "mongodb", "redis", "redis_cluster")
 
 
 class Engine(Protocol):
@@ -31,7 +31,7 @@ class Engine(Protocol):
 
 
 class EngineModule(Protocol):
-    """A module of `servers`: `mysql`, `postgresql`, `mongodb`, `redis`, `redis_cluster`."""
+    """A module of `servers`, one of `NAMES`."""
 
     def started(self, folder: Path) -> AbstractContextManager[Engine]:
         """A server of its own, with its data in that folder. Raises Missing."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.scenarios import (
+    bulk,
     engines,
     growth,
     herd,
@@ -48,5 +49,6 @@ SCENARIOS = {
     "memory": Scenario("The memory cache's count of its bytes", memory.run, memory.TARGETS),
     "redis": Scenario("GET through Redis", redis.run, redis.TARGETS),
     "engines": Scenario("Durable create on MariaDB and PostgreSQL", engines.run, engines.TARGETS),
+    "bulk": Scenario("Many records at once", bulk.run, (*bulk.FASTER, *bulk.EQUAL, *bulk.FLAT)),
     "herd": Scenario("A herd of clients", herd.run, herd.TARGETS),
 }

@@ -50,8 +50,9 @@ class Address:
     Attributes:
         url: the URL as it was given. Not to be shown.
         scheme: what comes before `://`.
-        host: name or IP address.
-        port: TCP port.
+        host: name or IP address; where the URL names several places, of the first.
+        port: TCP port; the same.
+        places: hosts and ports of all.
         user: who logs in; empty: nobody is named.
         password: empty: there is none.
         database: the path without its slash, decoded.
@@ -62,29 +63,33 @@ class Address:
     scheme: str
     host: str
     port: int
+    places: tuple[tuple[str, int], ...]
     user: str
     password: str = field(repr=False)
     database: str
     parameters: dict[str, str]
 
     @classmethod
-    def parse(cls, url: str, *, port: int) -> Address:
+    def parse(cls, url: str, *, port: int, several: bool = False) -> Address:
         """Reads `scheme://user:password@host:port/database?name=value`.
 
         Args:
             url: see above; what is special in a URL is percent-encoded in it.
             port: the one that is meant when none is given.
+            several: whether it may name several places: `host1:port1,host2:port2`.
 
         Raises:
             StartupError: it is no such URL.
         """
         try:
             parts = urlsplit(url)
-            return cls(
+            places = _places(parts.netloc, port)
+            made = cls(
                 url=url,
                 scheme=parts.scheme,
-                host=parts.hostname or "127.0.0.1",
-                port=port if parts.port is None else parts.port,
+                host=places[0][0],
+                port=places[0][1],
+                places=places,
                 user=unquote(parts.username or ""),
                 password=unquote(parts.password or ""),
                 database=unquote(parts.path.removeprefix("/")),
@@ -92,6 +97,9 @@ class Address:
             )
         except ValueError as error:
             raise StartupError(f"{redacted(url)!r} is not a URL: {error}.") from None
+        if len(places) > 1 and not several:
+            raise StartupError(f"{redacted(url)!r} names several servers: it takes one.")
+        return made
 
     def __str__(self) -> str:
         """The URL as it may be shown."""
@@ -114,3 +122,14 @@ class Address:
         if self.parameters:
             name = next(iter(self.parameters))
             raise StartupError(f"{str(self)!r} has an unknown parameter: {name}.")
+
+
+def _places(netloc: str, port: int) -> tuple[tuple[str, int], ...]:
+    """The hosts and ports that a URL names. Raises ValueError."""
+    names = netloc.rpartition("@")[2].split(",")
+    if len(names) > 1 and not all(names):
+        raise ValueError("a host between commas has no name")
+    parts = [urlsplit(f"//{name}") for name in names]
+    return tuple(
+        (part.hostname or "127.0.0.1", port if part.port is None else part.port) for part in parts
+    )

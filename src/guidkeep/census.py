@@ -76,13 +76,18 @@ class Census:
     Args:
         count: counts a step; see `Store.count`.
         clock: returns Unix time in seconds.
+        sleep: rests for so many seconds.
     """
 
     def __init__(
-        self, count: Callable[[int, int, int], Awaitable[Counted]], clock: Callable[[], float]
+        self,
+        count: Callable[[int, int, int], Awaitable[Counted]],
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._count = count
         self._clock = clock
+        self._sleep = sleep
         self._known: Forecast | None = None
         self._counting: asyncio.Task[Forecast] | None = None
         self._waiting = 0
@@ -143,5 +148,5 @@ class Census:
             found, first = await self._count(first, before, STEP)
             records += found
             if not self._waiting:
-                await asyncio.sleep(REST * (time.perf_counter() - began))
+                await self._sleep(REST * (time.perf_counter() - began))
         return records

@@ -1,8 +1,8 @@
 """What Guidkeep counts, for Prometheus. No label ever holds a GUID, a user or an address.
 
-The library's objects cost a microsecond an observation, a tenth of all that a cache hit costs;
-requests are therefore counted in `RequestTimes`, which is plain integers, and handed to the
-library when it is asked for them.
+The library's objects cost a microsecond an observation, a tenth of all that a cache hit costs.
+What is observed with each request is therefore counted in a `Tally`, which is plain integers, and
+handed to the library when it is asked for them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Histogram,
     disable_created_metrics,
     generate_latest,
 )
@@ -27,29 +26,57 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from guidkeep.caches import Cache
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, for what nobody asks
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
-SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
-class RequestTimes:
-    """How many requests of one kind there were, and how long they took."""
+class Tally:
+    """How many values there were, by size, and their sum; `bounds` are the buckets' upper ends."""
 
-    __slots__ = ("counts", "total")
+    __slots__ = ("bounds", "counts", "total")
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(SECONDS) + 1)
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Counts one request."""
-        self.counts[bisect_left(SECONDS, seconds)] += 1
-        self.total += seconds
+    def observe(self, value: float) -> None:
+        """Counts one."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+class Tallies(Collector):
+    """A histogram: tallies by the values of its labels."""
+
+    def __init__(
+        self, name: str, about: str, labels: Sequence[str], bounds: Sequence[float] = SECONDS
+    ) -> None:
+        self._name = name
+        self._about = about
+        self._labels = labels
+        self._tallies: dict[tuple[str, ...], Tally] = defaultdict(lambda: Tally(bounds))
+
+    def __getitem__(self, values: tuple[str, ...]) -> Tally:
+        """That for these values of the labels."""
+        return self._tallies[values]
+
+    def collect(self) -> Iterable[Metric]:
+        """What the library wants to know."""
+        family = HistogramMetricFamily(self._name, self._about, labels=self._labels)
+        for values, tally in list(self._tallies.items()):
+            buckets, running = [], 0
+            for bound, counted in zip((*tally.bounds, "+Inf"), tally.counts, strict=True):
+                running += counted
+                buckets.append((str(bound), float(running)))
+            family.add_metric(values, buckets, tally.total)
+        yield family
 
 
 class Metrics:
@@ -57,32 +84,26 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._requests: dict[tuple[str, str, int], RequestTimes] = defaultdict(RequestTimes)
+        self._requests = Tallies(
+            "guidkeep_request_seconds",
+            "Requests by route template, method and status",
+            ["route", "method", "status"],
+        )
         self.swept = Counter(
             "guidkeep_swept_records", "Expired records reclaimed", registry=self._registry
         )
-        self._store_seconds = Histogram(
+        self._store_seconds = Tallies(
             "guidkeep_store_seconds",
             "Store operations, waiting for their group included",
             ["operation", "outcome"],
-            buckets=SECONDS,
-            registry=self._registry,
         )
-        self._store_children: dict[tuple[str, str], Histogram] = {}  # labels() takes its time
-        self._group_sizes = Histogram(
+        self._group_sizes = Tallies(
             "guidkeep_group_size",
-            "Operations that shared one round of the store",
+            "Operations that shared one round of the store, or of a cache on another machine",
             ["kind"],
-            buckets=SIZES,
-            registry=self._registry,
+            SIZES,
         )
-        self._group_seconds = Histogram(
-            "guidkeep_group_seconds",
-            "Rounds of the store",
-            ["kind"],
-            buckets=SECONDS,
-            registry=self._registry,
-        )
+        self._group_seconds = Tallies("guidkeep_group_seconds", "Those rounds", ["kind"])
         self._cache_failures = Counter(
             "guidkeep_cache_failures",
             "Times that a cache on another machine could not be asked, or failed",
@@ -95,23 +116,25 @@ class Metrics:
             ["status"],
             registry=self._registry,
         )
-        self._registry.register(_Requests(self._requests))
+        for tallies in (
+            self._requests,
+            self._store_seconds,
+            self._group_sizes,
+            self._group_seconds,
+        ):
+            self._registry.register(tallies)
 
-    def requests(self, route: str, method: str, status: int) -> RequestTimes:
+    def requests(self, route: str, method: str, status: int) -> Tally:
         """Where requests of that kind are counted; `route` is the template of its address."""
-        return self._requests[route, method, status]
+        return self._requests[route, method, str(status)]
 
     def observe_store(self, operation: str, outcome: str, seconds: float) -> None:
         """Counts one operation of the store; `outcome` is "ok" or "failed"."""
-        child = self._store_children.get((operation, outcome))
-        if child is None:
-            child = self._store_seconds.labels(operation, outcome)
-            self._store_children[operation, outcome] = child
-        child.observe(seconds)
+        self._store_seconds[operation, outcome].observe(seconds)
 
     def observe_group(self, kind: str) -> Callable[[int, float], None]:
         """What a store calls after each group, with its size and its seconds."""
-        size, seconds = self._group_sizes.labels(kind), self._group_seconds.labels(kind)
+        size, seconds = self._group_sizes[kind,], self._group_seconds[kind,]
 
         def observe(length: int, took: float) -> None:
             size.observe(length)
@@ -142,25 +165,6 @@ class Metrics:
     async def tell(self) -> bytes:
         """The same, for whoever would wait for those of other processes."""
         return self.text()
-
-
-class _Requests(Collector):
-    def __init__(self, requests: dict[tuple[str, str, int], RequestTimes]) -> None:
-        self._times = requests
-
-    def collect(self) -> Iterable[Metric]:
-        family = HistogramMetricFamily(
-            "guidkeep_request_seconds",
-            "Requests by route template, method and status",
-            labels=["route", "method", "status"],
-        )
-        for (route, method, status), times in list(self._times.items()):
-            buckets, running = [], 0
-            for bound, counted in zip((*SECONDS, "+Inf"), times.counts, strict=True):
-                running += counted
-                buckets.append((str(bound), float(running)))
-            family.add_metric([route, method, str(status)], buckets, times.total)
-        yield family
 
 
 class _CacheFigures(Collector):

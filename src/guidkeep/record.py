@@ -25,6 +25,9 @@ LAST_EXPIRE = 253_402_300_799
 
 is_guid = re.compile(r"[0-9A-F]{32}").fullmatch
 _digits = re.compile(r"[0-9]+").fullmatch
+_plain_user = re.compile(r'\{"user":"([^"\\]*)"').match
+"""A `user` that comes first and has nothing escaped in it, as most have: a tenth of the time that
+it takes to read the whole. The text is known to be an object that has no member twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Record:
     @property
     def user(self) -> str | None:
         """The metadata's `user`, by which records are listed, where it is a string."""
+        if plain := _plain_user(self.metadata):
+            return plain[1]
         user = parse_object(self.metadata).get("user")
         return user.value if user and isinstance(user.value, str) else None
 

@@ -267,9 +267,22 @@ class Registry:
         made = self._drafts.made(change, now)
         written = None
         while written is None:  # once more only if the random GUID is taken already
-            guid = new_guid()
-            written = await self._attempt(guid, None, condition, lambda *_: made, now)
+            if self.cache.takes_unread:
+                written = await self._attempt(new_guid(), None, condition, lambda *_: made, now)
+            else:
+                written = await self._insert(made, condition, now)
         return written
+
+    async def _insert(self, made: Record, condition: Condition, now: float) -> Written | None:
+        """Stores it under a random GUID, past the cache; None: that is taken already.
+
+        Nobody has heard of that GUID, so the cache has nothing of it that a lease would have to
+        drop, and nobody writes it whom a lease would have to overtake.
+        """
+        _require(condition, None)
+        record = dataclasses.replace(made, guid=new_guid(), version=new_version(now, None))
+        done = await self._timed("insert", self._store.insert(record))
+        return Written(record, created=True) if done else None
 
     async def _write(
         self, guid: str, condition: Condition, decide: Decide, now: float | None = None

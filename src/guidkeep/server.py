@@ -174,6 +174,7 @@ async def serve(
             wire = Wire(
                 settings=settings,
                 hit=None if settings.access_log else registry.hit,
+                peek=None if settings.access_log else registry.peek,
                 metrics=metrics,
             )
             app = make_app(
@@ -281,7 +282,6 @@ def _uvicorn_config(app: Any, wire: Wire, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=int(settings.idle_timeout) + 1,
         timeout_graceful_shutdown=int(settings.drain_timeout) + 5,  # Guidkeep's own comes first
     )
 

@@ -16,6 +16,7 @@ from guidkeep.answer import render
 from guidkeep.caches import Lease, open_cache
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.record import Record
+from tests.caches.looks import look
 from tests.support import GUID, MARCH_2015
 
 if TYPE_CHECKING:
@@ -121,6 +122,61 @@ async def test_every_call_may_be_made_in_any_order(any_cache: Cache) -> None:
 async def test_a_miss_is_counted(any_cache: Cache) -> None:
     await any_cache.get(GUID, NOW)
     assert any_cache.figures.misses == 1
+
+
+# Whoever only looks.
+
+
+async def test_a_look_at_what_is_not_there_tells_nothing(any_cache: Cache) -> None:
+    assert await look(any_cache) is None
+    assert (any_cache.figures.hits, any_cache.figures.misses) == (0, 0)
+
+
+@pytest.fixture(params=["redis", "redis_cluster"])
+async def remote(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
+    """A cache on another machine, which is connected: its key's server was asked before."""
+    async with opened(request) as (cache, _):
+        await cache.ping()
+        yield cache
+
+
+async def test_a_look_at_an_entry_is_a_hit(remote: Cache) -> None:
+    await keep(remote, RECORD)
+    assert await look(remote) == render(RECORD)
+    assert (remote.figures.hits, remote.figures.misses) == (1, 0)
+
+
+async def test_a_look_takes_no_lease(remote: Cache) -> None:
+    assert await look(remote) is None
+    await reader(remote)
+
+
+async def test_a_look_leaves_a_readers_lease_alone(remote: Cache) -> None:
+    lease = await reader(remote)
+    assert await look(remote) is None
+    await remote.fill(lease, RECORD, NOW)
+    assert await look(remote) == render(RECORD)
+
+
+async def test_a_look_while_a_write_is_on_its_way_tells_nothing(remote: Cache) -> None:
+    await keep(remote, RECORD)
+    lease = await remote.lease(GUID)
+    assert await look(remote) is None
+    await remote.settle(lease, NEWER, NOW)
+    assert await look(remote) == render(NEWER)
+
+
+async def test_a_look_at_an_entry_ends_with_its_record(remote: Cache) -> None:
+    await keep(remote, RECORD)
+    assert await look(remote, RECORD.expire - 0.001) == render(RECORD)
+    assert await look(remote, RECORD.expire) is None
+    assert await look(remote, RECORD.expire - 0.001) == render(RECORD), "it changed nothing"
+
+
+async def test_a_look_at_an_entry_ends_with_its_time_in_the_cache(remote: Cache) -> None:
+    await keep(remote, Record(GUID, NOW + 1000, 1, "{}"))
+    assert await look(remote, NOW + 59.999)
+    assert await look(remote, NOW + 60) is None
 
 
 # Readers.

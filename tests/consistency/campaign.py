@@ -1,4 +1,4 @@
-"""One run: a cluster, clients that work on it, a nemesis, and the verdict."""
+"""One run: clients that work on a cluster, a nemesis, and the verdict."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.consistency.cluster import Cluster
 from tests.consistency.http import Connections
 from tests.consistency.judge import judge
 from tests.consistency.nemeses import NEMESES, Attack
-from tests.consistency.operations import Operation
 from tests.consistency.workload import Load, Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.consistency.cluster import RedisServer, StoreServer
+    from tests.consistency.cluster import Servers
     from tests.consistency.judge import Verdict
+    from tests.consistency.operations import Operation
 
 PATIENCE = 4.0
 """Seconds that a client waits for an answer: longer than a node waits for its store."""
@@ -34,68 +34,75 @@ class Outcome:
     verdict: Verdict
 
 
-def run(
-    store: StoreServer,
-    cache: RedisServer,
-    folder: Path,
-    nemesis: str,
-    seed: int,
-    *,
-    fault: str = "",
-    times: int = 1,
-    jitter: float = LIVELY,
-    load: Load | None = None,
-) -> Outcome:
-    """Runs clients against three nodes while the nemesis strikes.
+def run(servers: Servers, folder: Path, nemesis: str, seed: int, *, seconds: float) -> Outcome:
+    """Runs clients against three nodes of their own while the nemesis strikes.
 
     Args:
-        store: its server.
-        cache: Redis.
+        servers: what the nodes share.
         folder: where the nodes' logs go.
         nemesis: its name.
         seed: what the clients do follows from it.
-        fault: what is wrong with the nodes.
-        times: how often the nemesis strikes.
-        jitter: see `Cluster`.
-        load: what the clients do; its seed and skews are put in.
+        seconds: how long it strikes; one round is done in any case.
     """
+    load = Load(seed=seed, skews=NEMESES[nemesis].skews)
+    with cluster(servers, folder, nemesis, load) as nodes:
+        return work(nodes, nemesis, load, seconds=seconds)
+
+
+def cluster(
+    servers: Servers,
+    folder: Path,
+    nemesis: str,
+    load: Load,
+    *,
+    fault: str = "",
+    jitter: float = LIVELY,
+) -> Cluster:
+    """Three nodes with the settings that the nemesis calls for; see `Cluster`."""
     what = NEMESES[nemesis]
-    load = load or Load(seed=seed, skews=what.skews)
-    with Cluster(
-        store,
-        cache,
+    return Cluster(
+        servers,
         folder,
         load,
         max_age=what.max_age,
         cache_timeout=what.cache_timeout,
         jitter=jitter,
         fault=fault,
-    ) as cluster:
-        history, attack = asyncio.run(_work(cluster, load, nemesis, times))
+    )
+
+
+def work(nodes: Cluster, nemesis: str, load: Load, *, seconds: float) -> Outcome:
+    """Lets clients work on a cluster that runs, while the nemesis strikes; see `run`."""
+    history, attack = asyncio.run(_work(nodes, nemesis, load, seconds))
     verdict = judge(history, attack.promises)
     verdict.failures += [
         f"Something went wrong inside a node: {one}" for one in history if one.status == 500
+    ]
+    verdict.failures += [
+        f"Node {number} ended: {node.process.last_words()}"
+        for number, node in enumerate(nodes.nodes)
+        if node.process.exit_code is not None
     ]
     return Outcome(history, verdict)
 
 
 async def _work(
-    cluster: Cluster, load: Load, nemesis: str, times: int
+    nodes: Cluster, nemesis: str, load: Load, seconds: float
 ) -> tuple[list[Operation], Attack]:
     began = time.monotonic()
 
     def elapsed() -> float:
         return time.monotonic() - began
 
-    attack = Attack(NEMESES[nemesis], cluster, elapsed)
+    attack = Attack(NEMESES[nemesis], nodes, elapsed)
     transports: list[Connections] = []
 
     def transport_of(_: int) -> Connections:
-        transports.append(Connections(cluster.addresses, patience=PATIENCE))
+        transports.append(Connections(nodes.addresses, patience=PATIENCE))
         return transports[-1]
 
     recorder = Recorder(load, elapsed, time.time, is_over=lambda: attack.is_over)
-    attacking = asyncio.create_task(attack.run(times))
+    attacking = asyncio.create_task(attack.run(seconds))
     history = await recorder.run(transport_of)
     await attacking
     await recorder.read_all(transport_of(0))
@@ -104,10 +111,10 @@ async def _work(
     return history, attack
 
 
-def command(store: str, nemesis: str, seed: int) -> str:
-    """What runs the same again, as far as machines allow."""
+def replay(store: str, nemesis: str, seed: int, seconds: float) -> str:
+    """The command that runs the same again, as far as machines allow."""
     return (
         f"GUIDKEEP_SOAK_SECONDS=0 GUIDKEEP_SOAK_SEED={seed} GUIDKEEP_SOAK_STORE={store} "
-        f'GUIDKEEP_SOAK_NEMESIS="{nemesis}" .venv/bin/pytest -m soak -s '
-        "tests/consistency/test_soak.py"
+        f'GUIDKEEP_SOAK_NEMESIS="{nemesis}" GUIDKEEP_TEST_NEMESIS_SECONDS={seconds:g} '
+        ".venv/bin/pytest -m soak -s tests/consistency"
     )

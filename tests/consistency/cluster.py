@@ -8,7 +8,9 @@ import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from servers import redis
 from servers.nodes import GUIDKEEP, Node
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 STORE_TIMEOUT = 1.0
 """Seconds. A lease lasts three times as long."""
+UNSETTLED = ("guidkeep_cache_unreachable", "guidkeep_cache_unsettled")
+"""Metrics of a node that are 0 when all is well between it and the cache."""
 LAUNCHER = (sys.executable, "-m", "tests.consistency.node")
 
 
@@ -32,6 +36,9 @@ class StoreServer:
     Args:
         name: of its module in `servers`.
         folder: where its data goes.
+
+    Raises:
+        Missing: it is not installed.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -59,22 +66,20 @@ class StoreServer:
 
     def kill(self) -> None:
         """Ends it and all its children on the spot."""
-        _signal(self.engine.process, signal.SIGKILL)
-        self.engine.process.kill()
+        getattr(self.engine, "kill", self.engine.process.kill)()
 
     def restart(self) -> None:
         """Starts it again on its data, and waits until it answers."""
-        if self.name == "mysql":
+        if self.name == "mongodb":
+            self.engine.process = self._module.start(self._folder, urlsplit(self.engine.url).port)
+            self._module.wait_until_it_listens(self.engine)
+        else:
+            _let_pass(self._folder)
             self.engine.start()
-            return
-        port = int(self.engine.url.split("://")[1].rpartition(":")[2].partition("/")[0])
-        self.engine.process = self._module.start(self._folder, port)
-        ready = "wait_until_it_answers" if self.name == "postgresql" else "wait_until_it_listens"
-        getattr(self._module, ready)(self.engine)
 
 
 class RedisServer:
-    """A Redis of one's own, the same; keeps a file on disk only when it is told to save."""
+    """A Redis of one's own, the same; it saves its file when it is told to, and then alone."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -86,7 +91,6 @@ class RedisServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.resume()
         self._stack.close()
 
     def pause(self) -> None:
@@ -97,22 +101,33 @@ class RedisServer:
         """Lets it go on (SIGCONT)."""
         self.engine.process.signal(signal.SIGCONT)
 
+    def save(self) -> None:
+        """Writes all that it holds to its file."""
+        self.engine.ask("SAVE")
+
     def kill(self) -> None:
         """Ends it on the spot."""
         self.engine.process.kill()
 
     def restart(self) -> None:
-        """Starts it again, on what it saved last, and waits until it answers."""
+        """Starts it again, with what its file holds, and waits until it answers."""
         self.engine.process = redis.start(self._folder, self.engine.port)
         redis.wait_until_it_answers(self.engine)
+        (self._folder / "dump.rdb").unlink(missing_ok=True)
+
+
+class Servers(NamedTuple):
+    """What the nodes share."""
+
+    store: StoreServer
+    cache: RedisServer
 
 
 class Cluster:
     """See the module's text. Runs as long as the `with` block lasts.
 
     Args:
-        store: its server.
-        cache: Redis.
+        servers: what the nodes share.
         folder: where the nodes' logs go.
         load: its seed and its skews are the nodes'.
         max_age: seconds that a cache entry lives at most.
@@ -123,8 +138,7 @@ class Cluster:
 
     def __init__(
         self,
-        store: StoreServer,
-        cache: RedisServer,
+        servers: Servers,
         folder: Path,
         load: Load,
         *,
@@ -133,8 +147,7 @@ class Cluster:
         jitter: float = 0.0,
         fault: str = "",
     ) -> None:
-        self.store = store
-        self.cache = cache
+        self.store, self.cache = servers
         self.to_store: list[Proxy] = []
         self.to_cache: list[Proxy] = []
         self.nodes: list[Node] = []
@@ -159,20 +172,24 @@ class Cluster:
                 node.launch()
                 stack.push(node)
                 self.nodes.append(node)
-                if number == 0:
-                    node.wait()  # it makes the schema, alone
-            for node in self.nodes[1:]:
+            for node in self.nodes:
                 node.wait()
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
+        for node in self.nodes:
+            node.process.signal(signal.SIGTERM)  # so that they drain at the same time
         self._stack.close()
 
     @property
     def addresses(self) -> list[str]:
         """Where the nodes serve."""
         return [node.address for node in self.nodes]
+
+    def is_settled(self) -> bool:
+        """Whether each node has the cache back, and has dropped there what it could not settle."""
+        return all(_settled(node.address) for node in self.nodes)
 
     def _node(self, number: int, store: str, cache: str) -> Node:
         folder = self._folder / f"node-{number}"
@@ -202,6 +219,21 @@ class Cluster:
             f"--fault={self._fault}",
             "serve",
         )
+
+
+def _settled(address: str) -> bool:
+    with urlopen(f"{address}/metrics", timeout=10) as answer:  # noqa: S310 - it is http
+        figures = dict(
+            line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#"
+        )
+    return not any(float(figures[name]) for name in UNSETTLED)
+
+
+def _let_pass(folder: Path) -> None:
+    """Lets the server's user reach its data: pytest shuts its folders whenever it starts."""
+    for above in folder.parents:
+        if not above.stat().st_mode & 0o001:
+            above.chmod(above.stat().st_mode | 0o011)
 
 
 def _signal(process: Running, number: signal.Signals) -> None:

@@ -1,26 +1,20 @@
-"""Servers for tests that stop and kill them: of this package alone, each started once."""
+"""Servers for tests that stop and kill them, each started once; and what all tests checked."""
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
 from servers.processes import Missing
-from tests.consistency.cluster import RedisServer, StoreServer
+from tests.consistency.cluster import RedisServer, Servers, StoreServer
+from tests.consistency.judge import CHECKED, bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-class Servers(NamedTuple):
-    """A store's server, and Redis."""
-
-    store: StoreServer
-    cache: RedisServer
 
 
 class Fleet:
@@ -59,3 +53,13 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     running = Fleet(tmp_path_factory.mktemp("consistency"))
     yield running
     running.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how much was checked, and what follows from that."""
+    if not CHECKED:
+        return
+    terminalreporter.section("consistency")
+    for where, checked in sorted(CHECKED.items()):
+        terminalreporter.write_line(f"{where}: {bound(checked)}")
+    terminalreporter.write_line(f"all: {bound(CHECKED.total())}")

@@ -10,7 +10,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from guidkeep.caches import redis_scripts
 from guidkeep.caches.memory import MemoryCache
+from guidkeep.caches.redis import RedisCache
 from guidkeep.flights import Flights
 from guidkeep.registry import Registry
 from tests.registry import faults as planted
@@ -90,6 +92,13 @@ class JoinsFlightUnderWay(Registry):
         self._flights.__dict__["start"] = self._spawn
 
 
+class Forgetful(RedisCache):
+    """A node does not remember what it could not settle."""
+
+    def _remember(self, guid: str) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault, and what shows it.
@@ -99,19 +108,41 @@ class Fault:
         cache: the cache in memory, with the fault in it.
         scripts: of the cache in Redis: by name, what to replace by what. What is told of
             `settle` holds for `release`, which is the same without an entry.
+        redis: the cache in Redis, with the fault in it.
         flushes: the cache must forget everything in between, for it to show.
+        nemesis: what must strike, for it to show.
     """
 
     registry: type[Registry] = Registry
     cache: type[MemoryCache] = MemoryCache
     scripts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    redis: type[RedisCache] = RedisCache
     flushes: int = 0
+    nemesis: str = "nothing"
+
+    def bodies(self) -> dict[str, tuple[str, str]]:
+        """The scripts with the fault in them, to be put into `redis_scripts._BODIES`."""
+        scripts = dict(self.scripts)
+        if "settle" in scripts:
+            scripts["release"] = scripts["settle"]
+        return {name: _replaced(name, pairs) for name, pairs in scripts.items()}
+
+
+def _replaced(name: str, replacements: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    flag, text = redis_scripts._BODIES[name]
+    for before, after in replacements:
+        assert text.count(before) == 1, f"the script {name} has {before!r} not once"
+        text = text.replace(before, after)
+    return flag, text
 
 
 _NO_LEASE = {
     "lease": [("last = ARGV[1]\nsave()", "")],
     "settle": [
-        ("if writers and writers[ARGV[1]] then", "till, writers, last = nil, {}, ARGV[1]\ndo"),
+        (
+            "if writers and writers[ARGV[1]] then",
+            "till, due, answer, writers, last = nil, nil, nil, {}, ARGV[1]\ndo",
+        ),
     ],
 }
 _NOT_CHECKED = {"fill": [("if reader ~= ARGV[1] then return 0 end", "")]}
@@ -141,4 +172,8 @@ FAULTS = {
     "settle before commit": Fault(planted.SettleBeforeCommit),
     "joins a flight under way": Fault(JoinsFlightUnderWay),
 }
-"""What `lease_model.py` plants, and more."""
+"""What `lease_model.py` plants, and more: shown by races alone."""
+OUTAGES = {
+    "forgets what is unsettled": Fault(redis=Forgetful, nemesis="node cut off from the cache"),
+}
+"""Shown by real nodes alone, while something fails."""

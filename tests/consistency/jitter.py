@@ -19,16 +19,18 @@ Result = TypeVar("Result")
 
 
 class Jitter:
-    """Delays: none in half of all cases, short ones mostly, now and then a long one.
+    """Delays: none in half of all cases; else a short one, or a long one.
 
     Args:
         seed: they follow from it.
         most: seconds of a long one, at most; a short one is a tenth of it.
+        often: the part of all delays that are long.
     """
 
-    def __init__(self, seed: object, most: float) -> None:
+    def __init__(self, seed: object, most: float, *, often: float = 0.07) -> None:
         self._random = random.Random(f"jitter {seed}")  # noqa: S311 - load, no secret
         self._most = most
+        self._often = often
 
     async def around(self, call: Callable[[], Awaitable[Result]]) -> Result:
         """The call's result, with a delay before and after."""
@@ -40,7 +42,7 @@ class Jitter:
     async def _pause(self) -> None:
         lot = self._random.random()
         if lot > 0.5:
-            length = self._most if lot > float(__import__("os").environ.get("LONG", ".93")) else self._most / 10
+            length = self._most if lot > 1 - self._often else self._most / 10
             await asyncio.sleep(self._random.random() * length)
 
 
@@ -50,7 +52,9 @@ class JitteredCache:
     def __init__(self, cache: Cache, jitter: Jitter) -> None:
         self.inner = cache
         self.figures = cache.figures
+        self.takes_unread = cache.takes_unread
         self.hit = cache.hit
+        self.peek = cache.peek
         self.ping = cache.ping
         self.close = cache.close
         self._jitter = jitter

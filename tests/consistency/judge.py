@@ -1,8 +1,12 @@
-"""The verdict on a run: every GUID's history checked, and what fails written down."""
+"""The verdict on a run: every GUID's history checked, and what fails written down.
+
+GUIDKEEP_TEST_HISTORIES is the folder where failing histories go (build/histories).
+"""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(os.environ.get("GUIDKEEP_TEST_HISTORIES", "build/histories"))
 """Where failing histories go."""
+CHECKED: Counter[str] = Counter()
+"""Operations that `require` found to be right since the tests began, by where they were done."""
 
 
 @dataclass
@@ -43,11 +49,15 @@ class Verdict:
         """The failures, or the bound that follows when there are none."""
         if self.failures or self.undecided:
             return "\n\n".join(self.failures + self.undecided)
-        bound = 3 / self.checked if self.checked else 1.0
-        return (
-            f"{self.checked} operations checked, no violation: 95 % confidence that fewer than "
-            f"{bound:.2g} of all are (3/n)"
-        )
+        return bound(self.checked)
+
+
+def bound(checked: int) -> str:
+    """What follows from so many operations without a violation: the rule of three."""
+    return (
+        f"{checked} operations checked, no violation: with 95 % confidence "
+        f"fewer than {3 / max(checked, 3):.2g} of all are one (3/n)"
+    )
 
 
 def judge(history: Sequence[Operation], promises_of: PromisesOf = lambda _: ()) -> Verdict:
@@ -75,11 +85,19 @@ def judge(history: Sequence[Operation], promises_of: PromisesOf = lambda _: ()) 
 
 
 def require(verdict: Verdict, history: Sequence[Operation], name: str, replay: str) -> None:
-    """Fails, with the explanation and where the whole history is, unless all is well."""
+    """Counts what was checked. Fails, unless all is well.
+
+    Args:
+        verdict: on the history; it and the whole history are written down when it fails.
+        history: of all GUIDs.
+        name: of the run; its first word says where: a store, or "virtual".
+        replay: how to run the same again.
+    """
     if not verdict.failures and not verdict.undecided:
+        CHECKED[name.split(maxsplit=1)[0]] += verdict.checked
         return
     FOLDER.mkdir(parents=True, exist_ok=True)
-    path = FOLDER / f"{name}.txt"
+    path = FOLDER / f"{name.replace(' ', '-')}.txt"
     lines = [f"Replay: {replay}", "", str(verdict), "", "The whole history, a GUID after another:"]
     for guid, operations in by_guid(history).items():
         lines += ["", guid, *(f"  {one}" for one in sorted(operations, key=lambda o: o.invoked))]

@@ -1,5 +1,7 @@
 """Three nodes in one process, over one store in memory and one cache, under virtual time.
 
+The cache is the one in memory, which the nodes share here, or the one in Redis (`blocking`).
+
 Each call of store and cache takes a while before it happens and a while after, as if they were on
 other machines; the whiles come from the seed.
 """
@@ -8,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from guidkeep.answer import parse
 from guidkeep.caches.memory import MemoryCache
@@ -27,13 +30,14 @@ from tests.registry.memory_store import MemoryStore
 from tests.support import MARCH_2015
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from guidkeep.caches import Cache
     from tests.consistency.operations import Operation
     from tests.consistency.workload import Load
 
 MOST = 0.02
 """Seconds of a long delay."""
+OFTEN = 0.35
+"""The part of the delays that are long: many, for some races need several in the right places."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,33 @@ class Run:
 
     history: list[Operation]
     flushes: list[tuple[float, float]]
+
+
+class Shared(Protocol):
+    """The cache of all nodes."""
+
+    def cache(self) -> Cache:
+        """A node's way to it."""
+        ...
+
+    def flush(self) -> None:
+        """Lets it forget everything."""
+        ...
+
+
+class InMemory:
+    """The one in memory: the same for all.
+
+    Args:
+        kind: which may have a fault.
+    """
+
+    def __init__(self, kind: type[MemoryCache] = MemoryCache) -> None:
+        self._cache = kind(max_size=2**20, max_age=60)
+        self.flush = self._cache.flush
+
+    def cache(self) -> MemoryCache:
+        return self._cache
 
 
 class LocalNodes:
@@ -77,7 +108,9 @@ async def _do(registry: Registry, operation: Operation) -> Record | None:
     """The record that the answer has; None: it was deleted."""
     guid = operation.guid
     if operation.kind == "read":
-        answer = registry.hit(guid)
+        told = [registry.hit(guid)]
+        registry.peek(guid, told.append)  # at once, if it is asked at all
+        answer = told[0] or told[-1]
         return parse(answer) if answer else await registry.read(guid)
     condition = Condition(
         None if operation.if_match is None else frozenset({f'"{operation.if_match}"'}),
@@ -101,7 +134,7 @@ async def _do(registry: Registry, operation: Operation) -> Record | None:
 def run(
     load: Load,
     *,
-    cache: Callable[..., MemoryCache] = MemoryCache,
+    shared: Shared | None = None,
     registry: type[Registry] = Registry,
     flushes: int = 0,
 ) -> Run:
@@ -109,15 +142,16 @@ def run(
 
     Args:
         load: what they do.
-        cache: makes the cache, which may have a fault.
+        shared: the cache; by default the one in memory.
         registry: what the nodes are made of, the same.
         flushes: how often the cache forgets everything.
     """
-    return virtual.run(_run(load, cache(max_size=2**20, max_age=60), registry, flushes))
+    return virtual.run(_run(load, shared or InMemory(), registry, flushes))
 
 
-async def _run(load: Load, cache: MemoryCache, registry: type[Registry], flushes: int) -> Run:
+async def _run(load: Load, shared: Shared, registry: type[Registry], flushes: int) -> Run:
     elapsed = asyncio.get_running_loop().time
+    random.seed(f"versions {load.seed}")
     store = MemoryStore()
 
     def clock() -> float:
@@ -126,8 +160,8 @@ async def _run(load: Load, cache: MemoryCache, registry: type[Registry], flushes
     def node(number: int, skew: float) -> Registry:
         seed = f"{load.seed} {number}"
         return registry(
-            JitteredStore(store, Jitter(f"store {seed}", MOST)),
-            JitteredCache(cache, Jitter(f"cache {seed}", MOST)),
+            JitteredStore(store, Jitter(f"store {seed}", MOST, often=OFTEN)),
+            JitteredCache(shared.cache(), Jitter(f"cache {seed}", MOST, often=OFTEN)),
             drafts=Drafts(MetadataSchema()),
             metrics=Metrics(),
             clock=lambda: clock() + skew,
@@ -139,7 +173,7 @@ async def _run(load: Load, cache: MemoryCache, registry: type[Registry], flushes
     async def flush() -> None:
         for _ in range(flushes):
             await asyncio.sleep(load.seconds / (flushes + 1))
-            cache.flush()
+            shared.flush()
             flushed.append((elapsed(), elapsed()))
 
     flushing = asyncio.create_task(flush())

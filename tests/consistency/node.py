@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import logs, server, settings
-from guidkeep.caches import open_cache, redis_scripts
+from guidkeep.caches import open_cache, redis, redis_scripts
 from guidkeep.stores import open_store
-from tests.consistency.faults import FAULTS
+from tests.consistency.faults import FAULTS, OUTAGES
 from tests.consistency.jitter import Jitter, JitteredCache, JitteredStore
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main() -> None:
     flags = vars(parser.parse_args())
     skew, jitter, seed, fault = (flags.pop(name) for name in ("skew", "jitter", "seed", "fault"))
     if fault:
-        _plant(FAULTS[fault])
+        _plant({**FAULTS, **OUTAGES}[fault])
     if jitter:
         _delay(seed, jitter)
     chosen = settings.load(flags)
@@ -42,16 +42,9 @@ def main() -> None:
 
 
 def _plant(fault: Fault) -> None:
-    server.Registry = fault.registry  # type: ignore[misc]  # a class put in place of its base
-    scripts = dict(fault.scripts)
-    if "settle" in scripts:
-        scripts["release"] = scripts["settle"]
-    for name, replacements in scripts.items():
-        flag, text = redis_scripts._BODIES[name]
-        for before, after in replacements:
-            assert text.count(before) == 1, f"the script {name} has {before!r} not once"
-            text = text.replace(before, after)
-        redis_scripts._BODIES[name] = (flag, text)
+    vars(server)["Registry"] = fault.registry
+    vars(redis)["RedisCache"] = fault.redis
+    redis_scripts._BODIES.update(fault.bodies())
 
 
 def _delay(seed: str, most: float) -> None:
@@ -63,8 +56,7 @@ def _delay(seed: str, most: float) -> None:
         store = await open_store(*arguments, **options)
         return JitteredStore(store, Jitter(f"store {seed}", most))
 
-    server.open_cache = open_cache_with_delays  # type: ignore[assignment]  # the same with delays
-    server.open_store = open_store_with_delays  # type: ignore[assignment]  # the same with delays
+    vars(server).update(open_cache=open_cache_with_delays, open_store=open_store_with_delays)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,11 @@ class Operation:
         return self.kind != "read" and self.status in (200, 201, 204)
 
     @property
+    def may_have_written(self) -> bool:
+        """A write that was not refused."""
+        return self.has_written or self.is_open
+
+    @property
     def tells(self) -> bool:
         """Whether anything follows from it: from a 503 that wrote nothing, nothing does."""
         answered = self.status in (200, 201, 204, *REFUSALS)

@@ -2,8 +2,8 @@
 
 A linearizable operation takes effect after its invocation. What `design.md` promises less of is
 promised less of what only looks: reads, and refusals, which a stale record can cause too. To these
-it allows an earlier instant, never a later one. A write that was done compared and set, so it is
-held to the strict promise always.
+it allows an earlier instant, never a later one. A write that was done, or may be, compares and
+sets, so it is held to the strict promise always.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Acknowledged:
         self._hit = [
             write
             for write in history
-            if (write.has_written or write.is_open)
+            if write.may_have_written
             and any(
                 write.invoked <= after and (write.is_open or before <= write.returned)
                 for before, after in flushes
@@ -50,7 +50,7 @@ class Acknowledged:
         ]
 
     def __call__(self, operation: Operation) -> float:
-        if operation.has_written or not any(_overlap(write, operation) for write in self._hit):
+        if operation.may_have_written or not any(_overlap(write, operation) for write in self._hit):
             return operation.invoked
         count = bisect_left(self._answered, operation.invoked)
         return self._answered[count - 1] if count else -inf
@@ -74,7 +74,7 @@ class Bounded:
 
     def __call__(self, operation: Operation) -> float:
         if (
-            operation.has_written
+            operation.may_have_written
             or operation.node in self.strict_nodes
             or operation.returned < self.began
             or operation.invoked > self.ended + self.age

@@ -22,12 +22,13 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.consistency.operations import Operation
 from tests.consistency.promises import strictly
 from tests.consistency.specification import Specification, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from tests.consistency.operations import Operation
 
 DEFAULT_BOUND = 400_000
 """Steps of the search after which it gives up, undecided."""

@@ -150,7 +150,7 @@ def _tags(history: Iterable[Operation]) -> Mapping[int, tuple[Members, int]]:
 
 
 def _answers(operation: Operation, new: Stored) -> bool:
-    return operation.seen == Seen(*new) if new.etag is not None else False
+    return new.etag is not None and operation.seen == Seen(new.members, new.expire, new.etag)
 
 
 def _is_later(new: Stored, old: Stored) -> bool:

@@ -50,8 +50,9 @@ class Story:
             skew: of the node's clock.
         """
         own = {name: asked.pop(name) for name in list(asked) if name in Operation.__slots__}
+        own.setdefault("changes", asked)
         operation = Operation(
-            len(self.operations), GUID, 0, 0, kind, asked, invoked=when[0], returned=when[1], **own
+            len(self.operations), GUID, 0, 0, kind, invoked=when[0], returned=when[1], **own
         )
         operation.earliest = EPOCH + when[0] + skew
         if isinstance(answer, Seen):

@@ -1,66 +1,120 @@
-"""Registries over one store and one cache in memory, under virtual time: right, and with faults."""
+"""Registries over one store in memory and one cache, under virtual time: right, and with faults."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.consistency.faults import FAULTS
+from guidkeep.caches import redis_scripts
+from tests.consistency.blocking import InRedis
+from tests.consistency.faults import FAULTS, Fault
 from tests.consistency.judge import judge, require
-from tests.consistency.local import Run, run
+from tests.consistency.local import InMemory, run
 from tests.consistency.promises import Acknowledged
 from tests.consistency.workload import Load
 
-HOT = {"clients": 24, "guids": 2, "reads": 0.85, "seconds": 3.0}
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from tests.consistency.judge import Verdict
+    from tests.consistency.local import Shared
+    from tests.consistency.operations import Operation
+    from tests.engines import Engines
+
+    OpenShared = Callable[[Fault], AbstractContextManager[Shared]]
+
+SOUND = Fault()
+HOT = Load(seed=0, clients=24, guids=5, owned=0, reads=0.85, short=0.1, seconds=3.0)
 """What faults are looked for with: many readers of few records."""
-SEEDS = 12
+SEEDS = 40
 """As many tries has the checker to find a fault; most it finds at the first."""
 
 
-def promises_of(ran: Run):  # type: ignore[no-untyped-def]  # noqa: ANN201 - see judge.PromisesOf
-    return lambda history: [Acknowledged(history, ran.flushes)] if ran.flushes else []
+@pytest.fixture(params=["memory", "redis"])
+def open_shared(request: pytest.FixtureRequest) -> OpenShared:
+    """Opens the cache of all nodes, which has that fault."""
+    return _in_memory if request.param == "memory" else _in_redis(request)
+
+
+@contextmanager
+def _in_memory(fault: Fault) -> Iterator[Shared]:
+    yield InMemory(fault.cache)
+
+
+def _in_redis(request: pytest.FixtureRequest) -> OpenShared:
+    engines: Engines = request.getfixturevalue("engines")
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    url = engines.get("redis").fresh()
+
+    @contextmanager
+    def open_it(fault: Fault) -> Iterator[Shared]:
+        for name, body in fault.bodies().items():
+            monkeypatch.setitem(redis_scripts._BODIES, name, body)
+        with InRedis(url) as shared:
+            yield shared
+        monkeypatch.undo()
+
+    return open_it
+
+
+def judged(
+    open_shared: OpenShared, load: Load, fault: Fault = SOUND, *, flushes: int = 0
+) -> tuple[list[Operation], Verdict]:
+    """A run's history, and the verdict on it."""
+    with open_shared(fault) as shared:
+        ran = run(load, shared=shared, registry=fault.registry, flushes=flushes)
+    return ran.history, judge(
+        ran.history,
+        lambda history: [Acknowledged(history, ran.flushes)] if ran.flushes else [],
+    )
 
 
 @pytest.mark.parametrize("skews", [(0.0, 0.0, 0.0), (0.0, 1.5, -2.0)], ids=["in time", "skewed"])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_history_is_linearizable(seed: int, skews: tuple[float, float, float]) -> None:
+def test_every_history_is_linearizable(
+    open_shared: OpenShared, seed: int, skews: tuple[float, float, float]
+) -> None:
     load = Load(seed=seed, seconds=6, skews=skews)
-    history = run(load).history
-    assert len(history) > 4000
-    require(judge(history), history, f"local-{seed}-{skews}", repr(load))
+    history, verdict = judged(open_shared, load)
+    assert len(history) > 2000
+    require(verdict, history, f"virtual {seed} {skews}", repr(load))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_after_a_flush_no_answered_write_is_missed(seed: int) -> None:
+def test_after_a_flush_no_answered_write_is_missed(open_shared: OpenShared, seed: int) -> None:
     load = Load(seed=seed)
-    ran = run(load, flushes=40)
-    require(judge(ran.history, promises_of(ran)), ran.history, f"flushed-{seed}", repr(load))
+    history, verdict = judged(open_shared, load, flushes=40)
+    require(verdict, history, f"virtual flushed {seed}", repr(load))
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_fault_is_caught(name: str) -> None:
+def test_every_fault_is_caught(open_shared: OpenShared, name: str) -> None:
     fault = FAULTS[name]
     operations = 0
     for seed in range(1, SEEDS + 1):
-        ran = run(
-            Load(seed=seed, **HOT),
-            cache=fault.cache,
-            registry=fault.registry,
-            flushes=fault.flushes,
-        )
-        operations += len(ran.history)
-        if judge(ran.history, promises_of(ran)).failures:
+        load = replace(HOT, seed=seed)
+        history, verdict = judged(open_shared, load, fault, flushes=fault.flushes)
+        operations += len(history)
+        if verdict.failures:
             print(f"{name}: caught after {operations} operations")  # noqa: T201 - a measure
             return
     pytest.fail(f"{name}: not caught in {operations} operations")
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_finds_the_faults_finds_nothing_where_there_is_none(seed: int) -> None:
-    load = Load(seed=seed, **HOT)
-    history = run(load).history
-    require(judge(history), history, f"hot-{seed}", repr(load))
+def test_what_finds_the_faults_finds_nothing_where_there_is_none(
+    open_shared: OpenShared, seed: int
+) -> None:
+    load = replace(HOT, seed=seed)
+    history, verdict = judged(open_shared, load)
+    require(verdict, history, f"virtual hot {seed}", repr(load))
 
 
-def test_a_seed_repeats_its_run() -> None:
+def test_a_seed_repeats_its_run(open_shared: OpenShared) -> None:
     load = Load(seed=5, seconds=1)
-    assert [str(one) for one in run(load).history] == [str(one) for one in run(load).history]
+    first, again = (judged(open_shared, load)[0] for _ in range(2))
+    assert [str(one) for one in first] == [str(one) for one in again]

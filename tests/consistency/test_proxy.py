@@ -115,9 +115,12 @@ def test_a_delay_is_no_loss(proxy: Proxy) -> None:
 def test_a_server_that_is_not_there_refuses(proxy: Proxy) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as gone:
         port = gone.getsockname()[1]
-    with Proxy(port) as unserved, connected(unserved) as wire:
-        with pytest.raises(ConnectionResetError):
-            wire.recv(100)
+    with (
+        Proxy(port) as unserved,
+        connected(unserved) as wire,
+        pytest.raises(ConnectionResetError),
+    ):
+        wire.recv(100)
 
 
 def test_a_url_by_way_of_it(proxy: Proxy) -> None:

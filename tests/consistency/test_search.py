@@ -179,7 +179,7 @@ def test_an_open_write_can_not_happen_before_it_was_asked_for(story: Story) -> N
 def test_several_open_writes_may_happen_at_once(story: Story) -> None:
     story.tell((0, 1), "post", ANN, status=201, user="Ann")
     for name in "abc":
-        story.tell((2, 3), "patch", None, **{name: "1"})
+        story.tell((2, 3), "patch", None, changes={name: "1"})
     story.tell((4, 5), "read", record(9, user="Ann", a="1", b="1", c="1"))
     assert check(story.operations) is None
 
@@ -259,7 +259,7 @@ def test_the_search_gives_up_in_the_end() -> None:
     story = Story()
     story.tell((0, 1), "post", ANN, status=201, user="Ann")
     for number in range(12):
-        story.tell((2, 3), "patch", None, **{f"m{number}": "1"})
+        story.tell((2, 3), "patch", None, changes={f"m{number}": "1"})
     story.tell((4, 5), "read", record(9, user="nobody"))
     with pytest.raises(Undecided):
         check(story.operations, bound=2000)

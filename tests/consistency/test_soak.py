@@ -1,7 +1,8 @@
-"""The same for as long as one likes: `make soak`.
+"""The same for as long as one likes, with nemeses, stores and seeds drawn at random: `make soak`.
 
-GUIDKEEP_SOAK_SECONDS is how long (600), GUIDKEEP_SOAK_SEED where the seeds begin (random). To
-replay one run, which is printed with each, name it: GUIDKEEP_SOAK_STORE, GUIDKEEP_SOAK_NEMESIS.
+GUIDKEEP_SOAK_SECONDS is how long (600), GUIDKEEP_SOAK_SEED where the seeds begin (random), and
+GUIDKEEP_TEST_NEMESIS_SECONDS how long one nemesis works (here 30). GUIDKEEP_SOAK_STORE and
+GUIDKEEP_SOAK_NEMESIS name the only ones to take. What replays a run is printed with it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.consistency import campaign
-from tests.consistency.judge import Verdict, require
+from tests.consistency.judge import CHECKED, bound, require
 from tests.consistency.nemeses import NEMESES
-from tests.consistency.test_nodes import STORES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tests.consistency.conftest import Fleet
 
 SECONDS = float(os.environ.get("GUIDKEEP_SOAK_SECONDS", "600"))
-STRIKES = 3
-"""How often a nemesis strikes in a run."""
+NEMESIS_SECONDS = float(os.environ.get("GUIDKEEP_TEST_NEMESIS_SECONDS", "30"))
+STORES = ("mysql", "postgresql", "mongodb")
 
 
 @pytest.mark.soak
@@ -34,20 +34,17 @@ def test_what_is_promised_holds_for_long(fleet: Fleet, tmp_path: Path) -> None:
     first = int(os.environ.get("GUIDKEEP_SOAK_SEED", random.SystemRandom().randrange(10**6)))
     stores = _named("GUIDKEEP_SOAK_STORE", STORES)
     nemeses = _named("GUIDKEEP_SOAK_NEMESIS", tuple(NEMESES))
-    total, seed, end = Verdict(), first, time.monotonic() + SECONDS
-    while time.monotonic() < end or seed == first:
+    seed, end = first, time.monotonic() + SECONDS
+    while seed == first or time.monotonic() < end:
         chance = random.Random(f"soak {seed}")  # noqa: S311 - load, no secret
         store, nemesis = chance.choice(stores), chance.choice(nemeses)
-        servers = fleet.get(store)
-        command = campaign.command(store, nemesis, seed)
+        again = campaign.replay(store, nemesis, seed, NEMESIS_SECONDS)
+        print(f"{CHECKED.total():9} operations, now: {again}", flush=True)  # noqa: T201 - progress
         folder = tmp_path / str(seed)
-        outcome = campaign.run(servers.store, servers.cache, folder, nemesis, seed, times=STRIKES)
-        total.checked += outcome.verdict.checked
-        print(f"{outcome.verdict.checked:6} operations: {command}", flush=True)  # noqa: T201
-        name = f"{store}-{nemesis}-{seed}".replace(" ", "-")
-        require(outcome.verdict, outcome.history, name, command)
+        outcome = campaign.run(fleet.get(store), folder, nemesis, seed, seconds=NEMESIS_SECONDS)
+        require(outcome.verdict, outcome.history, f"{store} {nemesis} {seed}", again)
         seed += 1
-    print(total)  # noqa: T201 - the result
+    print(bound(CHECKED.total()))  # noqa: T201 - the result
 
 
 def _named(variable: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 SLOTS = ("m0", "m1")
 LONG = 3600
+OWNED = 4
+"""Records that each node has for itself: its clients alone write them, and all read them. There,
+what a write did while its node was cut off is not soon overwritten by others."""
 WRITES: dict[Kind, int] = {"post": 5, "patch": 6, "put": 3, "delete": 3}
 """What writes do, and how often beside each other."""
 
@@ -48,7 +51,8 @@ class Load:
         seed: see the module's text.
         seconds: how long.
         clients: how many at once.
-        guids: on how many records.
+        guids: on how many records that all write; see also `OWNED`.
+        owned: the part of the operations that are on these.
         lifetimes: seconds that short-lived records live: at least, at most.
         reads: the part of the operations that only read.
         short: the part of the writes that make a record short-lived.
@@ -59,7 +63,8 @@ class Load:
     seed: int
     seconds: float = 5.0
     clients: int = 10
-    guids: int = 4
+    guids: int = 3
+    owned: float = 0.4
     lifetimes: tuple[int, int] = (2, 4)
     reads: float = 0.6
     short: float = 0.4
@@ -68,9 +73,10 @@ class Load:
 
     @property
     def names(self) -> list[str]:
-        """The GUIDs, which no other seed has."""
+        """The GUIDs, which no other seed has: those that all write, then the nodes' own."""
         chance = random.Random(f"guids {self.seed}")  # noqa: S311 - load, no secret
-        return [f"{chance.getrandbits(128):032X}" for _ in range(self.guids)]
+        count = self.guids + OWNED * len(self.skews)
+        return [f"{chance.getrandbits(128):032X}" for _ in range(count)]
 
 
 @dataclass
@@ -134,10 +140,13 @@ class Recorder:
     def _next(self, client: int, chance: random.Random, tags: dict[str, int]) -> Operation:
         """The client's next operation; draws as often whatever came before."""
         load, number = self.load, next(self._numbers)
-        node = chance.randrange(len(load.skews))
-        guid = load.names[min(chance.randrange(load.guids), chance.randrange(load.guids))]
+        node = client % len(load.skews)  # its own: so one that hangs keeps none from the others
         [kind] = chance.choices(list(WRITES), list(WRITES.values()))
         kind = "read" if chance.random() < load.reads else kind
+        shared = min(chance.randrange(load.guids), chance.randrange(load.guids))
+        owner = chance.randrange(len(load.skews)) if kind == "read" else node
+        owned = load.guids + OWNED * owner + chance.randrange(OWNED)
+        guid = load.names[owned if chance.random() < load.owned else shared]
         slot, other = chance.sample(SLOTS, 2)
         lives = chance.randint(*load.lifetimes) if chance.random() < load.short else LONG
         dice, lot = chance.random(), chance.random()

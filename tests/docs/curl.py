@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 def main() -> None:
     """Sends one request and prints the answer."""
     options = _options().parse_args()
+    if options.data_binary is not None:
+        from_input = options.data_binary == "@-"
+        options.data = sys.stdin.buffer.read() if from_input else options.data_binary
     url = urlsplit(options.url)
     method = "HEAD" if options.head else "GET" if options.data is None else "POST"
     headers = {"User-Agent": "curl", "Accept": "*/*"}
@@ -44,6 +47,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("-X", "--request")
     parser.add_argument("-H", "--header", action="append", default=[])
     parser.add_argument("-d", "--data")
+    parser.add_argument("--data-binary")
     parser.add_argument("url")
     return parser
 

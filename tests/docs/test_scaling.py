@@ -6,16 +6,19 @@ import re
 import shlex
 import signal
 import subprocess
-from typing import TYPE_CHECKING
+from configparser import ConfigParser
+from typing import TYPE_CHECKING, cast
 
 import httpx2
 import pytest
 
+from servers import galera, postgresql
 from tests.docs.examples import BIN
 from tests.docs.pages import text_of
 from tests.server.processes import ENVIRONMENT, Server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.engines import Engines
@@ -31,17 +34,37 @@ COMMANDS = [
 GUIDS = [f"{number:032X}" for number in range(40)]
 
 
+def three_of(name: str) -> str:
+    return ",".join(f"{name}-{number}.internal" for number in (1, 2, 3))
+
+
 @pytest.fixture
-def places(engines: Engines, tmp_path: Path) -> dict[str, str]:
+def pooled(engines: Engines, tmp_path: Path) -> Iterator[str]:
+    """A database by way of PgBouncer."""
+    server = cast("postgresql.Server", engines.get("postgresql"))
+    folder = tmp_path / "pgbouncer"
+    folder.mkdir()
+    with postgresql.pgbouncer(folder, server) as bouncer:
+        yield bouncer.fresh()
+
+
+@pytest.fixture
+def places(engines: Engines, tmp_path: Path, pooled: str) -> dict[str, str]:
     """What stands in the page, and what stands for it here."""
-    postgresql, redis = engines.get("postgresql").fresh(), engines.get("redis").fresh()
+    database, redis = engines.get("postgresql").fresh(), engines.get("redis").fresh()
     return {
         "sqlite:////var/lib/guidkeep": f"sqlite:///{tmp_path}",
-        "postgresql://guidkeep:secret@127.0.0.1/guidkeep": postgresql,
-        "postgresql://guidkeep:secret@db.internal/guidkeep": postgresql,
+        "postgresql://guidkeep:secret@127.0.0.1/guidkeep": database,
+        "postgresql://guidkeep:secret@db.internal/guidkeep": database,
         "mysql://guidkeep:secret@127.0.0.1/guidkeep": engines.get("mysql").fresh(),
         "redis://127.0.0.1": redis,
         "redis://cache.internal": redis,
+        f"mysql://guidkeep:secret@{three_of('galera')}/guidkeep": engines.get("galera").fresh(),
+        f"redis+cluster://{three_of('cache')}": engines.get("redis_cluster").fresh(),
+        "postgresql://guidkeep:secret@pgbouncer.internal:6432/guidkeep": pooled,
+        f"mongodb://guidkeep:secret@{three_of('mongo')}/guidkeep?replicaSet=rs0": (
+            engines.get("mongodb").fresh()
+        ),
         "0.0.0.0": "127.0.0.1",  # noqa: S104 - replaced, not served
     }
 
@@ -63,9 +86,10 @@ def serve(command: list[str], *, fill: bool, holds: bool) -> None:
         assert process.wait(timeout=60) == 0
 
 
+@pytest.mark.timeout(180)
 def test_each_recipe_works_and_takes_the_records_along(places: dict[str, str]) -> None:
     copied = 0
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 13
     for number, words in enumerate(COMMANDS):
         command = [str(BIN / words[0]), *words[1:]]
         for there, here in places.items():
@@ -80,3 +104,20 @@ def test_each_recipe_works_and_takes_the_records_along(places: dict[str, str]) -
             assert f"Compared: {len(GUIDS)} equal, 0 different.\n" in done.stdout
             copied += 1
     assert copied == 4
+
+
+def test_galera_is_tested_with_the_settings_of_the_page() -> None:
+    """But for the addresses; and the log is flushed as MariaDB does as shipped."""
+    [block] = re.findall(
+        r"^```ini\n(.*?)^```$", text_of("docs/scaling.md"), re.MULTILINE | re.DOTALL
+    )
+    parser = ConfigParser()
+    parser.read_string(block)
+    page = dict(parser["mysqld"])
+    options = (option.removeprefix("--").partition("=") for option in galera.SETTINGS)
+    tested = {name.replace("-", "_"): value for name, _, value in options}
+    detection = ";".join(galera.FAILURE_DETECTION)
+    assert page.pop("wsrep_provider_options").strip('"') == detection
+    assert page.pop("wsrep_cluster_address") == f"gcomm://{three_of('galera')}"
+    assert page.pop("innodb_flush_log_at_trx_commit") == "1"
+    assert page == tested

@@ -6,18 +6,22 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.http.app import make_app
+from guidkeep.metrics import Metrics
 from guidkeep.record import new_guid
+from guidkeep.schema import MetadataSchema
+from guidkeep.settings import Settings
 from tests.http.faulty import faulty
-from tests.http.helpers import EVERY_PAIR, SOON, check_problem, faults, lines_of
-from tests.support import MARCH_2015
+from tests.http.helpers import EVERY_PAIR, SOON, Api, check_problem, faults, lines_of
+from tests.support import MARCH_2015, make_registry, opened_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.http.helpers import Api
     from tests.support import Clock
 
 LONG = 65_536
@@ -229,13 +233,37 @@ async def test_a_fault_inside_is_a_500_line_that_hides_it(
 ) -> None:
     async with faulty(tmp_path / "guidkeep.db", clock) as (api, store):
         store.fault = ZeroDivisionError("secret")
-        with pytest.MonkeyPatch.context():
+        with capture_logs() as logs:
             answers = await bulk(api, {"user": "Ann"}, {"guid": guid, "user": "Ann"})
     assert statuses(answers) == [500, 500]
+    assert [entry["event"] for entry in logs] == [
+        "request failed"
+    ]  # once, for a million may follow
     for answer in answers:
         check_problem(500, answer["problem"])
         assert "secret" not in json.dumps(answer)
         assert answer["problem"]["request_id"]
+
+
+async def test_a_server_that_is_about_to_stop_takes_no_line(
+    tmp_path: Path, clock: Clock, guid: str
+) -> None:
+    async with opened_store(tmp_path / "guidkeep.db") as store:
+        registry = make_registry(store, clock=clock)
+        app = make_app(
+            registry,
+            settings=Settings(),
+            schema=MetadataSchema(),
+            metrics=Metrics(),
+            is_draining=lambda: True,
+        )
+        async with Api(app) as api:
+            line = json.dumps({"guid": guid, "user": "Ann"})
+            [answer] = lines_of(await api.post("/bulk", content=f"\n{line}\n{line}"))
+            assert (answer["line"], answer["status"]) == (2, 503)
+            assert answer["problem"]["type"].endswith("stopping")
+            assert (await api.get(f"/guid/{guid}")).status_code == 404
+        await registry.close()
 
 
 async def test_it_is_counted_by_its_lines(live: Api) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from tests.http import generated_lines
 from tests.support import Clock, served
 
 CHECKS = [
@@ -36,6 +38,11 @@ def test_the_running_server_keeps_what_its_openapi_document_promises(tmp_path: P
                 "--max-examples", "30", "--generation-deterministic", "--warnings", "off",
             ],
             cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "SCHEMATHESIS_HOOKS": generated_lines.__name__,
+            },
             capture_output=True,
             text=True,
             timeout=120,

@@ -30,6 +30,7 @@ class SteppedCache:
 
     def __init__(self, cache: MemoryCache, gates: Gates, history: History) -> None:
         self.figures = cache.figures
+        self.takes_unread = cache.takes_unread
         self.hit = cache.hit
         self.peek = cache.peek
         self.ping = cache.ping

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import registry as registry_module
-from guidkeep.caches import open_cache
+from guidkeep.caches import Lease, open_cache
+from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.none import NoCache
 from guidkeep.drafts import DEFAULT_LIFETIME
 from guidkeep.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
@@ -138,6 +139,51 @@ async def test_a_random_guid_that_is_taken_is_not_used_even_if_it_has_expired(
     monkeypatch.setattr(registry_module, "new_guid", lambda: next(guids))
     written = await registry.create_or_update(change(None, '{"user":"Bob"}', now=NOW))
     assert written == (await registry.read(GUID[::-1]), True)
+
+
+class Counting(MemoryCache):
+    """Counts the leases that are asked for, and says whether it wants what nobody has read."""
+
+    def __init__(self, *, takes_unread: bool) -> None:
+        super().__init__(max_size=1 << 20, max_age=60)
+        self.takes_unread = takes_unread
+        self.leases = 0
+
+    async def lease(self, guid: str) -> Lease:
+        self.leases += 1
+        return await super().lease(guid)
+
+
+@pytest.mark.parametrize("takes_unread", [True, False])
+async def test_a_record_under_a_random_guid_is_put_into_the_cache_only_if_that_pays(
+    *, takes_unread: bool
+) -> None:
+    cache = Counting(takes_unread=takes_unread)
+    registry = make_registry(MemoryStore(), cache)
+    created = (await registry.create_or_update(change(None, now=NOW))).record
+    assert cache.leases == takes_unread
+    assert (registry.hit(created.guid) is not None) == takes_unread
+    assert await registry.read(created.guid) == created
+    assert registry.hit(created.guid) is not None, "the first who asks puts it in"
+    await registry.update(created.guid, change(body='{"n":1}', now=NOW))
+    assert cache.leases == takes_unread + 1, "whoever changes it leases"
+
+
+async def test_past_the_cache_too_a_random_guid_that_is_taken_is_drawn_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = make_registry(MemoryStore(), NoCache())
+    await registry.create_or_update(change(now=NOW))
+    guids = iter([GUID, GUID[::-1]])
+    monkeypatch.setattr(registry_module, "new_guid", lambda: next(guids))
+    written = await registry.create_or_update(change(None, '{"user":"Bob"}', now=NOW))
+    assert written == (await registry.read(GUID[::-1]), True)
+
+
+async def test_past_the_cache_too_a_condition_holds_for_a_new_record() -> None:
+    registry = make_registry(MemoryStore(), NoCache())
+    with pytest.raises(PreconditionFailed):
+        await registry.create_or_update(change(None, now=NOW), Condition(frozenset("*")))
 
 
 async def test_a_generated_guid_is_one(registry: Registry) -> None:

@@ -39,7 +39,18 @@ def test_a_record_is_valid_until_the_second_of_its_expire() -> None:
 
 @pytest.mark.parametrize(
     ("metadata", "user"),
-    [('{"user":"Ann"}', "Ann"), ('{"user":"\\u00e9"}', "é"), ('{"user":5}', None), ("{}", None)],
+    [
+        ('{"user":"Ann"}', "Ann"),
+        ('{"user":"","x":1}', ""),
+        ('{"user":"Zoë, Inc.","users":"Bob"}', "Zoë, Inc."),
+        ('{"user":"\\u00e9"}', "é"),
+        ('{"user":"a \\"b\\" c"}', 'a "b" c'),
+        ('{"user":"a\\\\","x":"y"}', "a\\"),
+        ('{"x":{"user":"Bob"},"user":"Ann"}', "Ann"),
+        ('{"\\u0075ser":"Ann"}', "Ann"),
+        ('{"user":5}', None),
+        ("{}", None),
+    ],
 )
 def test_the_user_is_the_metadatas_where_that_is_a_string(metadata: str, user: str | None) -> None:
     assert Record(GUID, 5, 7, metadata).user == user

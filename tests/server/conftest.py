@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.engines import Engines
 
-@pytest.fixture(scope="package")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with the default settings, which tests share: each has GUIDs of its own."""
+
+@pytest.fixture(scope="package", params=["memory", "redis"])
+def address(
+    request: pytest.FixtureRequest, engines: Engines, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A server with the default settings, which tests share: each has GUIDs of its own.
+
+    Or with its cache in Redis, which answers hits in another way.
+    """
     store = tmp_path_factory.mktemp("server") / "guidkeep.db"
-    with served(store=f"sqlite:///{store}") as running:
+    cache = "memory://" if request.param == "memory" else engines.get("redis").fresh()
+    with served(store=f"sqlite:///{store}", cache=cache) as running:
         yield running.address
 
 

@@ -36,7 +36,8 @@ PATIENCE = {"mongodb": 60.0}
 
 
 def opener_of(url: str) -> Opener:
-    patience = PATIENCE.get(urlsplit(url).scheme, 5.0)
+    several = "," in urlsplit(url).netloc  # a cluster, each node of which writes it all
+    patience = 30.0 if several else PATIENCE.get(urlsplit(url).scheme, 5.0)
 
     @asynccontextmanager
     async def opened(
@@ -51,7 +52,7 @@ def opener_of(url: str) -> Opener:
     return opened
 
 
-STORES = ("sqlite", "mysql", "mongodb", "postgresql")  # and each of the engines, as it comes
+STORES = ("sqlite", "mysql", "galera", "mongodb", "postgresql")  # and the engines, as they come
 
 
 def sqlite_urls(folder: Path) -> Callable[[], str]:

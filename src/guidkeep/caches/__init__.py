@@ -33,6 +33,8 @@ from guidkeep.errors import StartupError
 from guidkeep.units import parse_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from guidkeep.metrics import Metrics
     from guidkeep.record import Record
 
@@ -70,11 +72,24 @@ class Cache(Protocol):
     """See the module's text. Each call is one atomic step on one GUID's key."""
 
     figures: CacheFigures
+    takes_unread: bool
+    """Whether a record that is created under a random GUID is put in at once, before anybody has
+    asked for it. Not where that costs more than the store's answer to the first who does."""
 
     def hit(self, guid: str, now: float) -> bytes | None:
         """The finished answer, if this process has it at hand; None says nothing.
 
         The one call that never waits: the HTTP protocol answers from it before a task is made.
+        """
+        ...
+
+    def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:
+        """Asks another machine for the finished answer, without a task that waits for it.
+
+        `tell` is called with it later, once and never before this returns; or with None, which
+        says nothing. False: there is nobody to ask now, and `tell` is not called. It changes
+        nothing in the cache and takes no lease, so whoever asked may go away. A hit is counted;
+        whatever else comes back leads to `get`, which counts it.
         """
         ...
 

@@ -17,6 +17,8 @@ from guidkeep.answer import parse, render
 from guidkeep.caches import CacheFigures, Lease
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from guidkeep.record import Record
 
 ENTRY_OVERHEAD = 290
@@ -44,6 +46,8 @@ class MemoryCache:
         max_age: seconds that an entry lives at most.
     """
 
+    takes_unread = True
+
     def __init__(self, *, max_size: int, max_age: float) -> None:
         self.figures = CacheFigures()
         self._max_size = max_size
@@ -60,6 +64,10 @@ class MemoryCache:
         self._entries.move_to_end(guid)
         self.figures.hits += 1
         return entry[1]
+
+    def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:  # noqa: ARG002 - the protocol's
+        """There is nobody to ask: what there is, is at hand."""
+        return False
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:
         """The entry; or a miss with the right to fill; or a miss without it."""

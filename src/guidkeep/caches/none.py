@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 from guidkeep.caches import CacheFigures, Lease
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from guidkeep.record import Record
 
 
 class NoCache:
     """A cache that is always empty and never lets anybody fill it."""
+
+    takes_unread = False
 
     def __init__(self) -> None:
         self.figures = CacheFigures()
@@ -19,6 +23,10 @@ class NoCache:
     def hit(self, guid: str, now: float) -> bytes | None:  # noqa: ARG002 - the protocol's
         """Nothing."""
         return None
+
+    def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:  # noqa: ARG002
+        """There is nobody to ask."""
+        return False
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:  # noqa: ARG002
         """A miss, without the right to fill."""

@@ -65,7 +65,7 @@ from guidkeep.caches.unsettled import LIMIT, Unsettled
 from guidkeep.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
 
     from guidkeep.caches.redis_server import Word
     from guidkeep.caches.unsettled import Mark
@@ -75,6 +75,10 @@ log = structlog.get_logger("guidkeep.cache")
 
 AGAIN: Final = 4
 """How often a call is made again elsewhere, or with scripts loaded anew."""
+ANOTHER_FILLS: Final = 2
+"""What `get` replies when another reader has the right to fill."""
+WAITS: Final = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+"""Seconds between looks for what another reader fills; after the last one the store is asked."""
 BATCH: Final = 512
 """Unsettled GUIDs that are dropped in one round."""
 REPLAY_PAUSE: Final = 1.0
@@ -92,8 +96,11 @@ class RedisCache:
         metrics: what the cache counts goes there.
         clock: seconds of a clock that only goes forward.
         pauses: from how many probes of a lost server were in vain to the seconds until the next.
+        waits: seconds between looks for an entry that another reader is about to put in.
         limit: unsettled GUIDs remembered at most.
     """
+
+    takes_unread = False
 
     def __init__(
         self,
@@ -105,10 +112,12 @@ class RedisCache:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
         pauses: Callable[[int], float] = breakers.pause,
+        waits: Iterable[float] = WAITS,
         limit: int = LIMIT,
     ) -> None:
         self.figures = CacheFigures()
         self._max_age = max_age
+        self._waits = waits
         self._prefix = address.prefix.encode()
         self._tokens = count(secrets.randbits(64) << 40 | 1)  # no other node's, nor of another time
         self._unsettled = Unsettled(lasting=max_age + lease_time, clock=clock, limit=limit)
@@ -141,18 +150,38 @@ class RedisCache:
         """Nothing: there is nothing at hand in this process."""
         return None
 
+    def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:
+        """Asks Redis for the finished answer, and waits for nothing; see `Cache.peek`."""
+        if guid in self._unsettled:
+            return False
+
+        def take(reply: Any) -> None:
+            if isinstance(reply, bytes):
+                self.figures.hits += 1
+                tell(reply)
+            else:
+                tell(None)
+
+        return self._nodes.peek(self._prefix + guid.encode(), now, take)
+
     async def get(self, guid: str, now: float) -> Record | Lease | None:
-        """The entry; or a miss with the right to fill; or a miss without it."""
+        """The entry; or a miss with the right to fill; or a miss without it.
+
+        An entry that another reader, on another node, is about to put in is waited for, so that
+        a herd before several nodes makes one question to the store; but not for long.
+        """
         if guid in self._unsettled:
             self.figures.misses += 1
             return None
         token = next(self._tokens)
         key = self._prefix + guid.encode()
-        asked = self._nodes.submit("get", key, now, token)
         try:
-            reply = await asked
-            if isinstance(reply, ReplyError):
-                reply = await self._insist(reply, "get", key, now, token)
+            reply = await self._ask("get", key, now, token)
+            for pause in self._waits:
+                if reply != ANOTHER_FILLS:
+                    break
+                await asyncio.sleep(pause)
+                reply = await self._ask("get", key, now, token)
         except asyncio.CancelledError:
             self._spawn(self.fill(Lease(guid, token), None, now))  # nobody is left to use it
             raise

@@ -1,7 +1,7 @@
 """One connection to a Redis: commands go out in rounds, replies come back in the same order.
 
 Commands of one turn of the event loop go out in one piece. Rounds do not wait for each other. An
-error is a result like any other, so that nobody has to look at it: a `ReplyError` where Redis
+error is a reply like any other, so that nobody has to look at it: a `ReplyError` where Redis
 answered with one, `Unavailable` where it did not answer.
 
 *Deadline.* A connection whose oldest round was not answered in time is in doubt: it is cut, and all
@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from guidkeep.addresses import driver
 from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from ssl import SSLContext
 
 hiredis = driver("hiredis", extra="redis")
@@ -34,6 +34,9 @@ SILENCE: Final = 0.25
 """Seconds after which a connection makes sure that the server is what it was."""
 GRACE: Final = 0.2
 """What is overdue is given this part of the deadline to be read."""
+
+Taker = Callable[[Any], None]
+"""Who is told of a reply, or of an error in its place."""
 
 _MORE: Final = object()
 _WHO_ARE_YOU: Final = pack(("INFO", "replication"))
@@ -66,8 +69,8 @@ class Connection(asyncio.Protocol):
         self._reader = hiredis.Reader(notEnoughData=_MORE)
         self._transport: asyncio.Transport
         self._out: list[bytes] = []
-        self._asked: list[Outcome[Any] | None] = []
-        self._rounds: deque[tuple[float, list[Outcome[Any] | None]]] = deque()
+        self._asked: list[Taker | None] = []  # None: whoever verifies
+        self._rounds: deque[tuple[float, list[Taker | None]]] = deque()
         self._answered = 0  # of the oldest round
         self._timer: asyncio.TimerHandle | None = None
         self._judged: float | None = None
@@ -80,21 +83,21 @@ class Connection(asyncio.Protocol):
         """From now on the server has to be that one; see `identity`."""
         self._expected = identity
 
-    def send(self, command: bytes, outcome: Outcome[Any] | None = None) -> Outcome[Any]:
-        """Sends a command with this turn's round; the outcome is its reply, or Unavailable."""
-        outcome = outcome or Outcome(loop=self._loop)
+    def send(self, command: bytes, take: Taker) -> None:
+        """Sends a command with this turn's round; `take` is called with its reply."""
         if self.error is not None:
-            outcome.set_result(self.error)
-            return outcome
+            take(self.error)
+            return
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(command)
-        self._asked.append(outcome)
-        return outcome
+        self._asked.append(take)
 
     def ask(self, *words: str | bytes | float) -> Outcome[Any]:
-        """Sends a command that is made of these words."""
-        return self.send(pack(words))
+        """Sends a command that is made of these words; the outcome is its reply."""
+        outcome: Outcome[Any] = Outcome(loop=self._loop)
+        self.send(pack(words), outcome.set_result)
+        return outcome
 
     def verify(self) -> None:
         """Makes sure, along with this turn's round, that the server is what it was."""
@@ -114,13 +117,14 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
         rounds = [asked for _, asked in self._rounds]
         missed = rounds[0][self._answered :] if rounds else []
-        for outcome in [*missed, *(each for asked in rounds[1:] for each in asked), *self._asked]:
-            if outcome is not None:
-                outcome.set_result(error)
+        missed += [*(each for asked in rounds[1:] for each in asked), *self._asked]
         self._rounds.clear()
         self._asked.clear()
         self._out.clear()
-        self._lost(self, error)
+        self._lost(self, error)  # first: who is told of the error may ask again
+        for take in missed:
+            if take is not None:
+                take(error)
 
     async def close(self) -> None:
         """Cuts it, and waits until it is gone."""
@@ -148,14 +152,14 @@ class Connection(asyncio.Protocol):
                     self.cut(Unavailable(f"Redis said, unasked: {reply}"))
                     return
                 since, asked = self._rounds[0]
-                outcome = asked[self._answered]
+                take = asked[self._answered]
                 self._answered += 1
                 if self._answered == len(asked):
                     self._rounds.popleft()
                     self._answered = 0
                     self._observe(len(asked), self._loop.time() - since)
-                if outcome is not None:
-                    outcome.set_result(reply)
+                if take is not None:
+                    take(reply)
                 elif identity(reply) != self._expected:
                     self.cut(Unavailable("the server is not the master that it was"))
                     return

@@ -28,7 +28,7 @@ from guidkeep.caches.redis_server import (
 from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from guidkeep.caches.redis_server import Options, Watcher, Word
 
@@ -41,6 +41,10 @@ REFRESH_PAUSE: Final = 0.5
 
 class Nodes(Protocol):
     """The server, or the servers."""
+
+    def peek(self, key: bytes, now: float, take: Callable[[Any], None]) -> bool:
+        """Looks at a key, if that can be done at once; `take` gets the reply, or an error."""
+        ...
 
     def submit(self, script: str, key: bytes, *arguments: Word) -> Outcome[Any]:
         """Runs a script on a key; the outcome is the reply, or an error (it is not raised)."""
@@ -75,6 +79,7 @@ class Single:
 
     def __init__(self, host: str, port: int, options: Options, watcher: Watcher) -> None:
         self._server = Server(host, port, options, watcher)
+        self.peek = self._server.peek
         self.submit = self._server.submit
         self.ping = self._server.ping
         self.close = self._server.close
@@ -120,6 +125,11 @@ class Cluster:
         self._is_lost = False
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
+
+    def peek(self, key: bytes, now: float, take: Callable[[Any], None]) -> bool:
+        """See `Nodes`."""
+        server = self._of(key)
+        return server is not None and server.peek(key, now, take)
 
     def submit(self, script: str, key: bytes, *arguments: Word) -> Outcome[Any]:
         """See `Nodes`."""

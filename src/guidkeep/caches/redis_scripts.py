@@ -44,7 +44,7 @@ local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-_GET = (
+_LOOK = (
     _NAMES
     + """\
 local value = redis.call('GET', key)
@@ -60,11 +60,17 @@ elseif not writers then
   return answer  -- it is alone: the key ends when it does
 end
 """
+)
+
+_PEEK = _LOOK + "return 0\n"
+
+_GET = (
+    _LOOK
     + _CLOCK
     + """\
 if known then
   if answer and ms < due then return answer end
-  if reader and ms < reader_due then return 0 end
+  if reader and ms < reader_due then return 2 end
   for _, standing in pairs(writers or {}) do
     if ms < standing then return 0 end
   end
@@ -171,6 +177,7 @@ return 1
 )
 
 _BODIES = {
+    "peek": ("allow-oom", _PEEK),
     "get": ("allow-oom", _GET),
     "fill": ("", _FILL),
     "unread": ("allow-oom", _FILL),
@@ -181,7 +188,10 @@ _BODIES = {
 }
 """What each takes as arguments, after the key:
 
-    get      now, token: the entry; or 1, the token is now a reader's lease; or 0, neither
+    peek     now: the entry if no leases stand beside it; or 0. Changes nothing; yet it is not
+             flagged so, for a server that refuses writes is not the one to ask
+    get      now, token: the entry; or 1, the token is now a reader's lease; or 2, another reader
+             has one, and will fill; or 0, none of these
     fill     token, until, milliseconds until then, answer: 1, or 0 when the lease was gone
     unread   token: the same without an entry: gives the reader's lease back
     lease    token

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import structlog
@@ -121,6 +122,16 @@ class Server:
         """Where it is."""
         return f"{self.host}:{self.port}"
 
+    def peek(self, key: bytes, now: float, take: Callable[[Any], None]) -> bool:
+        """Runs `peek` on a key; `take` gets the reply, or an error. False: it can't be asked now.
+
+        `take` is called when the reply comes, and not by way of the event loop.
+        """
+        if self._connection is None:
+            return False
+        self._connection.send(pack(("EVALSHA", self._names["peek"], 1, key, now)), take)
+        return True
+
     def submit(
         self, script: str, key: bytes, *arguments: Word, asking: bool = False
     ) -> Outcome[Any]:
@@ -128,7 +139,7 @@ class Server:
         if self._connection is not None:
             if asking:
                 self._connection.ask("ASKING")
-            return self._connection.send(pack(("EVALSHA", self._names[script], 1, key, *arguments)))
+            return self._connection.ask("EVALSHA", self._names[script], 1, key, *arguments)
         return self._wait(script, key, arguments, asking)
 
     async def ping(self) -> None:
@@ -258,7 +269,7 @@ class Server:
                 if call.asking:
                     connection.ask("ASKING")
                 words = ("EVALSHA", self._names[call.script], 1, call.key, *call.arguments)
-                connection.send(pack(words), call.outcome)
+                connection.send(pack(words), partial(hand_over, call.outcome))
 
     def _renewed(self, last: asyncio.Future[Any]) -> None:
         self._is_renewing = False
@@ -323,7 +334,12 @@ def _unless_elsewhere(reply: Any) -> None:
         expect_well(reply)
 
 
+def hand_over(outcome: Outcome[Any], reply: Any) -> None:
+    """Makes that its result, unless it was given up."""
+    if not outcome.done():
+        outcome.set_result(reply)
+
+
 def give_up(outcome: Outcome[Any]) -> None:
     """Makes it a failure, unless it is known already."""
-    if not outcome.done():
-        outcome.set_result(Unavailable("no connection in time"))
+    hand_over(outcome, Unavailable("no connection in time"))

@@ -137,7 +137,7 @@ class Held:
                 await asyncio.to_thread(file.truncate, 0)
                 self._room.left += self._written
                 self._read = self._written = 0
-        return data
+            return data
 
     async def _close(self) -> None:
         async with self._disk:

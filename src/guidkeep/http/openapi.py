@@ -5,6 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import __version__
+from guidkeep.http import openapi_bulk
+from guidkeep.http.openapi_parts import (
+    conditions,
+    content_json,
+    content_text,
+    failures,
+    header_refs,
+    query,
+    ref,
+)
 from guidkeep.record import LAST_EXPIRE
 
 if TYPE_CHECKING:
@@ -15,7 +25,6 @@ EXAMPLE_GUID = "9094E4C980C74043A4B586B420E69DDF"
 EXAMPLE_RECORD = {"guid": EXAMPLE_GUID, "expire": "4102444800", "user": "Cylance, Inc."}
 EXAMPLE_ETAG = '"1427736345000000"'
 
-_ANY_REQUEST = (408, 429, 431, 500)
 _STATUS = {"type": "object", "required": ["status"]}
 _TAG = '(W/)?"[!#-~]*"'
 
@@ -42,11 +51,12 @@ def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
         "paths": {
             "/guid": _collection(),
             "/guid/{guid}": _one(),
-            "/livez": _service("Whether the process answers", _json(_STATUS)),
-            "/readyz": _service("Whether requests can be served", _json(_STATUS), 503),
-            "/metrics": _service("Figures for Prometheus", _text("text/plain")),
-            "/openapi.json": _service("This document", _json({"type": "object"})),
-            "/docs": _service("This document as a page", _text("text/html")),
+            **openapi_bulk.paths(EXAMPLE_RECORD),
+            "/livez": _service("Whether the process answers", content_json(_STATUS)),
+            "/readyz": _service("Whether requests can be served", content_json(_STATUS), 503),
+            "/metrics": _service("Figures for Prometheus", content_text("text/plain")),
+            "/openapi.json": _service("This document", content_json({"type": "object"})),
+            "/docs": _service("This document as a page", content_text("text/html")),
             "/console": _page("Records and figures as a page"),
         },
         "components": {
@@ -65,20 +75,20 @@ def _collection() -> dict[str, Any]:
             "operationId": "list",
             "summary": "List live records in GUID order",
             "parameters": [
-                _query("limit", "At most so many.", {"type": "integer", "minimum": 1,
+                query("limit", "At most so many.", {"type": "integer", "minimum": 1,
                                                      "maximum": 1000, "default": 100}),
-                _query("after", "Only GUIDs after this one.", _ref("schemas", "Guid")),
-                _query("user", "Only records whose `user` is this.", {"type": "string"}),
-                _query("expires_before", "Only records that expire before this Unix time.",
+                query("after", "Only GUIDs after this one.", ref("schemas", "Guid")),
+                query("user", "Only records whose `user` is this.", {"type": "string"}),
+                query("expires_before", "Only records that expire before this Unix time.",
                        {"type": "integer", "minimum": 0}),
             ],
             "responses": {
                 "200": {
                     "description": "A part of the list, and where it goes on",
-                    "headers": {"Link": _ref("headers", "Link")},
-                    "content": _json(_ref("schemas", "Page")),
+                    "headers": {"Link": ref("headers", "Link")},
+                    "content": content_json(ref("schemas", "Page")),
                 },
-                **_failures(400, 503),
+                **failures(400, 503),
             },
         },
         "post": {
@@ -86,9 +96,9 @@ def _collection() -> dict[str, Any]:
             "operationId": "create",
             "summary": "Create a record, its GUID generated",
             "description": "With a `guid` member it is `POST /guid/{guid}`.",
-            "parameters": _conditions(),
+            "parameters": conditions(),
             "requestBody": _body("Change", {"user": "Cylance, Inc."}),
-            "responses": {**_written(), **_failures(400, 403, 412, 413, 503)},
+            "responses": {**_written(), **failures(400, 403, 412, 413, 503)},
         },
     }  # fmt: skip
 
@@ -96,30 +106,30 @@ def _collection() -> dict[str, Any]:
 def _one() -> dict[str, Any]:
     update = {"expire": "4102531200"}
     return {
-        "parameters": [_ref("parameters", "guid")],
+        "parameters": [ref("parameters", "guid")],
         "get": {
             "tags": ["Records"],
             "operationId": "read",
             "summary": "Read a record",
-            "parameters": _conditions(),
+            "parameters": conditions(),
             "responses": {
                 "200": _record("The live record"),
                 "304": {"description": "The client's copy is still right",
                         "headers": _record_headers()},
-                **_failures(400, 404, 412, 503),
+                **failures(400, 404, 412, 503),
             },
         },
         "head": {
             "tags": ["Records"],
             "operationId": "head",
             "summary": "Read a record's headers",
-            "parameters": _conditions(),
+            "parameters": conditions(),
             "responses": {
                 "200": {"description": "There is a live record", "headers": _record_headers()},
                 "304": {"description": "The client's copy is still right",
                         "headers": _record_headers()},
                 **{status: {"description": "As GET, without the content"}
-                   for status in _failures(400, 404, 412, 503)},
+                   for status in failures(400, 404, 412, 503)},
             },
         },
         "post": {
@@ -127,19 +137,19 @@ def _one() -> dict[str, Any]:
             "operationId": "create_or_update",
             "summary": "Create a record, or update it if it is there",
             "description": "An update is a JSON merge patch (RFC 7396).",
-            "parameters": _conditions(),
+            "parameters": conditions(),
             "requestBody": _body(
                 "Change", {"expire": EXAMPLE_RECORD["expire"], "user": EXAMPLE_RECORD["user"]}
             ),
-            "responses": {**_written("200", "201"), **_failures(400, 403, 412, 413, 503)},
+            "responses": {**_written("200", "201"), **failures(400, 403, 412, 413, 503)},
         },
         "put": {
             "tags": ["Records"],
             "operationId": "replace",
             "summary": "Create a record, or replace it whole",
-            "parameters": _conditions(),
+            "parameters": conditions(),
             "requestBody": _body("NewRecord", {"user": "Cylance, Inc."}),
-            "responses": {**_written("200", "201"), **_failures(400, 403, 412, 413, 503)},
+            "responses": {**_written("200", "201"), **failures(400, 403, 412, 413, 503)},
         },
         "patch": {
             "tags": ["Records"],
@@ -147,20 +157,20 @@ def _one() -> dict[str, Any]:
             "summary": "Update a record",
             "description": "A JSON merge patch (RFC 7396): members given replace, members left "
             "out stay, `null` removes.",
-            "parameters": _conditions(),
+            "parameters": conditions(),
             "requestBody": _body("Change", update),
             "responses": {
-                **_written("200"), **_failures(400, 403, 404, 412, 413, 503)
+                **_written("200"), **failures(400, 403, 404, 412, 413, 503)
             },
         },
         "delete": {
             "tags": ["Records"],
             "operationId": "delete",
             "summary": "Delete a record",
-            "parameters": _conditions(),
+            "parameters": conditions(),
             "responses": {
                 "204": {"description": "It is gone"},
-                **_failures(400, 403, 404, 412, 503),
+                **failures(400, 403, 404, 412, 503),
             },
         },
     }  # fmt: skip
@@ -171,7 +181,7 @@ def _schemas(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
         "Unix time in whole seconds; from then on the record does not exist. "
         f"Without it: now and {settings.lifetime:g} seconds."
     )
-    guid = _ref("schemas", "Guid")
+    guid = ref("schemas", "Guid")
     record = {
         "type": "object",
         "required": ["guid", "expire"],
@@ -179,7 +189,7 @@ def _schemas(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
             "guid": guid,
             "expire": {"type": "string", "pattern": "^[0-9]{1,12}$", "description": expire},
         },
-        "allOf": [_ref("schemas", "Metadata")],
+        "allOf": [ref("schemas", "Metadata")],
         "examples": [EXAMPLE_RECORD],
     }
     change = {
@@ -205,17 +215,18 @@ def _schemas(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
         },
         "Metadata": schema.document,
         "Record": record,
-        "NewRecord": {**change, "allOf": [_ref("schemas", "Metadata")]},
+        "NewRecord": {**change, "allOf": [ref("schemas", "Metadata")]},
         "Change": {**change, "description": "The other members are metadata."},
         "Page": {
             "type": "object",
             "required": ["guids", "next"],
             "properties": {
-                "guids": {"type": "array", "items": _ref("schemas", "Record")},
+                "guids": {"type": "array", "items": ref("schemas", "Record")},
                 "next": {"type": ["string", "null"], "format": "uri-reference"},
             },
         },
         "Problem": _problem_schema(),
+        **openapi_bulk.schemas(),
     }
 
 
@@ -258,11 +269,11 @@ def _problems(settings: Settings) -> dict[str, Any]:
         503: "The store can't answer in time; `detail` says whether the outcome is unknown",
     }
     headers = {
-        429: _header_refs("Retry-After"),
-        500: _header_refs("X-Request-ID"),
-        503: _header_refs("Retry-After", "X-Request-ID"),
+        429: header_refs("Retry-After"),
+        500: header_refs("X-Request-ID"),
+        503: header_refs("Retry-After", "X-Request-ID"),
     }
-    content = {"application/problem+json": {"schema": _ref("schemas", "Problem")}}
+    content = {"application/problem+json": {"schema": ref("schemas", "Problem")}}
     return {
         f"Problem{status}": {
             "description": text, "headers": headers.get(status, {}), "content": content
@@ -281,7 +292,7 @@ def _parameters() -> dict[str, Any]:
             "name": "guid",
             "in": "path",
             "required": True,
-            "schema": _ref("schemas", "Guid"),
+            "schema": ref("schemas", "Guid"),
             "example": EXAMPLE_GUID,
         },
         "if_match": header("If-Match", "Only if the record's ETag is one of these."),
@@ -304,21 +315,21 @@ def _headers() -> dict[str, Any]:
     }
 
 
-def _service(about: str, content: dict[str, Any], *failures: int) -> dict[str, Any]:
+def _service(about: str, content: dict[str, Any], *statuses: int) -> dict[str, Any]:
     return {
         "get": {
             "tags": ["Service"],
             "summary": about,
             "responses": {
                 "200": {"description": "It answers", "content": content},
-                **_failures(*failures),
+                **failures(*statuses),
             },
         }
     }
 
 
 def _page(about: str) -> dict[str, Any]:
-    page = _service(about, _text("text/html"))
+    page = _service(about, content_text("text/html"))
     page["get"]["responses"]["304"] = {"description": "The browser's copy is still right"}
     return page
 
@@ -335,50 +346,14 @@ def _record(about: str, *headers: str) -> dict[str, Any]:
     return {
         "description": about,
         "headers": _record_headers(*headers),
-        "content": _json(_ref("schemas", "Record")),
+        "content": content_json(ref("schemas", "Record")),
     }
 
 
 def _record_headers(*more: str) -> dict[str, Any]:
-    return _header_refs("ETag", "Cache-Control", "Sunset", *more)
-
-
-def _header_refs(*names: str) -> dict[str, Any]:
-    return {name: _ref("headers", name) for name in names}
-
-
-def _failures(*statuses: int) -> dict[str, Any]:
-    """Those, and what any request may meet with."""
-    return {
-        str(status): _ref("responses", f"Problem{status}")
-        for status in sorted({*statuses, *_ANY_REQUEST})
-    }
+    return header_refs("ETag", "Cache-Control", "Sunset", *more)
 
 
 def _body(schema: str, example: dict[str, Any]) -> dict[str, Any]:
-    content = {"schema": _ref("schemas", schema), "example": example}
+    content = {"schema": ref("schemas", schema), "example": example}
     return {"content": {"application/json": content}}
-
-
-def _conditions() -> list[dict[str, Any]]:
-    return [_ref("parameters", "if_match"), _ref("parameters", "if_none_match")]
-
-
-def _query(name: str, about: str, schema: dict[str, Any]) -> dict[str, Any]:
-    # without a value, as in `?after=`, it counts as not given
-    return {
-        "name": name, "in": "query", "description": about,
-        "schema": schema, "allowEmptyValue": True,
-    }  # fmt: skip
-
-
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
-
-
-def _text(media_type: str) -> dict[str, Any]:
-    return {media_type: {"schema": {"type": "string"}}}
-
-
-def _ref(kind: str, name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/{kind}/{name}"}

@@ -1,26 +1,19 @@
-"""The protocol beneath the application: cache hits at once, and limits for rude clients.
+"""The protocol beneath the application: limits for rude clients, and cache hits first (`hits`).
 
-*Hits.* A plain `GET /guid/{guid}` whose answer is at hand in this process is written to the
-socket while its headers are still being parsed: no task, no routing, no ASGI messages. Anything
-out of the ordinary (a condition, a body, an Origin, a pipeline that backs up, a server that
-stops) goes to the application, which answers the same, only slower.
-
-*Limits.* uvicorn waits for ever for a request that began and for a client that does not read.
-(Of a request that is read as it comes, the application says whether it takes too long.)
-`watch` looks at all connections of a server once a second and ends those that take too long;
-a timer for each connection would cost more than a hit does.
+uvicorn waits for ever for a request that began and for a client that does not read. `watch` looks
+at all connections of a server once a second and ends those that take too long; a timer for each
+connection would cost more than a hit does. (Of a request that is read as
+it comes, the application says whether it takes too long.)
 """
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from guidkeep.errors import (
     HeadersTooLarge,
@@ -29,20 +22,20 @@ from guidkeep.errors import (
     Stopping,
     TooManyRequests,
 )
+from guidkeep.http.hits import HitsFirst
 from guidkeep.http.problems import last_words
-from guidkeep.http.requests import EXCHANGE, RECORD_PREFIX
-from guidkeep.http.resource import WHOLE_ANSWER
-from guidkeep.http.wire import Exchange, Flow, Wire, send_whole
+from guidkeep.http.requests import EXCHANGE
+from guidkeep.http.wire import Exchange, Flow
 
 if TYPE_CHECKING:
+    from starlette.types import Scope
+    from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from guidkeep.errors import GuidkeepError
 
 log = structlog.get_logger("guidkeep.http")
 
-PREFIX = RECORD_PREFIX.encode()
-URL_LENGTH = len(PREFIX) + 32
 WATCH_INTERVAL = 1.0
 CHUNK_OVERHEAD = 8
 """Bytes around one byte of content at most, if a client sends it in chunks of one."""
@@ -52,30 +45,16 @@ DRAIN_GRACE = 0.3
 """Seconds that a stopping server still reads from idle connections: what was sent before the
 client could know is answered."""
 
-_OUT_OF_THE_ORDINARY = frozenset(
-    {
-        b"if-match",
-        b"if-none-match",
-        b"origin",
-        b"content-length",
-        b"transfer-encoding",
-        b"expect",
-        b"upgrade",
-    }
-)
 
-
-class GuidkeepProtocol(HttpToolsProtocol):
+class GuidkeepProtocol(HitsFirst):
     """See the module's text.
 
     A connection is idle, or receiving (a request has begun and is not complete), or waiting for
     its answer.
     """
 
-    def __init__(self, *arguments: Any, wire: Wire, **keywords: Any) -> None:
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.wire = wire
-        self.since = perf_counter()
         self.stalled_since: float | None = None
         self.is_receiving = False
         self._head_is_open = True
@@ -86,6 +65,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
         self._answered = False
         self._unanswered: set[RequestResponseCycle] = set()
         self.exchange: Exchange | None = None
+        self._exchanges = {"begin": self._begin_exchange}  # one for all: thousands may wait
         self._over_since: float | None = None
         self._linger = LINGER
         self._closing_since: float | None = None
@@ -112,7 +92,6 @@ class GuidkeepProtocol(HttpToolsProtocol):
         """Parses what came, unless the request's head grows without end."""
         if self._over_since is not None:
             return
-        self._unset_keepalive_if_required()
         self._piece_size = len(data)
         self._has_completed = False
         try:
@@ -158,7 +137,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
             size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             if not self._check_size(size):
                 return
-        if self._answer_from_cache():
+        if self.answer_at_once():
             self._head_is_open = False
             self._answered = True
             return
@@ -168,8 +147,6 @@ class GuidkeepProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.headers = []  # takes the trailers, which are no headers (RFC 9110 §6.5.1)
         self._unanswered.add(self.cycle)
-        self.scope["extensions"] = {WHOLE_ANSWER: {"send": partial(send_whole, self, self.cycle)}}
-        self.scope["extensions"][EXCHANGE] = {"begin": partial(Exchange, self, self.cycle)}
         if self.wire.draining:
             self.cycle.keep_alive = False
 
@@ -193,10 +170,16 @@ class GuidkeepProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The application has answered."""
+        """A request is answered: the next one has its turn.
+
+        Unlike uvicorn's own this sets no timer for a connection that is idle now: see `look`.
+        """
         self.since = perf_counter()
-        super().on_response_complete()
         self._unanswered = {cycle for cycle in self._unanswered if not cycle.response_complete}
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
         exchange, self.exchange = self.exchange, None
         if exchange is not None and exchange.is_abandoned:
             self._over_since = perf_counter()
@@ -204,6 +187,17 @@ class GuidkeepProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         elif self._peer_is_done and not self._unanswered:
             self.transport.close()
+
+    def _begin(
+        self, cycle: RequestResponseCycle, app: ASGI3Application, extensions: dict[str, Any]
+    ) -> None:
+        extensions[EXCHANGE] = self._exchanges
+        super()._begin(cycle, app, extensions)
+
+    def _begin_exchange(self, scope: Scope) -> Exchange:
+        [cycle] = [cycle for cycle in self._unanswered if cycle.scope is scope]
+        self.exchange = Exchange(cycle)
+        return self.exchange
 
     def _stay_with_http(self, rest: bytes) -> None:
         """Reads a request that asks for another protocol as one that does not.
@@ -243,40 +237,7 @@ class GuidkeepProtocol(HttpToolsProtocol):
             self.end(InvalidRequest("A request names its Host exactly once (RFC 9112 §3.2)."))
         return is_right
 
-    def _answer_from_cache(self) -> bool:
-        wire = self.wire
-        if (
-            wire.hit is None
-            or len(self.url) != URL_LENGTH
-            or not self.url.startswith(PREFIX)
-            or self.parser.get_method() != b"GET"
-            or self.parser.get_http_version() != "1.1"
-            or not self.parser.should_keep_alive()
-            or not self.is_idle()
-            or self.flow.write_paused
-            or wire.draining
-        ):
-            return False
-        hosts = 0
-        for name, _ in self.headers:
-            if name in _OUT_OF_THE_ORDINARY:
-                return False
-            hosts += name == b"host"
-        if hosts != 1:
-            return False
-        answer = wire.hit(self.url[len(PREFIX) :].decode("latin-1"))
-        if answer is None:
-            return False
-        self.transport.write(wire.preamble(self.server_state.default_headers) + answer)
-        wire.hits.observe(perf_counter() - self.since)
-        return True
-
     # From the server and its watch.
-
-    def is_idle(self) -> bool:
-        """Whether no answer is being made."""
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
-        return cycle is None or cycle.response_complete
 
     def end(self, error: GuidkeepError, *, answers_all: bool = False) -> None:
         """Closes the connection, and says why if that can't be taken for another's answer.

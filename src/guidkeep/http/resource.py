@@ -42,6 +42,10 @@ WHOLE_ANSWER = "guidkeep.whole_answer"
 place of two. Its `send` takes status, headers and body, and returns False if it can't. Under
 other servers, and beneath middleware that reads the messages, it is not there."""
 
+BEGAN = "guidkeep.began"
+"""The ASGI extension by which a server says `at` which `perf_counter()` it began to work on the
+request, where that is not just now."""
+
 
 @dataclass(slots=True)
 class Traffic:
@@ -93,7 +97,7 @@ class Resource:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        began = perf_counter()
+        began = scope.get("extensions", {}).get(BEGAN, {}).get("at") or perf_counter()
         request = Request(scope, receive)
         self._traffic.pending += self._is_bounded
         try:

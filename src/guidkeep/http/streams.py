@@ -48,14 +48,15 @@ async def send_pieces(answer: Streamed, exchange: Exchange, scope: Scope, send: 
         await send(
             {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
         )
-        if scope["method"] != "HEAD":
-            async for piece in pieces:
-                for content in (piece, b""):
-                    await send({"type": "http.response.body", "body": content, "more_body": True})
-                if exchange.has_left():
-                    raise ClientLeft
-    exchange.finish()
-    await send({"type": "http.response.body", "body": b""})
+        async for piece in pieces:
+            if scope["method"] == "HEAD":
+                break
+            for content in (piece, b""):
+                await send({"type": "http.response.body", "body": content, "more_body": True})
+            if exchange.has_left():
+                raise ClientLeft
+        exchange.finish()
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def _again(first: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

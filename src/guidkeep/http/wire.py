@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,10 +17,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-    from guidkeep.http.protocol import GuidkeepProtocol
-    from guidkeep.metrics import Metrics, RequestTimes
+    from guidkeep.metrics import Metrics, Tally
     from guidkeep.settings import Settings
 
 
@@ -29,14 +31,16 @@ class Wire:
         settings: the limits.
         hit: returns the finished answer of a GUID, if it is at hand; None: all go the long way.
         metrics: where hits, and requests that never reach the application, are counted.
+        peek: asks a cache on another machine for it, see `Cache.peek`; None: nobody does.
         draining: whether the server is about to stop.
     """
 
     settings: Settings
     hit: Callable[[str], bytes | None] | None
     metrics: Metrics
+    peek: Callable[[str, Callable[[bytes | None], None]], bool] | None = None
     draining: bool = False
-    hits: RequestTimes = field(init=False)
+    hits: Tally = field(init=False)
     _headers: object = field(default=None, init=False)
     _preamble: bytes = field(default=b"", init=False)
 
@@ -63,7 +67,7 @@ class Flow(FlowControl):
     is answered, or does not read at all, would fill the memory with its requests.
     """
 
-    def __init__(self, transport: asyncio.Transport, protocol: GuidkeepProtocol) -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: HttpToolsProtocol) -> None:
         super().__init__(transport)
         self._waiting = protocol.pipeline
 
@@ -74,15 +78,20 @@ class Flow(FlowControl):
 
 
 class Exchange:
-    """A request and its answer, one of which may be of any length; see `http.requests.Exchange`."""
+    """A request and its answer, one of which may be of any length; see `http.requests.Exchange`.
 
-    def __init__(self, protocol: GuidkeepProtocol, cycle: RequestResponseCycle) -> None:
+    HTTP/1.0 knows no chunks: there the end of the connection is that of the answer (RFC 9112
+    §6.3). uvicorn would send chunks all the same.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
         self.takes = False
         self.is_abandoned = False
-        self._protocol = protocol
         self._cycle = cycle
         self._reads_on = False
-        protocol.exchange = self
+        self._has_chunks = cycle.scope["http_version"] != "1.0"
+        if not self._has_chunks:
+            cycle.chunked_encoding, cycle.expected_content_length = False, sys.maxsize
 
     @property
     def is_arriving(self) -> bool:
@@ -99,6 +108,7 @@ class Exchange:
 
     def finish(self) -> None:
         """The last message follows; what the client still sends is thrown away."""
+        self._cycle.expected_content_length = 0
         if self._cycle.more_body:
             self.is_abandoned = True
             self._cycle.keep_alive = True  # the connection ends when the client has read it
@@ -106,11 +116,18 @@ class Exchange:
     def cut(self) -> None:
         """Ends the connection in the middle of the answer."""
         self._cycle.disconnected = True
-        self._cycle.transport.close()
+        transport = self._cycle.transport
+        if self._has_chunks:
+            transport.close()
+            return
+        # A reset: an end in good order would be taken for that of the answer.
+        at_once = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        transport.abort()
 
 
 def send_whole(
-    protocol: GuidkeepProtocol,
+    protocol: HttpToolsProtocol,
     cycle: RequestResponseCycle,
     status: int,
     headers: list[tuple[bytes, bytes]],
@@ -126,10 +143,15 @@ def send_whole(
     if not cycle.keep_alive:
         lines.append(b"connection: close\r\n")
     cycle.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
-    cycle.response_started = cycle.response_complete = True
-    cycle.message_event.set()
     del cycle.scope["extensions"]  # it leads back to the cycle: garbage that is found late
     if not cycle.keep_alive:
         cycle.transport.close()
-    protocol.on_response_complete()
+    complete(protocol, cycle)
     return True
+
+
+def complete(protocol: HttpToolsProtocol, cycle: RequestResponseCycle) -> None:
+    """Its answer is written, to the last byte."""
+    cycle.response_started = cycle.response_complete = True
+    cycle.message_event.set()
+    protocol.on_response_complete()

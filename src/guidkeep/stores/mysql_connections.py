@@ -257,6 +257,8 @@ class Connections:
     async def _open(self, deadline: float) -> Connection:
         if self._loop.time() < self._not_before:
             raise self._refusal("the server can't be reached", self._reason)
+        if self._loop.time() >= deadline:  # which is not the server's fault
+            raise Failure("no time was left to connect")
         try:
             connection = await self._somewhere(deadline)
         except Exception as error:

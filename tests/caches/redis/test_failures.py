@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from guidkeep.answer import render
 from guidkeep.caches import redis_connection
+from guidkeep.caches.redis_connection import Unavailable
+from guidkeep.caches.redis_server import give_up
 from guidkeep.record import Record
 from servers import redis
 from servers.processes import free_port
+from tests.caches.looks import look
 from tests.caches.redis.conftest import (
     NEWER,
     NOW,
@@ -25,6 +29,7 @@ from tests.caches.redis.conftest import (
     keep,
     lose,
     reader,
+    server_of,
     until,
 )
 from tests.support import GUID
@@ -38,6 +43,11 @@ if TYPE_CHECKING:
 
 SOON = 0.05
 """Seconds: a deadline for a server that will not meet it."""
+
+
+def never(_: object) -> None:
+    """Whom nobody may call."""
+    pytest.fail("it was told something")
 
 
 async def use(cache: RedisCache) -> None:
@@ -165,9 +175,8 @@ async def test_a_replica_is_not_used_and_one_that_was_promoted_starts_empty(
         with pytest.raises(OSError, match="it is a replica"):
             await before.ping()
         await keep(open_at(f"{own.url}?prefix=p:"))
-        own.ask("WAIT", 1, 0)
+        replica.process.wait_for(lambda: replica.keys("redis://?prefix=p:") or None, "the entry")
         replica.ask("REPLICAOF", "NO", "ONE")
-        assert len(replica.keys("redis://?prefix=p:")) == 1
         promoted = open_at(f"{replica.url}?prefix=p:")
         assert await held(promoted) is None
         await keep(promoted)
@@ -183,6 +192,44 @@ async def test_a_master_that_was_made_a_replica_is_left(own: Redis, open_at: Ope
     own.ask("REPLICAOF", "NO", "ONE")
     await find(cache)
     assert await held(cache) is None
+
+
+async def test_a_master_that_was_made_a_replica_shows_nothing(own: Redis, open_at: Opener) -> None:
+    """Though it would be read only: what it has may be dropped at the new master by now."""
+    cache = open_at(own.url)
+    await keep(cache)
+    assert await look(cache) == render(RECORD)
+    own.ask("REPLICAOF", "127.0.0.1", free_port())
+    assert await look(cache) is None
+
+
+async def test_whoever_looks_at_a_redis_that_hangs_or_is_not_connected_is_told_nothing(
+    own: Redis, open_at: Opener
+) -> None:
+    cache = open_at(own.url, timeout=SOON)
+    assert not cache.peek(GUID, NOW, never), "it does not wait for a connection"
+    await keep(cache)
+    own.process.signal(signal.SIGSTOP)
+    assert await asyncio.gather(*(look(cache) for _ in range(3))) == [None] * 3
+    assert not cache.peek(GUID, NOW, never)
+    assert cache.figures.hits == 0
+
+
+async def test_a_reply_that_nobody_waits_for_any_more_does_no_harm(
+    own: Redis, open_at: Opener
+) -> None:
+    """It waited for the connection, and was given up after it was sent."""
+    cache = open_at(own.url)
+    asked = cache._nodes.submit("get", b"key", NOW, 1)
+    server = server_of(cache)
+    while server._connection is None:  # noqa: ASYNC110 - it is sent in that turn of the loop
+        await asyncio.sleep(0)
+    connection = server._connection
+    give_up(asked)
+    assert isinstance(await asked, Unavailable)
+    await keep(cache)
+    assert await held(cache) == RECORD
+    assert server._connection is connection
 
 
 async def test_one_that_was_a_replica_unnoticed_is_found_out_after_a_silence(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 
+from guidkeep.answer import render
 from guidkeep.caches import Lease
 from guidkeep.caches import redis as redis_cache
 from guidkeep.metrics import Metrics
+from tests.caches.looks import look
 from tests.caches.redis.conftest import (
     NEWER,
     NOW,
@@ -33,6 +36,21 @@ if TYPE_CHECKING:
     from tests.caches.redis.conftest import Opener
 
 SOON = 0.05
+
+
+async def test_whoever_looks_is_shown_nothing_that_is_not_settled(
+    own: Redis, open_at: Opener
+) -> None:
+    cache = open_at(own.url)
+    await keep(cache)
+    await keep(cache, replace(RECORD, guid=OTHER))
+    cache._unsettled.remember(GUID)
+    assert not cache.peek(GUID, NOW, print)
+    assert await look(cache, guid=OTHER)
+    await cache.replay()
+    assert await look(cache) is None, "it was dropped"
+    await keep(cache)
+    assert await look(cache) == render(RECORD)
 
 
 async def test_what_was_written_during_an_outage_is_dropped_when_it_is_over(

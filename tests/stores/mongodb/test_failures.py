@@ -269,3 +269,13 @@ async def test_numbers_are_stored_as_64_bit_integers_and_guids_as_16_bytes(
         }
         assert b"\x12expire\0" in encode(found)  # 0x12: a 64-bit integer
         assert b"\x12version\0" in encode(found)
+
+
+async def test_a_count_whose_answer_is_lost_says_so(cutter: Cutter) -> None:
+    async with opened(cutter.url) as store:
+        await store.insert(make_record())
+        cutter.command = b"aggregate"
+        with pytest.raises(StoreUnavailable):
+            await store.count(0, NOW + 1000, 10)
+        cutter.command = b""
+        assert (await store.count(0, NOW + 1000, 10)).records == 1

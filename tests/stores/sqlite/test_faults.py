@@ -13,6 +13,7 @@ import pytest
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
+from guidkeep.stores import sqlite
 from guidkeep.stores.sqlite import SQLiteStore
 from tests.stores.records import NOW, PAGE, cut_off, groups_of, guid_of, make_record, newer, plant
 
@@ -277,3 +278,25 @@ async def test_a_rollback_that_fails_is_survived(opener: Opener, file: Path) -> 
             await store.insert(make_record(1))
         assert await store.insert(make_record(2))
         assert await store.page(Query(), NOW) == [make_record(2)]
+
+
+async def test_records_that_can_not_be_counted_are_503_and_hold_up_nothing(
+    opener: Opener, file: Path
+) -> None:
+    async with opener() as store:
+        await store.insert(make_record())
+        plant(file, "DROP INDEX record_by_expire")
+        with pytest.raises(StoreUnavailable):
+            await store.count(0, NOW + 1000, 10)
+        assert await store.get(guid_of(1)) == make_record()
+        assert await store.page(Query(), NOW) == [make_record()]
+
+
+async def test_a_count_that_takes_too_long_is_interrupted(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_COUNT", f"SELECT {ENDLESS}")
+    async with opener(timeout=0.2) as store:
+        with pytest.raises(StoreUnavailable, match="did not answer"):
+            await store.count(0, NOW + 1000, 10)
+        assert await store.insert(make_record())

@@ -1,0 +1,20 @@
+"""A look at a cache: what `Cache.peek` leads to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tests.support import GUID, MARCH_2015
+
+if TYPE_CHECKING:
+    from guidkeep.caches import Cache
+
+
+async def look(cache: Cache, now: float = MARCH_2015, guid: str = GUID) -> bytes | None:
+    """The answer; None: the cache said nothing, or there is nobody to ask."""
+    told: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+    if not cache.peek(guid, now, told.set_result):
+        return None
+    assert not told.done(), "whoever asks must have gone on first"
+    return await told

@@ -1,0 +1,98 @@
+"""PostgreSQL with a synchronous standby: the primary is killed, the standby takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+
+from servers import postgresql
+from servers.processes import program
+from servers.proxy import Proxy
+from tests.cluster.conftest import here, nodes_on
+from tests.cluster.load import Load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from servers.postgresql import PostgreSQL
+    from tests.engines import Engines
+
+RESUMED = 30.0
+"""Seconds after which all nodes must answer writes again, at the most."""
+NAME = "standby"
+STATE = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'quorum'"
+
+
+@contextmanager
+def standby_of(primary: PostgreSQL, folder: Path) -> Iterator[PostgreSQL]:
+    """A standby without which that primary answers no write, once it is one."""
+    owner = postgresql.OWNER if os.geteuid() == 0 else None
+    postgresql._give(folder)
+    copied = subprocess.run(
+        [
+            program("pg_basebackup", package=postgresql.PACKAGE, folders=postgresql.FOLDERS),
+            *("--dbname", f"{primary.url}?application_name={NAME}", "--pgdata", folder / "data"),
+            *("--write-recovery-conf", "--checkpoint", "fast", "--no-sync"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        user=owner,
+    )
+    assert copied.returncode == 0, copied.stderr
+    standby = postgresql.PostgreSQL(folder)
+    standby.start()
+    try:
+        primary.run(
+            f"ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 ({NAME})'",
+            "SELECT pg_reload_conf()",
+        )
+        primary.process.wait_for(lambda: primary.run(STATE) or None, "standby")
+        yield standby
+    finally:
+        standby.stop()
+
+
+@pytest.fixture
+def outside() -> Iterator[Path]:
+    """A folder that pytest does not shut to others whenever it starts, as it does with its own."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.mark.timeout(120)
+async def test_the_primary_is_killed_under_load_and_its_synchronous_standby_is_promoted(
+    engines: Engines, tmp_path: Path, outside: Path
+) -> None:
+    """What was answered is there. Its address goes to the other, as what promotes it sees to."""
+    cache = engines.get("redis").fresh()
+    places = [outside / "primary", outside / "standby"]
+    for place in places:
+        place.mkdir()
+    with (
+        here(postgresql.started(places[0])) as primary,
+        standby_of(primary, places[1]) as standby,
+        Proxy.before(primary.url) as address,
+    ):
+        store = address.url(primary.fresh())
+        with nodes_on(tmp_path, [store] * 3, "--cache", cache) as nodes:
+            async with Load([node.address for node in nodes]) as load:
+                async with load.running():
+                    await load.more(100)
+                    killed = time.monotonic()
+                    await asyncio.to_thread(primary.kill)
+                    await asyncio.to_thread(standby.run, "SELECT pg_promote()")
+                    address._target = int(standby.url.rpartition(":")[2].partition("/")[0])
+                    await load.more(100)
+                await load.check()
+                sys.stdout.write(load.told(killed))
+                assert load.gap(killed) < RESUMED

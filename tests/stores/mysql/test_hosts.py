@@ -1,0 +1,142 @@
+"""A URL that names several hosts: one is used until it can't be, then another."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+from structlog.testing import capture_logs
+
+from guidkeep.errors import StartupError, StoreUnavailable
+from guidkeep.metrics import Metrics
+from guidkeep.stores import mysql as mysql_store
+from guidkeep.stores import mysql_connections
+from guidkeep.stores.mysql import MySQLStore
+from guidkeep.stores.mysql_connections import Failure
+from servers.processes import free_port
+from tests.stores.conftest import opener_of
+from tests.stores.mysql.conftest import all_gone, eventually, hanging, name_of, sessions
+from tests.stores.records import guid_of, make_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from servers.mysql import MariaDB, Server
+
+
+def both(first: str, *others: str) -> str:
+    """The first URL, and the hosts of the others after its own."""
+    parts = urlsplit(first)
+    hosts = (urlsplit(other).netloc.rpartition("@")[2] for other in others)
+    return parts._replace(netloc=",".join((parts.netloc, *hosts))).geturl()
+
+
+def elsewhere(url: str) -> str:
+    """The same URL, of a place where nobody listens."""
+    login = urlsplit(url).netloc.rpartition("@")[0]
+    return urlsplit(url)._replace(netloc=f"{login}@127.0.0.1:{free_port()}").geturl()
+
+
+@pytest.fixture
+async def pair(rough: MariaDB, new_url: Callable[[], str]) -> tuple[str, str]:
+    """The same tables on two servers: the one that may be ill-treated, and the other."""
+    url = new_url()
+    rough.run(f"CREATE DATABASE {name_of(url)}")
+    poor = f"{rough.url}{name_of(url)}"
+    for each in (poor, url):
+        async with opener_of(each)():
+            pass
+    return poor, url
+
+
+async def test_the_first_that_can_be_used_is_used(
+    server: Server, rough: MariaDB, pair: tuple[str, str]
+) -> None:
+    poor, url = pair
+    async with opener_of(both(url, poor, elsewhere(url)))() as store:
+        assert await store.insert(make_record())
+        assert sessions(server, url)
+        assert not sessions(rough, url)
+
+
+async def test_hosts_that_are_away_are_passed_over_once(
+    server: Server, new_url: Callable[[], str]
+) -> None:
+    url = new_url()
+    with capture_logs() as logs:
+        async with opener_of(both(elsewhere(url), elsewhere(url), url))() as store:
+            work = (store.insert(make_record(number)) for number in range(50))
+            assert all(await asyncio.gather(*work))
+    assert [line["event"] for line in logs] == ["store host passed over"] * 2
+
+
+async def test_one_that_dies_is_left(pair: tuple[str, str], rough: MariaDB) -> None:
+    """Those who connect at the same time all go on to the next."""
+    async with opener_of(both(*pair))() as store:
+        work = [store.replace(make_record(number), 1) for number in range(9)]
+        assert not any(await asyncio.gather(*work))
+        rough.process.kill()
+        try:
+            work = [store.replace(make_record(number), 1) for number in range(9)]
+            assert not any(await asyncio.gather(*work))
+            assert await store.insert(make_record())
+        finally:
+            rough.start()
+
+
+async def test_one_that_hangs_is_left(
+    pair: tuple[str, str], rough: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql_connections, "PING_SECONDS", 0.1)
+    async with opener_of(both(*pair))(timeout=1.5) as store:
+        work = [store.replace(make_record(number), 1) for number in range(9)]
+        assert not any(await asyncio.gather(*work))
+        with hanging(rough):
+            with pytest.raises(StoreUnavailable):
+                await store.ping()  # it takes all the time there is
+            assert await store.insert(make_record())
+            assert await store.get(guid_of(1)) == make_record()
+
+
+async def test_one_that_only_reads_is_passed_over(
+    pair: tuple[str, str], rough: MariaDB, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rough.run("SET GLOBAL read_only = 1")
+    try:
+        with capture_logs() as logs:
+            async with opener_of(both(*pair))() as store:
+                assert await store.insert(make_record())
+                assert sessions(server, pair[1])
+        assert [line["error"] for line in logs] == ["it only reads"]
+        monkeypatch.setattr(mysql_store, "START_TIMES", 0.1)
+        with pytest.raises(StartupError, match="it only reads"):
+            await MySQLStore.open(both(pair[0], pair[0]), timeout=1.0, metrics=Metrics())
+    finally:
+        rough.run("SET GLOBAL read_only = 0")
+
+
+async def test_all_are_cut_off_when_one_is_told_that_its_server_is_not_of_the_cluster(
+    server: Server, new_url: Callable[[], str]
+) -> None:
+    url = new_url()
+    store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
+    assert not any(await asyncio.gather(*(store.replace(make_record(), 1) for _ in range(9))))
+    assert len(sessions(server, url)) > 1
+    until = asyncio.get_running_loop().time() + 5
+    with pytest.raises(Failure) as failed:
+        await store._connections.run("SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1047", until)
+    assert failed.value.nothing_done
+    await eventually(lambda: all_gone(server, url))
+    await store.ping()
+    await store.close()
+
+
+async def test_if_all_are_away_the_url_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mysql_store, "START_TIMES", 1.0)
+    url = elsewhere("mysql://ann:s3cret@here/x")
+    url = both(url, elsewhere(url))
+    with pytest.raises(StartupError, match="the server can't be reached") as refused:
+        await MySQLStore.open(url, timeout=1.0, metrics=Metrics())
+    assert url.replace("s3cret", "***") in str(refused.value)
