@@ -14,7 +14,7 @@ from tests.console.test_create import add, member, value
 from tests.support import GUID
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Request
+    from playwright.sync_api import Dialog, Request
 
     from tests.console.browser import Console
 
@@ -128,6 +128,22 @@ def test_nothing_changed_is_nothing_sent(console: Console) -> None:
     save(console)
     assert saved(console) == STORED
     assert sent == []
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_a_page_with_changes_is_not_closed_unasked(console: Console, touched: bool) -> None:
+    if touched:
+        value(console, "user").fill("Bob")
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    console.page.on("dialog", answer)
+    console.page.reload()
+    expect(value(console, "user")).to_have_value("Ann")
+    assert asked == (["beforeunload"] if touched else [])
 
 
 def test_what_the_service_refuses_stands_at_its_member(console: Console) -> None:

@@ -92,6 +92,20 @@ def test_a_guid_without_a_record_can_be_created(console: Console) -> None:
     expect(console.page.get_by_label("GUID", exact=True)).to_have_value(GUID)
 
 
+@pytest.mark.parametrize("word", ["%", "%2F..", "<b>", "Ü"])
+def test_a_link_to_anything_else_is_told_so(console: Console, word: str) -> None:
+    console.open(f"/record/{word}")
+    expect(console.page.get_by_role("heading", name="That is no GUID")).to_be_visible()
+
+
+def test_a_guid_is_copied_without_gaps(console: Console) -> None:
+    console.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    console.open(f"/record/{GUID}")
+    console.page.get_by_role("button", name="Copy the GUID").click()
+    expect(console.page.get_by_role("button", name="Copied")).to_be_visible()
+    assert console.page.evaluate("navigator.clipboard.readText()") == GUID
+
+
 def test_the_address_is_the_place_and_back_goes_back(console: Console) -> None:
     page = console.page
     page.get_by_role("link", name="Records").click()

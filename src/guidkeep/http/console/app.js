@@ -58,9 +58,17 @@ async function route({ keepsFocus = false } = {}) {
 function viewOf(path) {
   for (const [pattern, view] of VIEWS) {
     const found = path.match(pattern);
-    if (found) return [view, found.slice(1).map(decodeURIComponent)];
+    if (found) return [view, found.slice(1).map(decoded)];
   }
   return [null, []];
+}
+
+function decoded(word) {
+  try {
+    return decodeURIComponent(word);
+  } catch {
+    return word; // a lone %
+  }
 }
 
 function mark(path) {

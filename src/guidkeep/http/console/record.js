@@ -12,19 +12,24 @@ import { onReturn } from "./staleness.js";
 export async function show(place) {
   const [guid] = place.words;
   place.retitle(guid);
+  const { why, wrong } = meant(guid);
+  if (why || wrong) {
+    otherwise(place, guid);
+    return null;
+  }
   let answer;
   try {
     answer = await read(guid, { signal: place.signal });
   } catch (error) {
-    if (!(error instanceof Refused) || ![400, 404].includes(error.status)) throw error;
-    absent(place, guid, error);
+    if (!(error instanceof Refused) || error.status !== 404) throw error;
+    absent(place, guid, "There is none of this GUID. It never was, was deleted, or has expired.");
     return null;
   }
   sheet(place, guid, answer);
   const again = async () => {
     const later = await readAgain(guid, answer.etag).catch((error) => error);
     if (place.signal.aborted) return;
-    if (later instanceof Refused && later.status === 404) absent(place, guid, later, "It is not there any more: it was deleted, or has expired.");
+    if (later instanceof Refused && later.status === 404) absent(place, guid, "It is not there any more: it was deleted, or has expired.");
     else if (later.status === 200) {
       answer = later;
       sheet(place, guid, answer, "It has been changed since you first looked; this is how it is now.");
@@ -34,15 +39,19 @@ export async function show(place) {
   return again;
 }
 
-function absent({ main }, guid, error, since) {
-  const { guid: right, why } = meant(guid);
+function absent({ main }, guid, why) {
   main.replaceChildren(
-    h("h1", null, error.status === 404 ? "No live record" : "That is no GUID"),
-    error.status === 404 ? grouped(guid) : h("p", null, error.problem.errors?.[0]?.detail ?? error.message),
-    h("p", null, since ?? (error.status === 404 && "There is none of this GUID. It never was, was deleted, or has expired.")),
-    h("p", { class: "actions" },
-      why && right && h("a", { href: `#/record/${right}`, class: "button" }, "Look at ", right),
-      error.status === 404 && h("a", { href: `#/new?guid=${guid}`, class: "button" }, "Create it"),
+    h("h1", null, "No live record"), h("p", null, grouped(guid)), h("p", null, why),
+    h("p", { class: "actions" }, h("a", { href: `#/new?guid=${guid}`, class: "button" }, "Create it"),
+      h("a", { href: "#/" }, "Find another")));
+}
+
+/** For links that somebody wrote by hand. */
+function otherwise({ main }, text) {
+  const { guid, why, wrong } = meant(text);
+  main.replaceChildren(
+    h("h1", null, "That is no GUID"), h("p", null, wrong ?? `${why}.`),
+    h("p", { class: "actions" }, guid && h("a", { href: `#/record/${guid}`, class: "button" }, "Look at ", guid),
       h("a", { href: "#/" }, "Find another")));
 }
 
