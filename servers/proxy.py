@@ -62,9 +62,7 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name=f"proxy to {self._target}"
-        )
+        self._thread = threading.Thread(target=self._live, name=f"proxy to {self._target}")
         self._thread.start()
         self._run(self._listen())
         self._open.set()
@@ -74,8 +72,6 @@ class Proxy:
         self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._loop.run_until_complete(self._close())  # who was accepted meanwhile
-        self._loop.close()
 
     def cut(self) -> None:
         """Resets all connections and refuses new ones."""
@@ -93,6 +89,12 @@ class Proxy:
         """Forwards again, first of all what was kept."""
         self._seconds = 0.0
         self._run(self._heal())
+
+    def _live(self) -> None:
+        """The thread's."""
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._close())  # who was accepted meanwhile
+        self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
