@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-_password = re.compile(r"(?<=://)([^/?#@:]*):[^/?#]*(?=@)")
+_password = re.compile(r"(?<=://)([^/?#@:]*):.*(?=@)")
+"""To the last `@`: a password may hold what should have been percent-encoded."""
 _secret = re.compile(r"(?i)([?&][a-z_]*(?:password|secret|token)[a-z_]*=)[^&#]*")
 
 
@@ -95,8 +96,15 @@ class Address:
                 database=unquote(parts.path.removeprefix("/")),
                 parameters=dict(parse_qsl(parts.query, keep_blank_values=True)),
             )
-        except ValueError as error:
-            raise StartupError(f"{redacted(url)!r} is not a URL: {error}.") from None
+        except ValueError:  # its text may hold a part of the password
+            raise StartupError(
+                f"{redacted(url)!r} is not a URL. What is special in a password is "
+                "percent-encoded: / as %2F, @ as %40."
+            ) from None
+        if not all(parts.netloc.rpartition("@")[2].split(",")) and len(places) > 1:
+            raise StartupError(
+                f"{redacted(url)!r} is not a URL: a host between commas has no name."
+            )
         if len(places) > 1 and not several:
             raise StartupError(f"{redacted(url)!r} names several servers: it takes one.")
         return made
@@ -126,10 +134,7 @@ class Address:
 
 def _places(netloc: str, port: int) -> tuple[tuple[str, int], ...]:
     """The hosts and ports that a URL names. Raises ValueError."""
-    names = netloc.rpartition("@")[2].split(",")
-    if len(names) > 1 and not all(names):
-        raise ValueError("a host between commas has no name")
-    parts = [urlsplit(f"//{name}") for name in names]
+    parts = [urlsplit(f"//{name}") for name in netloc.rpartition("@")[2].split(",")]
     return tuple(
         (part.hostname or "127.0.0.1", port if part.port is None else part.port) for part in parts
     )

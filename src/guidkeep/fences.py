@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from random import uniform
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.errors import StoreUnavailable
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from guidkeep.record import Record
     from guidkeep.stores import Store
 
-RENEWAL = 5.0
-"""Seconds after which a lease that has to stand on is taken anew: well before it times out."""
 PAUSE, LONGEST_PAUSE = 0.1, 2.0
 """Seconds between tries to raise a fence: the first, doubled each time, and the longest."""
 
@@ -54,7 +53,8 @@ async def raise_fence(store: Store, former: Record, version: Callable[[], int]) 
         try:
             await store.replace(same, former.version)
         except StoreUnavailable:
-            await asyncio.sleep(pause)
+            # Not in step with the others: together they might share the next failure too.
+            await asyncio.sleep(pause * uniform(0.5, 1))  # noqa: S311 - no secret
             pause = min(2 * pause, LONGEST_PAUSE)
         else:
             return
@@ -69,10 +69,10 @@ async def hold_until(certain: asyncio.Future[Any], cache: Cache, lease: Lease, n
         lease: the writer's.
         now: Unix time in seconds.
     """
-    while not certain.done():
-        await asyncio.wait([certain], timeout=RENEWAL)
-        if not certain.done():
-            following = await cache.lease(lease.guid)
-            await cache.settle(lease, None, now)
-            lease = following
+    while not certain.done() and cache.renew_after is not None:
+        following = await cache.lease(lease.guid)  # at once: the write has taken some of its time
+        await cache.settle(lease, None, now)
+        lease = following
+        await asyncio.wait([certain], timeout=cache.renew_after)
+    await asyncio.wait([certain])
     await cache.settle(lease, None, now)

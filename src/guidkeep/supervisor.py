@@ -185,7 +185,7 @@ class Worker:
     async def _start_again(self) -> Process | None:
         try:
             return await self.start()
-        except StartupError as error:
+        except (StartupError, OSError, ValueError) as error:  # no memory, no sense in what it says
             log.error("worker can't start", worker=self._number, detail=str(error))  # noqa: TRY400 - the detail says it all
             # It does not listen any more, so clients are given to the others.
             # Once only: shut down when it is closed already, it could not be used again.

@@ -53,6 +53,7 @@ class JitteredCache:
         self.inner = cache
         self.figures = cache.figures
         self.takes_unread = cache.takes_unread
+        self.renew_after = cache.renew_after
         self.hit = cache.hit
         self.peek = cache.peek
         self.ping = cache.ping

@@ -31,6 +31,7 @@ class SteppedCache:
     def __init__(self, cache: MemoryCache, gates: Gates, history: History) -> None:
         self.figures = cache.figures
         self.takes_unread = cache.takes_unread
+        self.renew_after = cache.renew_after
         self.hit = cache.hit
         self.peek = cache.peek
         self.ping = cache.ping

@@ -15,6 +15,8 @@ from guidkeep.errors import StartupError
         ("redis://:s3cret@db.example", "redis://:***@db.example"),
         ("mongodb://ann:s3cret@a,b:27018/x?w=1", "mongodb://ann:***@a,b:27018/x?w=1"),
         ("mysql://db.example/x?ssl_password=s3cret&pool=8", "mysql://db.example/x?ssl_password=***&pool=8"),
+        ("mysql://ann:12/34@db.example/x", "mysql://ann:***@db.example/x"),
+        ("redis://:s3/c#r?e@t@db.example:1/0", "redis://:***@db.example:1/0"),
         ("mysql://ann@db.example/x", "mysql://ann@db.example/x"),
         ("sqlite:///guidkeep.db", "sqlite:///guidkeep.db"),
     ],

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import fences, registry
+from guidkeep.caches.memory import MemoryCache
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from tests.registry.memory_store import MemoryStore
 from tests.registry.slow_store import NEW, OLD, SlowStore, assert_nothing_is_left
 from tests.support import GUID, MARCH_2015, change, make_registry
 
 if TYPE_CHECKING:
-    from guidkeep.caches.memory import MemoryCache
     from guidkeep.registry import Registry
 
 LOST = OutcomeUnknown("the answer was lost")
@@ -76,7 +76,7 @@ async def test_a_lost_write_that_has_happened_is_left_as_it_is() -> None:
 async def test_while_the_store_is_away_the_lease_is_renewed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fences, "RENEWAL", 0.001)
+    monkeypatch.setattr(MemoryCache, "renew_after", 0.001)
     monkeypatch.setattr(fences, "PAUSE", 0.0)
     store = SlowStore(OLD)
     kept = make_registry(store)

@@ -31,6 +31,7 @@ from tests.server.test_workers import children, is_gone
 from tests.server.wire import wired
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable, MutableMapping
     from pathlib import Path
 
@@ -168,6 +169,27 @@ async def test_a_worker_that_can_not_start_again_is_tried_again_and_clients_do_n
     [ended] = [event for event in events if event["event"] == "worker ended"]
     assert (ended["worker"], ended["status"]) == (0, -signal.SIGKILL)
     assert {"stopping", "stopped"} <= {event["event"] for event in events}
+
+
+async def test_where_there_is_no_memory_for_a_worker_it_is_tried_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = asyncio.create_subprocess_exec
+    failures = [BlockingIOError(11, "no processes left"), ValueError("what it said makes no sense")]
+
+    async def start_in_the_end(*arguments: Any, **options: Any) -> Process:
+        if failures:
+            raise failures.pop()
+        return await start(*arguments, **options)
+
+    with capture_logs() as events:
+        async with supervised(chosen(url)) as address:
+            monkeypatch.setattr(asyncio, "create_subprocess_exec", start_in_the_end)
+            [victim] = own_children()
+            os.kill(victim, signal.SIGKILL)
+            await until(lambda: count(events, "worker replaced") == 1)
+            assert await asyncio.to_thread(answers, address)
+    assert count(events, "worker can't start") == 2
 
 
 async def test_a_worker_that_dies_often_is_replaced_each_time(url: str) -> None:

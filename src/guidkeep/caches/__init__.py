@@ -72,6 +72,9 @@ class Cache(Protocol):
     """See the module's text. Each call is one atomic step on one GUID's key."""
 
     figures: CacheFigures
+    renew_after: float | None
+    """Seconds after which a lease that has to stand on is taken anew, well before it times out;
+    None: it does not time out."""
     takes_unread: bool
     """Whether a record that is created under a random GUID is put in at once, before anybody has
     asked for it. Not where that costs more than the store's answer to the first who does."""

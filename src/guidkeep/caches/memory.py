@@ -46,6 +46,7 @@ class MemoryCache:
         max_age: seconds that an entry lives at most.
     """
 
+    renew_after: float | None = None
     takes_unread = True
 
     def __init__(self, *, max_size: int, max_age: float) -> None:

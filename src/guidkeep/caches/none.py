@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class NoCache:
     """A cache that is always empty and never lets anybody fill it."""
 
+    renew_after: float | None = None
     takes_unread = False
 
     def __init__(self) -> None:

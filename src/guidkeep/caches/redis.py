@@ -116,6 +116,7 @@ class RedisCache:
         limit: int = LIMIT,
     ) -> None:
         self.figures = CacheFigures()
+        self.renew_after: float | None = lease_time / 3
         self._max_age = max_age
         self._waits = waits
         self._prefix = address.prefix.encode()

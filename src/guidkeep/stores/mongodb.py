@@ -87,8 +87,9 @@ READS = 250
 the largest that `--max-body` lets pass as shipped."""
 ROUNDS_AT_ONCE = 4
 UPDATES_AT_ONCE = 32
-POOL = 3 * ROUNDS_AT_ONCE + UPDATES_AT_ONCE + 1
-"""Connections to a server: one for all that may be on its way at once."""
+POOL = 2 * ROUNDS_AT_ONCE + 2 * UPDATES_AT_ONCE + 2
+"""Connections to a server: one for all that may be on its way at once (linearizable gets as many
+as updates, a purge, a count)."""
 LARGEST = 16 << 20
 """Bytes of a document that MongoDB takes."""
 

@@ -271,14 +271,20 @@ class Connections:
 
     async def _somewhere(self, deadline: float) -> Connection:
         """One to the host that is used, or else to the next that can be."""
+        full: Exception | None = None
         for untried in range(len(self._hosts), 1, -1):
             now = self._loop.time()
             try:
                 return await self._try(now + (deadline - now) / untried)
             except Exception as error:  # noqa: BLE001 - whatever it is, it can't be used
+                full = error if _code(error) in FULL else full
                 if not self._failures:
                     log.warning("store host passed over", error=_text(error))
-        return await self._try(deadline)
+        try:
+            return await self._try(deadline)
+        except Exception as error:
+            # Where there will be room again, who came too late waits for it.
+            raise full or error from error
 
     async def _try(self, deadline: float) -> Connection:
         at = self._at

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS guidkeep_schema (
 CREATE TABLE IF NOT EXISTS record (
     guid     BINARY(16) NOT NULL PRIMARY KEY,
     expire   BIGINT     NOT NULL COMMENT 'Unix time, seconds',
-    version  BIGINT     NOT NULL COMMENT 'Unix time of the write, microseconds',
+    version  BIGINT     NOT NULL COMMENT 'milliseconds << 21, and random bits',
     user     LONGBLOB   NULL     COMMENT 'the metadata''s user, UTF-8, for listing',
     user_key BINARY(16) NULL     COMMENT 'BLAKE2b of user; an index takes no more than 3 KB',
     metadata LONGBLOB   NOT NULL COMMENT 'a JSON object, as it came, UTF-8',

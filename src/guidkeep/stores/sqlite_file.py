@@ -27,7 +27,7 @@ BEGIN IMMEDIATE;
 CREATE TABLE record (
     guid     BLOB PRIMARY KEY NOT NULL,
     expire   INTEGER NOT NULL,           -- Unix time, seconds
-    version  INTEGER NOT NULL,           -- Unix time of the write, microseconds
+    version  INTEGER NOT NULL,           -- of no other record, see new_version
     user     BLOB,                       -- the metadata's user, UTF-8, for listing
     metadata TEXT NOT NULL               -- a JSON object, as it came
 ) STRICT, WITHOUT ROWID;

@@ -15,6 +15,7 @@ from guidkeep.stores import mysql as mysql_store
 from guidkeep.stores import mysql_connections
 from guidkeep.stores.mysql import MySQLStore
 from guidkeep.stores.mysql_connections import Failure
+from servers.mysql import PASSWORD
 from servers.processes import free_port
 from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import all_gone, eventually, hanging, name_of, sessions
@@ -70,6 +71,26 @@ async def test_hosts_that_are_away_are_passed_over_once(
             work = (store.insert(make_record(number)) for number in range(50))
             assert all(await asyncio.gather(*work))
     assert [line["event"] for line in logs] == ["store host passed over"] * 2
+
+
+async def test_where_one_is_full_and_the_other_away_who_comes_waits_for_room(
+    server: Server, new_url: Callable[[], str]
+) -> None:
+    """As when a node of a cluster has died, and all crowd onto another."""
+    url = new_url()
+    name = name_of(url)
+    server.run(
+        f"GRANT ALL ON {name}.* TO '{name}'@'%' IDENTIFIED BY '{PASSWORD}' "
+        "WITH MAX_USER_CONNECTIONS 1"
+    )
+    narrow = url.replace("//guidkeep:", f"//{name}:")
+    store = await MySQLStore.open(both(narrow, elsewhere(narrow)), timeout=10.0, metrics=Metrics())
+    until = asyncio.get_running_loop().time() + 10
+    working = asyncio.create_task(store._connections.run("SELECT SLEEP(0.3)", until))
+    await asyncio.sleep(0)
+    assert (await store._connections.run("SELECT 7", until)).rows == ((7,),)
+    await working
+    await store.close()
 
 
 async def test_one_that_dies_is_left(pair: tuple[str, str], rough: MariaDB) -> None:
