@@ -6,7 +6,7 @@ import importlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from guidkeep.errors import StartupError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+_authority = re.compile(r"(?<=://)[^/?#]*")
 _password = re.compile(r"(?<=://)([^/?#@:]*):.*(?=@)")
 """To the last `@`: a password may hold what should have been percent-encoded."""
 _secret = re.compile(r"(?i)([?&][a-z_]*(?:password|secret|token)[a-z_]*=)[^&#]*")
@@ -83,8 +84,8 @@ class Address:
             StartupError: it is no such URL.
         """
         try:
-            parts = urlsplit(url)
-            places = _places(parts.netloc, port)
+            parts, names = _split(url)
+            places = tuple(_place(name, port) for name in names)
             made = cls(
                 url=url,
                 scheme=parts.scheme,
@@ -101,7 +102,7 @@ class Address:
                 f"{redacted(url)!r} is not a URL. What is special in a password is "
                 "percent-encoded: / as %2F, @ as %40."
             ) from None
-        if not all(parts.netloc.rpartition("@")[2].split(",")) and len(places) > 1:
+        if len(names) > 1 and not all(names):
             raise StartupError(
                 f"{redacted(url)!r} is not a URL: a host between commas has no name."
             )
@@ -132,9 +133,21 @@ class Address:
             raise StartupError(f"{str(self)!r} has an unknown parameter: {name}.")
 
 
-def _places(netloc: str, port: int) -> tuple[tuple[str, int], ...]:
-    """The hosts and ports that a URL names. Raises ValueError."""
-    parts = [urlsplit(f"//{name}") for name in netloc.rpartition("@")[2].split(",")]
-    return tuple(
-        (part.hostname or "127.0.0.1", port if part.port is None else part.port) for part in parts
-    )
+def _split(url: str) -> tuple[SplitResult, list[str]]:
+    """The URL's parts, as if it named the first of its hosts only, and all of those.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _authority.search(url)
+    if found is None:
+        return urlsplit(url), [""]
+    login, at, hosts = found[0].rpartition("@")
+    names = hosts.split(",")
+    return urlsplit(f"{url[: found.start()]}{login}{at}{names[0]}{url[found.end() :]}"), names
+
+
+def _place(name: str, port: int) -> tuple[str, int]:
+    """Host and port. Raises ValueError."""
+    part = urlsplit(f"//{name}")
+    return part.hostname or "127.0.0.1", port if part.port is None else part.port

@@ -54,6 +54,11 @@ def test_several_places_are_read_where_they_may_be_named() -> None:
         Address.parse("mysql://a,,b/x", port=7, several=True)
 
 
+def test_a_url_without_a_place_is_of_this_machine() -> None:
+    for url in ("redis:", "redis://", "redis:///3"):
+        assert Address.parse(url, port=6379).places == (("127.0.0.1", 6379),)
+
+
 def test_port_0_is_not_taken_for_none() -> None:
     assert Address.parse("redis://h:0", port=6379).port == 0
 
