@@ -49,7 +49,7 @@ WRITES: dict[str, Any] = {
     "create_or_update": lambda o: o.create_or_update({}, GUID, KEEP, ANY),
     "named": lambda o: o.create_or_update({"guid": GUID}, None, KEEP, ANY),
     "replace": lambda o: o.replace(GUID, {}, KEEP, ANY),
-    "update": lambda o: o.update(GUID, {}, KEEP, ANY),
+    "update": lambda o: o.update(GUID, {"n": None}, KEEP, ANY),
 }
 CONDITIONAL: dict[str, Any] = {
     "create": lambda o: o.create({}, GUID, KEEP),
@@ -59,6 +59,10 @@ CONDITIONAL: dict[str, Any] = {
     "replace": lambda o: o.replace(GUID, {}, KEEP, '"1"'),
     "update": lambda o: o.update(GUID, {}, KEEP, '"1"'),
     "delete": lambda o: o.delete(GUID, '"1"'),
+}
+WITH_NULL: dict[str, Any] = {
+    "create_or_update": lambda o: o.create_or_update({"o": {"n": None}}, GUID, KEEP, ANY),
+    "named": lambda o: o.create_or_update(f'{{"guid":"{GUID}","n":null}}', None, KEEP, ANY),
 }
 
 
@@ -91,6 +95,13 @@ def test_a_write_on_a_condition_is_not_done_again_when_it_may_have_been_done(
     with pytest.raises((OutcomeUnknown, Stopping, UnknownAnswer)):
         script.run(write(script.operations))
     assert script.pauses == []
+
+
+@pytest.mark.parametrize("write", WITH_NULL.values(), ids=WITH_NULL)
+def test_a_null_that_may_have_created_a_record_is_not_sent_again(write: Any) -> None:
+    script = Script([NO_ANSWER])
+    with pytest.raises(OutcomeUnknown):
+        script.run(write(script.operations))
 
 
 def test_a_record_of_ours_that_is_there_already_was_made_by_the_attempt_before() -> None:
@@ -315,6 +326,33 @@ def test_a_batch_whose_answer_was_lost_is_sent_again_unless_it_may_only_create()
     script = Script([NO_ANSWER])
     with pytest.raises(OutcomeUnknown):
         script.run(script.operations.bulk(BATCH, create_only=True))
+
+
+def test_lines_with_a_null_are_not_sent_again_when_they_may_have_been_done() -> None:
+    batch = [Sent(1, b"{}", "A"), Sent(2, b'{"n":null}', "B")]
+    script = Script([NO_ANSWER])
+    with pytest.raises(OutcomeUnknown):
+        script.run(script.operations.bulk(batch, create_only=False))
+    unknown = OutcomeUnknown("who knows")
+    script = Script([lines(unknown, unknown), lines(None)])
+    first, second = script.run(script.operations.bulk(batch, create_only=False))
+    assert script.sent[1].body == b"{}\n"
+    assert first.error is None
+    assert isinstance(second.error, OutcomeUnknown)
+
+
+@pytest.mark.parametrize("create_only", [False, True])
+def test_lines_whose_guid_was_drawn_only_create_and_are_there_when_it_was_done(
+    create_only: bool,
+) -> None:
+    batch = [Sent(1, b'{"n":null}', "A", is_drawn=True), Sent(2, b"{}", "B")]
+    script = Script([NO_ANSWER, lines(PreconditionFailed("there")), lines(None)])
+    first, second = script.run(script.operations.bulk(batch, create_only=create_only))
+    assert first == (1, 201, "A", None, None)
+    assert second.number == 2
+    assert [sent.body for sent in script.sent] == [b'{"n":null}\n', b'{"n":null}\n', b"{}\n"]
+    conditions = [sent.headers.get("if-none-match") for sent in script.sent]
+    assert conditions == ["*", "*", "*" if create_only else None]
 
 
 @pytest.mark.parametrize("body", [b"", b'{"status": "x"}\n', b"no json\n" * 4])

@@ -94,7 +94,8 @@ class Line(NamedTuple):
         number: which one it was, from 1.
         status: the HTTP status that the line alone would have been answered with.
         guid: whose line it was; None if it named none that is one.
-        etag: the record's version, if it was written.
+        etag: the record's version, if it was written; None if that was done by an attempt whose
+            answer was lost.
         error: why it was not, else None.
     """
 

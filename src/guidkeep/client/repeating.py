@@ -4,9 +4,11 @@
 can always be sent again: no connection, 408, 429, and a 503 of the type `store-unavailable`.
 After a lost connection, a time-out, a 503 that leaves the outcome open, or a 502 or 504 of
 something in between, nobody knows whether it was done. Then only what does the same when it is
-done twice is sent again: reads, and writes on no condition. A write with `if_match` is not, for
-if the first attempt went through the second would be told that the record has changed, and the
-caller could not tell that from somebody else's change.
+done twice is sent again: reads, and writes on no condition, but for one: a null that creates a
+record is kept, and merged into it a second time it would be removed, so what creates or updates a
+GUID of the caller's is not sent again if it has one. A write with `if_match` is not either, for if
+the first attempt went through the second would be told that the record has changed, and the caller
+could not tell that from somebody else's change.
 
 *How long.* As `Retry-After` says, else twice as long after each attempt; in both cases with a
 random part, so that a crowd that was turned away together does not come back together.

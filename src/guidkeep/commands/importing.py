@@ -2,9 +2,11 @@
 
 *Going on.* Beside the file lies a small one that says how many of its records are done. It is
 written when a batch has been answered, once a second at most, so after an interruption a few
-records may be sent again. That does no harm: records without a GUID are given one that follows
-from a secret of the import and their place in the file, so to send them again is to write the
-same record again. The file of refused lines is cut to what it was then.
+records may be sent again. Records without a GUID are given one that follows from a secret of the
+import and their place in the file, and are only created: one that is there already was written by
+the import itself, and stays as it is. A record with a GUID of its own is merged into the one that
+is there, so of those that are sent again a null is lost. The file of refused lines is cut to what
+it was then.
 
 *Order.* Several batches are on their way at once, but never two that share a GUID, so the last
 line about a record is the one that stays.
@@ -248,8 +250,7 @@ class Import:
         self._tally.refused_bytes = self._refusals.add(item, error)
 
     def _sent(self, item: Item) -> Sent:
-        text, guid = line_of(item.text, lambda: self._guid(item.number))
-        return Sent(item.number, text, guid)
+        return line_of(item.number, item.text, lambda: self._guid(item.number))
 
     def _guid(self, number: int) -> str:
         """The GUID of a record that has none: the same whenever it is sent; version 4 by form."""
