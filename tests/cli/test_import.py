@@ -16,7 +16,7 @@ import pytest
 from guidkeep import AsyncClient, Client
 from guidkeep.client import Line, lines
 from guidkeep.commands import exits, importing
-from guidkeep.errors import Stopping, StoreUnavailable
+from guidkeep.errors import GuidkeepError, Stopping, StoreUnavailable, Unreachable
 from guidkeep.record import new_guid
 from tests.cli.conftest import Terminal, feed
 
@@ -197,10 +197,15 @@ def test_a_line_that_could_not_be_done_for_now_stops_it(
 ) -> None:
     write([{"user": user}])
 
+    error: GuidkeepError = Unreachable("No connection.")
+
     async def write_nothing(_: Any, batch: Any, **__: Any) -> Any:
-        return [Line(batch[0].number, 503, None, None, StoreUnavailable("away"))]
+        return [Line(batch[0].number, error.status, None, None, error)]
 
     monkeypatch.setattr(AsyncClient, "write", write_nothing)
+    assert run("import", FILE) == exits.UNAVAILABLE
+    assert "It stopped on the way: No connection." in capsys.readouterr().err
+    error = StoreUnavailable("away")
     assert run("import", FILE) == exits.UNAVAILABLE
     assert "It stopped on the way: away Try again in a while." in capsys.readouterr().err
     assert STATE.exists()

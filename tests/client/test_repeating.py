@@ -310,6 +310,35 @@ def test_a_line_that_stays_undone_is_told_at_last() -> None:
     assert found[3].number == 5
 
 
+def test_what_was_answered_before_the_service_went_away_is_told() -> None:
+    script = Script([lines(None, Stopping("It stops.")), *[NO_CONNECTION] * 4])
+    found = script.run(script.operations.bulk(BATCH, create_only=False))
+    assert found[0] == (1, 201, GUID, '"1"', None)
+    assert [type(line.error) for line in found[1:]] == [Unreachable] * 3
+    assert [line.number for line in found] == [1, 2, 4, 5]
+
+
+def test_a_line_that_was_done_or_is_open_is_not_told_to_be_unwritten() -> None:
+    away, unknown = StoreUnavailable("away"), OutcomeUnknown("who knows")
+    answered = lines(away, unknown, None, None)  # the third is about the record of the first
+    script = Script([answered, *[NO_CONNECTION] * 4])
+    found = script.run(script.operations.bulk(BATCH, create_only=False))
+    told = [type(line.error) for line in found]
+    assert told == [Unreachable, OutcomeUnknown, type(None), type(None)]
+    script = Script([answered, *[NO_ANSWER] * 4])
+    found = script.run(script.operations.bulk(BATCH, create_only=False))
+    told = [type(line.error) for line in found]
+    assert told == [*[OutcomeUnknown] * 3, type(None)]
+
+
+def test_what_was_drawn_and_done_is_told_though_the_others_were_not() -> None:
+    batch = [Sent(1, b"{}", "A"), Sent(2, b"{}", "B", is_drawn=True)]
+    script = Script([NO_ANSWER, lines(None), *[NO_CONNECTION] * 4])
+    first, second = script.run(script.operations.bulk(batch, create_only=False))
+    assert isinstance(first.error, Unreachable)
+    assert second.error is None
+
+
 @pytest.mark.parametrize(("create_only", "attempts"), [(False, 2), (True, 1)])
 def test_a_line_whose_outcome_is_open_is_sent_again_unless_it_may_only_create(
     create_only: bool, attempts: int

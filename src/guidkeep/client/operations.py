@@ -29,6 +29,7 @@ from guidkeep.client.repeating import Attempts, exchange, failure
 from guidkeep.client.wire import Give, Lost, More, Request
 from guidkeep.errors import (
     Fault,
+    GuidkeepError,
     InvalidRequest,
     NotFound,
     OutcomeUnknown,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from guidkeep.client.records import Page, Stats
     from guidkeep.client.repeating import Outcome, Patience
     from guidkeep.client.wire import Answer, Steps, Stream
-    from guidkeep.errors import GuidkeepError
 
 OK, CREATED, NO_CONTENT = 200, 201, 204
 NOT_MODIFIED, NOT_FOUND, PRECONDITION_FAILED = 304, 404, 412
@@ -180,15 +180,19 @@ class Operations:
         waiting = part
         while waiting:
             body = b"".join([b"%b\n" % line.text for line in waiting])
-            outcome = yield from self._exchange(
-                "POST",
-                "/bulk",
-                headers,
-                body,
-                is_repeatable=all(_is_safe(line, create_only=create_only) for line in waiting),
-                attempts=attempts,
-            )
-            lines = _lines(_require(outcome.answer, OK), waiting)
+            is_safe = all(_is_safe(line, create_only=create_only) for line in waiting)
+            try:
+                outcome = yield from self._exchange(
+                    "POST", "/bulk", headers, body, is_repeatable=is_safe, attempts=attempts
+                )
+                lines = _lines(_require(outcome.answer, OK), waiting)
+            except GuidkeepError as error:
+                if not found:
+                    raise
+                # What is known of other lines is not given up for it.
+                lines = [_failed(line, found.get(line.number), error) for line in waiting]
+                found.update((line.number, line) for line in lines)
+                return
             found.update((line.number, line) for line in lines)
             waiting = _to_repeat(waiting, found, create_only=create_only)
             pause = attempts.next_pause(1.0) if waiting else None
@@ -329,6 +333,15 @@ def _own(came: Line, sent: Sent) -> Line:
     if sent.is_drawn and isinstance(came.error, PreconditionFailed):
         return Line(came.number, CREATED, sent.guid, None, None)
     return came
+
+
+def _failed(sent: Sent, before: Line | None, error: GuidkeepError) -> Line:
+    """What is known of a line that was sent in vain, after what an answer said of it before."""
+    was_done = before is not None and before.error is None
+    was_open = before is not None and isinstance(before.error, OutcomeUnknown)
+    if before and (was_done or was_open) and not isinstance(error, OutcomeUnknown):
+        return before
+    return Line(sent.number, error.status, sent.guid, None, error)
 
 
 def _is_safe(line: Sent, *, create_only: bool) -> bool:

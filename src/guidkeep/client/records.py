@@ -92,7 +92,8 @@ class Line(NamedTuple):
 
     Attributes:
         number: which one it was, from 1.
-        status: the HTTP status that the line alone would have been answered with.
+        status: the HTTP status that the line alone would have been answered with; that of the
+            error, if there was no answer.
         guid: whose line it was; None if it named none that is one.
         etag: the record's version, if it was written; None if that was done by an attempt whose
             answer was lost.

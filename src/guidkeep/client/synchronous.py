@@ -254,7 +254,8 @@ class Client:
         Each line is what `create_or_update` would be given, its `guid` and `expire` among the
         members. Lines are taken as they are needed and sent in batches, so it may be endless; the
         results come in order, after each batch. One that is refused does not hold up the others.
-        Blank lines count, and have no result.
+        Blank lines count, and have no result. What is wrong with a batch as a whole is raised,
+        unless some of its lines have an answer; then it is the error of the others.
 
         Args:
             lines: mappings, texts of JSON objects, or records, as those of an `export`.

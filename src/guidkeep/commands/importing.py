@@ -38,7 +38,7 @@ from guidkeep.commands.output import Output, complain
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import address_of, guarded, timeout_of
 from guidkeep.commands.sources import Item, Source
-from guidkeep.errors import Fault, GuidkeepError, InvalidRequest, StartupError
+from guidkeep.errors import ClientSideError, Fault, GuidkeepError, InvalidRequest, StartupError
 from guidkeep.record import parse_change
 from guidkeep.schema import MetadataSchema
 
@@ -225,7 +225,7 @@ class Import:
         flight = self._flights[0]
         lines = {line.number: line for line in await asyncio.shield(flight.answer)}
         for line in lines.values():
-            if line.error and is_temporary(line.error):
+            if line.error and (is_temporary(line.error) or isinstance(line.error, ClientSideError)):
                 raise line.error
         self._flights.popleft()
         for item in flight.items:
