@@ -144,7 +144,7 @@ def exchange(
         pause = attempts.pause(came, is_repeatable=is_repeatable)
         if pause is not None:
             yield pause
-        elif isinstance(came, Answer) and not (was_open and _is_nothing_done(came)):
+        elif isinstance(came, Answer) and _is_final(came, sent.method, was_open=was_open):
             return Outcome(came, was_open)
         else:
             raise failure(sent.method, came, attempts)
@@ -160,6 +160,14 @@ def failure(method: str, came: Answer | Lost, attempts: Attempts) -> GuidkeepErr
         error = Unreachable(f"{reason} Nothing was written.")
     error.__cause__ = came.cause if isinstance(came, Lost) else None
     return error
+
+
+def _is_final(came: Answer, method: str, *, was_open: bool) -> bool:
+    """Whether the answer says what became of the operation."""
+    if _is_nothing_done(came):
+        return not was_open  # of this attempt, but not of the one before
+    # A gateway's 502 to a write: it may have been done behind it.
+    return method in SAFE_METHODS or not _is_open(came) or problem_type(came) is not None
 
 
 def _is_nothing_done(answer: Answer) -> bool:
