@@ -190,4 +190,7 @@ _decoder = json.JSONDecoder(
     parse_int=_int,
     parse_constant=_refuse_constant,
 )
+lenient = json.JSONDecoder(parse_int=_int)
+"""Reads what `parse_object` takes, and other JSON: an integer may have any number of digits, though
+Python's own decoder refuses those of more than 4,300."""
 _scan_once = _decoder.scan_once  # type: ignore[attr-defined]  # public, untyped

@@ -44,6 +44,7 @@ def test_a_line_without_a_guid_gets_one(line: Any, text: str) -> None:
     [
         (f'{{"guid": "{GUID}"}}', GUID),
         (f'{{"\\u0067uid": "{GUID}"}}', GUID),
+        (f'{{"guid": "{GUID}", "n": {"7" * 5000}}}', GUID),
         ('{"guid": "x"}', None),
         ('{"guid": null}', None),
         ('["guid"]', None),
@@ -66,6 +67,7 @@ def test_without_more_ado_the_guid_is_random() -> None:
     [
         ('{"a": null}', True),
         ('{"a": {"b": {"expire": null}}}', True),
+        (f'{{"a": null, "n": {"7" * 5000}}}', True),
         ('{"expire": null}', False),
         ('{"a": "null"}', False),
         ('{"a": [{"b": null}]}', False),  # an array is no object that is merged

@@ -10,12 +10,12 @@ alone may be longer, for until its end there is nothing to answer.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from guidkeep.client.bodies import Metadata, body_of, members_of
 from guidkeep.client.records import Record
+from guidkeep.jsontext import lenient
 from guidkeep.record import is_guid, new_guid
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def has_null(line: Sent) -> bool:
     The first time creates the record and keeps a null, the second merges and removes it.
     """
     try:
-        return b"null" in line.text and is_removing(json.loads(line.text))
+        return b"null" in line.text and is_removing(lenient.decode(line.text.decode()))
     except (ValueError, RecursionError):
         return False  # the service refuses it
 
@@ -141,7 +141,7 @@ class Splitter:
 def _named(text: bytes) -> tuple[str | None, bool]:
     """The GUID that a line names, if it is one, and whether the line must be left as it is."""
     try:
-        members = json.loads(text)
+        members = lenient.decode(text.decode())
     except (ValueError, RecursionError):
         return None, True
     if not isinstance(members, dict):

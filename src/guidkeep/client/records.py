@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from guidkeep.jsontext import lenient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ class Record:
 
     @cached_property
     def _members(self) -> dict[str, Any]:
-        members: dict[str, Any] = json.loads(self.text)
+        members: dict[str, Any] = lenient.decode(self.text)
         return members
 
     @property
