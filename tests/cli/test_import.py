@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ from guidkeep.record import new_guid
 from tests.cli.conftest import Terminal, feed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from guidkeep.server import Running
     from tests.cli.conftest import Run
 
     Capture = pytest.CaptureFixture[str]
@@ -229,6 +233,54 @@ def test_what_is_on_its_way_when_it_is_interrupted_is_counted(
     state = json.loads(STATE.read_text())["state"]
     assert state["done"] == state["created"] == len(list(client.export(user=user)))
     assert 0 < state["done"] < 20_000
+
+
+@pytest.fixture
+def waiting(running: Running) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts an import whose input has more to say."""
+    with ExitStack() as opened:
+
+        def start(*words: str) -> subprocess.Popen[bytes]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "guidkeep", "import", "-", *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            opened.enter_context(process)
+            opened.callback(process.kill)
+            return process
+
+        yield start
+
+
+def test_an_input_that_pauses_does_not_hold_up_what_is_on_its_way(
+    client: Client, user: str, waiting: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    process = waiting()
+    line = f'{{"user":"{user}","text":"{"x" * 1000}"}}\n'.encode()
+    assert process.stdin
+    process.stdin.write(line * 200)  # three batches, and some that wait
+    process.stdin.flush()
+    while not client.list(user=user).records:
+        assert process.poll() is None
+    said, complaints = process.communicate(line, timeout=60)
+    assert (process.returncode, complaints) == (0, b"")
+    assert json.loads(said)["created"] == 201
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_while_the_input_says_nothing_it_can_be_interrupted(
+    user: str, waiting: Callable[..., subprocess.Popen[bytes]], words: list[str]
+) -> None:
+    process = waiting(*words, "--refused", "refused")
+    assert process.stdin
+    process.stdin.write(b'{"user":5}\n' * 100_000)  # read when this has been written
+    process.stdin.flush()
+    while not Path("refused").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == exits.INTERRUPTED
 
 
 def test_interrupted_while_the_service_is_gone_it_keeps_how_far_it_was(

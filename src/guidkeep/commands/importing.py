@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -35,6 +36,7 @@ from guidkeep.client.lines import Batches, Sent, line_of
 from guidkeep.client.operations import is_temporary
 from guidkeep.commands import exits
 from guidkeep.commands.output import Output, complain
+from guidkeep.commands.reading import read_apart
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import address_of, guarded, timeout_of
 from guidkeep.commands.sources import Item, Source
@@ -170,7 +172,7 @@ class Import:
         async with self._client() as client:
             schema = MetadataSchema(await client.metadata_schema())
         with progress.shown("checking", sys.stderr) as watch:
-            for item in self._source.items():
+            async for item in read_apart(self._source.items()):
                 if error := _would_be_refused(item, schema):
                     self._refuse(item, error)
                 self._tally.done += 1
@@ -196,7 +198,7 @@ class Import:
 
     async def _write(self, client: AsyncClient, watch: Watch) -> None:
         batches, items = Batches(), list[Item]()
-        for item in islice(self._source.items(), self._tally.done, None):
+        async for item in read_apart(islice(self._source.items(), self._tally.done, None)):
             if len(items) == MOST_ITEMS:
                 await self._launch(client, batches.rest(), items, watch)
                 items = []
@@ -356,11 +358,22 @@ def _would_be_refused(item: Item, schema: MetadataSchema) -> GuidkeepError | Non
 
 def _opened(name: str, opened: ExitStack) -> tuple[IO[bytes], Path | None]:
     if name == "-":
-        return sys.stdin.buffer, None
+        return _standard_input(), None
     try:
         return opened.enter_context(Path(name).open("rb")), Path(name)
     except OSError as error:
         raise StartupError(f"{name} can't be read: {error.strerror}.") from error
+
+
+def _standard_input() -> IO[bytes]:
+    """Standard input by a buffer of its own.
+
+    Python waits for that of `sys.stdin` when it ends, and a thread that still reads would hold it.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except io.UnsupportedOperation:  # something else was put in its place
+        return sys.stdin.buffer
 
 
 def _beside(path: Path | None, ending: str) -> Path | None:
