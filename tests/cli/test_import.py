@@ -17,7 +17,13 @@ import pytest
 from guidkeep import AsyncClient, Client
 from guidkeep.client import Line, lines
 from guidkeep.commands import exits, importing
-from guidkeep.errors import GuidkeepError, Stopping, StoreUnavailable, Unreachable
+from guidkeep.errors import (
+    GuidkeepError,
+    OutcomeUnknown,
+    Stopping,
+    StoreUnavailable,
+    Unreachable,
+)
 from guidkeep.record import new_guid
 from tests.cli.conftest import Terminal, feed
 
@@ -115,6 +121,43 @@ def test_refusals_go_where_they_are_sent(run: Run, capsys: Capture, monkeypatch:
     }  # fmt: skip
 
 
+def test_no_file_of_somebody_is_overwritten_with_refusals(run: Run, capsys: Capture) -> None:
+    write([{"user": 5}])
+    theirs = Path("theirs")
+    theirs.write_text("of worth\n")
+    for words in ([], ["--dry-run"], ["--restart"]):
+        assert run("import", FILE, "--refused", theirs, *words) == exits.USAGE
+        assert "--refused: theirs is there already" in capsys.readouterr().err
+        assert run("import", FILE, "--refused", FILE, *words) == exits.USAGE
+        assert "--refused: records is the file that is read" in capsys.readouterr().err
+    assert theirs.read_text() == "of worth\n"
+    assert json.loads(FILE.read_text()) == {"user": 5}
+    assert not STATE.exists()
+
+
+def test_an_import_overwrites_the_refusals_of_its_own_that_was_interrupted(
+    run: Run, capsys: Capture, monkeypatch: Patch, small: None
+) -> None:
+    write([{"user": 5}] * 9)
+    words = ["--refused", "elsewhere"]
+    for again in ([], ["--restart"]):
+        with monkeypatch.context() as patch:
+            Failing(patch, 1, StoreUnavailable("away"))
+            assert run("import", FILE, *words, *again) == exits.UNAVAILABLE
+    before = Path("elsewhere").read_bytes()
+    assert run("import", FILE, "--dry-run") == exits.FAILED
+    assert Path("elsewhere").read_bytes() == before
+    Path("elsewhere").write_bytes(before[:-1])
+    capsys.readouterr()
+    assert run("import", FILE, *words) == exits.USAGE
+    assert "elsewhere is shorter than it was" in capsys.readouterr().err
+    Path("elsewhere").unlink()
+    assert run("import", FILE, *words) == exits.USAGE
+    Path("elsewhere").write_bytes(before)
+    assert run("import", FILE, *words) == exits.FAILED
+    assert len(Path("elsewhere").read_text().splitlines()) == 9
+
+
 def test_many_that_can_not_be_sent_do_not_wait_for_one_that_can(
     run: Run, capsys: Capture, monkeypatch: Patch, user: str
 ) -> None:
@@ -143,10 +186,11 @@ def test_a_dry_run_says_what_would_be_refused_and_writes_nothing(
     FILE.write_text(f"user,expire,n\n{user},30d,1\n{user},5,1\n,30d,1\n{user},soon,1\nx\n")
     assert run("import", FILE, "--dry-run", "--table") == exits.FAILED
     assert capsys.readouterr().out == (
-        "Checked records: 1 could be created, 4 would be refused. records.refused has those, with "
-        "the reasons.\n"
+        "Checked records: 1 could be created, 4 would be refused. records.would-be-refused has "
+        "those, with the reasons.\n"
     )
-    assert [json.loads(line)["line"] for line in REFUSED.read_text().splitlines()] == [3, 4, 5, 6]
+    checked = Path("records.would-be-refused").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in checked] == [3, 4, 5, 6]
     assert list(client.export(user=user)) == []
     FILE.write_text(f'{{"user":"{user}"}}\nno json\n')
     assert run("import", FILE, "--dry-run") == exits.FAILED
@@ -194,6 +238,28 @@ def test_interrupted_it_goes_on_where_it_was_and_creates_nothing_twice(
     ]
     assert len(REFUSED.read_text().splitlines()) == told["refused"] == 10
     assert not STATE.exists()
+
+
+def test_its_own_records_are_not_refused_when_it_goes_on(
+    run: Run, client: Client, capsys: Capture, monkeypatch: Patch, small: None, user: str
+) -> None:
+    write([{"user": user, "n": None}] * 4)
+    write_batch = AsyncClient.write
+
+    async def lost(*batch: Any, **options: Any) -> Any:
+        await write_batch(*batch, **options)
+        raise OutcomeUnknown("It may have happened.")
+
+    monkeypatch.setattr(importing, "AT_ONCE", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(AsyncClient, "write", lost)
+        assert run("import", FILE, "--create-only") == exits.UNKNOWN
+    before = [record.text for record in client.export(user=user)]
+    assert len(before) == 3
+    capsys.readouterr()
+    assert run("import", FILE, "--create-only") == 0
+    assert json.loads(capsys.readouterr().out)["created"] == 4
+    assert set(before) < {record.text for record in client.export(user=user)}
 
 
 def test_a_line_that_could_not_be_done_for_now_stops_it(
@@ -275,7 +341,7 @@ def test_while_the_input_says_nothing_it_can_be_interrupted(
 ) -> None:
     process = waiting(*words, "--refused", "refused")
     assert process.stdin
-    process.stdin.write(b'{"user":5}\n' * 100_000)  # read when this has been written
+    process.stdin.write(b'{"user":5}\n' * 10_000)  # read when this has been written
     process.stdin.flush()
     while not Path("refused").exists():
         assert process.poll() is None

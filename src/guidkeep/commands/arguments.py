@@ -242,7 +242,8 @@ def _add_import(commands: Commands) -> None:
     importing.add_argument(
         "--refused",
         metavar="FILE",
-        help="Where refused records go. [FILE.refused; with -, standard error has the reasons]",
+        help="Where refused records go: a file that is not there yet. [FILE.refused, with "
+        "--dry-run FILE.would-be-refused; with -, standard error has the reasons]",
     )
     _add_restart(importing)
     _add_common(importing, has_form=True)

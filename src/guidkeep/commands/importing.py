@@ -18,7 +18,6 @@ import asyncio
 import hashlib
 import io
 import json
-import os
 import secrets
 import sys
 import time
@@ -37,6 +36,7 @@ from guidkeep.client.operations import is_temporary
 from guidkeep.commands import exits
 from guidkeep.commands.output import Output, complain
 from guidkeep.commands.reading import read_apart
+from guidkeep.commands.refusing import Refusals
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import address_of, guarded, timeout_of
 from guidkeep.commands.sources import Item, Source
@@ -137,7 +137,9 @@ class Import:
         self._tally = Tally()
         self._output = Output(options["form"])
         self._kept = Progress(_beside(path, ".import"), self._task(path))
-        self._refusals = Refusals(_refused_path(options, path))
+        self._refusals = Refusals(
+            _refused_path(options, path), is_named=options["refused"] is not None
+        )
         self._flights: deque[Flight] = deque()
         self._saved = time.monotonic()
 
@@ -168,7 +170,7 @@ class Import:
 
     async def dry_run(self) -> int:
         """Says what the service would refuse, if each record was a new one."""
-        self._refusals.open(0)
+        self._refusals.begin()
         async with self._client() as client:
             schema = MetadataSchema(await client.metadata_schema())
         with progress.shown("checking", sys.stderr) as watch:
@@ -183,9 +185,7 @@ class Import:
     def _begin(self) -> None:
         """Goes on where it was interrupted, or begins."""
         kept = None
-        if self._options["restart"]:
-            self._kept.drop()
-        else:
+        if not self._options["restart"]:
             kept = self._kept.load()
         if kept:
             self._tally = Tally(**kept)
@@ -193,7 +193,10 @@ class Import:
                 f"Goes on after {self._tally.done:,} records, where it was interrupted; "
                 "--restart begins anew."
             )
-        self._refusals.open(self._tally.refused_bytes)
+            self._refusals.go_on(self._tally.refused_bytes)
+        else:
+            self._refusals.begin(is_ours=self._kept.is_of_this_task())
+            self._kept.drop()
         self._save()  # before anything is sent: GUIDs follow from the secret in it
 
     async def _write(self, client: AsyncClient, watch: Watch) -> None:
@@ -277,6 +280,7 @@ class Import:
             "time of the file": changed,
             "form": self._source.form,
             "--create-only": self._options["create_only"],
+            "--refused": self._options["refused"],
         }
 
     def _client(self) -> AsyncClient:
@@ -294,54 +298,6 @@ class Import:
             counts = {"created": tally.created, "updated": tally.updated, "refused": tally.refused}
             self._output.line(json.dumps({**counts, "refused_file": where}))
         return exits.FAILED if tally.refused else 0
-
-
-class Refusals:
-    """Where refused records go, each with the reason: a file, or standard error.
-
-    Args:
-        path: the file; None: there is none.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._file: IO[bytes] | None = None
-        self._bytes = 0
-
-    def open(self, kept: int) -> None:
-        """Keeps the first bytes of the file, so many, and drops the rest."""
-        self._bytes = kept
-        if self._path is None or not self._path.exists():
-            return
-        if kept:
-            os.truncate(self._path, kept)
-        else:
-            self._path.unlink()
-
-    def add(self, item: Item, error: GuidkeepError) -> int:
-        """Notes a refusal; returns the length of the file."""
-        if self._path is None:
-            complain(f"line {item.number}: {error.detail}")
-            return 0
-        told: dict[str, Any] = {"line": item.number, "status": error.status}
-        told["detail"] = error.detail
-        if error.faults:
-            told["errors"] = [fault.as_json() for fault in error.faults]
-        told["record"] = item.text
-        self._file = self._file or self._path.open("ab")
-        self._bytes += self._file.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
-        return self._bytes
-
-    def flush(self) -> None:
-        """What was noted is in the file."""
-        if self._file:
-            self._file.flush()
-
-    def close(self) -> str | None:
-        """The file's name, if there is something in it."""
-        if self._file:
-            self._file.close()
-        return str(self._path) if self._path and self._bytes else None
 
 
 def _would_be_refused(item: Item, schema: MetadataSchema) -> GuidkeepError | None:
@@ -382,4 +338,8 @@ def _beside(path: Path | None, ending: str) -> Path | None:
 
 def _refused_path(options: Options, path: Path | None) -> Path | None:
     named: str | None = options["refused"]
-    return Path(named) if named else _beside(path, ".refused")
+    if named is None:
+        return _beside(path, ".would-be-refused" if options["dry_run"] else ".refused")
+    if path is not None and Path(named).exists() and path.samefile(named):
+        raise StartupError(f"--refused: {named} is the file that is read; name another.")
+    return Path(named)
