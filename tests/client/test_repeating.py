@@ -432,7 +432,8 @@ def test_an_export_that_gets_nowhere_is_given_up() -> None:
     with pytest.raises(Unreachable):
         script.run(script.operations.export("Ann", None))
     assert script.given == ["A"]
-    assert {request.path for request in script.sent} == {"/export?user=Ann"}
+    paths = [request.path for request in script.sent]
+    assert paths == ["/export?user=Ann", *["/export?user=Ann&after=A"] * 4]
 
 
 def test_an_export_may_lack_its_last_line_end() -> None:
@@ -445,3 +446,4 @@ def test_an_export_may_begin_after_a_guid() -> None:
     script = Script([BEGUN, piece("0" * 32, GUID, "F" * 32), b""])
     script.run(script.operations.export(None, GUID))
     assert script.given == ["F" * 32]
+    assert script.sent[0].path == f"/export?after={GUID}"

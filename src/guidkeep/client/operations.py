@@ -203,9 +203,10 @@ class Operations:
     def export(self, user: str | None, after: str | None) -> Stream:
         """All records; a connection that is lost on the way is made again, and it goes on."""
         last = "" if after is None else checked(after)
-        path = _address("/export", {"user": _filter(user)})
+        user = _filter(user)
         attempts = Attempts(self.patience)
         while True:
+            path = _address("/export", {"user": user, "after": last or None})
             outcome = yield from self._exchange(
                 "GET", path, {}, is_streamed=True, attempts=attempts
             )
