@@ -16,13 +16,26 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code, of which `guidkeep.commands.exits` has the table."""
-    parsed = vars(_parser().parse_args(arguments))
+    parsed = _parsed(arguments)
     run: Callable[[dict[str, Any]], int] = parsed.pop("run")
     try:
         return run(parsed)
     except StartupError as error:
         print(f"guidkeep: {error}", file=sys.stderr)  # noqa: T201 - it is a command
         return exits.USAGE
+
+
+def _parsed(arguments: Sequence[str] | None) -> dict[str, Any]:
+    """What the words say; members and GUIDs may stand before options and after them."""
+    parser = _parser()
+    known, left = parser.parse_known_args(arguments)
+    parsed = vars(known)
+    words = parsed.get("words", parsed.get("guids"))
+    if left:
+        if words is None or any(word.startswith("-") and word != "-" for word in left):
+            parser.error(f"unrecognized arguments: {' '.join(left)}")
+        words += left
+    return parsed
 
 
 def _serve(flags: dict[str, Any]) -> int:

@@ -71,7 +71,7 @@ def merge(target: dict[str, Member], patch: dict[str, Member]) -> dict[str, Memb
     """`target` after the JSON merge patch `patch` (RFC 7396); neither is changed.
 
     A member that the patch leaves alone keeps its place and text, and so does a value that
-    the patch brings; only objects that are merged into each other are put together anew.
+    the patch brings; only objects that are changed by the merge are put together anew.
     """
     merged = dict(target)
     for name, new in patch.items():
@@ -81,6 +81,8 @@ def merge(target: dict[str, Member], patch: dict[str, Member]) -> dict[str, Memb
             old = merged.get(name)
             into = _members(old.text, old.value) if old and isinstance(old.value, dict) else {}
             inner = merge(into, _members(new.text, new.value))
+            if old and isinstance(old.value, dict) and inner == into:
+                continue  # nothing in it is changed: it keeps its text, spaces too
             value = {key: member.value for key, member in inner.items()}
             merged[name] = Member(old.key if old else new.key, format_object(inner), value)
         else:
@@ -188,4 +190,7 @@ _decoder = json.JSONDecoder(
     parse_int=_int,
     parse_constant=_refuse_constant,
 )
+lenient = json.JSONDecoder(parse_int=_int)
+"""Reads what `parse_object` takes, and other JSON: an integer may have any number of digits, though
+Python's own decoder refuses those of more than 4,300."""
 _scan_once = _decoder.scan_once  # type: ignore[attr-defined]  # public, untyped

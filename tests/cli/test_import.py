@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,20 @@ import pytest
 from guidkeep import AsyncClient, Client
 from guidkeep.client import Line, lines
 from guidkeep.commands import exits, importing
-from guidkeep.errors import Stopping, StoreUnavailable
+from guidkeep.errors import (
+    GuidkeepError,
+    OutcomeUnknown,
+    Stopping,
+    StoreUnavailable,
+    Unreachable,
+)
 from guidkeep.record import new_guid
 from tests.cli.conftest import Terminal, feed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from guidkeep.server import Running
     from tests.cli.conftest import Run
 
     Capture = pytest.CaptureFixture[str]
@@ -111,6 +121,43 @@ def test_refusals_go_where_they_are_sent(run: Run, capsys: Capture, monkeypatch:
     }  # fmt: skip
 
 
+def test_no_file_of_somebody_is_overwritten_with_refusals(run: Run, capsys: Capture) -> None:
+    write([{"user": 5}])
+    theirs = Path("theirs")
+    theirs.write_text("of worth\n")
+    for words in ([], ["--dry-run"], ["--restart"]):
+        assert run("import", FILE, "--refused", theirs, *words) == exits.USAGE
+        assert "--refused: theirs is there already" in capsys.readouterr().err
+        assert run("import", FILE, "--refused", FILE, *words) == exits.USAGE
+        assert "--refused: records is the file that is read" in capsys.readouterr().err
+    assert theirs.read_text() == "of worth\n"
+    assert json.loads(FILE.read_text()) == {"user": 5}
+    assert not STATE.exists()
+
+
+def test_an_import_overwrites_the_refusals_of_its_own_that_was_interrupted(
+    run: Run, capsys: Capture, monkeypatch: Patch, small: None
+) -> None:
+    write([{"user": 5}] * 9)
+    words = ["--refused", "elsewhere"]
+    for again in ([], ["--restart"]):
+        with monkeypatch.context() as patch:
+            Failing(patch, 1, StoreUnavailable("away"))
+            assert run("import", FILE, *words, *again) == exits.UNAVAILABLE
+    before = Path("elsewhere").read_bytes()
+    assert run("import", FILE, "--dry-run") == exits.FAILED
+    assert Path("elsewhere").read_bytes() == before
+    Path("elsewhere").write_bytes(before[:-1])
+    capsys.readouterr()
+    assert run("import", FILE, *words) == exits.USAGE
+    assert "elsewhere is shorter than it was" in capsys.readouterr().err
+    Path("elsewhere").unlink()
+    assert run("import", FILE, *words) == exits.USAGE
+    Path("elsewhere").write_bytes(before)
+    assert run("import", FILE, *words) == exits.FAILED
+    assert len(Path("elsewhere").read_text().splitlines()) == 9
+
+
 def test_many_that_can_not_be_sent_do_not_wait_for_one_that_can(
     run: Run, capsys: Capture, monkeypatch: Patch, user: str
 ) -> None:
@@ -139,10 +186,11 @@ def test_a_dry_run_says_what_would_be_refused_and_writes_nothing(
     FILE.write_text(f"user,expire,n\n{user},30d,1\n{user},5,1\n,30d,1\n{user},soon,1\nx\n")
     assert run("import", FILE, "--dry-run", "--table") == exits.FAILED
     assert capsys.readouterr().out == (
-        "Checked records: 1 could be created, 4 would be refused. records.refused has those, with "
-        "the reasons.\n"
+        "Checked records: 1 could be created, 4 would be refused. records.would-be-refused has "
+        "those, with the reasons.\n"
     )
-    assert [json.loads(line)["line"] for line in REFUSED.read_text().splitlines()] == [3, 4, 5, 6]
+    checked = Path("records.would-be-refused").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in checked] == [3, 4, 5, 6]
     assert list(client.export(user=user)) == []
     FILE.write_text(f'{{"user":"{user}"}}\nno json\n')
     assert run("import", FILE, "--dry-run") == exits.FAILED
@@ -192,15 +240,42 @@ def test_interrupted_it_goes_on_where_it_was_and_creates_nothing_twice(
     assert not STATE.exists()
 
 
+def test_its_own_records_are_not_refused_when_it_goes_on(
+    run: Run, client: Client, capsys: Capture, monkeypatch: Patch, small: None, user: str
+) -> None:
+    write([{"user": user, "n": None}] * 4)
+    write_batch = AsyncClient.write
+
+    async def lost(*batch: Any, **options: Any) -> Any:
+        await write_batch(*batch, **options)
+        raise OutcomeUnknown("It may have happened.")
+
+    monkeypatch.setattr(importing, "AT_ONCE", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(AsyncClient, "write", lost)
+        assert run("import", FILE, "--create-only") == exits.UNKNOWN
+    before = [record.text for record in client.export(user=user)]
+    assert len(before) == 3
+    capsys.readouterr()
+    assert run("import", FILE, "--create-only") == 0
+    assert json.loads(capsys.readouterr().out)["created"] == 4
+    assert set(before) < {record.text for record in client.export(user=user)}
+
+
 def test_a_line_that_could_not_be_done_for_now_stops_it(
     run: Run, capsys: Capture, monkeypatch: Patch, user: str
 ) -> None:
     write([{"user": user}])
 
+    error: GuidkeepError = Unreachable("No connection.")
+
     async def write_nothing(_: Any, batch: Any, **__: Any) -> Any:
-        return [Line(batch[0].number, 503, None, None, StoreUnavailable("away"))]
+        return [Line(batch[0].number, error.status, None, None, error)]
 
     monkeypatch.setattr(AsyncClient, "write", write_nothing)
+    assert run("import", FILE) == exits.UNAVAILABLE
+    assert "It stopped on the way: No connection." in capsys.readouterr().err
+    error = StoreUnavailable("away")
     assert run("import", FILE) == exits.UNAVAILABLE
     assert "It stopped on the way: away Try again in a while." in capsys.readouterr().err
     assert STATE.exists()
@@ -224,6 +299,54 @@ def test_what_is_on_its_way_when_it_is_interrupted_is_counted(
     state = json.loads(STATE.read_text())["state"]
     assert state["done"] == state["created"] == len(list(client.export(user=user)))
     assert 0 < state["done"] < 20_000
+
+
+@pytest.fixture
+def waiting(running: Running) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts an import whose input has more to say."""
+    with ExitStack() as opened:
+
+        def start(*words: str) -> subprocess.Popen[bytes]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "guidkeep", "import", "-", *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            opened.enter_context(process)
+            opened.callback(process.kill)
+            return process
+
+        yield start
+
+
+def test_an_input_that_pauses_does_not_hold_up_what_is_on_its_way(
+    client: Client, user: str, waiting: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    process = waiting()
+    line = f'{{"user":"{user}","text":"{"x" * 1000}"}}\n'.encode()
+    assert process.stdin
+    process.stdin.write(line * 200)  # three batches, and some that wait
+    process.stdin.flush()
+    while not client.list(user=user).records:
+        assert process.poll() is None
+    said, complaints = process.communicate(line, timeout=60)
+    assert (process.returncode, complaints) == (0, b"")
+    assert json.loads(said)["created"] == 201
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_while_the_input_says_nothing_it_can_be_interrupted(
+    user: str, waiting: Callable[..., subprocess.Popen[bytes]], words: list[str]
+) -> None:
+    process = waiting(*words, "--refused", "refused")
+    assert process.stdin
+    process.stdin.write(b'{"user":5}\n' * 10_000)  # read when this has been written
+    process.stdin.flush()
+    while not Path("refused").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == exits.INTERRUPTED
 
 
 def test_interrupted_while_the_service_is_gone_it_keeps_how_far_it_was(

@@ -70,6 +70,37 @@ def test_create_changes_nothing_that_is_there(
     assert client.read(guid) == before
 
 
+def test_words_may_stand_before_options_and_after_them(
+    run: Run, client: Client, capsys: Capture, monkeypatch: Patch, guid: str
+) -> None:
+    feed(monkeypatch, b'{"n": 1.50}')
+    assert run("create", guid, "--expire", "2100-01-01", "user=Ann", "-") == 0
+    record = client.read(guid)
+    assert record.text.endswith('"n":1.50,"user":"Ann"}')
+    assert run("update", guid, "--if-match", record.etag, "user=Bob") == 0
+    assert client.read(guid).user == "Bob"
+    other = client.create({"user": "Ann"}).guid
+    assert run("delete", guid, "--timeout", "5s", other) == 0
+    assert client.get(other) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("create", "a=b", "--table", "c=d", "--no-option"),
+        ("get", "A", "--table", "B"),
+        ("stats", "x"),
+    ],
+)
+def test_what_no_command_knows_is_refused(
+    run: Run, capsys: Capture, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(*words)
+    assert ended.value.code == exits.USAGE
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
 def test_get_prints_the_record_or_its_version(
     run: Run, client: Client, capsys: Capture, guid: str
 ) -> None:

@@ -335,6 +335,22 @@ async def test_bulk_takes_what_an_export_gives(client: Awaited) -> None:
     assert await client.export(user=user) == before
 
 
+async def test_an_integer_of_any_length_is_one(client: Awaited, guid: str) -> None:
+    user, number = new_guid(), "7" * 5000
+    text = f'{{"user":"{user}","n":{number}}}'
+    record = await client.create(text, guid=guid)
+    assert record.text.endswith(f'"n":{number}}}')
+    assert record.guid == guid
+    assert record.metadata["n"] > 1e308
+    [listed] = (await client.list(user=user)).records
+    [exported] = await client.export(user=user)
+    assert listed == exported
+    lines = [text, f'{{"guid":"{guid}","n":{number}}}', exported]
+    found = await client.bulk(lines)
+    assert [line.status for line in found] == [201, 200, 200]
+    assert found[1].guid == guid
+
+
 async def test_bulk_of_nothing_is_nothing(client: Awaited) -> None:
     assert await client.bulk([]) == []
 

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from guidkeep.client.lines import BATCH_BYTES, BATCH_LINES, Batches, Splitter, line_of
+from guidkeep.client.lines import (
+    BATCH_BYTES,
+    BATCH_LINES,
+    Batches,
+    Sent,
+    Splitter,
+    has_null,
+    line_of,
+)
 from tests.client.scripted import GUID
 
 FRESH = "F" * 32
@@ -27,7 +35,7 @@ FRESH = "F" * 32
     ],
 )
 def test_a_line_without_a_guid_gets_one(line: Any, text: str) -> None:
-    assert line_of(line, lambda: FRESH) == (text.encode(), FRESH)
+    assert line_of(7, line, lambda: FRESH) == Sent(7, text.encode(), FRESH, is_drawn=True)
     json.loads(text)
 
 
@@ -36,6 +44,7 @@ def test_a_line_without_a_guid_gets_one(line: Any, text: str) -> None:
     [
         (f'{{"guid": "{GUID}"}}', GUID),
         (f'{{"\\u0067uid": "{GUID}"}}', GUID),
+        (f'{{"guid": "{GUID}", "n": {"7" * 5000}}}', GUID),
         ('{"guid": "x"}', None),
         ('{"guid": null}', None),
         ('["guid"]', None),
@@ -46,11 +55,29 @@ def test_a_line_without_a_guid_gets_one(line: Any, text: str) -> None:
     ],
 )
 def test_any_other_line_stays_as_it_is(line: str, guid: str | None) -> None:
-    assert line_of(line, lambda: FRESH) == (line.encode(), guid)
+    assert line_of(7, line, lambda: FRESH) == Sent(7, line.encode(), guid)
 
 
 def test_without_more_ado_the_guid_is_random() -> None:
-    assert line_of("{}")[1] != line_of("{}")[1]
+    assert line_of(1, "{}").guid != line_of(1, "{}").guid
+
+
+@pytest.mark.parametrize(
+    ("line", "has_one"),
+    [
+        ('{"a": null}', True),
+        ('{"a": {"b": {"expire": null}}}', True),
+        (f'{{"a": null, "n": {"7" * 5000}}}', True),
+        ('{"expire": null}', False),
+        ('{"a": "null"}', False),
+        ('{"a": [{"b": null}]}', False),  # an array is no object that is merged
+        ("[null]", False),
+        ("null", False),
+        ('{"a": null', False),
+    ],
+)
+def test_a_null_that_a_second_time_would_remove_is_seen(line: str, has_one: bool) -> None:
+    assert has_null(Sent(1, line.encode(), GUID)) is has_one
 
 
 def test_a_batch_has_so_many_lines_at_most() -> None:

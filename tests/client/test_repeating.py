@@ -49,7 +49,7 @@ WRITES: dict[str, Any] = {
     "create_or_update": lambda o: o.create_or_update({}, GUID, KEEP, ANY),
     "named": lambda o: o.create_or_update({"guid": GUID}, None, KEEP, ANY),
     "replace": lambda o: o.replace(GUID, {}, KEEP, ANY),
-    "update": lambda o: o.update(GUID, {}, KEEP, ANY),
+    "update": lambda o: o.update(GUID, {"n": None}, KEEP, ANY),
 }
 CONDITIONAL: dict[str, Any] = {
     "create": lambda o: o.create({}, GUID, KEEP),
@@ -59,6 +59,10 @@ CONDITIONAL: dict[str, Any] = {
     "replace": lambda o: o.replace(GUID, {}, KEEP, '"1"'),
     "update": lambda o: o.update(GUID, {}, KEEP, '"1"'),
     "delete": lambda o: o.delete(GUID, '"1"'),
+}
+WITH_NULL: dict[str, Any] = {
+    "create_or_update": lambda o: o.create_or_update({"o": {"n": None}}, GUID, KEEP, ANY),
+    "named": lambda o: o.create_or_update(f'{{"guid":"{GUID}","n":null}}', None, KEEP, ANY),
 }
 
 
@@ -88,9 +92,16 @@ def test_a_write_on_a_condition_is_not_done_again_when_it_may_have_been_done(
     came: Any, write: Any
 ) -> None:
     script = Script([came])
-    with pytest.raises((OutcomeUnknown, Stopping, UnknownAnswer)):
+    with pytest.raises((OutcomeUnknown, Stopping)):
         script.run(write(script.operations))
     assert script.pauses == []
+
+
+@pytest.mark.parametrize("write", WITH_NULL.values(), ids=WITH_NULL)
+def test_a_null_that_may_have_created_a_record_is_not_sent_again(write: Any) -> None:
+    script = Script([NO_ANSWER])
+    with pytest.raises(OutcomeUnknown):
+        script.run(write(script.operations))
 
 
 def test_a_record_of_ours_that_is_there_already_was_made_by_the_attempt_before() -> None:
@@ -138,6 +149,17 @@ def test_a_write_that_one_attempt_may_have_done_ends_with_an_open_outcome() -> N
     script = Script([NO_CONNECTION] * 5)
     with pytest.raises(Unreachable):
         script.run(script.operations.update(GUID, {}, KEEP, ANY))
+
+
+def test_a_gateway_that_answers_a_write_leaves_its_outcome_open() -> None:
+    for status in (502, 503, 504):
+        gateway = Answer(status, {}, b"<html>Bad gateway</html>")
+        script = Script([gateway] * 5)
+        with pytest.raises(OutcomeUnknown, match=r"may have happened.*Bad gateway"):
+            script.run(script.operations.update(GUID, {}, KEEP, ANY))
+        script = Script([gateway])
+        with pytest.raises(OutcomeUnknown):
+            script.run(script.operations.bulk(BATCH, create_only=True))
 
 
 def test_the_last_answer_is_what_is_raised() -> None:
@@ -299,6 +321,35 @@ def test_a_line_that_stays_undone_is_told_at_last() -> None:
     assert found[3].number == 5
 
 
+def test_what_was_answered_before_the_service_went_away_is_told() -> None:
+    script = Script([lines(None, Stopping("It stops.")), *[NO_CONNECTION] * 4])
+    found = script.run(script.operations.bulk(BATCH, create_only=False))
+    assert found[0] == (1, 201, GUID, '"1"', None)
+    assert [type(line.error) for line in found[1:]] == [Unreachable] * 3
+    assert [line.number for line in found] == [1, 2, 4, 5]
+
+
+def test_a_line_that_was_done_or_is_open_is_not_told_to_be_unwritten() -> None:
+    away, unknown = StoreUnavailable("away"), OutcomeUnknown("who knows")
+    answered = lines(away, unknown, None, None)  # the third is about the record of the first
+    script = Script([answered, *[NO_CONNECTION] * 4])
+    found = script.run(script.operations.bulk(BATCH, create_only=False))
+    told = [type(line.error) for line in found]
+    assert told == [Unreachable, OutcomeUnknown, type(None), type(None)]
+    script = Script([answered, *[NO_ANSWER] * 4])
+    found = script.run(script.operations.bulk(BATCH, create_only=False))
+    told = [type(line.error) for line in found]
+    assert told == [*[OutcomeUnknown] * 3, type(None)]
+
+
+def test_what_was_drawn_and_done_is_told_though_the_others_were_not() -> None:
+    batch = [Sent(1, b"{}", "A"), Sent(2, b"{}", "B", is_drawn=True)]
+    script = Script([NO_ANSWER, lines(None), *[NO_CONNECTION] * 4])
+    first, second = script.run(script.operations.bulk(batch, create_only=False))
+    assert isinstance(first.error, Unreachable)
+    assert second.error is None
+
+
 @pytest.mark.parametrize(("create_only", "attempts"), [(False, 2), (True, 1)])
 def test_a_line_whose_outcome_is_open_is_sent_again_unless_it_may_only_create(
     create_only: bool, attempts: int
@@ -315,6 +366,33 @@ def test_a_batch_whose_answer_was_lost_is_sent_again_unless_it_may_only_create()
     script = Script([NO_ANSWER])
     with pytest.raises(OutcomeUnknown):
         script.run(script.operations.bulk(BATCH, create_only=True))
+
+
+def test_lines_with_a_null_are_not_sent_again_when_they_may_have_been_done() -> None:
+    batch = [Sent(1, b"{}", "A"), Sent(2, b'{"n":null}', "B")]
+    script = Script([NO_ANSWER])
+    with pytest.raises(OutcomeUnknown):
+        script.run(script.operations.bulk(batch, create_only=False))
+    unknown = OutcomeUnknown("who knows")
+    script = Script([lines(unknown, unknown), lines(None)])
+    first, second = script.run(script.operations.bulk(batch, create_only=False))
+    assert script.sent[1].body == b"{}\n"
+    assert first.error is None
+    assert isinstance(second.error, OutcomeUnknown)
+
+
+@pytest.mark.parametrize("create_only", [False, True])
+def test_lines_whose_guid_was_drawn_only_create_and_are_there_when_it_was_done(
+    create_only: bool,
+) -> None:
+    batch = [Sent(1, b'{"n":null}', "A", is_drawn=True), Sent(2, b"{}", "B")]
+    script = Script([NO_ANSWER, lines(PreconditionFailed("there")), lines(None)])
+    first, second = script.run(script.operations.bulk(batch, create_only=create_only))
+    assert first == (1, 201, "A", None, None)
+    assert second.number == 2
+    assert [sent.body for sent in script.sent] == [b'{"n":null}\n', b'{"n":null}\n', b"{}\n"]
+    conditions = [sent.headers.get("if-none-match") for sent in script.sent]
+    assert conditions == ["*", "*", "*" if create_only else None]
 
 
 @pytest.mark.parametrize("body", [b"", b'{"status": "x"}\n', b"no json\n" * 4])
@@ -354,7 +432,8 @@ def test_an_export_that_gets_nowhere_is_given_up() -> None:
     with pytest.raises(Unreachable):
         script.run(script.operations.export("Ann", None))
     assert script.given == ["A"]
-    assert {request.path for request in script.sent} == {"/export?user=Ann"}
+    paths = [request.path for request in script.sent]
+    assert paths == ["/export?user=Ann", *["/export?user=Ann&after=A"] * 4]
 
 
 def test_an_export_may_lack_its_last_line_end() -> None:
@@ -367,3 +446,4 @@ def test_an_export_may_begin_after_a_guid() -> None:
     script = Script([BEGUN, piece("0" * 32, GUID, "F" * 32), b""])
     script.run(script.operations.export(None, GUID))
     assert script.given == ["F" * 32]
+    assert script.sent[0].path == f"/export?after={GUID}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,14 +10,13 @@ from guidkeep import errors
 from guidkeep.client.records import Day, Line, Page, Record, Stats
 from guidkeep.errors import Fault, GuidkeepError, InvalidRequest, MethodNotAllowed, UnknownAnswer
 from guidkeep.http.problems import TYPE_PREFIX
+from guidkeep.jsontext import lenient
 from guidkeep.record import is_guid, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from guidkeep.client.wire import Answer
-
-_decoder = json.JSONDecoder()
 
 
 def problem_type(answer: Answer) -> str | None:
@@ -152,7 +150,7 @@ def _strange(answer: Answer) -> UnknownAnswer:
 
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        document = json.loads(body)
+        document = lenient.decode(body.decode())
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
@@ -163,7 +161,7 @@ def _records(page: str) -> Iterator[Record]:
     at = page.index("[") + 1
     while True:
         try:
-            _, end = _decoder.raw_decode(page, at)
+            _, end = lenient.raw_decode(page, at)
         except JSONDecodeError:  # the array's end
             return
         yield Record(page[at:end])

@@ -10,12 +10,12 @@ alone may be longer, for until its end there is nothing to answer.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from guidkeep.client.bodies import Metadata, body_of, members_of
 from guidkeep.client.records import Record
+from guidkeep.jsontext import lenient
 from guidkeep.record import is_guid, new_guid
 
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ class Sent(NamedTuple):
         number: which it is in the whole, from 1, blank ones counted.
         text: the JSON, without a line end.
         guid: which record it is about, as far as that can be seen.
+        is_drawn: whether the GUID was drawn for this line, so that nobody else has it.
     """
 
     number: int
     text: bytes
     guid: str | None
+    is_drawn: bool = False
 
 
 @dataclass(slots=True)
@@ -51,8 +53,8 @@ class Batches:
     def add(self, line: Metadata | Record) -> Sequence[Sent] | None:
         """Takes a line; returns the batch before it, if that is full."""
         self._number += 1
-        text, guid = line_of(line)
-        return self.put(Sent(self._number, text, guid)) if text else None
+        sent = line_of(self._number, line)
+        return self.put(sent) if sent.text else None
 
     def put(self, line: Sent) -> Sequence[Sent] | None:
         """The same with a line that has its number and GUID."""
@@ -70,10 +72,8 @@ class Batches:
         return lines
 
 
-def line_of(
-    line: Metadata | Record, fresh: Callable[[], str] = new_guid
-) -> tuple[bytes, str | None]:
-    """A line's text, and its GUID: a `fresh` one if it names none.
+def line_of(number: int, line: Metadata | Record, fresh: Callable[[], str] = new_guid) -> Sent:
+    """The line as it is sent, with a `fresh` GUID if it names none.
 
     With a GUID a line can be sent again when its answer is lost, without making a second record.
     What is no JSON object stays as it is: the service says what is wrong with it.
@@ -86,15 +86,42 @@ def line_of(
     else:
         text = body_of(members_of(line))
     if not text:
-        return text, None
+        return Sent(number, text, None)
     if b'"guid"' in text or b"\\u" in text or text[:1] != b"{":
         named, has_guid = _named(text)
         if has_guid:
-            return text, named
+            return Sent(number, text, named)
     guid = fresh()
     rest = text[1:].lstrip()
     comma = b"" if rest[:1] == b"}" else b","
-    return b'{"guid":"%b"%b%b' % (guid.encode(), comma, rest), guid
+    named_text = b'{"guid":"%b"%b%b' % (guid.encode(), comma, rest)
+    return Sent(number, named_text, guid, is_drawn=True)
+
+
+def has_null(line: Sent) -> bool:
+    """Whether to do the line twice may be more than to do it once.
+
+    The first time creates the record and keeps a null, the second merges and removes it.
+    """
+    try:
+        return b"null" in line.text and is_removing(lenient.decode(line.text.decode()))
+    except (ValueError, RecursionError):
+        return False  # the service refuses it
+
+
+def is_removing(value: object, *, is_record: bool = True) -> bool:
+    """Whether the value has a null that a merge (RFC 7396) takes as removal.
+
+    Args:
+        value: what is merged.
+        is_record: whether it is the record itself, where the null of `expire` is no removal.
+    """
+    return isinstance(value, dict) and any(
+        is_removing(inner, is_record=False)
+        if inner is not None
+        else not (is_record and name == "expire")
+        for name, inner in value.items()
+    )
 
 
 class Splitter:
@@ -114,7 +141,7 @@ class Splitter:
 def _named(text: bytes) -> tuple[str | None, bool]:
     """The GUID that a line names, if it is one, and whether the line must be left as it is."""
     try:
-        members = json.loads(text)
+        members = lenient.decode(text.decode())
     except (ValueError, RecursionError):
         return None, True
     if not isinstance(members, dict):

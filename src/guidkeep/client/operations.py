@@ -23,15 +23,17 @@ from guidkeep.client.bodies import (
     conditions_of,
     members_of,
 )
-from guidkeep.client.lines import Splitter
-from guidkeep.client.records import Record, Written
+from guidkeep.client.lines import Splitter, has_null, is_removing
+from guidkeep.client.records import Line, Record, Written
 from guidkeep.client.repeating import Attempts, exchange, failure
 from guidkeep.client.wire import Give, Lost, More, Request
 from guidkeep.errors import (
     Fault,
+    GuidkeepError,
     InvalidRequest,
     NotFound,
     OutcomeUnknown,
+    PreconditionFailed,
     RequestTimeout,
     Stopping,
     TemporaryError,
@@ -42,10 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from guidkeep.client.lines import Sent
-    from guidkeep.client.records import Line, Page, Stats
+    from guidkeep.client.records import Page, Stats
     from guidkeep.client.repeating import Outcome, Patience
     from guidkeep.client.wire import Answer, Steps, Stream
-    from guidkeep.errors import GuidkeepError
 
 OK, CREATED, NO_CONTENT = 200, 201, 204
 NOT_MODIFIED, NOT_FOUND, PRECONDITION_FAILED = 304, 404, 412
@@ -153,30 +154,59 @@ class Operations:
             return strange(answer)
 
     def bulk(self, batch: Sequence[Sent], *, create_only: bool) -> Steps[Sequence[Line]]:
-        """What became of each line; those that could not be done for now are sent again."""
+        """What became of each line; those that could not be done for now are sent again.
+
+        Lines whose GUID was drawn for them go by themselves, to create only: so they can be sent
+        again whatever became of them. They share no GUID with others, so the order does not matter.
+        """
+        attempts, found = Attempts(self.patience), dict[int, Line]()
+        drawn = [line for line in batch if line.is_drawn]
+        others = [line for line in batch if not line.is_drawn]
+        yield from self._part(drawn, found, attempts, create_only=True)
+        attempts.may_be_done = False  # the answers to the others are none about these
+        yield from self._part(others, found, attempts, create_only=create_only)
+        return [found[line.number] for line in batch]
+
+    def _part(
+        self,
+        part: Sequence[Sent],
+        found: dict[int, Line],
+        attempts: Attempts,
+        *,
+        create_only: bool,
+    ) -> Steps[None]:
+        """Adds to `found` what became of lines that go in one request."""
         headers = {"content-type": NDJSON} | ({"if-none-match": "*"} if create_only else {})
-        attempts, found = Attempts(self.patience), dict[int, "Line"]()
-        waiting = batch
+        waiting = part
         while waiting:
             body = b"".join([b"%b\n" % line.text for line in waiting])
-            outcome = yield from self._exchange(
-                "POST", "/bulk", headers, body, is_repeatable=not create_only, attempts=attempts
-            )
-            lines = _lines(_require(outcome.answer, OK), waiting)
+            is_safe = all(_is_safe(line, create_only=create_only) for line in waiting)
+            try:
+                outcome = yield from self._exchange(
+                    "POST", "/bulk", headers, body, is_repeatable=is_safe, attempts=attempts
+                )
+                lines = _lines(_require(outcome.answer, OK), waiting)
+            except GuidkeepError as error:
+                if not found:
+                    raise
+                # What is known of other lines is not given up for it.
+                lines = [_failed(line, found.get(line.number), error) for line in waiting]
+                found.update((line.number, line) for line in lines)
+                return
             found.update((line.number, line) for line in lines)
-            waiting = _to_repeat(waiting, found, is_repeatable=not create_only)
+            waiting = _to_repeat(waiting, found, create_only=create_only)
             pause = attempts.next_pause(1.0) if waiting else None
             if pause is None:
                 break
             yield pause
-        return [found[line.number] for line in batch]
 
     def export(self, user: str | None, after: str | None) -> Stream:
         """All records; a connection that is lost on the way is made again, and it goes on."""
         last = "" if after is None else checked(after)
-        path = _address("/export", {"user": _filter(user)})
+        user = _filter(user)
         attempts = Attempts(self.patience)
         while True:
+            path = _address("/export", {"user": user, "after": last or None})
             outcome = yield from self._exchange(
                 "GET", path, {}, is_streamed=True, attempts=attempts
             )
@@ -203,14 +233,19 @@ class Operations:
     ) -> Steps[Written]:
         """`POST`. Without a GUID it is given one here, so that it can be repeated."""
         members = members_of(metadata, expire)
+        values = {name: member.value for name, member in members.items()}
+        can_be_twice = not conditions and not is_removing(values)
         if guid is None and "guid" in members:
             # To the collection: the service takes the GUID from the body, or says what is wrong.
             outcome = yield from self._exchange(
-                "POST", "/guid", conditions, body_of(members), is_repeatable=not conditions
+                "POST", "/guid", conditions, body_of(members), is_repeatable=can_be_twice
             )
             return _written(outcome)
         if guid is not None:
-            return _written((yield from self._write("POST", guid, body_of(members), conditions)))
+            outcome = yield from self._write(
+                "POST", guid, body_of(members), conditions, is_repeatable=can_be_twice
+            )
+            return _written(outcome)
         guid, conditions = new_guid(), {**conditions, "if-none-match": "*"}
         outcome = yield from self._write(
             "POST", guid, body_of(members), conditions, is_repeatable="if-match" not in conditions
@@ -284,11 +319,35 @@ def _address(path: str, query: Mapping[str, object]) -> str:
 def _lines(answer: Answer, sent: Sequence[Sent]) -> list[Line]:
     """What became of each line. Where the service took no more, the last answer says so for all."""
     texts = Splitter().feed(answer.body + b"\n")
-    lines = [line_of(answer, text, line.number) for text, line in zip(texts, sent, strict=False)]
+    lines = [
+        _own(line_of(answer, text, line.number), line)
+        for text, line in zip(texts, sent, strict=False)
+    ]
     left = sent[len(lines) :]
     if left and not (lines and isinstance(lines[-1].error, NOT_TAKEN)):
         strange(answer)
     return lines + [lines[-1]._replace(number=line.number) for line in left]
+
+
+def _own(came: Line, sent: Sent) -> Line:
+    """A record of a GUID that was drawn for it, and is there already: an attempt before made it."""
+    if sent.is_drawn and isinstance(came.error, PreconditionFailed):
+        return Line(came.number, CREATED, sent.guid, None, None)
+    return came
+
+
+def _failed(sent: Sent, before: Line | None, error: GuidkeepError) -> Line:
+    """What is known of a line that was sent in vain, after what an answer said of it before."""
+    was_done = before is not None and before.error is None
+    was_open = before is not None and isinstance(before.error, OutcomeUnknown)
+    if before and (was_done or was_open) and not isinstance(error, OutcomeUnknown):
+        return before
+    return Line(sent.number, error.status, sent.guid, None, error)
+
+
+def _is_safe(line: Sent, *, create_only: bool) -> bool:
+    """Whether the line may be sent again though it may have been done."""
+    return line.is_drawn or not (create_only or has_null(line))
 
 
 def is_temporary(error: GuidkeepError | None) -> bool:
@@ -297,7 +356,7 @@ def is_temporary(error: GuidkeepError | None) -> bool:
 
 
 def _to_repeat(
-    sent: Sequence[Sent], found: Mapping[int, Line], *, is_repeatable: bool
+    sent: Sequence[Sent], found: Mapping[int, Line], *, create_only: bool
 ) -> Sequence[Sent]:
     """The lines that may be done in a moment, and those after them that are about their records."""
     again: list[Sent] = []
@@ -305,7 +364,7 @@ def _to_repeat(
     for line in sent:
         error = found[line.number].error
         is_open = isinstance(error, OutcomeUnknown)
-        can_be = is_temporary(error) and (is_repeatable or not is_open)
+        can_be = is_temporary(error) and (not is_open or _is_safe(line, create_only=create_only))
         if can_be or (line.guid is not None and line.guid in guids):
             again.append(line)
             guids.add(line.guid)

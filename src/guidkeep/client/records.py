@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from guidkeep.jsontext import lenient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ class Record:
 
     @cached_property
     def _members(self) -> dict[str, Any]:
-        members: dict[str, Any] = json.loads(self.text)
+        members: dict[str, Any] = lenient.decode(self.text)
         return members
 
     @property
@@ -92,9 +93,11 @@ class Line(NamedTuple):
 
     Attributes:
         number: which one it was, from 1.
-        status: the HTTP status that the line alone would have been answered with.
+        status: the HTTP status that the line alone would have been answered with; that of the
+            error, if there was no answer.
         guid: whose line it was; None if it named none that is one.
-        etag: the record's version, if it was written.
+        etag: the record's version, if it was written; None if that was done by an attempt whose
+            answer was lost.
         error: why it was not, else None.
     """
 

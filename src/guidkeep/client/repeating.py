@@ -4,9 +4,11 @@
 can always be sent again: no connection, 408, 429, and a 503 of the type `store-unavailable`.
 After a lost connection, a time-out, a 503 that leaves the outcome open, or a 502 or 504 of
 something in between, nobody knows whether it was done. Then only what does the same when it is
-done twice is sent again: reads, and writes on no condition. A write with `if_match` is not, for
-if the first attempt went through the second would be told that the record has changed, and the
-caller could not tell that from somebody else's change.
+done twice is sent again: reads, and writes on no condition, but for one: a null that creates a
+record is kept, and merged into it a second time it would be removed, so what creates or updates a
+GUID of the caller's is not sent again if it has one. A write with `if_match` is not either, for if
+the first attempt went through the second would be told that the record has changed, and the caller
+could not tell that from somebody else's change.
 
 *How long.* As `Retry-After` says, else twice as long after each attempt; in both cases with a
 random part, so that a crowd that was turned away together does not come back together.
@@ -142,7 +144,7 @@ def exchange(
         pause = attempts.pause(came, is_repeatable=is_repeatable)
         if pause is not None:
             yield pause
-        elif isinstance(came, Answer) and not (was_open and _is_nothing_done(came)):
+        elif isinstance(came, Answer) and _is_final(came, sent.method, was_open=was_open):
             return Outcome(came, was_open)
         else:
             raise failure(sent.method, came, attempts)
@@ -158,6 +160,14 @@ def failure(method: str, came: Answer | Lost, attempts: Attempts) -> GuidkeepErr
         error = Unreachable(f"{reason} Nothing was written.")
     error.__cause__ = came.cause if isinstance(came, Lost) else None
     return error
+
+
+def _is_final(came: Answer, method: str, *, was_open: bool) -> bool:
+    """Whether the answer says what became of the operation."""
+    if _is_nothing_done(came):
+        return not was_open  # of this attempt, but not of the one before
+    # A gateway's 502 to a write: it may have been done behind it.
+    return method in SAFE_METHODS or not _is_open(came) or problem_type(came) is not None
 
 
 def _is_nothing_done(answer: Answer) -> bool:

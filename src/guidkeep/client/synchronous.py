@@ -40,8 +40,9 @@ class Client:
     `UnknownAnswer` when something that is no Guidkeep answers. `GuidkeepError` is all of them.
 
     What did not happen is tried again, and so are reads, and writes on no condition, when their
-    answer was lost; never a write with `if_match`. Pauses grow from a tenth of a second to five,
-    with chance in them; a `Retry-After` is honoured.
+    answer was lost; never a write with `if_match`, nor one that creates or updates a record of a
+    GUID given to it and has a null, which a repeat would remove. Pauses grow from a tenth of a
+    second to five, with chance in them; a `Retry-After` is honoured.
 
     Attributes:
         url: where the service is, as it may be shown: without a password.
@@ -253,12 +254,13 @@ class Client:
         Each line is what `create_or_update` would be given, its `guid` and `expire` among the
         members. Lines are taken as they are needed and sent in batches, so it may be endless; the
         results come in order, after each batch. One that is refused does not hold up the others.
-        Blank lines count, and have no result.
+        Blank lines count, and have no result. What is wrong with a batch as a whole is raised,
+        unless some of its lines have an answer; then it is the error of the others.
 
         Args:
             lines: mappings, texts of JSON objects, or records, as those of an `export`.
-            create_only: refuse, with PreconditionFailed, lines whose record is there already. A
-                batch whose answer was lost is then not sent again.
+            create_only: refuse, with PreconditionFailed, lines whose record is there already. Of
+                a batch whose answer was lost, only lines without a GUID are then sent again.
         """
         batches = Batches()
         for line in lines:

@@ -63,7 +63,9 @@ Records that are refused go to FILE.refused, an object on a line with the reason
 record, and the exit code is 1. They do not hold up the others.
 
 Interrupted, it goes on where it was when it is run again; FILE.import says how far it
-came, until all is done. No record is created twice by that.
+came, until all is done. No record is created twice by that. The last records before it
+stopped may be sent again; of those with a GUID of their own, members that are null are
+lost then, as in any update.
 """
 
 _IMPORT_EXAMPLES = """\
@@ -240,7 +242,8 @@ def _add_import(commands: Commands) -> None:
     importing.add_argument(
         "--refused",
         metavar="FILE",
-        help="Where refused records go. [FILE.refused; with -, standard error has the reasons]",
+        help="Where refused records go: a file that is not there yet. [FILE.refused, with "
+        "--dry-run FILE.would-be-refused; with -, standard error has the reasons]",
     )
     _add_restart(importing)
     _add_common(importing, has_form=True)
@@ -252,7 +255,7 @@ def _add_export(commands: Commands) -> None:
         "export",
         "write all records into a file",
         "Writes all live records as NDJSON, each as the service keeps it, in the order of their "
-        "GUIDs. What `guidkeep import` makes of it is the same to the byte.",
+        "GUIDs. What `guidkeep import` makes of it in an empty service is the same to the byte.",
         """\
         FILE is written as FILE.part and renamed when it is whole. Interrupted, it goes on where
         it was when it is run again.

@@ -2,9 +2,11 @@
 
 *Going on.* Beside the file lies a small one that says how many of its records are done. It is
 written when a batch has been answered, once a second at most, so after an interruption a few
-records may be sent again. That does no harm: records without a GUID are given one that follows
-from a secret of the import and their place in the file, so to send them again is to write the
-same record again. The file of refused lines is cut to what it was then.
+records may be sent again. Records without a GUID are given one that follows from a secret of the
+import and their place in the file, and are only created: one that is there already was written by
+the import itself, and stays as it is. A record with a GUID of its own is merged into the one that
+is there, so of those that are sent again a null is lost. The file of refused lines is cut to what
+it was then.
 
 *Order.* Several batches are on their way at once, but never two that share a GUID, so the last
 line about a record is the one that stays.
@@ -14,8 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
-import os
 import secrets
 import sys
 import time
@@ -33,10 +35,12 @@ from guidkeep.client.lines import Batches, Sent, line_of
 from guidkeep.client.operations import is_temporary
 from guidkeep.commands import exits
 from guidkeep.commands.output import Output, complain
+from guidkeep.commands.reading import read_apart
+from guidkeep.commands.refusing import Refusals
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import address_of, guarded, timeout_of
 from guidkeep.commands.sources import Item, Source
-from guidkeep.errors import Fault, GuidkeepError, InvalidRequest, StartupError
+from guidkeep.errors import ClientSideError, Fault, GuidkeepError, InvalidRequest, StartupError
 from guidkeep.record import parse_change
 from guidkeep.schema import MetadataSchema
 
@@ -133,7 +137,9 @@ class Import:
         self._tally = Tally()
         self._output = Output(options["form"])
         self._kept = Progress(_beside(path, ".import"), self._task(path))
-        self._refusals = Refusals(_refused_path(options, path))
+        self._refusals = Refusals(
+            _refused_path(options, path), is_named=options["refused"] is not None
+        )
         self._flights: deque[Flight] = deque()
         self._saved = time.monotonic()
 
@@ -164,11 +170,11 @@ class Import:
 
     async def dry_run(self) -> int:
         """Says what the service would refuse, if each record was a new one."""
-        self._refusals.open(0)
+        self._refusals.begin()
         async with self._client() as client:
             schema = MetadataSchema(await client.metadata_schema())
         with progress.shown("checking", sys.stderr) as watch:
-            for item in self._source.items():
+            async for item in read_apart(self._source.items()):
                 if error := _would_be_refused(item, schema):
                     self._refuse(item, error)
                 self._tally.done += 1
@@ -179,9 +185,7 @@ class Import:
     def _begin(self) -> None:
         """Goes on where it was interrupted, or begins."""
         kept = None
-        if self._options["restart"]:
-            self._kept.drop()
-        else:
+        if not self._options["restart"]:
             kept = self._kept.load()
         if kept:
             self._tally = Tally(**kept)
@@ -189,12 +193,15 @@ class Import:
                 f"Goes on after {self._tally.done:,} records, where it was interrupted; "
                 "--restart begins anew."
             )
-        self._refusals.open(self._tally.refused_bytes)
+            self._refusals.go_on(self._tally.refused_bytes)
+        else:
+            self._refusals.begin(is_ours=self._kept.is_of_this_task())
+            self._kept.drop()
         self._save()  # before anything is sent: GUIDs follow from the secret in it
 
     async def _write(self, client: AsyncClient, watch: Watch) -> None:
         batches, items = Batches(), list[Item]()
-        for item in islice(self._source.items(), self._tally.done, None):
+        async for item in read_apart(islice(self._source.items(), self._tally.done, None)):
             if len(items) == MOST_ITEMS:
                 await self._launch(client, batches.rest(), items, watch)
                 items = []
@@ -223,7 +230,7 @@ class Import:
         flight = self._flights[0]
         lines = {line.number: line for line in await asyncio.shield(flight.answer)}
         for line in lines.values():
-            if line.error and is_temporary(line.error):
+            if line.error and (is_temporary(line.error) or isinstance(line.error, ClientSideError)):
                 raise line.error
         self._flights.popleft()
         for item in flight.items:
@@ -248,8 +255,7 @@ class Import:
         self._tally.refused_bytes = self._refusals.add(item, error)
 
     def _sent(self, item: Item) -> Sent:
-        text, guid = line_of(item.text, lambda: self._guid(item.number))
-        return Sent(item.number, text, guid)
+        return line_of(item.number, item.text, lambda: self._guid(item.number))
 
     def _guid(self, number: int) -> str:
         """The GUID of a record that has none: the same whenever it is sent; version 4 by form."""
@@ -274,6 +280,7 @@ class Import:
             "time of the file": changed,
             "form": self._source.form,
             "--create-only": self._options["create_only"],
+            "--refused": self._options["refused"],
         }
 
     def _client(self) -> AsyncClient:
@@ -293,54 +300,6 @@ class Import:
         return exits.FAILED if tally.refused else 0
 
 
-class Refusals:
-    """Where refused records go, each with the reason: a file, or standard error.
-
-    Args:
-        path: the file; None: there is none.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._file: IO[bytes] | None = None
-        self._bytes = 0
-
-    def open(self, kept: int) -> None:
-        """Keeps the first bytes of the file, so many, and drops the rest."""
-        self._bytes = kept
-        if self._path is None or not self._path.exists():
-            return
-        if kept:
-            os.truncate(self._path, kept)
-        else:
-            self._path.unlink()
-
-    def add(self, item: Item, error: GuidkeepError) -> int:
-        """Notes a refusal; returns the length of the file."""
-        if self._path is None:
-            complain(f"line {item.number}: {error.detail}")
-            return 0
-        told: dict[str, Any] = {"line": item.number, "status": error.status}
-        told["detail"] = error.detail
-        if error.faults:
-            told["errors"] = [fault.as_json() for fault in error.faults]
-        told["record"] = item.text
-        self._file = self._file or self._path.open("ab")
-        self._bytes += self._file.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
-        return self._bytes
-
-    def flush(self) -> None:
-        """What was noted is in the file."""
-        if self._file:
-            self._file.flush()
-
-    def close(self) -> str | None:
-        """The file's name, if there is something in it."""
-        if self._file:
-            self._file.close()
-        return str(self._path) if self._path and self._bytes else None
-
-
 def _would_be_refused(item: Item, schema: MetadataSchema) -> GuidkeepError | None:
     """What the service would say of a record that is not there yet."""
     if item.fault is not None:
@@ -355,11 +314,22 @@ def _would_be_refused(item: Item, schema: MetadataSchema) -> GuidkeepError | Non
 
 def _opened(name: str, opened: ExitStack) -> tuple[IO[bytes], Path | None]:
     if name == "-":
-        return sys.stdin.buffer, None
+        return _standard_input(), None
     try:
         return opened.enter_context(Path(name).open("rb")), Path(name)
     except OSError as error:
         raise StartupError(f"{name} can't be read: {error.strerror}.") from error
+
+
+def _standard_input() -> IO[bytes]:
+    """Standard input by a buffer of its own.
+
+    Python waits for that of `sys.stdin` when it ends, and a thread that still reads would hold it.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except io.UnsupportedOperation:  # something else was put in its place
+        return sys.stdin.buffer
 
 
 def _beside(path: Path | None, ending: str) -> Path | None:
@@ -368,4 +338,8 @@ def _beside(path: Path | None, ending: str) -> Path | None:
 
 def _refused_path(options: Options, path: Path | None) -> Path | None:
     named: str | None = options["refused"]
-    return Path(named) if named else _beside(path, ".refused")
+    if named is None:
+        return _beside(path, ".would-be-refused" if options["dry_run"] else ".refused")
+    if path is not None and Path(named).exists() and path.samefile(named):
+        raise StartupError(f"--refused: {named} is the file that is read; name another.")
+    return Path(named)

@@ -51,6 +51,13 @@ class Progress:
         found: dict[str, Any] = state
         return found
 
+    def is_of_this_task(self) -> bool:
+        """Whether something was kept, and of the same task."""
+        try:
+            return self.load() is not None
+        except StartupError:
+            return False
+
     def save(self, state: dict[str, Any]) -> None:
         """Keeps how far it came."""
         if self.path is None:

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from guidkeep.commands.words import parse_expire
 from guidkeep.errors import StartupError
+from guidkeep.jsontext import lenient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,6 @@ PIECE = 1 << 16
 """Bytes that are read at a time: how far it is is seen in steps of these."""
 
 _WHITE = " \t\r\n"
-_decoder = json.JSONDecoder()
 
 
 class Item(NamedTuple):
@@ -137,7 +137,7 @@ class Source:
         if name == "expire":
             return f'"expire":{json.dumps(parse_expire(cell, now=self._clock()))}'
         if name.endswith(":="):
-            json.loads(cell)
+            lenient.decode(cell)
             return f"{json.dumps(name[:-2], ensure_ascii=False)}:{cell}"
         return f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(cell, ensure_ascii=False)}"
 
@@ -168,7 +168,7 @@ class _Elements:
     def _element(self) -> str:
         while True:
             try:
-                _, end = _decoder.raw_decode(self._text, self._at)
+                _, end = lenient.raw_decode(self._text, self._at)
             except (JSONDecodeError, RecursionError) as error:
                 if not self._read():
                     raise StartupError(f"An element of the array is not JSON: {error}.") from error
