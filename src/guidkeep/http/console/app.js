@@ -105,7 +105,7 @@ function explain(error) {
   main.replaceChildren(
     h("h1", null, error instanceof Away ? "The service does not answer" : "This can’t be shown"),
     h("p", null, known ? error.message : "There is a fault in the console; the browser’s log has it."),
-    id && h("p", { class: "quiet" }, `The service’s log has more under ${id}.`),
+    ...(id ? [h("p", { class: "quiet" }, `The service’s log has more under ${id}.`)] : []),
     h("p", null, h("button", { type: "button", click: () => route() }, "Try again")),
   );
 }

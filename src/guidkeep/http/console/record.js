@@ -1,7 +1,7 @@
 // One record: its members as they are stored, and how long it has left.
 
 import { read, readAgain, Refused } from "./api.js";
-import { announceExpiry, follow } from "./countdown.js";
+import { announceExpiry, follow, forget } from "./countdown.js";
 import { announce, h } from "./dom.js";
 import { instant, local, timeOfDay, zone } from "./format.js";
 import { grouped, meant } from "./guid.js";
@@ -73,6 +73,7 @@ function sheet(place, guid, { text, etag }, note) {
     metadata(all), actions,
     h("p", { class: "quiet" }, `Version ${etag}, read at ${timeOfDay(Date.now())}.`));
   place.main.replaceChildren(article);
+  forget(); // what stood there before
   follow(left, expire, () => over(article, actions, guid), true);
 }
 
