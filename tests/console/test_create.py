@@ -294,6 +294,7 @@ def test_a_save_whose_answer_was_lost_can_be_sent_again(console: Console) -> Non
     console.advance(5)  # the span counts from another now, and is still what was wanted
     create(console)
     assert [created(console)] == stored(console)
+    expect(console.page.locator(".note")).to_have_text("It was created already.")
 
 
 def test_a_save_that_never_came_is_done_when_it_is_sent_again(console: Console) -> None:

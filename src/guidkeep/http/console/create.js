@@ -4,7 +4,7 @@
 // sent again, and makes no second record.
 
 import { create, metadataSchema, Refused } from "./api.js";
-import { announce, h } from "./dom.js";
+import { h } from "./dom.js";
 import { Editor } from "./editor.js";
 import { Expiry } from "./expiry.js";
 import { showFaults, summary } from "./faults.js";
@@ -99,9 +99,8 @@ async function save(form, fields, submit, go) {
   }
 }
 
-function shown({ guid }, said, go) {
-  announce(said);
-  go(`#/record/${guid}`);
+function shown({ guid }, note, go) {
+  go(`#/record/${guid}`, { note });
 }
 
 /** A record of that GUID is there. One whose GUID was drawn here is from an attempt that was not answered. */
