@@ -186,3 +186,9 @@ def test_an_answer_that_is_not_the_services_is_an_error_too(console: Console) ->
     console.page.route("**/guid?*", lambda route: route.fulfill(status=502, body="<h1>Bad</h1>"))
     console.open("/records")
     expect(console.page.get_by_text("The service answered 502.")).to_be_visible()
+    lines = console.page.locator("main").inner_text().split("\n")
+    assert [line for line in lines if line] == [
+        "This can’t be shown",
+        "The service answered 502.",
+        "Try again",
+    ]

@@ -16,7 +16,7 @@ from tests.support import GUID
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Browser, Locator, Route
 
     from tests.support import Clock
 
@@ -264,6 +264,82 @@ def test_a_record_that_is_there_is_not_written_over(console: Console) -> None:
     assert console.service.text(GUID) == before
     console.page.get_by_role("link", name="look at it").click()
     expect(console.page.get_by_role("cell", name="Ann")).to_be_visible()
+
+
+def lose_one_answer(console: Console) -> None:
+    """The next write is done, and its answer never comes."""
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    console.page.route("**/guid**", lose, times=1)
+
+
+def fail_to_create(console: Console) -> None:
+    lose_one_answer(console)
+    create(console)
+    expect(console.page.get_by_role("alert")).to_have_text("The service does not answer.")
+
+
+def stored(console: Console) -> list[dict[str, object]]:
+    records: list[dict[str, object]] = console.service.client.get("/guid").json()["guids"]
+    return records
+
+
+def test_a_save_whose_answer_was_lost_can_be_sent_again(console: Console) -> None:
+    value(console, "user").fill("Ann")
+    console.page.get_by_label("7 days", exact=True).check()
+    fail_to_create(console)
+    console.advance(5)  # the span counts from another now, and is still what was wanted
+    create(console)
+    assert [created(console)] == stored(console)
+    expect(console.page.locator(".note")).to_have_text("It was created already.")
+
+
+def test_a_save_that_never_came_is_done_when_it_is_sent_again(console: Console) -> None:
+    value(console, "user").fill("Ann")
+    console.page.route("**/guid/*", lambda route: route.abort(), times=1)
+    create(console)
+    expect(console.page.get_by_role("alert")).to_have_text("The service does not answer.")
+    value(console, "user").fill("Bob")
+    create(console)
+    assert created(console)["user"] == "Bob"
+
+
+def test_what_was_changed_after_a_lost_answer_is_said_not_to_be_saved(console: Console) -> None:
+    value(console, "user").fill("Ann")
+    fail_to_create(console)
+    value(console, "user").fill("Bob")
+    create(console)
+    expect(console.page.get_by_role("alert")).to_contain_text("did create this record")
+    expect(value(console, "user")).to_have_value("Bob")
+    assert [record["user"] for record in stored(console)] == ["Ann"]
+    console.page.get_by_role("link", name="this record").click()
+    expect(console.page.get_by_role("cell", name="Ann")).to_be_visible()
+
+
+def test_a_gateways_error_leaves_it_open_whether_a_record_was_created(console: Console) -> None:
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.fulfill(status=504, body="<h1>Late</h1>")
+
+    value(console, "user").fill("Ann")
+    console.page.route("**/guid/*", lose, times=1)
+    create(console)
+    expect(console.page.get_by_role("alert")).to_contain_text("504")
+    value(console, "user").fill("Bob")
+    create(console)
+    expect(console.page.get_by_role("alert")).to_contain_text("did create this record")
+
+
+def test_a_named_record_that_may_be_ones_own_is_said_to_be(console: Console) -> None:
+    guid_field(console).fill(GUID)
+    value(console, "user").fill("Ann")
+    fail_to_create(console)
+    create(console)
+    expect(console.page.get_by_text("from your save that was not answered")).to_be_visible()
+    expect(console.page.get_by_role("link", name="look at it")).to_be_visible()
 
 
 def test_what_is_too_large_is_said_above_the_form(console: Console) -> None:

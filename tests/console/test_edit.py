@@ -146,6 +146,48 @@ def test_a_page_with_changes_is_not_closed_unasked(console: Console, touched: bo
     assert asked == (["beforeunload"] if touched else [])
 
 
+@pytest.mark.parametrize("way", ["link", "back"])
+def test_a_form_with_changes_is_not_left_unasked(console: Console, way: str) -> None:
+    page = console.page
+    console.open(f"/record/{GUID}")
+    page.get_by_role("link", name="Edit", exact=True).click()
+    value(console, "user").fill("Bob")
+    asked: list[str] = []
+    answers = iter([False, True])
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept() if next(answers) else dialog.dismiss()
+
+    def leave() -> None:
+        if way == "link":
+            page.get_by_role("link", name="Records", exact=True).click()
+        else:
+            page.evaluate("history.back()")
+
+    page.on("dialog", answer)
+    with page.expect_event("dialog"):
+        leave()
+    expect(page).to_have_url(re.compile("/edit$"))
+    expect(value(console, "user")).to_have_value("Bob")
+    with page.expect_event("dialog"):
+        leave()
+    heading = "Records" if way == "link" else GUID
+    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    assert asked == ["Leave without saving what you changed?"] * 2
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_leaving_on_purpose_or_without_changes_asks_nothing(
+    console: Console, touched: bool
+) -> None:
+    console.page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    if touched:
+        value(console, "user").fill("Bob")
+    console.page.get_by_role("link", name="Cancel" if touched else "Records", exact=True).click()
+    expect(console.page.get_by_role("cell", name="Ann", exact=True)).to_be_visible()
+
+
 def test_what_the_service_refuses_stands_at_its_member(console: Console) -> None:
     member(console, "user").get_by_role("button", name="Remove user").click()
     save(console)
@@ -220,6 +262,12 @@ def test_a_conflict_with_ones_own_change_is_none(console: Console) -> None:
     console.service.client.patch(f"/guid/{GUID}", json={"user": "Bob"})
     save(console)
     assert saved(console) == with_changes(("Ann", "Bob"))
+    note = console.page.locator(".note")
+    expect(note).to_have_text("It was saved already.")
+    expect(console.page.locator("#announcer")).to_have_text("It was saved already.")
+    console.page.reload()
+    expect(console.page.get_by_role("cell", name="Bob")).to_be_visible()
+    expect(note).to_have_count(0)
 
 
 @pytest.mark.parametrize("meanwhile", ["delete", "expire", "delete after a conflict"])

@@ -132,6 +132,48 @@ def test_reading_again_shows_what_is_there_now(service: Service, console: Consol
     expect(console.page.get_by_text("Read at 13:00:05.")).to_be_visible()
 
 
+def test_reading_again_leaves_the_keyboard_where_it_was(service: Service, console: Console) -> None:
+    for guid in GUIDS[:2]:
+        service.put(guid)
+    console.open("/records")
+    again = console.page.get_by_role("button", name="Read again")
+    for control in (again, console.page.get_by_role("link", name=GUIDS[1])):
+        control.focus()
+        console.page.evaluate("document.querySelector('.foot-line').id = 'old'")
+        again.evaluate("button => button.click()")  # which moves no focus by itself
+        console.page.locator("#old").wait_for(state="detached")
+        expect(control).to_be_focused()
+
+
+def test_lines_that_were_replaced_count_down_no_more(service: Service, console: Console) -> None:
+    service.put(GUIDS[0], expire=NOVEMBER_2026 + 90)
+    console.open("/records")
+    expect(console.page.locator(".left time")).to_have_text("01:30")
+    console.page.evaluate("window.old = document.querySelector('.left time')")
+    service.put(GUIDS[1])
+    console.page.get_by_role("button", name="Read again").click()
+    expect(console.page.locator("tbody tr")).to_have_count(2)
+    console.advance(5)
+    expect(console.page.locator(".left time").first).to_have_text("01:25")
+    assert console.page.evaluate("window.old.textContent") == "01:30"
+
+
+@pytest.mark.parametrize("before", ["abc", "1e20"])
+def test_a_list_before_what_is_no_instant_is_refused_by_the_service(
+    console: Console, before: str
+) -> None:
+    console.open(f"/records?before={before}")
+    expect(console.page.get_by_role("heading", name="This can’t be shown")).to_be_visible()
+    expect(console.page.locator("main")).to_contain_text("expires_before")
+
+
+def test_a_list_before_an_instant_beyond_all_calendars_is_a_list(console: Console) -> None:
+    far = "9" * 20
+    console.open(f"/records?before={far}")
+    expect(console.page.get_by_text("No live record is like that.")).to_be_visible()
+    expect(console.page.get_by_label("Expires", exact=True)).to_contain_text(f"before “{far}”")
+
+
 def test_what_the_list_refuses_is_said(console: Console) -> None:
     console.open("/records?after=nonsense")
     expect(console.page.get_by_role("heading", name="This can’t be shown")).to_be_visible()

@@ -81,10 +81,9 @@ export function readAgain(guid, etag) {
   return ask("GET", one(guid), { headers: { "if-none-match": etag } });
 }
 
-/** Creates a record, never updates one; without a GUID the service makes one. */
+/** Creates a record, never updates one. */
 export function create(guid, body) {
-  const headers = { "if-none-match": "*" };
-  return guid ? ask("PUT", one(guid), { body, headers }) : ask("POST", "/guid", { body });
+  return ask("PUT", one(guid), { body, headers: { "if-none-match": "*" } });
 }
 
 /** Writes to the version of that ETag and to no other; `method` is PATCH or PUT. */

@@ -24,11 +24,14 @@ const VIEWS = [
 const main = document.getElementById("main");
 let leaving = new AbortController();
 let current = null;
+let said = null; // what the view that leads to the next one has it say
 
 /**
  * Shows the view of the address. A view is a module with `show(place)`; `place` has:
  *   main: where it puts its content; words: what the address names; query: its parameters;
- *   signal: aborted when the view is left; go: leads to another; retitle: names the page.
+ *   signal: aborted when the view is left; go: leads to another; retitle: names the page;
+ *   note: what the view before has to say of this, or null; hold: takes a function that tells
+ *   whether something is unsaved, and then the view is not left unasked.
  * It may return `again`, called when the service is back after it was away.
  */
 async function route({ keepsFocus = false } = {}) {
@@ -38,11 +41,13 @@ async function route({ keepsFocus = false } = {}) {
   const { signal } = leaving;
   const [path, search = ""] = location.hash.slice(1).split("?");
   const [view, words] = viewOf(path);
-  const place = { main, words, query: new URLSearchParams(search), signal, go, retitle };
+  const shown = { failed: false, isUnsaved: () => false };
+  const hold = (isUnsaved) => { shown.isUnsaved = isUnsaved; };
+  const place = { main, words, query: new URLSearchParams(search), signal, go, retitle, note: said, hold };
+  said = null;
   mark(path);
   main.setAttribute("aria-busy", "true");
-  current = { failed: false };
-  const shown = current;
+  current = shown;
   try {
     shown.again = await (view ? view.show(place) : nowhere());
   } catch (error) {
@@ -79,7 +84,9 @@ function mark(path) {
   }
 }
 
-function go(hash, { replace = false } = {}) {
+/** Leads to a view; `note` is shown there, where it shows notes. */
+function go(hash, { replace = false, note = null } = {}) {
+  said = note;
   if (!replace) location.hash = hash;
   else history.replaceState(null, "", hash);
   if (replace) route();
@@ -105,7 +112,7 @@ function explain(error) {
   main.replaceChildren(
     h("h1", null, error instanceof Away ? "The service does not answer" : "This can’t be shown"),
     h("p", null, known ? error.message : "There is a fault in the console; the browser’s log has it."),
-    id && h("p", { class: "quiet" }, `The service’s log has more under ${id}.`),
+    ...(id ? [h("p", { class: "quiet" }, `The service’s log has more under ${id}.`)] : []),
     h("p", null, h("button", { type: "button", click: () => route() }, "Try again")),
   );
 }
@@ -114,7 +121,14 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // what follows the # is the place of a view
   main.focus();
 });
-window.addEventListener("hashchange", () => {
+window.addEventListener("beforeunload", (event) => {
+  if (current.isUnsaved()) event.preventDefault();
+});
+window.addEventListener("hashchange", ({ oldURL }) => {
+  if (current.isUnsaved() && !confirm("Leave without saving what you changed?")) {
+    history.pushState(null, "", oldURL);
+    return;
+  }
   window.scrollTo(0, 0);
   route();
 });

@@ -7,7 +7,7 @@ import { grouped } from "./guid.js";
 import { shown } from "./json.js";
 
 /** Shows it; `save` is called with the changes to make to what is stored now. */
-export function showConflict(main, { guid, differences, save, back }) {
+export function showConflict(main, { guid, differences, save, back, discard }) {
   const lines = differences.map(line);
   const submit = h("button", { type: "submit", class: "main" }, "Save as chosen");
   const heading = h("h1", { tabindex: "-1" }, "Somebody else changed this record");
@@ -29,7 +29,7 @@ export function showConflict(main, { guid, differences, save, back }) {
     h("tbody", null, lines.map(({ element }) => element))),
   h("div", { class: "actions" }, submit,
     h("button", { type: "button", click: back }, "Back to the form"),
-    h("a", { href: `#/record/${guid}` }, "Discard yours")));
+    h("a", { href: `#/record/${guid}`, click: discard }, "Discard yours")));
   main.replaceChildren(form);
   heading.focus();
 }

@@ -1,12 +1,15 @@
 // New record: a GUID of one's own or none, an expiry, metadata. It creates and never updates.
+//
+// A form that is left without a GUID draws one, and keeps it: so a save that was not answered can be
+// sent again, and makes no second record.
 
 import { create, metadataSchema, Refused } from "./api.js";
-import { announce, h } from "./dom.js";
+import { h } from "./dom.js";
 import { Editor } from "./editor.js";
 import { Expiry } from "./expiry.js";
 import { showFaults, summary } from "./faults.js";
-import { meant } from "./guid.js";
-import { object, members, valueOf } from "./json.js";
+import { meant, random } from "./guid.js";
+import { object } from "./json.js";
 
 export async function show({ main, query, go, retitle }) {
   retitle("New record");
@@ -14,6 +17,7 @@ export async function show({ main, query, go, retitle }) {
     editor: new Editor([], await metadataSchema()),
     expiry: new Expiry("by default"),
     guid: new GuidField(query.get("guid") ?? ""),
+    open: [],
     summary: summary(),
   };
   const submit = h("button", { type: "submit", class: "main" }, "Create");
@@ -31,13 +35,19 @@ export async function show({ main, query, go, retitle }) {
 /** The GUID, which may be left out; written in another way it is put right before it is sent. */
 class GuidField {
   constructor(value) {
+    this.drawn = random();
     this.fault = h("p", { class: "fault", id: "new-guid-fault" });
     this.field = h("input", {
       id: "new-guid", type: "text", class: "guid", value, autocomplete: "off", spellcheck: "false",
       "aria-describedby": "new-guid-hint new-guid-fault", input: () => this.clear(), change: () => this.tidy(),
     });
     this.element = h("div", { class: "field" }, h("label", { for: "new-guid" }, "GUID"), this.field,
-      h("p", { class: "hint", id: "new-guid-hint" }, "Left empty, the service makes a random one."), this.fault);
+      h("p", { class: "hint", id: "new-guid-hint" }, "Left empty, a random one is made."), this.fault);
+  }
+
+  /** What is sent. */
+  get guid() {
+    return this.field.value.trim() || this.drawn;
   }
 
   tidy() {
@@ -74,17 +84,38 @@ async function save(form, fields, submit, go) {
   }
   const expire = expiry.value();
   const said = expire === null ? [] : [{ key: '"expire"', text: `"${expire}"` }];
+  const attempt = { guid: guid.guid, wanted: [expiry.chosen, expiry.at.value, object(changes)].join() };
   submit.disabled = true;
   try {
-    const { text } = await create(guid.field.value.trim(), object([...said, ...changes]));
-    announce("Created.");
-    go(`#/record/${valueOf(members(text), "guid")}`);
+    await create(attempt.guid, object([...said, ...changes]));
+    shown(attempt, "Created.", go);
   } catch (error) {
     submit.disabled = false;
-    if (error instanceof Refused && error.status === 412) {
-      guid.show("There is a live record of this GUID already: ",
-        h("a", { href: `#/record/${guid.field.value}` }, "look at it"), ".");
-      guid.field.focus();
-    } else showFaults(error, form, fields);
+    if (error instanceof Refused && error.status === 412) meet(attempt, fields, form, go);
+    else {
+      if (!(error instanceof Refused) || error.status >= 500) fields.open.push(attempt);
+      showFaults(error, form, fields);
+    }
+  }
+}
+
+function shown({ guid }, note, go) {
+  go(`#/record/${guid}`, { note });
+}
+
+/** A record of that GUID is there. One whose GUID was drawn here is from an attempt that was not answered. */
+function meet(attempt, { guid, open, summary: above }, form, go) {
+  const link = (text) => h("a", { href: `#/record/${attempt.guid}` }, text);
+  const before = open.filter((one) => one.guid === attempt.guid);
+  if (attempt.guid !== guid.drawn) {
+    guid.show("There is a live record of this GUID already: ", link("look at it"),
+      before.length ? ". It may be from your save that was not answered." : ".");
+    guid.field.focus();
+  } else if (before.every(({ wanted }) => wanted === attempt.wanted)) {
+    shown(attempt, "It was created already.", go);
+  } else {
+    above.replaceChildren(h("p", null, "A save of yours that was not answered did create ", link("this record"),
+      ". What you changed since then may not be in it, and was not saved now."));
+    form.querySelector("button[type=submit]").focus();
   }
 }

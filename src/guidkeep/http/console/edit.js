@@ -25,9 +25,7 @@ export async function show(place) {
   };
   edit.form = formOf(edit);
   place.main.replaceChildren(edit.form);
-  window.addEventListener("beforeunload", (event) => {
-    if (edit.fields.editor.isTouched || edit.fields.expiry.chosen) event.preventDefault();
-  }, { signal: place.signal });
+  place.hold(() => edit.fields.editor.isTouched || edit.fields.expiry.chosen !== "");
 }
 
 function formOf(edit) {
@@ -46,7 +44,7 @@ function formOf(edit) {
   h("h1", null, h("span", { class: "over" }, "Edit "), grouped(guid)),
   h("p", { class: "quiet" }, `Expires ${instant(expire)} UTC: `, left),
   fields.summary, fields.expiry.element, fields.editor.element,
-  h("div", { class: "actions" }, edit.submit, h("a", { href: `#/record/${guid}` }, "Cancel")));
+  h("div", { class: "actions" }, edit.submit, h("a", { href: `#/record/${guid}`, click: () => release(edit) }, "Cancel")));
 }
 
 function changesOf({ fields: { editor, expiry } }) {
@@ -85,9 +83,14 @@ async function send(edit, stored, changes, etag) {
   }
 }
 
-function done({ guid, place }, said) {
-  announce(said);
-  place.go(`#/record/${guid}`);
+function done(edit, note) {
+  release(edit);
+  edit.place.go(`#/record/${edit.guid}`, { note });
+}
+
+/** What was changed is saved, or not wanted: the form may be left. */
+function release({ place }) {
+  place.hold(() => false);
 }
 
 /** Another version is stored: both are shown, unless it has all that was to be changed. */
@@ -110,6 +113,7 @@ async function meet(edit, changes) {
     guid: edit.guid,
     differences,
     save: (chosen) => send(edit, stored, chosen, answer.etag),
+    discard: () => release(edit),
     back: () => edit.place.main.replaceChildren(edit.form),
   });
 }

@@ -17,6 +17,12 @@ export function meant(text) {
   return { wrong: fault(loose) };
 }
 
+/** A random GUID: 128 bits that nobody else has. */
+export function random() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID asks for HTTPS
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("").toUpperCase();
+}
+
 function around(given, written) {
   return (given[written.index - 1] ?? "") + (given[written.index + written[0].length] ?? "");
 }

@@ -3,7 +3,7 @@
 
 import { list } from "./api.js";
 import { now } from "./clock.js";
-import { announceExpiry, follow } from "./countdown.js";
+import { announceExpiry, follow, forget } from "./countdown.js";
 import { announce, h } from "./dom.js";
 import { instant, timeOfDay } from "./format.js";
 import { grouped } from "./guid.js";
@@ -34,9 +34,18 @@ async function fill(result, query, signal) {
   const page = members(text);
   const records = items(page.find(({ name }) => name === "guids").text).map((record) => members(record));
   const next = valueOf(page, "next");
+  const held = result.contains(document.activeElement) ? document.activeElement : null;
+  forget(); // the lines that are replaced
   result.replaceChildren(...(records.length ? table(records) : [empty(query)]), foot(query, next, result, signal));
   result.removeAttribute("aria-busy");
+  if (held) likeIt(result, held).focus({ preventScroll: true });
   announce(records.length ? `${records.length} records.` : "No records.");
+}
+
+/** What stands now for a link or button that was replaced: one that leads there too, or "Read again". */
+function likeIt(result, old) {
+  const links = [...result.querySelectorAll("a")];
+  return links.find((link) => link.href === old.href) ?? result.querySelector("button");
 }
 
 /** The API's parameters from the address'; "within" is counted from now. */
@@ -56,11 +65,16 @@ function address(query, changes) {
   return `#/records${given.length ? `?${new URLSearchParams(given)}` : ""}`;
 }
 
+/** The instant of an address; what is none, or beyond all dates, stands as it is: the service judges it. */
+function moment(before) {
+  return /^\d{1,11}$/.test(before) ? `${instant(Number(before))} UTC` : `“${before}”`;
+}
+
 function filters({ query, go }) {
   const option = (chosen) => ([value, label]) =>
     h("option", { value, selected: value === chosen }, label);
   const before = query.get("before");
-  const spans = before ? [...SPANS, ["before", `before ${instant(Number(before))} UTC`]] : SPANS;
+  const spans = before ? [...SPANS, ["before", `before ${moment(before)}`]] : SPANS;
   const user = h("input", { id: "user", name: "user", type: "text", autocomplete: "off", value: query.get("user") ?? "" });
   const within = h("select", { id: "within", name: "within" },
     spans.map(option(before ? "before" : query.get("within") ?? "")));

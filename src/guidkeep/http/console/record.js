@@ -1,7 +1,7 @@
 // One record: its members as they are stored, and how long it has left.
 
 import { read, readAgain, Refused } from "./api.js";
-import { announceExpiry, follow } from "./countdown.js";
+import { announceExpiry, follow, forget } from "./countdown.js";
 import { announce, h } from "./dom.js";
 import { instant, local, timeOfDay, zone } from "./format.js";
 import { grouped, meant } from "./guid.js";
@@ -25,7 +25,7 @@ export async function show(place) {
     absent(place, guid, "There is none of this GUID. It never was, was deleted, or has expired.");
     return null;
   }
-  sheet(place, guid, answer);
+  sheet(place, guid, answer, place.note);
   const again = async () => {
     const later = await readAgain(guid, answer.etag).catch((error) => error);
     if (place.signal.aborted) return;
@@ -64,7 +64,7 @@ function sheet(place, guid, { text, etag }, note) {
     h("button", { type: "button", click: (event) => confirmRemoval(place, guid, etag, event.target) }, "Delete"),
     h("button", { type: "button", click: (event) => copy(guid, event.target) }, "Copy the GUID"));
   const article = h("article", { class: "record" },
-    note && h("p", { class: "note", role: "status" }, note),
+    note && h("p", { class: "note" }, note),
     h("h1", null, grouped(guid)),
     h("div", { class: "life" }, left, h("div", { class: "until" },
       h("span", null, "until ", h("time", { datetime: new Date(expire * 1000).toISOString() }, instant(expire)), " UTC"),
@@ -73,6 +73,8 @@ function sheet(place, guid, { text, etag }, note) {
     metadata(all), actions,
     h("p", { class: "quiet" }, `Version ${etag}, read at ${timeOfDay(Date.now())}.`));
   place.main.replaceChildren(article);
+  if (note) announce(note);
+  forget(); // what stood there before
   follow(left, expire, () => over(article, actions, guid), true);
 }
 
