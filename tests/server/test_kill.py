@@ -54,6 +54,12 @@ class Client:
         self.answered[guid] = leaves
         self.asked = None
 
+    def give_up_what_is_open(self) -> None:
+        """Leaves the GUID alone whose write was not answered: a database may do that write yet."""
+        if self.asked is not None:
+            self.guids.remove(self.asked[0])
+            self.asked = None
+
     async def check(self, connection: Connection) -> None:
         """Each GUID is as its last answered write left it, or as the unanswered one did."""
         for guid in self.guids:

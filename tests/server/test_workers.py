@@ -135,6 +135,7 @@ async def write_on(client: Client, address: str, over: asyncio.Event) -> int:
                 await client.write(connection)
         except Lost:
             lost += 1
+            client.give_up_what_is_open()
         finally:
             connection.close()
     return lost

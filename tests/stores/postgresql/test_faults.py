@@ -149,7 +149,7 @@ async def test_what_could_not_be_sent_in_time_was_not_written(
 ) -> None:
     """Its place in the round comes when the time is up."""
     monkeypatch.setattr(postgresql_writes, "ROUND_BYTES", 1)
-    async with opener(timeout=0.3) as store:
+    async with opener(timeout=1.0) as store:
         first, second = make_record(1), make_record(2)
         await asyncio.gather(store.insert(first), store.insert(second))
         async with Lock(url, 1):
