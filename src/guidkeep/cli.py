@@ -114,10 +114,13 @@ def _add_copy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _completion(options: dict[str, Any]) -> int:
-    from guidkeep.commands import completion  # noqa: PLC0415 - as above
+    from guidkeep.commands import completion, running  # noqa: PLC0415 - as above
 
-    print(completion.script(_parser(), options["shell"]))  # noqa: T201 - it is a command
-    return 0
+    def show() -> int:
+        print(completion.script(_parser(), options["shell"]))  # noqa: T201 - it is a command
+        return 0
+
+    return running.guarded(show)
 
 
 def _add_completion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -65,14 +65,15 @@ def test_whoever_reads_it_may_have_enough(user: str, records: list[str]) -> None
     assert done.returncode in (0, exits.BROKEN_PIPE)
 
 
+@pytest.mark.parametrize("words", [("export",), ("completion", "bash")])
 def test_when_nobody_reads_any_more_it_ends(
-    run: Run, capsys: Capture, monkeypatch: Patch, user: str, records: list[str]
+    run: Run, capsys: Capture, monkeypatch: Patch, user: str, records: list[str], words: Any
 ) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as output:
         monkeypatch.setattr(sys, "stdout", output)
-        assert run("export", "--user", user) == exits.BROKEN_PIPE
+        assert run(*words, *(("--user", user) if words == ("export",) else ())) == exits.BROKEN_PIPE
     assert capsys.readouterr().err == ""
 
 

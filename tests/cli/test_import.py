@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,20 @@ def test_refusals_go_where_they_are_sent(run: Run, capsys: Capture, monkeypatch:
     assert json.loads(said.out) == {
         "created": 0, "updated": 0, "refused": 1, "refused_file": None,
     }  # fmt: skip
+
+
+def test_what_is_no_file_is_read_as_standard_input_is(
+    run: Run, client: Client, capsys: Capture, user: str
+) -> None:
+    os.mkfifo(FILE)
+    lines = f'{{"user":"{user}"}}\n{{"user":5}}\n'
+    writing = threading.Thread(target=FILE.write_text, args=(lines,))
+    writing.start()
+    assert run("import", FILE) == exits.FAILED
+    writing.join()
+    assert "guidkeep: line 2: 5 is not of type" in capsys.readouterr().err
+    assert len(list(client.export(user=user))) == 1
+    assert [path.name for path in Path().iterdir()] == ["records"]
 
 
 def test_no_file_of_somebody_is_overwritten_with_refusals(run: Run, capsys: Capture) -> None:
@@ -341,7 +356,7 @@ def test_while_the_input_says_nothing_it_can_be_interrupted(
 ) -> None:
     process = waiting(*words, "--refused", "refused")
     assert process.stdin
-    process.stdin.write(b'{"user":5}\n' * 10_000)  # read when this has been written
+    process.stdin.write(b'{"user":5}\n' * 20_000)  # read when this has been written
     process.stdin.flush()
     while not Path("refused").exists():
         assert process.poll() is None

@@ -84,6 +84,14 @@ def test_words_may_stand_before_options_and_after_them(
     assert client.get(other) is None
 
 
+@pytest.mark.parametrize("version", ["é", "a\nb", " a"])
+def test_a_version_that_no_header_can_carry_is_refused(
+    run: Run, capsys: Capture, guid: str, version: str
+) -> None:
+    assert run("update", guid, "user=Ann", "--if-match", version) == exits.REFUSED
+    assert "is no version of a record" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -42,6 +42,7 @@ def read(text: bytes, form: Form | None = None) -> list[Item]:
         (b"n:=,expire\n1.50,1h\n", [Item(2, f'{{"n":1.50,"expire":{MARCH_2015 + 3600}}}')]),
         (b"user,expire\r\n\xc3\xa9,default\r\n", [Item(2, '{"user":"é","expire":null}')]),
         (b"user\n", []),
+        (b"user\n" + b"x" * 200_000, [Item(2, f'{{"user":"{"x" * 200_000}"}}')]),
         (b"n:=\n" + b"7" * 5000, [Item(2, f'{{"n":{"7" * 5000}}}')]),
         (b'[{"n":' + b"7" * 5000 + b"}]", [Item(1, f'{{"n":{"7" * 5000}}}')]),
     ],

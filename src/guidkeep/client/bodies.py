@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from guidkeep.errors import Fault, InvalidRequest
 from guidkeep.jsontext import Member, format_object, parse_object
-from guidkeep.record import guid_fault
+from guidkeep.record import guid_fault, shortened
 
 
 class _Keep(Enum):
@@ -82,10 +82,22 @@ def conditions_of(if_match: IfMatch) -> dict[str, str]:
 
     Raises:
         ValueError: it is None.
+        InvalidRequest: no header can carry it.
     """
     if if_match is None:
         raise ValueError("if_match is None: lists do not tell a record's version, `read` does")
-    return {} if isinstance(if_match, _Any) else {"if-match": if_match}
+    return {} if isinstance(if_match, _Any) else {"if-match": checked_etag(if_match)}
+
+
+def checked_etag(etag: str) -> str:
+    """The version, if a header can carry it.
+
+    Raises:
+        InvalidRequest: it can't.
+    """
+    if not (etag.isascii() and etag.isprintable()) or etag != etag.strip():
+        raise InvalidRequest(f"{shortened(etag)!r} is no version of a record: none is so written.")
+    return etag
 
 
 def checked(guid: str) -> str:

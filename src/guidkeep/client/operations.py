@@ -20,6 +20,7 @@ from guidkeep.client.bodies import (
     Metadata,
     body_of,
     checked,
+    checked_etag,
     conditions_of,
     members_of,
 )
@@ -107,7 +108,7 @@ class Operations:
     def read_if_changed(self, guid: str, etag: str) -> Steps[Record | None]:
         """The record unless it is that version still."""
         outcome = yield from self._exchange(
-            "GET", f"/guid/{checked(guid)}", {"if-none-match": etag}
+            "GET", f"/guid/{checked(guid)}", {"if-none-match": checked_etag(etag)}
         )
         if outcome.answer.status == NOT_MODIFIED:
             return None

@@ -26,7 +26,8 @@ MEANINGS = {
     NOT_FOUND: "there is no live record of that GUID",
     REFUSED: "the request is not valid; nothing was changed",
     CONFLICT: "the record exists already, or is not the version that --if-match names",
-    UNAVAILABLE: "the service can't be reached or can't answer now; nothing was changed",
+    UNAVAILABLE: "the service can't be reached or answer now; only an import may have changed "
+    "something",
     UNKNOWN: "a write may have happened, for its answer was lost: read the record",
     INTERRUPTED: "interrupted by Ctrl-C",
 }

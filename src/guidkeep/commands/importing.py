@@ -316,7 +316,10 @@ def _opened(name: str, opened: ExitStack) -> tuple[IO[bytes], Path | None]:
     if name == "-":
         return _standard_input(), None
     try:
-        return opened.enter_context(Path(name).open("rb")), Path(name)
+        stream: IO[bytes] = Path(name).open("rb")  # noqa: SIM115 - closed with what was opened
+        opened.enter_context(stream)
+        # A pipe, as of `import <(...)`, can't be read again, and nothing can be written beside it.
+        return stream, Path(name) if Path(name).is_file() else None
     except OSError as error:
         raise StartupError(f"{name} can't be read: {error.strerror}.") from error
 

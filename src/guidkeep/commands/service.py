@@ -42,7 +42,6 @@ def forecast(client: Client, options: dict[str, Any], output: Output) -> int:
         output.line(json.dumps({"forecast": listed, "later": later}))
         return 0
     width = max(len(f"{count:,}") for count in (later, *(day.expire for day in days)))
-    width = max(len(f"{count:,}") for count in (later, *(day.expire for day in days)))
     room = max(output.width - width - BEFORE_BARS, NARROWEST)
     most = max((day.expire for day in days), default=0) or 1
     for day in days:

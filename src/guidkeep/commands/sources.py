@@ -108,6 +108,7 @@ class Source:
 
     def _rows(self) -> Iterator[Item]:
         text = io.TextIOWrapper(self._bytes, encoding="utf-8", errors="strict", newline="")
+        csv.field_size_limit(LONGEST)  # of this process; else a cell may have 128 KiB
         rows = csv.reader(text, strict=True)
         try:
             names = next(rows, [])
