@@ -30,6 +30,8 @@ SOON = MARCH_2015 + 3600
 STORES = ("sqlite", "mysql", "postgresql", "mongodb")
 CACHES = ("memory", "redis", "redis_cluster", "none")
 PAIRS = [f"{store} {cache}" for store in STORES for cache in CACHES]
+PATIENCE = 30.0
+"""Seconds: for machines that do much else, and for FerretDB, which counts without an index."""
 EVERY_PAIR = pytest.mark.parametrize("api", ["memory://", "none://", *PAIRS], indirect=True)
 """For the contract: through the application, and through live servers over every store and cache.
 The live server that other tests share is "sqlite memory"."""
@@ -42,7 +44,7 @@ class Api(httpx2.AsyncClient):
         """`target` is an application in this process, or the address of a server."""
         hooks: Any = {"response": [_check]}
         if isinstance(target, str):
-            super().__init__(base_url=target, event_hooks=hooks)
+            super().__init__(base_url=target, event_hooks=hooks, timeout=PATIENCE)
         else:
             transport = httpx2.ASGITransport(app=target)
             super().__init__(
