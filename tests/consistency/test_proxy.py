@@ -115,10 +115,11 @@ def test_a_delay_is_no_loss(proxy: Proxy) -> None:
 def test_a_server_that_is_not_there_refuses(proxy: Proxy) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as gone:
         port = gone.getsockname()[1]
+    # It may refuse while one still connects.
     with (
         Proxy(port) as unserved,
-        connected(unserved) as wire,
         pytest.raises(ConnectionResetError),
+        connected(unserved) as wire,
     ):
         wire.recv(100)
 
