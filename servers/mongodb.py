@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from servers.processes import Failed, Missing, Running, free_port, listens, program
+from servers.processes import Missing, Owned, Running, free_port, listens, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ BUILT = Path(__file__).parents[1] / "build" / "servers"
 """Where `make servers` puts it."""
 
 
-class MongoDB:
+class MongoDB(Owned):
     """A server that answers.
 
     Attributes:
@@ -31,20 +31,9 @@ class MongoDB:
     """
 
     def __init__(self, url: str, process: Running | None = None) -> None:
+        super().__init__(process)
         self.url = url
-        self._process = process
         self._numbers = itertools.count(1)
-
-    @property
-    def process(self) -> Running:
-        """The server's process. Raises Failed if somebody else started it."""
-        if self._process is None:
-            raise Failed("This server runs already: it is not ours to stop.")
-        return self._process
-
-    @process.setter
-    def process(self, process: Running) -> None:
-        self._process = process
 
     def fresh(self) -> str:
         """The URL of a new, empty database: it is made when something is written to it."""

@@ -171,3 +171,21 @@ def listens(port: int) -> bool | None:
 def _children(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [descendant for child in children for descendant in (int(child), *_children(int(child)))]
+
+
+class Owned:
+    """A server whose process may be this one's to stop; another is one that runs already."""
+
+    def __init__(self, process: Running | None) -> None:
+        self._process = process
+
+    @property
+    def process(self) -> Running:
+        """The server's process. Raises Failed if somebody else started it."""
+        if self._process is None:
+            raise Failed("This server runs already: it is not ours to stop.")
+        return self._process
+
+    @process.setter
+    def process(self, process: Running) -> None:
+        self._process = process

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
 
-from servers.processes import Failed, Running, free_port, program
+from servers.processes import Owned, Running, free_port, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ def prefix_of(url: str) -> str:
     return parse_qs(urlsplit(url).query)["prefix"][0]
 
 
-class Redis:
+class Redis(Owned):
     """A server that answers.
 
     Attributes:
@@ -42,22 +42,11 @@ class Redis:
 
     def __init__(self, url: str, process: Running | None = None) -> None:
         parts = urlsplit(url)
+        super().__init__(process)
         self.url = url
         self.host = parts.hostname or "127.0.0.1"
         self.port = parts.port or 6379
         self._login = [unquote(word) for word in (parts.username, parts.password) if word]
-        self._process = process
-
-    @property
-    def process(self) -> Running:
-        """The server's process."""
-        if self._process is None:
-            raise Failed("This server runs already: it is not ours to stop.")
-        return self._process
-
-    @process.setter
-    def process(self, process: Running) -> None:
-        self._process = process
 
     def fresh(self) -> str:
         """The URL of a new, empty place: a prefix of its own."""

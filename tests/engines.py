@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol, cast
 
 import pytest
@@ -16,8 +16,12 @@ import pytest
 from servers.processes import Missing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+    from typing import NoReturn, TypeVar
+
+    Started = TypeVar("Started")
 
 NAMES = ("mysql", "galera", "postgresql", "mongodb", "redis", "redis_cluster")
 
@@ -59,8 +63,7 @@ class Engines:
             except Missing as missing:
                 self._missing[name] = str(missing)
         if name in self._missing:
-            reason = f"{self._missing[name]} (make servers installs all)"
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+            lack(self._missing[name])
         return self._running[name]
 
     def close(self) -> None:
@@ -75,3 +78,20 @@ class Engines:
         folder = self._folder / name
         folder.mkdir()
         return self._stack.enter_context(module.started(folder))
+
+
+def lack(missing: object) -> NoReturn:
+    """Skips the test, or in CI fails it, for something is not installed."""
+    reason = f"{missing} (make servers installs all)"
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@contextmanager
+def here(starting: AbstractContextManager[Started]) -> Iterator[Started]:
+    """Starts a server of a test's own; skips the test, or in CI fails it, where it is missing."""
+    with ExitStack() as stack:
+        try:
+            started = stack.enter_context(starting)
+        except Missing as missing:
+            lack(missing)
+        yield started

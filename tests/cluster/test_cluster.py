@@ -16,6 +16,7 @@ import pytest
 
 from servers.processes import Missing, program
 from tests.docs.pages import ROOT
+from tests.engines import lack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -75,8 +76,7 @@ def cluster_in(folder: Path) -> Iterator[Cluster]:
         try:
             program(name, package=name)
         except Missing as missing:
-            reason = f"{missing} (make servers installs all)"
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+            lack(missing)
     command = [sys.executable, "-m", "servers.cluster", "--folder", str(folder), "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:

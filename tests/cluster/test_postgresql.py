@@ -15,8 +15,9 @@ import pytest
 from servers import postgresql
 from servers.processes import program
 from servers.proxy import Proxy
-from tests.cluster.conftest import here, nodes_on
+from tests.cluster.conftest import nodes_on
 from tests.cluster.load import Load
+from tests.engines import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from servers import redis_cluster
-from tests.cluster.conftest import here, nodes_on
+from tests.cluster.conftest import nodes_on
 from tests.cluster.load import Load
+from tests.engines import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

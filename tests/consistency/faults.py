@@ -6,7 +6,6 @@ Faults of the registry are planted by a subclass, those of the cache in memory t
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,56 +19,6 @@ from tests.registry import faults as planted
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    from guidkeep.caches import Lease
-    from guidkeep.record import Condition, Record
-    from guidkeep.registry import Decide, Written
-
-_held: ContextVar[Lease | None] = ContextVar("_held", default=None)
-
-
-class LeaseOnce(Registry):
-    """A writer keeps its lease over a failed compare-and-set."""
-
-    async def _write(
-        self, guid: str, condition: Condition, decide: Decide, now: float | None = None
-    ) -> Written:
-        _held.set(None)
-        return await super()._write(guid, condition, decide, now)
-
-    async def _set(
-        self, guid: str, stored: Record | None, target: Record | None, now: float
-    ) -> bool:
-        lease = _held.get() or await self.cache.lease(guid)
-        _held.set(lease)
-        done = await self._compare_and_set(guid, stored, target)
-        if done:
-            await self.cache.settle(lease, target, now)
-        return done
-
-
-class LeaseFirst(Registry):
-    """A writer leases before it reads the current record, not after."""
-
-    async def _write(
-        self, guid: str, condition: Condition, decide: Decide, now: float | None = None
-    ) -> Written:
-        now = self.clock() if now is None else now
-        written = None
-        while written is None:
-            _held.set(await self.cache.lease(guid))
-            stored = await self._store.get(guid)
-            written = await self._attempt(guid, stored, condition, decide, now)
-        return written
-
-    async def _set(
-        self, guid: str, stored: Record | None, target: Record | None, now: float
-    ) -> bool:
-        done = await self._compare_and_set(guid, stored, target)
-        lease = _held.get()
-        assert lease is not None
-        await self.cache.settle(lease, target if done else None, now)
-        return done
 
 
 class _Joined(Flights[Any]):
@@ -163,8 +112,8 @@ _LOST_KEEPS = {
 FAULTS = {
     "no lease": Fault(cache=planted.NoLease, scripts=_NO_LEASE),
     "unchecked fill": Fault(cache=planted.UncheckedFill, scripts=_NOT_CHECKED),
-    "lease once": Fault(LeaseOnce),
-    "lease first": Fault(LeaseFirst),
+    "lease once": Fault(planted.LeaseOnce),
+    "lease first": Fault(planted.LeaseFirst),
     "reader ignores writers": Fault(cache=planted.ReaderIgnoresWriters, scripts=_WRITERS_IGNORED),
     "release all": Fault(cache=planted.ReleaseAll, scripts=_ALL_RELEASED),
     "fill though overtaken": Fault(cache=planted.FillThoughOvertaken, scripts=_OVERTAKEN_PUTS),

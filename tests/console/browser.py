@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import httpx2
-import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.support import Clock, served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -38,12 +37,6 @@ def browser_program() -> str | None:
     """Where Chromium is, or None."""
     named = os.environ.get("GUIDKEEP_TEST_CHROMIUM")
     return named or next(filter(None, map(shutil.which, PROGRAMS)), None)
-
-
-def missing_browser() -> None:
-    """Skips the test; in CI fails it."""
-    reason = "There is no Chromium (make servers installs it)."
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
 @contextmanager
@@ -138,6 +131,24 @@ class Console:
         """Lets time pass for the server and then for the page, all of whose timers run."""
         self.service.advance(seconds)
         self.page.clock.run_for(int(seconds * 1000))
+
+    def pass_time_until(self, fulfilled: Callable[[], bool]) -> None:
+        """Lets time pass for the page alone, second by second, until that is so.
+
+        What the page does on an answer it does a moment after the test has heard of the answer; so
+        a timer that is begun then can't be run out in one go.
+        """
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not fulfilled():
+            assert time.monotonic() < deadline, "it does not come to pass"
+            self.page.clock.run_for(1000)
+
+    def refresh_dashboard(self) -> None:
+        """Lets the dashboard ask once more, and waits until it shows what was answered."""
+        time = self.page.get_by_text("as of ")
+        before = time.inner_text()
+        self.page.clock.run_for(2000)
+        expect(time).not_to_have_text(before)
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from tests.console.browser import (
     PATIENCE,
     Console,
     browser_program,
-    missing_browser,
     opened_browser,
     opened_console,
     serving,
 )
+from tests.engines import lack
 from tests.support import Clock
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
     """
     program = browser_program()
     if program is None:
-        missing_browser()
+        lack("There is no Chromium")
     expect.set_options(timeout=PATIENCE)
     with opened_browser(str(program)) as opened:
         yield opened

@@ -159,8 +159,7 @@ def dashboard(console: Console, chance: random.Random, guids: list[str]) -> None
             client.post("/guid", json={"user": "Initech", "expire": NOVEMBER_2026 + 30 * DAY})
         if turn % 10 == 0:
             client.get("/guid?limit=100")
-        with console.page.expect_response("**/metrics"):
-            console.page.clock.run_for(2000)
+        console.refresh_dashboard()
 
 
 if __name__ == "__main__":

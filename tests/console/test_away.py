@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.console.browser import Console, opened_console, serving
 from tests.console.test_create import value
+from tests.console.test_service import figure
 from tests.support import GUID
 
 if TYPE_CHECKING:
@@ -59,9 +60,8 @@ def outage(browser: Browser, tmp_path: Path, clock: Clock) -> Iterator[Outage]:
 
 def wait_until_back(outage: Outage) -> None:
     """The page tries again by itself, in pauses of a few seconds."""
-    with outage.page.expect_response("**/livez"):
-        outage.page.clock.run_for(8000)
-    expect(outage.page.locator("#notice")).to_be_empty()
+    notice = outage.page.locator("#notice")
+    outage.console.pass_time_until(lambda: not notice.inner_text())
 
 
 def test_a_view_that_could_not_be_shown_is_shown_once_the_service_is_back(outage: Outage) -> None:
@@ -72,9 +72,9 @@ def test_a_view_that_could_not_be_shown_is_shown_once_the_service_is_back(outage
     expect(outage.page.get_by_role("status").first).to_contain_text(AWAY)
     outage.page.get_by_role("button", name="Try again").click()
     expect(outage.page.get_by_role("heading", name="The service does not answer")).to_be_visible()
-    for _ in range(3):
-        with outage.page.expect_event("requestfailed"):
-            outage.page.clock.run_for(8000)
+    failed: list[str] = []
+    outage.page.on("requestfailed", lambda request: failed.append(request.url))
+    outage.console.pass_time_until(lambda: len(failed) >= 3)
     outage.end()
     wait_until_back(outage)
     expect(outage.page.get_by_role("link", name=GUID)).to_be_visible()
@@ -104,9 +104,23 @@ def test_the_last_figures_stay_and_are_said_to_be_the_last(outage: Outage) -> No
     expect(outage.page.locator(".readout")).to_have_text("1 expire within 90 days, 0 later.")
     outage.end()
     wait_until_back(outage)
-    with outage.page.expect_response("**/metrics"):
-        outage.page.clock.run_for(2000)
-    expect(outage.page.get_by_text("These are the last figures that came.")).to_be_hidden()
+    last = outage.page.get_by_text("These are the last figures that came.")
+    outage.console.pass_time_until(last.is_hidden)
+
+
+def test_a_service_that_began_anew_begins_the_figures_anew(outage: Outage) -> None:
+    outage.console.open("/service")
+    rate = figure(outage.console, "rate")
+    for _ in range(20):
+        outage.service.client.get(f"/guid/{GUID}")
+    outage.console.refresh_dashboard()
+    expect(rate).to_have_text("10.0")
+    outage.begin()
+    outage.end()
+    outage.console.refresh_dashboard()
+    expect(rate).to_have_text("–")
+    outage.console.refresh_dashboard()
+    expect(rate).to_have_text("0.00")
 
 
 def test_a_record_is_read_again_when_the_service_is_back(outage: Outage) -> None:
@@ -130,9 +144,8 @@ def test_a_page_of_another_version_asks_to_be_loaded_anew(outage: Outage) -> Non
     expect(outage.page.locator("#notice")).to_contain_text("The service has not answered")
     with patch("guidkeep.http.app.__version__", "9.0.0"):
         outage.end()
-        with outage.page.expect_response("**/livez"):
-            outage.page.clock.run_for(8000)
-        expect(outage.page.locator("#notice")).to_contain_text("The service is 9.0.0 now")
+        stale = outage.page.get_by_text("The service is 9.0.0 now")
+        outage.console.pass_time_until(stale.is_visible)
         with outage.page.expect_navigation():
             outage.page.get_by_role("button", name="Reload it").click()
         expect(outage.page.locator("#version")).to_have_text("Guidkeep 9.0.0")

@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.console.browser import NOVEMBER_2026, WIDE, Console, opened_console, serving
+from tests.console.browser import NOVEMBER_2026, Console
 from tests.support import GUID
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Locator
 
     from tests.console.browser import Service
     from tests.console.conftest import OpenConsole
-    from tests.support import Clock
 
 DAY = 86_400
 TODAY = datetime.fromtimestamp(NOVEMBER_2026, UTC)
@@ -36,12 +33,6 @@ def figure(console: Console, name: str) -> Locator:
     return console.page.locator(f"[data-figure={name}] dd").first
 
 
-def look(console: Console, seconds: int = 2) -> None:
-    """Lets the page ask once more, and waits for its answer."""
-    with console.page.expect_response("**/metrics"):
-        console.page.clock.run_for(seconds * 1000)
-
-
 def test_requests_latencies_and_the_hit_rate_move(service: Service, console: Console) -> None:
     service.put(GUID)
     console.open("/service")
@@ -51,16 +42,16 @@ def test_requests_latencies_and_the_hit_rate_move(service: Service, console: Con
         service.client.get(f"/guid/{GUID}")
     for number in range(10):
         service.client.get(f"/guid/{number:032X}")  # each has to ask the store
-    look(console)
+    console.refresh_dashboard()
     expect(figure(console, "rate")).to_have_text("20.0")
     expect(figure(console, "hitRate")).to_have_text("75.0 %")
     for name in ("median", "slowest"):
         expect(figure(console, name)).to_have_text(re.compile(r"^\d[\d.]* (µs|ms|s)$"))
-    look(console)
+    console.refresh_dashboard()
     expect(figure(console, "rate")).to_have_text("10.0")  # 40 in the four seconds so far
     expect(console.page.locator("[data-figure=rate] polyline")).to_have_count(1)
     for _ in range(5):
-        look(console)
+        console.refresh_dashboard()
     expect(figure(console, "rate")).to_have_text("0.00")  # ten seconds without any
     expect(figure(console, "hitRate")).to_have_text("–")
 
@@ -153,7 +144,7 @@ def test_a_page_that_nobody_looks_at_asks_nothing(console: Console) -> None:
     console.page.clock.run_for(20_000)
     assert asked == []
     console.page.evaluate("delete document.visibilityState")
-    look(console)
+    console.refresh_dashboard()
     assert asked
 
 
@@ -178,24 +169,3 @@ def test_figures_that_the_service_refuses_are_said_to_be_missing(console: Consol
     console.page.clock.run_for(10_000)
     expect(console.page.get_by_text("The store can't be read just now.")).to_be_hidden()
     expect(console.page.locator(".readout")).to_have_text("0 expire within 90 days, 0 later.")
-
-
-def test_a_service_that_began_anew_begins_the_figures_anew(
-    browser: Browser, tmp_path: Path, clock: Clock
-) -> None:
-    with serving(tmp_path, clock) as first:
-        port = int(first.address.rpartition(":")[2])
-        first.put(GUID)
-        context = opened_console(browser, first, size=WIDE)
-        console = context.__enter__()
-        console.open("/service")
-        for _ in range(20):
-            first.client.get(f"/guid/{GUID}")
-        look(console)
-        expect(figure(console, "rate")).to_have_text("10.0")
-    with serving(tmp_path, clock, port=port):
-        look(console)
-        expect(figure(console, "rate")).to_have_text("–")
-        look(console)
-        expect(figure(console, "rate")).to_have_text("0.00")
-    context.__exit__(None, None, None)

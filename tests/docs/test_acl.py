@@ -11,8 +11,8 @@ import pytest
 from guidkeep.caches import open_cache
 from guidkeep.record import Record
 from servers import redis
-from servers.processes import Missing
 from tests.docs.pages import text_of
+from tests.engines import here
 from tests.support import GUID, MARCH_2015
 
 if TYPE_CHECKING:
@@ -41,11 +41,8 @@ ALLOWED = [word for word in documented() if word.startswith("+")]
 def server(engines: Engines, tmp_path: Path) -> Iterator[Redis]:
     """A server of this test's own, so that its users are nobody else's."""
     engines.get("redis")  # skips the test where Redis is missing
-    try:
-        with redis.started(tmp_path) as started:
-            yield started
-    except Missing:
-        pytest.skip("the session's server is another machine's")
+    with here(redis.started(tmp_path)) as started:
+        yield started
 
 
 async def is_kept(server: Redis) -> bool:

@@ -5,6 +5,7 @@ They are what `tests.model.protocol.FAULTS` names, planted in the code that is s
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from guidkeep.caches import Lease
@@ -12,11 +13,13 @@ from guidkeep.caches.memory import MemoryCache, _Standing
 from guidkeep.record import Record
 from guidkeep.registry import Registry, Written
 from tests.registry.explorer import Scenario
-from tests.registry.steploop import acting
 
 if TYPE_CHECKING:
     from guidkeep.record import Condition
     from guidkeep.registry import Decide
+
+_held: ContextVar[Lease | None] = ContextVar("_held", default=None)
+"""Whoever writes has it."""
 
 
 class NoLease(MemoryCache):
@@ -92,12 +95,17 @@ class LostKeeps(MemoryCache):
 class LeaseOnce(Registry):
     """A writer keeps its lease over a failed compare-and-set."""
 
+    async def _write(
+        self, guid: str, condition: Condition, decide: Decide, now: float | None = None
+    ) -> Written:
+        _held.set(None)
+        return await super()._write(guid, condition, decide, now)
+
     async def _set(
         self, guid: str, stored: Record | None, target: Record | None, now: float
     ) -> bool:
-        held: dict[int, Lease] = self.__dict__.setdefault("held", {})
-        lease = held.get(acting.get()) or await self.cache.lease(guid)
-        held[acting.get()] = lease
+        lease = _held.get() or await self.cache.lease(guid)
+        _held.set(lease)
         done = await self._compare_and_set(guid, stored, target)
         if done:
             await self.cache.settle(lease, target, now)
@@ -110,10 +118,10 @@ class LeaseFirst(Registry):
     async def _write(
         self, guid: str, condition: Condition, decide: Decide, now: float | None = None
     ) -> Written:
-        now = self.clock()
+        now = self.clock() if now is None else now
         written = None
         while written is None:
-            self.__dict__.setdefault("held", {})[acting.get()] = await self.cache.lease(guid)
+            _held.set(await self.cache.lease(guid))
             stored = await self._store.get(guid)
             written = await self._attempt(guid, stored, condition, decide, now)
         return written
@@ -122,7 +130,8 @@ class LeaseFirst(Registry):
         self, guid: str, stored: Record | None, target: Record | None, now: float
     ) -> bool:
         done = await self._compare_and_set(guid, stored, target)
-        lease = self.__dict__["held"].pop(acting.get())
+        lease = _held.get()
+        assert lease is not None
         await self.cache.settle(lease, target if done else None, now)
         return done
 

@@ -13,7 +13,7 @@ from guidkeep.caches.redis_address import RedisAddress
 from guidkeep.metrics import Metrics
 from guidkeep.record import Record
 from servers import redis
-from servers.processes import Missing
+from tests.engines import here
 from tests.support import GUID, MARCH_2015, Clock
 
 if TYPE_CHECKING:
@@ -72,11 +72,8 @@ def shared(engines: Engines) -> Redis:
 def own(engines: Engines, tmp_path: Path) -> Iterator[Redis]:
     """A server of this test's own."""
     engines.get("redis")  # skips the test where Redis is missing
-    try:
-        with redis.started(tmp_path) as server:
-            yield server
-    except Missing:
-        pytest.skip("the session's server is another machine's")
+    with here(redis.started(tmp_path)) as server:
+        yield server
 
 
 async def reader(cache: RedisCache, guid: str = GUID) -> Lease:

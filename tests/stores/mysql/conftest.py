@@ -14,10 +14,10 @@ import pytest
 from guidkeep.metrics import Metrics
 from guidkeep.stores.mysql import MySQLStore
 from servers import mysql
-from servers.processes import Missing
+from tests.engines import here
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from tests.engines import Engines
 
@@ -33,23 +33,12 @@ def new_url(server: mysql.Server) -> Callable[[], str]:
     return server.fresh
 
 
-def one_more(
-    engines: Engines, folder: Path, options: Sequence[str] = ()
-) -> Iterator[mysql.MariaDB]:
-    """A server of a module's own; skips the test as `Engines` does where it is not installed."""
-    engines.get("mysql")
-    try:
-        starting = mysql.started(folder, options=options)
-        with starting as running:
-            yield running
-    except Missing as missing:  # only one that runs elsewhere is at hand
-        pytest.skip(str(missing))
-
-
 @pytest.fixture(scope="module")
 def rough(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[mysql.MariaDB]:
     """A server that a test may stop, kill and start again, and leaves running."""
-    yield from one_more(engines, tmp_path_factory.mktemp("rough"))
+    engines.get("mysql")  # which skips, or fails, where it is not installed
+    with here(mysql.started(tmp_path_factory.mktemp("rough"))) as running:
+        yield running
 
 
 async def eventually(ask: Callable[[], Awaitable[object]]) -> None:
@@ -77,6 +66,16 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
         capture_output=True,
     )
     return certificate, key
+
+
+def narrow(server: mysql.Server, url: str, connections: int) -> str:
+    """The URL for a user who may have so many connections to that database."""
+    name = name_of(url)
+    server.run(
+        f"GRANT ALL ON {name}.* TO '{name}'@'%' IDENTIFIED BY '{mysql.PASSWORD}' "
+        f"WITH MAX_USER_CONNECTIONS {connections}"
+    )
+    return url.replace("//guidkeep:", f"//{name}:")
 
 
 def name_of(url: str) -> str:

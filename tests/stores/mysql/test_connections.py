@@ -13,9 +13,8 @@ from guidkeep.record import Query
 from guidkeep.stores import mysql_connections
 from guidkeep.stores.mysql import MySQLStore
 from guidkeep.stores.mysql_connections import Connections, Failure
-from servers.mysql import PASSWORD
 from tests.stores.conftest import opener_of
-from tests.stores.mysql.conftest import all_gone, eventually, name_of, outcomes, sessions
+from tests.stores.mysql.conftest import all_gone, eventually, narrow, outcomes, sessions
 from tests.stores.records import NOW, guid_of, make_record, newer
 
 if TYPE_CHECKING:
@@ -106,14 +105,8 @@ async def test_no_more_connections_are_open_than_the_url_allows_and_none_after_t
 async def test_a_server_that_takes_no_more_connections_is_used_with_those_that_are_open(
     server: Server, new_url: Callable[[], str]
 ) -> None:
-    url = new_url()
-    name = name_of(url)
-    server.run(
-        f"GRANT ALL ON {name}.* TO '{name}'@'%' IDENTIFIED BY '{PASSWORD}' "
-        "WITH MAX_USER_CONNECTIONS 2"
-    )
-    narrow = url.replace("//guidkeep:", f"//{name}:")
-    async with opener_of(narrow)() as store:
+    url = narrow(server, new_url(), 2)
+    async with opener_of(url)() as store:
         records = [make_record(number) for number in range(100)]
         assert all(await asyncio.gather(*(store.insert(record) for record in records)))
         work = (store.replace(newer(record), record.version) for record in records)
@@ -123,14 +116,8 @@ async def test_a_server_that_takes_no_more_connections_is_used_with_those_that_a
 async def test_who_waits_for_a_connection_in_vain_is_told_in_time(
     server: Server, new_url: Callable[[], str]
 ) -> None:
-    url = new_url()
-    name = name_of(url)
-    server.run(
-        f"GRANT ALL ON {name}.* TO '{name}'@'%' IDENTIFIED BY '{PASSWORD}' "
-        "WITH MAX_USER_CONNECTIONS 1"
-    )
-    narrow = url.replace("//guidkeep:", f"//{name}:")
-    store = await MySQLStore.open(narrow, timeout=5.0, metrics=Metrics())
+    url = narrow(server, new_url(), 1)
+    store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
     loop = asyncio.get_running_loop()
     sleeping = asyncio.create_task(store._connections.run("SELECT SLEEP(1)", loop.time() + 5))
     await asyncio.sleep(0)

@@ -15,10 +15,9 @@ from guidkeep.stores import mysql as mysql_store
 from guidkeep.stores import mysql_connections
 from guidkeep.stores.mysql import MySQLStore
 from guidkeep.stores.mysql_connections import Failure
-from servers.mysql import PASSWORD
 from servers.processes import free_port
 from tests.stores.conftest import opener_of
-from tests.stores.mysql.conftest import all_gone, eventually, hanging, name_of, sessions
+from tests.stores.mysql.conftest import all_gone, eventually, hanging, name_of, narrow, sessions
 from tests.stores.records import guid_of, make_record
 
 if TYPE_CHECKING:
@@ -77,14 +76,8 @@ async def test_where_one_is_full_and_the_other_away_who_comes_waits_for_room(
     server: Server, new_url: Callable[[], str]
 ) -> None:
     """As when a node of a cluster has died, and all crowd onto another."""
-    url = new_url()
-    name = name_of(url)
-    server.run(
-        f"GRANT ALL ON {name}.* TO '{name}'@'%' IDENTIFIED BY '{PASSWORD}' "
-        "WITH MAX_USER_CONNECTIONS 1"
-    )
-    narrow = url.replace("//guidkeep:", f"//{name}:")
-    store = await MySQLStore.open(both(narrow, elsewhere(narrow)), timeout=10.0, metrics=Metrics())
+    url = narrow(server, new_url(), 1)
+    store = await MySQLStore.open(both(url, elsewhere(url)), timeout=10.0, metrics=Metrics())
     until = asyncio.get_running_loop().time() + 10
     working = asyncio.create_task(store._connections.run("SELECT SLEEP(0.3)", until))
     await asyncio.sleep(0)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from servers.postgresql import PostgreSQL, Server, started
-from servers.processes import Missing
+from tests.engines import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.engines import Engines
-
-
-def lack(missing: Missing) -> NoReturn:
-    """Skips the test, or in CI fails it."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(str(missing))
 
 
 @pytest.fixture
@@ -47,11 +41,8 @@ def own(engines: Engines, tmp_path: Path) -> Iterator[PostgreSQL]:
     engines.get("postgresql")  # which skips, or fails, where it is not installed
     folder = tmp_path / "own"
     folder.mkdir()
-    try:
-        with started(folder) as running:
-            yield running
-    except Missing as missing:  # a server elsewhere was named
-        lack(missing)
+    with here(started(folder)) as running:
+        yield running
 
 
 @pytest.fixture

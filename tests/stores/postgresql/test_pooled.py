@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from servers.postgresql import Bouncer, Server, pgbouncer
-from servers.processes import Missing
-from tests.stores.postgresql.conftest import lack
+from tests.engines import here
 from tests.stores.records import make_record
 from tests.stores.test_contract import *  # noqa: F403 - its tests are run here too
 from tests.stores.test_contract_lists import *  # noqa: F403 - the same
@@ -26,11 +25,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def bouncer(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bouncer]:
     server = cast("Server", engines.get("postgresql"))
-    try:
-        with pgbouncer(tmp_path_factory.mktemp("pgbouncer"), server, pool_size=2) as running:
-            yield running
-    except Missing as missing:
-        lack(missing)
+    folder = tmp_path_factory.mktemp("pgbouncer")
+    with here(pgbouncer(folder, server, pool_size=2)) as running:
+        yield running
 
 
 @pytest.fixture
