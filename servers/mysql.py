@@ -142,7 +142,7 @@ class MariaDB(Server):
     def _place(self) -> list[str]:
         # It refuses to be root's unless told so; another user could not enter a folder of root's.
         whose = ["--user=root"] if os.geteuid() == 0 else []
-        return [f"--datadir={self._folder / 'data'}", *whose]
+        return [f"--datadir={self._folder / 'data'}", f"--tmpdir={self._folder}", *whose]
 
 
 @contextmanager

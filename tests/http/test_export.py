@@ -42,9 +42,10 @@ async def test_it_has_every_record_as_a_read_answers_it_in_guid_order(api: Api, 
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/x-ndjson"
     assert answer.text.endswith("\n")
-    lines = answer.text.splitlines()
+    lines = answer.text.removesuffix("\n").split("\n")
     assert [line for line in lines if line in mine] == mine
-    guids = [json.loads(line)["guid"] for line in lines]
+    # Other tests leave records that only a lenient reader takes: numbers of 5,000 digits, say.
+    guids = [line.removeprefix('{"guid":"')[:32] for line in lines]
     assert guids == sorted(set(guids))
     assert guids == await api.all_guids(limit=1000)
 

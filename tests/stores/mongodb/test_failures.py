@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 async def test_a_dead_server_is_unavailable_and_writes_say_that_nothing_happened(
     server: MongoDB,
 ) -> None:
-    async with opened(server.fresh(), timeout=0.5) as store:
+    async with opened(server.fresh(), timeout=1.0) as store:
         server.process.kill()
         for _ in range(2):  # the first may still find a connection
             with pytest.raises(StoreUnavailable):
@@ -63,7 +63,7 @@ async def test_a_dead_server_is_unavailable_and_writes_say_that_nothing_happened
 async def test_a_server_that_hangs_leaves_writes_unknown_and_answers_again_when_it_goes_on(
     server: MongoDB,
 ) -> None:
-    async with opened(server.fresh(), timeout=0.5) as store:
+    async with opened(server.fresh(), timeout=1.0) as store:
         old = make_record(1)
         await store.insert(old)
         server.process.signal(signal.SIGSTOP)
@@ -83,7 +83,7 @@ async def test_a_server_that_hangs_leaves_writes_unknown_and_answers_again_when_
 async def test_what_waits_too_long_behind_a_server_that_hangs_was_not_written(
     server: MongoDB,
 ) -> None:
-    async with opened(server.fresh(), timeout=0.5) as store:
+    async with opened(server.fresh(), timeout=1.0) as store:
         server.process.signal(signal.SIGSTOP)
         deleting = [store.delete(guid_of(number), 1) for number in range(100)]
         found = await asyncio.gather(*deleting, return_exceptions=True)
@@ -134,7 +134,7 @@ async def test_a_purge_whose_answer_is_lost_is_unknown(cutter: Cutter) -> None:
 
 
 async def test_a_read_whose_connection_breaks_each_time_is_unavailable(cutter: Cutter) -> None:
-    async with opened(cutter.url, timeout=0.5) as store:
+    async with opened(cutter.url, timeout=1.0) as store:
         cutter.command = b"find"
         reading = asyncio.ensure_future(store.get(guid_of(1)))
         with pytest.raises(StoreUnavailable, match="can't be read"):
@@ -196,7 +196,7 @@ async def test_closing_leaves_no_task_and_no_connection(new_url: Callable[[], st
 
 
 async def test_closing_does_not_wait_for_a_server_that_hangs(server: MongoDB) -> None:
-    async with opened(server.fresh(), timeout=0.5) as store:
+    async with opened(server.fresh(), timeout=1.0) as store:
         await store.ping()
         server.process.signal(signal.SIGSTOP)
 

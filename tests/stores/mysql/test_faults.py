@@ -57,7 +57,7 @@ async def test_a_server_that_is_killed_is_503_and_is_used_again_once_it_is_back(
 
 
 async def test_a_server_that_hangs_leaves_the_outcome_of_writes_open(rough: MariaDB) -> None:
-    async with opener_of(rough.fresh())(timeout=0.5) as store:
+    async with opener_of(rough.fresh())(timeout=1.0) as store:
         old = make_record(1)
         assert await store.insert(old)
         # As many connections as the following need, all of them just used.

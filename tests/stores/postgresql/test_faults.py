@@ -133,7 +133,7 @@ async def test_connections_that_nobody_needs_are_closed(
 async def test_a_write_that_waits_too_long_is_unknown_and_given_up_at_the_server(
     opener: Opener, server: Server, url: str
 ) -> None:
-    async with opener(timeout=0.3) as store:
+    async with opener(timeout=1.0) as store:
         await store.insert(make_record())
         async with Lock(url, 1):
             with pytest.raises(OutcomeUnknown, match="unknown"):
@@ -178,7 +178,7 @@ async def test_what_got_its_connection_too_late_is_not_sent(url: str) -> None:
 
 
 async def test_what_waits_for_a_connection_is_given_up_in_time(url: str) -> None:
-    async with opener_of(f"{url}?pool_size=1")(timeout=0.3) as store:
+    async with opener_of(f"{url}?pool_size=1")(timeout=1.0) as store:
         await store.insert(make_record())
         async with Lock(url, 1):
             writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
@@ -190,7 +190,7 @@ async def test_what_waits_for_a_connection_is_given_up_in_time(url: str) -> None
 
 
 async def test_what_waits_for_its_round_for_too_long_is_not_begun(opener: Opener, url: str) -> None:
-    async with opener(timeout=0.4) as store:
+    async with opener(timeout=1.0) as store:
         for number in range(5):
             await store.insert(make_record(number))
         async with Lock(url, 1):
@@ -208,7 +208,7 @@ async def test_what_waits_for_its_round_for_too_long_is_not_begun(opener: Opener
 async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
     own: PostgreSQL,
 ) -> None:
-    async with opener_of(own.url)(timeout=0.5) as store:
+    async with opener_of(own.url)(timeout=1.0) as store:
         await store.insert(make_record(1))
         own.hang()
         done = await asyncio.gather(
@@ -229,7 +229,7 @@ async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
 
 
 async def test_close_ends_while_the_server_hangs(own: PostgreSQL) -> None:
-    async with opener_of(own.url)(timeout=0.3) as store:
+    async with opener_of(own.url)(timeout=1.0) as store:
         await store.ping()
         own.hang()
         with pytest.raises(StoreUnavailable):
@@ -344,7 +344,7 @@ async def test_a_purge_does_not_wait_for_what_another_writes(opener: Opener, url
 async def test_a_purge_without_an_answer_is_unknown(
     opener: Opener, server: Server, url: str
 ) -> None:
-    async with opener(timeout=0.3) as store:
+    async with opener(timeout=1.0) as store:
         await store.insert(make_record(1, expire=NOW))
         server.run(
             "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
