@@ -7,6 +7,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
+# Processes that run the tests, which wait for servers and browsers more than they work.
+JOBS   ?= 3
 
 # uv is used where it is on the PATH; else it is fetched with pip into a folder of its own.
 UV_HOME := build/uv
@@ -42,7 +44,7 @@ lint: install ## ruff, mypy and the import contracts
 	$(BIN)/lint-imports
 
 test: lint ## every check and every test, with branch coverage
-	$(BIN)/pytest -m "not soak" --cov --cov-report=term
+	$(BIN)/pytest -m "not soak" --numprocesses $(JOBS) --dist worksteal --cov --cov-report=term
 
 format: install ## let ruff put the code into shape
 	$(BIN)/ruff check --fix

@@ -13,6 +13,8 @@ from tests.docs.examples import DocumentedServer, check_json, run_console
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytest_plugins = ["tests.consistency.report"]
+
 SYBIL = Sybil(
     parsers=[
         CodeBlockParser(language="console", evaluator=run_console),

@@ -1,4 +1,4 @@
-"""Servers for tests that stop and kill them, each started once; and what all tests checked."""
+"""Servers for tests that stop and kill them, each started once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from servers.processes import Missing
 from tests.consistency.cluster import RedisServer, Servers, StoreServer
-from tests.consistency.judge import CHECKED, bound
 from tests.engines import lack
 
 if TYPE_CHECKING:
@@ -52,13 +51,3 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     running = Fleet(tmp_path_factory.mktemp("consistency"))
     yield running
     running.close()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says how much was checked, and what follows from that."""
-    if not CHECKED:
-        return
-    terminalreporter.section("consistency")
-    for where, checked in sorted(CHECKED.items()):
-        terminalreporter.write_line(f"{where}: {bound(checked)}")
-    terminalreporter.write_line(f"all: {bound(CHECKED.total())}")
