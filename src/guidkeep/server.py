@@ -48,8 +48,8 @@ COLLECT_AFTER = (50_000, 20, 100)
 """When cyclic garbage is looked for, by generation. A request leaves none, but its many short-lived
 objects set the collector off each few requests at Python's thresholds: 7 % of a create."""
 LEASE_TIMEOUTS = 3
-"""How many of the store's time-outs a lease lasts. A write may wait for one before it is begun,
-and takes another at most."""
+"""How many of the store's time-outs a lease lasts once its writer knows of it. A write may wait for
+one before it is begun, and takes another at most."""
 SWEEP_REST = 4
 """How long the sweep rests after each batch, in times of what the batch took: it takes a fifth
 of the writer's time at most."""
@@ -219,7 +219,8 @@ async def _registry(
         settings.cache,
         max_age=settings.cache_max_age,
         timeout=settings.cache_timeout,
-        lease_time=LEASE_TIMEOUTS * settings.store_timeout,
+        patience=settings.cache_write_timeout,
+        lease_time=settings.cache_write_timeout + LEASE_TIMEOUTS * settings.store_timeout,
         metrics=metrics,
     )
     metrics.watch_cache(cache)

@@ -148,7 +148,14 @@ class Settings:
         f"{caches.DEFAULT_TIMEOUT * 1000:g}ms",
         positive_duration,
         "DURATION",
-        "How long a cache on another machine may take; after that, requests go without it.",
+        "How long a read waits for a cache on another machine; after that it asks the store.",
+    )
+    cache_write_timeout: float = _setting(
+        f"{caches.DEFAULT_PATIENCE:g}s",
+        positive_duration,
+        "DURATION",
+        "How long a write waits for such a cache; after that it goes on, and other nodes may serve "
+        "the former record until this one reaches the cache again.",
     )
     lifetime: float = _setting(
         "30d", _lifetime, "DURATION", "How long a record lives when it is created without expire."

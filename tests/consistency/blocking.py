@@ -50,7 +50,12 @@ class InRedis:
     def cache(self) -> RedisCache:
         """A node's cache."""
         cache = RedisCache(
-            self._address, max_age=60, timeout=1, lease_time=LEASE_TIME, metrics=Metrics()
+            self._address,
+            max_age=60,
+            timeout=1,
+            patience=1,
+            lease_time=LEASE_TIME,
+            metrics=Metrics(),
         )
         cache._nodes = self._nodes
         return cache

@@ -65,7 +65,7 @@ def cluster(
         folder,
         load,
         max_age=what.max_age,
-        cache_timeout=what.cache_timeout,
+        patience=what.patience,
         jitter=jitter,
         fault=fault,
     )

@@ -130,7 +130,7 @@ class Cluster:
         folder: where the nodes' logs go.
         load: its seed and its skews are the nodes'.
         max_age: seconds that a cache entry lives at most.
-        cache_timeout: seconds that Redis may take.
+        patience: seconds that a write waits for Redis.
         jitter: seconds that a call of store or cache is delayed at most; 0: nodes as shipped.
         fault: what is wrong with the nodes; empty: nothing.
     """
@@ -142,7 +142,7 @@ class Cluster:
         load: Load,
         *,
         max_age: float = 60.0,
-        cache_timeout: float = 2.0,
+        patience: float = 5.0,
         jitter: float = 0.0,
         fault: str = "",
     ) -> None:
@@ -158,7 +158,7 @@ class Cluster:
         self._flags = [
             *("--store-timeout", f"{STORE_TIMEOUT}s"),
             *("--cache-max-age", f"{max_age}s"),
-            *("--cache-timeout", f"{cache_timeout}s"),
+            *("--cache-write-timeout", f"{patience}s"),
         ]
 
     def __enter__(self) -> Self:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from servers.proxy import Proxy
 from tests.consistency.promises import Acknowledged, Bounded
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ class Nemesis:
         return MAX_AGE if self.promise == "bounded" else 60.0
 
     @property
-    def cache_timeout(self) -> float:
-        """Seconds that Redis may take: long, where the cache counts as reachable."""
-        return 0.5 if self.promise == "bounded" else 2.0
+    def patience(self) -> float:
+        """Seconds that a write waits for Redis: long, where the cache counts as reachable."""
+        return 0.5 if self.promise == "bounded" else 5.0
 
 
 class Attack:
@@ -147,6 +148,16 @@ def _signal_node(number: signal.Signals) -> Act:
     return lambda cluster: cluster.nodes[0].process.signal(number)
 
 
+def _to_cache(act: Callable[[Proxy], None]) -> Act:
+    """On the way of every node to Redis."""
+
+    def strike(cluster: Cluster) -> None:
+        for proxy in cluster.to_cache:
+            act(proxy)
+
+    return strike
+
+
 def _kill_redis_that_saved(cluster: Cluster) -> None:
     """Its file is of a moment before, so it comes back with what was overwritten since."""
     cluster.cache.save()
@@ -179,6 +190,14 @@ NEMESES = {
         rest=0.1,
         repeats=15,
         promise="acknowledged",
+    ),
+    "cache slow": Nemesis(_to_cache(lambda proxy: proxy.delay(0.2)), _to_cache(Proxy.heal)),
+    "cache stumbles": Nemesis(
+        lambda cluster: cluster.cache.pause(),
+        lambda cluster: cluster.cache.resume(),
+        0.4,
+        rest=0.1,
+        repeats=4,
     ),
     "cache killed": Nemesis(
         lambda cluster: cluster.cache.kill(),

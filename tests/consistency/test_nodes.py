@@ -33,6 +33,8 @@ SHORT = (
     "store killed",
     "store stopped",
     "cache restarted from its file",
+    "cache slow",
+    "cache stumbles",
     "cache stopped",
     "cache flushed",
 )

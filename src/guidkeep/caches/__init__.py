@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 DEFAULT_URL = "memory://"
 DEFAULT_MAX_SIZE = "256MiB"
 DEFAULT_TIMEOUT = 0.05
+DEFAULT_PATIENCE = 1.0
 DEFAULT_LEASE_TIME = 15.0
 
 
@@ -126,6 +127,7 @@ def open_cache(
     *,
     max_age: float,
     timeout: float = DEFAULT_TIMEOUT,
+    patience: float = DEFAULT_PATIENCE,
     lease_time: float = DEFAULT_LEASE_TIME,
     metrics: Metrics | None = None,
 ) -> Cache:
@@ -135,7 +137,8 @@ def open_cache(
         url: `memory://?max_size=256MiB`, `redis://`, `rediss://`, `redis+cluster://` or
             `none://`; each backend's file tells what its URL may say.
         max_age: seconds that an entry lives at most.
-        timeout: seconds that a cache on another machine has to answer; then it goes without.
+        timeout: seconds that a read waits for a cache on another machine; then it goes without.
+        patience: seconds that a write does. Going without, it leaves what other nodes believe.
         lease_time: seconds after which a lease in such a cache is taken to be forgotten; longer
             than any write to the store can take.
         metrics: what such a cache counts goes there.
@@ -160,7 +163,12 @@ def open_cache(
         from guidkeep.caches.redis import open_redis  # noqa: PLC0415
 
         return open_redis(
-            url, max_age=max_age, timeout=timeout, lease_time=lease_time, metrics=metrics
+            url,
+            max_age=max_age,
+            timeout=timeout,
+            patience=patience,
+            lease_time=lease_time,
+            metrics=metrics,
         )
     raise StartupError(
         f"No cache is named by {redacted(url)!r}; there are memory://, "

@@ -1,5 +1,6 @@
-"""The breaker: a server that failed a few times in a row is not asked for a while.
+"""The breaker: a server that failed is not asked for a while.
 
+It takes a few failures in a row, or one silence for as long as anybody waits.
 While it is open nothing is asked and nobody waits. Then one probe goes out: if it comes back the
 breaker closes, else it stays open for longer. A breaker that has just closed opens at the next
 failure: it takes a call that went well to have it trust the server again.
@@ -42,9 +43,13 @@ class Breaker:
         self._failures = 0
         self._probes = 0
 
-    def failed(self) -> float | None:
-        """A call or a probe failed; returns the seconds to the next probe, if there has to be."""
-        self._failures += 1
+    def failed(self, *, surely: bool = False) -> float | None:
+        """A call or a probe failed; returns the seconds to the next probe, if there has to be.
+
+        Args:
+            surely: whether this one is enough to open it.
+        """
+        self._failures += FAILURES if surely else 1
         if self._failures < FAILURES:
             return None
         if self.is_open:

@@ -58,7 +58,7 @@ from guidkeep.answer import parse, render
 from guidkeep.caches import CacheFigures, Lease
 from guidkeep.caches import breaker as breakers
 from guidkeep.caches.redis_address import RedisAddress
-from guidkeep.caches.redis_connection import ReplyError
+from guidkeep.caches.redis_connection import Late, ReplyError, Unavailable
 from guidkeep.caches.redis_nodes import Cluster, Nodes, Single
 from guidkeep.caches.redis_server import Options
 from guidkeep.caches.unsettled import LIMIT, Unsettled
@@ -91,7 +91,8 @@ class RedisCache:
     Args:
         address: where Redis is.
         max_age: seconds that an entry lives at most.
-        timeout: seconds that Redis has to answer.
+        timeout: seconds that a read waits for Redis.
+        patience: seconds that a write waits for it.
         lease_time: seconds that a lease lasts at most.
         metrics: what the cache counts goes there.
         clock: seconds of a clock that only goes forward.
@@ -108,6 +109,7 @@ class RedisCache:
         *,
         max_age: float,
         timeout: float,
+        patience: float,
         lease_time: float,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
@@ -134,6 +136,7 @@ class RedisCache:
             tls=address.tls,
             probe=self._prefix + b"probe",
             timeout=timeout,
+            patience=patience,
             lease_time=lease_time,
             pauses=pauses,
             observe=metrics.observe_group("cache"),
@@ -189,13 +192,17 @@ class RedisCache:
         if isinstance(reply, bytes):
             self.figures.hits += 1
             return parse(reply)
+        if isinstance(reply, Late):
+            self._spawn(self.fill(Lease(guid, token), None, now))  # what it will have given
         self.figures.misses += 1
         return Lease(guid, token) if reply == 1 else None
 
     async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
         """Puts `record` in unless the lease was revoked; None just gives it back."""
         entry = None if lease.guid in self._unsettled else self._entry(record, now)
-        await self._with_entry("fill", "unread", lease, entry)
+        reply = await self._with_entry("fill", "unread", lease, entry)
+        if entry is not None and isinstance(reply, Unavailable):
+            self._spawn(self.fill(lease, None, now))
 
     async def lease(self, guid: str) -> Lease:
         """Drops the entry and revokes the reader's lease.
@@ -355,6 +362,7 @@ def open_redis(
     *,
     max_age: float,
     timeout: float,
+    patience: float,
     lease_time: float,
     metrics: Metrics | None = None,
 ) -> RedisCache:
@@ -367,6 +375,7 @@ def open_redis(
         RedisAddress.parse(url),
         max_age=max_age,
         timeout=timeout,
+        patience=patience,
         lease_time=lease_time,
         metrics=metrics or Metrics(),
     )

@@ -4,10 +4,13 @@ Commands of one turn of the event loop go out in one piece. Rounds do not wait f
 error is a reply like any other, so that nobody has to look at it: a `ReplyError` where Redis
 answered with one, `Unavailable` where it did not answer.
 
-*Deadline.* A connection whose oldest round was not answered in time is in doubt: it is cut, and all
-that was on its way is lost; nobody knows whether Redis did it, or will yet. An event loop that was
-held up finds its timers due before it has read what came meanwhile; so what is overdue is given
-a moment to be read before it is judged.
+*Deadlines.* Who is in a hurry, as a read is, can do without: when the oldest round was not answered
+in `timeout` the connection is late, and until that round is answered nobody in a hurry waits.
+Others have reason to wait: a write that goes on without the cache leaves what other nodes believe.
+When the oldest round was not answered in `patience` either, the connection is in doubt: it is cut,
+and all that was on its way is lost; nobody knows whether Redis did it, or will yet. An event loop
+that was held up finds its timers due before it has read what came meanwhile; so what is overdue is
+given a moment to be read before it is judged.
 
 *Silence.* A connection that was silent for a while asks `INFO replication` along with the next
 round, and is cut before anybody sees that round's replies if the server is not what it was.
@@ -18,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from guidkeep.addresses import driver
 from guidkeep.outcome import Outcome
@@ -46,11 +49,34 @@ class Unavailable(OSError):
     """The cache can't be asked, or did not answer in time."""
 
 
+class Late(Unavailable):
+    """It was asked and may do it yet, but who asked was in a hurry."""
+
+
+class Silent(Unavailable):
+    """It did not answer for as long as anybody waits."""
+
+
+class _Round(NamedTuple):
+    """Commands that went out together.
+
+    Attributes:
+        since: when, in the loop's time.
+        asked: who is told of each reply; None: whoever verifies.
+        hurried: the places of those in a hurry.
+    """
+
+    since: float
+    asked: list[Taker | None]
+    hurried: list[int]
+
+
 class Connection(asyncio.Protocol):
     """See the module's text.
 
     Args:
-        timeout: seconds that Redis has to answer.
+        timeout: seconds that Redis has to answer those in a hurry.
+        patience: seconds that it has to answer at all.
         observe: called after each round with its size and the seconds that it took.
         lost: called once when the connection has come to its end, with the reason.
     """
@@ -59,44 +85,56 @@ class Connection(asyncio.Protocol):
         self,
         *,
         timeout: float,
+        patience: float,
         observe: Callable[[int, float], None],
         lost: Callable[[Connection, Unavailable], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeout = timeout
+        self._patience = max(patience, timeout)
         self._observe = observe
         self._lost = lost
         self._reader = hiredis.Reader(notEnoughData=_MORE)
         self._transport: asyncio.Transport
         self._out: list[bytes] = []
-        self._asked: list[Taker | None] = []  # None: whoever verifies
-        self._rounds: deque[tuple[float, list[Taker | None]]] = deque()
+        self._asked: list[Taker | None] = []
+        self._hurried: list[int] = []
+        self._rounds: deque[_Round] = deque()
         self._answered = 0  # of the oldest round
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._judged: float | None = None
         self._last_round = self._loop.time()
         self._expected: bytes | None = None
         self._ended = self._loop.create_future()
         self.error: Unavailable | None = None
+        self.is_late = False
 
     def expect(self, identity: bytes) -> None:
         """From now on the server has to be that one; see `identity`."""
         self._expected = identity
 
-    def send(self, command: bytes, take: Taker) -> None:
-        """Sends a command with this turn's round; `take` is called with its reply."""
+    def send(self, command: bytes, take: Taker, *, hurried: bool = False) -> None:
+        """Sends a command with this turn's round; `take` is called with its reply.
+
+        On a connection that is late one in a hurry is not sent.
+        """
         if self.error is not None:
             take(self.error)
             return
+        if hurried:
+            if self.is_late:
+                take(Unavailable("Redis is late"))
+                return
+            self._hurried.append(len(self._asked))
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(command)
         self._asked.append(take)
 
-    def ask(self, *words: str | bytes | float) -> Outcome[Any]:
+    def ask(self, *words: str | bytes | float, hurried: bool = False) -> Outcome[Any]:
         """Sends a command that is made of these words; the outcome is its reply."""
         outcome: Outcome[Any] = Outcome(loop=self._loop)
-        self.send(pack(words), outcome.set_result)
+        self.send(pack(words), outcome.set_result, hurried=hurried)
         return outcome
 
     def verify(self) -> None:
@@ -115,11 +153,12 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._transport.abort()
-        rounds = [asked for _, asked in self._rounds]
+        rounds = [each.asked for each in self._rounds]
         missed = rounds[0][self._answered :] if rounds else []
         missed += [*(each for asked in rounds[1:] for each in asked), *self._asked]
         self._rounds.clear()
         self._asked.clear()
+        self._hurried.clear()
         self._out.clear()
         self._lost(self, error)  # first: who is told of the error may ask again
         for take in missed:
@@ -151,12 +190,14 @@ class Connection(asyncio.Protocol):
                 if not self._rounds:
                     self.cut(Unavailable(f"Redis said, unasked: {reply}"))
                     return
-                since, asked = self._rounds[0]
+                since, asked, _ = self._rounds[0]
                 take = asked[self._answered]
                 self._answered += 1
                 if self._answered == len(asked):
                     self._rounds.popleft()
                     self._answered = 0
+                    if self.is_late:
+                        self._catch_up()
                     self._observe(len(asked), self._loop.time() - since)
                 if take is not None:
                     take(reply)
@@ -172,13 +213,14 @@ class Connection(asyncio.Protocol):
         if self.error is not None:
             return
         now = self._loop.time()
-        out, asked = self._out, self._asked
-        self._out, self._asked = [], []
+        out, asked, hurried = self._out, self._asked, self._hurried
+        self._out, self._asked, self._hurried = [], [], []
         if self._expected is not None and now - self._last_round > SILENCE:
             out.insert(0, _WHO_ARE_YOU)
             asked.insert(0, None)
+            hurried = [place + 1 for place in hurried]
         self._last_round = now
-        self._rounds.append((now, asked))
+        self._rounds.append(_Round(now, asked, hurried))
         self._transport.write(b"".join(out))
         if self._timer is None:
             self._timer = self._loop.call_at(now + self._timeout, self._look)
@@ -188,15 +230,45 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if not self._rounds:
             return
-        since = self._rounds[0][0]
         now = self._loop.time()
-        if now < since + self._timeout:
-            self._timer = self._loop.call_at(since + self._timeout, self._look)
-        elif self._judged != since:
-            self._judged = since
+        due = self._rounds[0].since + (self._patience if self.is_late else self._timeout)
+        if now < due:
+            self._timer = self._loop.call_at(due, self._look)
+        elif self._judged != due:
+            self._judged = due
             self._timer = self._loop.call_later(self._timeout * GRACE, self._look)
+        elif self.is_late:
+            self.cut(Silent(f"no answer within {self._patience:g} s"))
         else:
-            self.cut(Unavailable(f"no answer within {self._timeout:g} s"))
+            self.is_late = True
+            self._let_go(Late(f"no answer within {self._timeout:g} s"))
+            self._look()
+
+    def _let_go(self, error: Late) -> None:
+        """Tells who is in a hurry not to wait; what they asked may be done yet."""
+        told: list[Taker] = []
+        answered = self._answered
+        for _, asked, hurried in (*self._rounds, _Round(0.0, self._asked, self._hurried)):
+            for place in hurried:
+                take = asked[place]
+                if place >= answered and take is not None:
+                    told.append(take)
+                    asked[place] = _ignore
+            hurried.clear()
+            answered = 0
+        for take in told:
+            take(error)
+
+    def _catch_up(self) -> None:
+        """The round that was overdue is answered; the next one may be overdue too."""
+        self.is_late = False
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_soon(self._look)
+
+
+def _ignore(reply: Any) -> None:
+    """Nobody waits for it any more."""
 
 
 async def connect(

@@ -18,6 +18,7 @@ import structlog
 
 from guidkeep.caches.redis_connection import Connection, Unavailable, connect
 from guidkeep.caches.redis_server import (
+    HURRIED,
     PATIENCE,
     UNFIT,
     Server,
@@ -141,7 +142,8 @@ class Cluster:
         if self._refreshing is None or self._slots:
             outcome.set_result(Unavailable("nobody is known to have that key"))
             return outcome
-        asyncio.get_running_loop().call_later(self._options.timeout, give_up, outcome)
+        seconds = self._options.timeout if script in HURRIED else self._options.patience
+        asyncio.get_running_loop().call_later(seconds, give_up, outcome)
 
         def go_on(_: object) -> None:
             found = self._of(key)
@@ -275,7 +277,10 @@ class Cluster:
         """
 
         def make() -> Connection:
-            return Connection(timeout=self._options.timeout, observe=_ignore, lost=_ignore)
+            options = self._options
+            return Connection(
+                timeout=options.timeout, patience=options.patience, observe=_ignore, lost=_ignore
+            )
 
         async with asyncio.timeout(PATIENCE):
             connection = await connect(host, port, self._options.tls, make)

@@ -21,6 +21,7 @@ from guidkeep.caches.breaker import Breaker
 from guidkeep.caches.redis_connection import (
     Connection,
     ReplyError,
+    Silent,
     Unavailable,
     connect,
     fields,
@@ -39,6 +40,8 @@ OLDEST: Final = 7
 """The oldest Redis whose scripts have flags."""
 PATIENCE: Final = 1.0
 """Seconds that opening and greeting a connection may take."""
+HURRIED: Final = frozenset(("get", "fill"))
+"""The scripts that a read runs: it asks the store instead, or goes on, when they take too long."""
 ELSEWHERE: Final = ("MOVED", "ASK", "TRYAGAIN")
 """How a node of a cluster says that it is well, but not the one to ask for this key."""
 UNFIT: Final = (
@@ -59,7 +62,8 @@ class Options(NamedTuple):
         database: its number.
         tls: None: no encryption.
         probe: the key that the greeting touches.
-        timeout: seconds that a call may take.
+        timeout: seconds that a read waits.
+        patience: seconds that a write waits.
         lease_time: seconds that a lease lasts at most.
         pauses: see `Breaker`.
         observe: called after each round with its size and the seconds that it took.
@@ -72,6 +76,7 @@ class Options(NamedTuple):
     tls: SSLContext | None
     probe: bytes
     timeout: float
+    patience: float
     lease_time: float
     pauses: Callable[[int], float]
     observe: Callable[[int, float], None]
@@ -127,9 +132,10 @@ class Server:
 
         `take` is called when the reply comes, and not by way of the event loop.
         """
-        if self._connection is None:
+        connection = self._connection
+        if connection is None or connection.is_late:
             return False
-        self._connection.send(pack(("EVALSHA", self._names["peek"], 1, key, now)), take)
+        connection.send(pack(("EVALSHA", self._names["peek"], 1, key, now)), take, hurried=True)
         return True
 
     def submit(
@@ -139,7 +145,9 @@ class Server:
         if self._connection is not None:
             if asking:
                 self._connection.ask("ASKING")
-            return self._connection.ask("EVALSHA", self._names[script], 1, key, *arguments)
+            return self._connection.ask(
+                "EVALSHA", self._names[script], 1, key, *arguments, hurried=script in HURRIED
+            )
         return self._wait(script, key, arguments, asking)
 
     async def ping(self) -> None:
@@ -190,7 +198,9 @@ class Server:
             outcome.set_result(Unavailable(f"{self} is not asked at the moment"))
             return outcome
         self._waiting.append(_Call(script, key, arguments, asking, outcome))
-        loop.call_later(self._options.timeout, give_up, outcome)
+        options = self._options
+        seconds = options.timeout if script in HURRIED else options.patience
+        loop.call_later(seconds, give_up, outcome)
         self._connect()
         return outcome
 
@@ -221,7 +231,13 @@ class Server:
             self._begin(connection)
 
     def _make(self) -> Connection:
-        return Connection(timeout=self._options.timeout, observe=self._on_round, lost=self._on_lost)
+        options = self._options
+        return Connection(
+            timeout=options.timeout,
+            patience=options.patience,
+            observe=self._on_round,
+            lost=self._on_lost,
+        )
 
     async def _greet(self, connection: Connection) -> None:
         """Logs in, and loads the scripts.
@@ -269,7 +285,8 @@ class Server:
                 if call.asking:
                     connection.ask("ASKING")
                 words = ("EVALSHA", self._names[call.script], 1, call.key, *call.arguments)
-                connection.send(pack(words), partial(hand_over, call.outcome))
+                take = partial(hand_over, call.outcome)
+                connection.send(pack(words), take, hurried=call.script in HURRIED)
 
     def _renewed(self, last: asyncio.Future[Any]) -> None:
         self._is_renewing = False
@@ -294,7 +311,7 @@ class Server:
 
     def _note_failure(self, error: Unavailable) -> None:
         was_open = self.breaker.is_open
-        pause = self.breaker.failed()
+        pause = self.breaker.failed(surely=isinstance(error, Silent))
         self._refuse(error)
         if pause is not None:
             self._probe_timer = asyncio.get_running_loop().call_later(pause, self.probe)

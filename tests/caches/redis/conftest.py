@@ -45,6 +45,7 @@ async def open_at() -> AsyncIterator[Opener]:
         chosen = {
             "max_age": 60.0,
             "timeout": 5.0,
+            "patience": options.get("timeout", 5.0),
             "lease_time": 15.0,
             "metrics": Metrics(),
             "clock": Clock(0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,14 @@ import uvloop
 
 from guidkeep.caches.redis import RedisCache
 from guidkeep.caches.redis_address import RedisAddress
-from guidkeep.caches.redis_connection import Connection, Unavailable, connect, fields, identity
+from guidkeep.caches.redis_connection import (
+    Connection,
+    Late,
+    Unavailable,
+    connect,
+    fields,
+    identity,
+)
 from guidkeep.metrics import Metrics
 from servers import redis
 from servers.processes import free_port
@@ -71,10 +79,15 @@ async def test_what_is_no_redis_of_ours_is_not_used(
         await cache.close()
 
 
-async def connected(server: Redis, lost: list[Unavailable], timeout: float = 5) -> Connection:
+async def connected(
+    server: Redis, lost: list[Unavailable], timeout: float = 5, patience: float = 5
+) -> Connection:
     def make() -> Connection:
         return Connection(
-            timeout=timeout, observe=lambda *_: None, lost=lambda _, error: lost.append(error)
+            timeout=timeout,
+            patience=patience,
+            observe=lambda *_: None,
+            lost=lambda _, error: lost.append(error),
         )
 
     return await connect(server.host, server.port, None, make)
@@ -133,12 +146,31 @@ async def test_a_round_has_its_whole_deadline_though_one_before_it_had_begun_its
     shared: Redis,
 ) -> None:
     loop = asyncio.get_running_loop()
-    connection = await connected(shared, [], timeout=0.1)
+    connection = await connected(shared, [], timeout=0.1, patience=0.1)
     assert await connection.ask("PING") == b"PONG"
     await asyncio.sleep(0.05)
     began = loop.time()
     assert "no answer within 0.1 s" in str(await connection.ask("BLPOP", "nothing-there", 5))
     assert loop.time() >= began + 0.1
+    await connection.close()
+
+
+async def test_who_is_in_a_hurry_does_not_wait_for_a_redis_that_is_late(own: Redis) -> None:
+    connection = await connected(own, [], timeout=0.5, patience=60)
+    assert await connection.ask("PING", hurried=True) == b"PONG"
+    own.process.signal(signal.SIGSTOP)
+    first = [connection.ask("ECHO", "first", hurried=True), connection.ask("ECHO", "second")]
+    await asyncio.sleep(0)  # these go out
+    second = connection.ask("ECHO", "third", hurried=True)
+    assert isinstance(await first[0], Late)
+    assert isinstance(await second, Late)
+    assert connection.is_late
+    assert "Redis is late" in str(await connection.ask("ECHO", "fourth", hurried=True))
+    last = connection.ask("ECHO", "fifth")
+    own.process.signal(signal.SIGCONT)
+    assert [await first[1], await last] == [b"second", b"fifth"]
+    await until(lambda: not connection.is_late)
+    assert await connection.ask("ECHO", "sixth", hurried=True) == b"sixth"
     await connection.close()
 
 
@@ -164,6 +196,7 @@ def test_it_runs_on_the_loop_that_serves(shared: Redis) -> None:
             RedisAddress.parse(shared.fresh()),
             max_age=60,
             timeout=5,
+            patience=5,
             lease_time=15,
             metrics=Metrics(),
         )

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,7 @@ from tests.caches.redis.conftest import (
     reader,
     server_of,
     until,
+    until_a_reader_may_fill,
 )
 from tests.support import GUID
 
@@ -48,6 +50,44 @@ SOON = 0.05
 def never(_: object) -> None:
     """Whom nobody may call."""
     pytest.fail("it was told something")
+
+
+async def test_a_write_waits_for_a_redis_that_is_late_and_a_read_does_not(
+    own: Redis, open_at: Opener
+) -> None:
+    """Else others would believe what was there before, for no more than a busy machine."""
+    cache = open_at(own.url, timeout=0.3, patience=60.0)
+    mine, other = replace(RECORD, guid="1" * 32), replace(RECORD, guid=OTHER)
+    filling = await reader(cache)
+    writing = await cache.lease(mine.guid)
+    own.process.signal(signal.SIGSTOP)
+    assert await cache.get(OTHER, NOW) is None
+    assert not cache.peek(OTHER, NOW, never)
+    await cache.fill(filling, RECORD, NOW)
+    written = asyncio.gather(cache.lease(OTHER), cache.settle(writing, mine, NOW))
+    await asyncio.sleep(0.01)
+    assert not written.done()
+    own.process.signal(signal.SIGCONT)
+    lease, _ = await written
+    assert lease.token > 0
+    await cache.settle(lease, other, NOW)
+    await until_a_reader_may_fill(cache)  # both leases of readers were given back
+    assert [await held(cache, each.guid) for each in (mine, other)] == [mine, other]
+    assert (cache.figures.unsettled, cache.figures.unreachable) == (0, 0)
+
+
+async def test_a_redis_that_is_silent_for_as_long_as_a_write_waits_is_not_asked_any_more(
+    own: Redis, open_at: Opener
+) -> None:
+    cache = open_at(own.url, timeout=SOON, patience=0.3)
+    await cache.ping()
+    own.process.signal(signal.SIGSTOP)
+    lease = await cache.lease(GUID)
+    assert lease.token < 0
+    assert cache.figures.unreachable == 1
+    own.process.signal(signal.SIGCONT)
+    await find(cache)
+    await until(lambda: cache.figures.unsettled == 0)
 
 
 async def use(cache: RedisCache) -> None:
