@@ -172,8 +172,8 @@ async def test_an_empty_schema_means_free_form(tmp_path: Path, guid: str) -> Non
 
 SAMPLES = {
     "host": "::1", "port": "1234", "workers": "2", "store": "sqlite:///x.db",
-    "cache": "none://", "cache_max_age": "7s", "cache_timeout": "70ms", "lifetime": "2d",
-    "metadata_schema": "s.json", "max_body": "1KiB",
+    "cache": "none://", "cache_max_age": "7s", "cache_timeout": "70ms",
+    "cache_write_timeout": "3s", "lifetime": "2d", "metadata_schema": "s.json", "max_body": "1KiB",
     "max_headers": "9KiB", "max_connections": "5", "max_pending": "6", "request_timeout": "8s",
     "idle_timeout": "9s", "write_timeout": "11s", "store_timeout": "12s", "drain_timeout": "13s",
     "sweep_interval": "14s", "sweep_batch": "15", "allow_origin": "https://a.example",
