@@ -68,7 +68,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from guidkeep.caches.redis_server import Word
-    from guidkeep.caches.unsettled import Mark
     from guidkeep.record import Record
 
 log = structlog.get_logger("guidkeep.cache")
@@ -163,7 +162,7 @@ class RedisCache:
             else:
                 tell(None)
 
-        return self._nodes.peek(self._prefix + guid.encode(), now, take)
+        return self._nodes.peek(self._key(guid), now, take)
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:
         """The entry; or a miss with the right to fill; or a miss without it.
@@ -175,7 +174,7 @@ class RedisCache:
             self.figures.misses += 1
             return None
         token = next(self._tokens)
-        key = self._prefix + guid.encode()
+        key = self._key(guid)
         try:
             reply = await self._ask("get", key, now, token)
             for pause in self._waits:
@@ -204,7 +203,7 @@ class RedisCache:
         """
         token = next(self._tokens)
         try:
-            stands = await self._ask("lease", self._prefix + guid.encode(), token) == 1
+            stands = await self._ask("lease", self._key(guid), token) == 1
         except asyncio.CancelledError:
             self._spawn(self.settle(Lease(guid, -token), None, 0))  # nobody is left to use it
             raise
@@ -244,6 +243,13 @@ class RedisCache:
 
     # Asking.
 
+    def _key(self, guid: str) -> bytes:
+        return self._prefix + guid.encode()
+
+    def _is_usable(self, guid: str) -> bool:
+        """Whether there is any use in asking for that GUID now."""
+        return self._nodes.usable(self._key(guid))
+
     async def _ask(self, script: str, key: bytes, *arguments: Word) -> Any:
         """The reply, or an error (it is not raised)."""
         reply = await self._nodes.submit(script, key, *arguments)
@@ -266,7 +272,7 @@ class RedisCache:
         self, script: str, without: str, lease: Lease, entry: tuple[Word, ...] | None
     ) -> Any:
         """Runs the script; or that without an entry, if there is none or Redis has no room."""
-        key = self._prefix + lease.guid.encode()
+        key = self._key(lease.guid)
         if entry is not None:
             reply = await self._ask(script, key, lease.token, *entry)
             if not (isinstance(reply, ReplyError) and str(reply).startswith("OOM")):
@@ -287,33 +293,36 @@ class RedisCache:
     async def replay(self) -> int:
         """Drops what could not be settled, where there is any use in trying; says how many."""
         self._unsettled.expire()
+        self.figures.unsettled = len(self._unsettled)
         dropped = 0
         pending = self._unsettled.pending()
         for at in range(0, len(pending), BATCH):
-            batch = pending[at : at + BATCH]
-            dropped += sum(await asyncio.gather(*(self._redrop(*each) for each in batch)))
+            batch = [guid for guid in pending[at : at + BATCH] if self._is_usable(guid)]
+            dropped += sum(await asyncio.gather(*map(self._redrop, batch)))
             self.figures.unsettled = len(self._unsettled)
+            await asyncio.sleep(0)  # a batch of which nothing can be tried waits for nothing
         return dropped
 
-    async def _redrop(self, guid: str, mark: Mark) -> bool:
-        usable = self._nodes.usable(self._prefix + guid.encode())
-        return usable and await self._drop(guid, 0) and self._unsettled.forget(guid, mark)
+    async def _redrop(self, guid: str) -> bool:
+        mark = self._unsettled.mark(guid)  # before the drop: a later failure needs another
+        return await self._drop(guid, 0) and self._unsettled.forget(guid, mark)
 
     async def _drop(self, guid: str, token: int) -> bool:
         """Drops entry and reader's lease; says whether that is certain."""
-        reply = await self._ask("drop", self._prefix + guid.encode(), token)
+        reply = await self._ask("drop", self._key(guid), token)
         return not isinstance(reply, Exception)
 
     def _remember(self, guid: str) -> None:
         self._unsettled.remember(guid)
         self.figures.unsettled = len(self._unsettled)
-        self._keep()
+        self._keep(at_once=self._is_usable(guid))
 
-    def _keep(self) -> None:
-        """Sees to it that somebody works on what is unsettled."""
+    def _keep(self, *, at_once: bool) -> None:
+        """Sees to it that somebody works on what is unsettled: at once, or after the pause."""
         if not self._closed and (self._keeper is None or self._keeper.done()):
             self._keeper = asyncio.get_running_loop().create_task(self._keep_at_it())
-        self._woken.set()
+        if at_once:
+            self._woken.set()
 
     async def _keep_at_it(self) -> None:
         replayed = 0
@@ -342,7 +351,7 @@ class RedisCache:
         """A server can be asked again: what could not be settled there comes first."""
         self.figures.unreachable = self._nodes.unreachable
         self._back.append(name)
-        self._keep()
+        self._keep(at_once=True)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
