@@ -72,8 +72,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("guidkeep.cache")
 
-AGAIN: Final = 4
-"""How often a call is made again elsewhere, or with scripts loaded anew."""
 ANOTHER_FILLS: Final = 2
 """What `get` replies when another reader has the right to fill."""
 WAITS: Final = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
@@ -176,12 +174,12 @@ class RedisCache:
         token = next(self._tokens)
         key = self._key(guid)
         try:
-            reply = await self._ask("get", key, now, token)
+            reply = await self._nodes.ask("get", key, now, token)
             for pause in self._waits:
                 if reply != ANOTHER_FILLS:
                     break
                 await asyncio.sleep(pause)
-                reply = await self._ask("get", key, now, token)
+                reply = await self._nodes.ask("get", key, now, token)
         except asyncio.CancelledError:
             self._spawn(self.fill(Lease(guid, token), None, now))  # nobody is left to use it
             raise
@@ -203,7 +201,7 @@ class RedisCache:
         """
         token = next(self._tokens)
         try:
-            stands = await self._ask("lease", self._key(guid), token) == 1
+            stands = await self._nodes.ask("lease", self._key(guid), token) == 1
         except asyncio.CancelledError:
             self._spawn(self.settle(Lease(guid, -token), None, 0))  # nobody is left to use it
             raise
@@ -250,34 +248,16 @@ class RedisCache:
         """Whether there is any use in asking for that GUID now."""
         return self._nodes.usable(self._key(guid))
 
-    async def _ask(self, script: str, key: bytes, *arguments: Word) -> Any:
-        """The reply, or an error (it is not raised)."""
-        reply = await self._nodes.submit(script, key, *arguments)
-        if isinstance(reply, ReplyError):
-            reply = await self._insist(reply, script, key, *arguments)
-        return reply
-
-    async def _insist(self, reply: Any, script: str, key: bytes, *arguments: Word) -> Any:
-        """The reply after an error: asked again where that helps."""
-        for _ in range(AGAIN):
-            following = self._nodes.again(reply, script, key, *arguments)
-            if following is None:
-                break
-            reply = await following
-            if not isinstance(reply, ReplyError):
-                break
-        return reply
-
     async def _with_entry(
         self, script: str, without: str, lease: Lease, entry: tuple[Word, ...] | None
     ) -> Any:
         """Runs the script; or that without an entry, if there is none or Redis has no room."""
         key = self._key(lease.guid)
         if entry is not None:
-            reply = await self._ask(script, key, lease.token, *entry)
+            reply = await self._nodes.ask(script, key, lease.token, *entry)
             if not (isinstance(reply, ReplyError) and str(reply).startswith("OOM")):
                 return reply
-        return await self._ask(without, key, lease.token)
+        return await self._nodes.ask(without, key, lease.token)
 
     def _entry(self, record: Record | None, now: float) -> tuple[Word, ...] | None:
         """What the scripts want to know of an entry."""
@@ -309,7 +289,7 @@ class RedisCache:
 
     async def _drop(self, guid: str, token: int) -> bool:
         """Drops entry and reader's lease; says whether that is certain."""
-        reply = await self._ask("drop", self._key(guid), token)
+        reply = await self._nodes.ask("drop", self._key(guid), token)
         return not isinstance(reply, Exception)
 
     def _remember(self, guid: str) -> None:

@@ -129,6 +129,7 @@ class Server:
         """
         if self._connection is None:
             return False
+        # Not by way of `_send`: a hit does not pay for another call.
         self._connection.send(pack(("EVALSHA", self._names["peek"], 1, key, now)), take)
         return True
 
@@ -136,11 +137,12 @@ class Server:
         self, script: str, key: bytes, *arguments: Word, asking: bool = False
     ) -> Outcome[Any]:
         """Runs a script on a key; the outcome is the reply, or an error (it is not raised)."""
+        outcome: Outcome[Any] = Outcome(loop=asyncio.get_running_loop())
         if self._connection is not None:
-            if asking:
-                self._connection.ask("ASKING")
-            return self._connection.ask("EVALSHA", self._names[script], 1, key, *arguments)
-        return self._wait(script, key, arguments, asking)
+            self._send(self._connection, outcome.set_result, script, key, arguments, asking=asking)
+        else:
+            self._wait(_Call(script, key, arguments, asking, outcome))
+        return outcome
 
     async def ping(self) -> None:
         """Raises Unavailable if it can't be asked."""
@@ -179,20 +181,31 @@ class Server:
         if self._connection is not None:
             await self._connection.close()
 
+    def _send(
+        self,
+        connection: Connection,
+        take: Callable[[Any], None],
+        script: str,
+        key: bytes,
+        arguments: tuple[Word, ...],
+        *,
+        asking: bool = False,
+    ) -> None:
+        """Has a script run on a key; `take` gets the reply, or an error."""
+        if asking:
+            connection.ask("ASKING")
+        connection.send(pack(("EVALSHA", self._names[script], 1, key, *arguments)), take)
+
     # Connecting.
 
-    def _wait(
-        self, script: str, key: bytes, arguments: tuple[Word, ...], asking: bool
-    ) -> Outcome[Any]:
-        loop = asyncio.get_running_loop()
-        outcome: Outcome[Any] = Outcome(loop=loop)
+    def _wait(self, call: _Call) -> None:
+        """Until there is a connection, or the call's time is over."""
         if self._closed or self.breaker.is_open:
-            outcome.set_result(Unavailable(f"{self} is not asked at the moment"))
-            return outcome
-        self._waiting.append(_Call(script, key, arguments, asking, outcome))
-        loop.call_later(self._options.timeout, give_up, outcome)
+            call.outcome.set_result(Unavailable(f"{self} is not asked at the moment"))
+            return
+        self._waiting.append(call)
+        asyncio.get_running_loop().call_later(self._options.timeout, give_up, call.outcome)
         self._connect()
-        return outcome
 
     def _connect(self) -> None:
         if self._connecting is None and self._connection is None and not self._closed:
@@ -266,10 +279,10 @@ class Server:
         waiting, self._waiting = self._waiting, []
         for call in waiting:
             if not call.outcome.done():
-                if call.asking:
-                    connection.ask("ASKING")
-                words = ("EVALSHA", self._names[call.script], 1, call.key, *call.arguments)
-                connection.send(pack(words), partial(hand_over, call.outcome))
+                take = partial(_hand_over, call.outcome)
+                self._send(
+                    connection, take, call.script, call.key, call.arguments, asking=call.asking
+                )
 
     def _renewed(self, last: asyncio.Future[Any]) -> None:
         self._is_renewing = False
@@ -334,7 +347,7 @@ def _unless_elsewhere(reply: Any) -> None:
         expect_well(reply)
 
 
-def hand_over(outcome: Outcome[Any], reply: Any) -> None:
+def _hand_over(outcome: Outcome[Any], reply: Any) -> None:
     """Makes that its result, unless it was given up."""
     if not outcome.done():
         outcome.set_result(reply)
@@ -342,4 +355,4 @@ def hand_over(outcome: Outcome[Any], reply: Any) -> None:
 
 def give_up(outcome: Outcome[Any]) -> None:
     """Makes it a failure, unless it is known already."""
-    hand_over(outcome, Unavailable("no connection in time"))
+    _hand_over(outcome, Unavailable("no connection in time"))

@@ -224,8 +224,8 @@ async def test_a_reply_that_nobody_waits_for_any_more_does_no_harm(
 ) -> None:
     """It waited for the connection, and was given up after it was sent."""
     cache = open_at(own.url)
-    asked = cache._nodes.submit("get", b"key", NOW, 1)
     server = server_of(cache)
+    asked = server.submit("get", b"key", NOW, 1)
     while server._connection is None:  # noqa: ASYNC110 - it is sent in that turn of the loop
         await asyncio.sleep(0)
     connection = server._connection
