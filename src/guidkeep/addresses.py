@@ -26,6 +26,35 @@ def redacted(url: str) -> str:
     return _secret.sub(r"\1***", _password.sub(r"\1:***", url))
 
 
+def scheme_of(url: str) -> str:
+    """What comes before the first colon, in small letters; empty: there is none.
+
+    Nothing else is read, so it refuses no URL.
+    """
+    scheme, colon, _ = url.partition(":")
+    return scheme.lower() if colon else ""
+
+
+def split(url: str) -> SplitResult:
+    """The URL's parts; what they are is not looked at.
+
+    Raises:
+        StartupError: it is no URL.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise _no_url(url) from None
+
+
+def _no_url(url: str) -> StartupError:
+    """To be raised from None: a ValueError of urllib's may say a part of the password."""
+    return StartupError(
+        f"{redacted(url)!r} is not a URL. What is special in a password is "
+        "percent-encoded: / as %2F, @ as %40."
+    )
+
+
 def driver(module: str, *, extra: str) -> Any:
     """Imports a driver.
 
@@ -97,11 +126,8 @@ class Address:
                 database=unquote(parts.path.removeprefix("/")),
                 parameters=dict(parse_qsl(parts.query, keep_blank_values=True)),
             )
-        except ValueError:  # its text may hold a part of the password
-            raise StartupError(
-                f"{redacted(url)!r} is not a URL. What is special in a password is "
-                "percent-encoded: / as %2F, @ as %40."
-            ) from None
+        except ValueError:
+            raise _no_url(url) from None
         if len(names) > 1 and not all(names):
             raise StartupError(
                 f"{redacted(url)!r} is not a URL: a host between commas has no name."

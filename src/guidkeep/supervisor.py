@@ -22,10 +22,10 @@ import sys
 from dataclasses import dataclass
 from subprocess import PIPE
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
 
 import structlog
 
+from guidkeep.addresses import scheme_of
 from guidkeep.binding import address_of, announce, bound_together
 from guidkeep.errors import StartupError
 from guidkeep.http.listening import let_nobody_in
@@ -78,12 +78,12 @@ def run(settings: Settings) -> None:
 def check(settings: Settings) -> None:
     """Raises StartupError if store or cache belong to one process alone."""
     asked = f"--workers {settings.workers}"
-    if urlsplit(settings.store).scheme == "sqlite":
+    if scheme_of(settings.store) == "sqlite":
         raise StartupError(
             f"{asked} needs a --store that several processes may open: postgresql://, mysql:// or "
             "mongodb://. An SQLite file is served by one process."
         )
-    if urlsplit(settings.cache).scheme == "memory":
+    if scheme_of(settings.cache) == "memory":
         raise StartupError(
             f"{asked} needs a --cache that the workers share: redis://HOST, or none:// to go "
             "without. memory:// is the memory of one process: another would read what is old."

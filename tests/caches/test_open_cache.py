@@ -31,7 +31,7 @@ def test_none_is_a_cache_too() -> None:
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("valkey://localhost", "No cache is named by 'valkey://localhost'"),
+        ("valkey://localhost", "No cache is named by 'valkey://ann:***@localhost'"),
         ("", "No cache is named by ''"),
         ("memory", "No cache is named by 'memory'"),
         ("memory://?max_age=5", "unknown parameter: max_age"),
@@ -43,6 +43,7 @@ def test_none_is_a_cache_too() -> None:
 )
 def test_a_wrong_cache_url_is_refused_with_a_sentence(url: str, complaint: str) -> None:
     with pytest.raises(StartupError) as refused:
-        open_cache(url, max_age=60)
+        open_cache(url.replace("://", "://ann:opensesame@"), max_age=60)
     assert complaint in str(refused.value)
+    assert "opensesame" not in str(refused.value)
     assert str(refused.value).endswith(".")

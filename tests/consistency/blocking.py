@@ -17,7 +17,6 @@ from guidkeep.caches import redis_scripts
 from guidkeep.caches.redis import RedisCache
 from guidkeep.caches.redis_address import RedisAddress
 from guidkeep.metrics import Metrics
-from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +61,8 @@ class InRedis:
 
     def flush(self) -> None:
         """Lets it forget everything."""
-        for key in self._nodes.ask("KEYS", f"{self._address.prefix}*"):
-            self._nodes.ask("DEL", key)
+        for key in self._nodes.command("KEYS", f"{self._address.prefix}*"):
+            self._nodes.command("DEL", key)
 
 
 class BlockingNodes:
@@ -75,9 +74,9 @@ class BlockingNodes:
         self._socket = socket.create_connection((host, port), timeout=10)
         self._reader = hiredis.Reader(notEnoughData=...)
         texts = redis_scripts.texts("virtual", LEASE_TIME)
-        self._names = {name: self.ask("SCRIPT", "LOAD", text) for name, text in texts.items()}
+        self._names = {name: self.command("SCRIPT", "LOAD", text) for name, text in texts.items()}
 
-    def ask(self, *words: Word) -> Any:
+    def command(self, *words: Word) -> Any:
         """What it answers; raises its errors."""
         command: tuple[Any, ...] = words
         self._socket.sendall(hiredis.pack_command(command))
@@ -91,19 +90,14 @@ class BlockingNodes:
         take(self._run("peek", key, now))
         return True
 
-    def submit(self, script: str, key: bytes, *arguments: Word) -> Outcome[Any]:
-        outcome: Outcome[Any] = Outcome()
-        outcome.settle(self._run(script, key, *arguments))
-        return outcome
-
-    def again(self, reply: Exception, script: str, key: bytes, *arguments: Word) -> None:
-        """Never needed."""
+    async def ask(self, script: str, key: bytes, *arguments: Word) -> Any:
+        return self._run(script, key, *arguments)
 
     def usable(self, key: bytes) -> bool:
         return True
 
     async def ping(self) -> None:
-        self.ask("PING")
+        self.command("PING")
 
     async def close(self) -> None:
         """Nothing: the next node uses it too."""
@@ -116,4 +110,4 @@ class BlockingNodes:
         if script in ("fill", "settle"):
             token, until, _, answer = arguments
             arguments = (token, until, round(LEASE_TIME * 1000), answer)
-        return self.ask("EVALSHA", self._names[script], 1, key, *arguments)
+        return self.command("EVALSHA", self._names[script], 1, key, *arguments)

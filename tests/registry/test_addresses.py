@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
-from guidkeep.addresses import Address, driver, redacted
+from guidkeep.addresses import Address, driver, redacted, scheme_of, split
 from guidkeep.errors import StartupError
 
 
@@ -63,11 +65,29 @@ def test_port_0_is_not_taken_for_none() -> None:
     assert Address.parse("redis://h:0", port=6379).port == 0
 
 
-@pytest.mark.parametrize("url", ["mysql://ann:s3cret@h:port/x", "mysql://ann:s3cret@[h/x"])
+@pytest.mark.parametrize(
+    "url", ["mysql://ann:s3cret@h:port/x", "mysql://ann:s3cret@[h/x", "mysql://ann:s3cret℀@h/x"]
+)
 def test_what_is_no_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(StartupError, match="is not a URL") as refused:
         Address.parse(url, port=1)
-    assert "s3cret" not in str(refused.value)
+    assert "s3cret" not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize("url", ["memory://ann:s3cret℀@h", "memory://ann:[s3cret@h"])
+def test_what_can_not_be_split_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(StartupError, match="is not a URL") as refused:
+        split(url)
+    assert "s3cret" not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme"),
+    [("MySQL://h", "mysql"), ("redis+cluster:x", "redis+cluster"), ("memory", ""), ("", "")],
+)
+def test_a_scheme_is_known_whatever_comes_after_it(url: str, scheme: str) -> None:
+    assert scheme_of(url) == scheme
+    assert scheme_of(f"{url}://ann:[℀@") == (scheme or url.lower())
 
 
 def test_an_address_shows_no_password_however_it_is_printed() -> None:

@@ -124,6 +124,37 @@ def test_what_can_not_be_served_is_refused_with_a_sentence(
         pass
 
 
+@pytest.mark.parametrize("password", ["s3cret℀", "[s3cret", "s3cret"])
+@pytest.mark.parametrize(
+    ("flag", "url"),
+    [
+        ("--store", "sqlite://ann:{}@h/x"),
+        ("--store", "mysql://ann:{}@127.0.0.1:1/?x=1"),
+        ("--store", "postgresql://ann:{}@127.0.0.1:1/?x=1"),
+        ("--store", "mongodb://ann:{}@127.0.0.1:1/?x=1"),
+        ("--store", "oracle://ann:{}@h"),
+        ("--cache", "redis://ann:{}@h/?x=1"),
+        ("--cache", "redis+cluster://ann:{}@h,i/?x=1"),
+        ("--cache", "memory://ann:{}@h?x=1"),
+        ("--cache", "none://ann:{}@h?x=1"),
+        ("--cache", "memcached://ann:{}@h"),
+    ],
+)
+def test_a_url_is_refused_without_its_password_whatever_is_in_that(
+    unchanged_process: None,
+    tmp_path: Path,
+    flag: str,
+    url: str,
+    password: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store = ["--store", f"sqlite:///{tmp_path / 'x.db'}"]
+    assert main(["serve", "--port", "0", *store, flag, url.format(password)]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("guidkeep: ")
+    assert "s3cret" not in said.out + said.err
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -26,9 +26,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl
 
-from guidkeep.addresses import redacted
+from guidkeep.addresses import redacted, scheme_of, split
 from guidkeep.errors import StartupError
 from guidkeep.units import parse_size
 
@@ -146,21 +146,10 @@ def open_cache(
     Raises:
         StartupError: no such cache, or a wrong parameter.
     """
-    parts = urlsplit(url)
-    parameters = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    if parts.scheme == "none":
-        from guidkeep.caches.none import NoCache  # noqa: PLC0415 - only what the URL names
-
-        _refuse_unknown(url, parameters)
-        return NoCache()
-    if parts.scheme == "memory":
-        from guidkeep.caches.memory import MemoryCache  # noqa: PLC0415
-
-        max_size = parse_size(parameters.pop("max_size", DEFAULT_MAX_SIZE))
-        _refuse_unknown(url, parameters)
-        return MemoryCache(max_size=max_size, max_age=max_age)
-    if parts.scheme in ("redis", "rediss", "redis+cluster", "rediss+cluster"):
-        from guidkeep.caches.redis import open_redis  # noqa: PLC0415
+    scheme = scheme_of(url)
+    # Imported only when its URL is used: nobody needs what the others import.
+    if scheme in ("redis", "rediss", "redis+cluster", "rediss+cluster"):
+        from guidkeep.caches.redis import open_redis  # noqa: PLC0415 - see above
 
         return open_redis(
             url,
@@ -170,13 +159,25 @@ def open_cache(
             lease_time=lease_time,
             metrics=metrics,
         )
+    if scheme == "memory":
+        from guidkeep.caches.memory import MemoryCache  # noqa: PLC0415 - see above
+
+        parameters = dict(parse_qsl(split(url).query))
+        max_size = parse_size(parameters.pop("max_size", DEFAULT_MAX_SIZE))
+        _refuse(url, parameters)
+        return MemoryCache(max_size=max_size, max_age=max_age)
+    if scheme == "none":
+        from guidkeep.caches.none import NoCache  # noqa: PLC0415 - see above
+
+        _refuse(url, dict(parse_qsl(split(url).query)))
+        return NoCache()
     raise StartupError(
         f"No cache is named by {redacted(url)!r}; there are memory://, "
         "memory://?max_size=256MiB, redis://, rediss://, redis+cluster:// and none://."
     )
 
 
-def _refuse_unknown(url: str, parameters: dict[str, str]) -> None:
+def _refuse(url: str, parameters: dict[str, str]) -> None:
     if parameters:
         name = next(iter(parameters))
-        raise StartupError(f"The cache URL {url!r} has an unknown parameter: {name}.")
+        raise StartupError(f"The cache URL {redacted(url)!r} has an unknown parameter: {name}.")

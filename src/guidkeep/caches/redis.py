@@ -68,13 +68,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from guidkeep.caches.redis_server import Word
-    from guidkeep.caches.unsettled import Mark
     from guidkeep.record import Record
 
 log = structlog.get_logger("guidkeep.cache")
 
-AGAIN: Final = 4
-"""How often a call is made again elsewhere, or with scripts loaded anew."""
 ANOTHER_FILLS: Final = 2
 """What `get` replies when another reader has the right to fill."""
 WAITS: Final = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
@@ -166,7 +163,7 @@ class RedisCache:
             else:
                 tell(None)
 
-        return self._nodes.peek(self._prefix + guid.encode(), now, take)
+        return self._nodes.peek(self._key(guid), now, take)
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:
         """The entry; or a miss with the right to fill; or a miss without it.
@@ -178,14 +175,14 @@ class RedisCache:
             self.figures.misses += 1
             return None
         token = next(self._tokens)
-        key = self._prefix + guid.encode()
+        key = self._key(guid)
         try:
-            reply = await self._ask("get", key, now, token)
+            reply = await self._nodes.ask("get", key, now, token)
             for pause in self._waits:
                 if reply != ANOTHER_FILLS:
                     break
                 await asyncio.sleep(pause)
-                reply = await self._ask("get", key, now, token)
+                reply = await self._nodes.ask("get", key, now, token)
         except asyncio.CancelledError:
             self._spawn(self.fill(Lease(guid, token), None, now))  # nobody is left to use it
             raise
@@ -211,7 +208,7 @@ class RedisCache:
         """
         token = next(self._tokens)
         try:
-            stands = await self._ask("lease", self._prefix + guid.encode(), token) == 1
+            stands = await self._nodes.ask("lease", self._key(guid), token) == 1
         except asyncio.CancelledError:
             self._spawn(self.settle(Lease(guid, -token), None, 0))  # nobody is left to use it
             raise
@@ -251,34 +248,23 @@ class RedisCache:
 
     # Asking.
 
-    async def _ask(self, script: str, key: bytes, *arguments: Word) -> Any:
-        """The reply, or an error (it is not raised)."""
-        reply = await self._nodes.submit(script, key, *arguments)
-        if isinstance(reply, ReplyError):
-            reply = await self._insist(reply, script, key, *arguments)
-        return reply
+    def _key(self, guid: str) -> bytes:
+        return self._prefix + guid.encode()
 
-    async def _insist(self, reply: Any, script: str, key: bytes, *arguments: Word) -> Any:
-        """The reply after an error: asked again where that helps."""
-        for _ in range(AGAIN):
-            following = self._nodes.again(reply, script, key, *arguments)
-            if following is None:
-                break
-            reply = await following
-            if not isinstance(reply, ReplyError):
-                break
-        return reply
+    def _is_usable(self, guid: str) -> bool:
+        """Whether there is any use in asking for that GUID now."""
+        return self._nodes.usable(self._key(guid))
 
     async def _with_entry(
         self, script: str, without: str, lease: Lease, entry: tuple[Word, ...] | None
     ) -> Any:
         """Runs the script; or that without an entry, if there is none or Redis has no room."""
-        key = self._prefix + lease.guid.encode()
+        key = self._key(lease.guid)
         if entry is not None:
-            reply = await self._ask(script, key, lease.token, *entry)
+            reply = await self._nodes.ask(script, key, lease.token, *entry)
             if not (isinstance(reply, ReplyError) and str(reply).startswith("OOM")):
                 return reply
-        return await self._ask(without, key, lease.token)
+        return await self._nodes.ask(without, key, lease.token)
 
     def _entry(self, record: Record | None, now: float) -> tuple[Word, ...] | None:
         """What the scripts want to know of an entry."""
@@ -294,33 +280,36 @@ class RedisCache:
     async def replay(self) -> int:
         """Drops what could not be settled, where there is any use in trying; says how many."""
         self._unsettled.expire()
+        self.figures.unsettled = len(self._unsettled)
         dropped = 0
         pending = self._unsettled.pending()
         for at in range(0, len(pending), BATCH):
-            batch = pending[at : at + BATCH]
-            dropped += sum(await asyncio.gather(*(self._redrop(*each) for each in batch)))
+            batch = [guid for guid in pending[at : at + BATCH] if self._is_usable(guid)]
+            dropped += sum(await asyncio.gather(*map(self._redrop, batch)))
             self.figures.unsettled = len(self._unsettled)
+            await asyncio.sleep(0)  # a batch of which nothing can be tried waits for nothing
         return dropped
 
-    async def _redrop(self, guid: str, mark: Mark) -> bool:
-        usable = self._nodes.usable(self._prefix + guid.encode())
-        return usable and await self._drop(guid, 0) and self._unsettled.forget(guid, mark)
+    async def _redrop(self, guid: str) -> bool:
+        mark = self._unsettled.mark(guid)  # before the drop: a later failure needs another
+        return await self._drop(guid, 0) and self._unsettled.forget(guid, mark)
 
     async def _drop(self, guid: str, token: int) -> bool:
         """Drops entry and reader's lease; says whether that is certain."""
-        reply = await self._ask("drop", self._prefix + guid.encode(), token)
+        reply = await self._nodes.ask("drop", self._key(guid), token)
         return not isinstance(reply, Exception)
 
     def _remember(self, guid: str) -> None:
         self._unsettled.remember(guid)
         self.figures.unsettled = len(self._unsettled)
-        self._keep()
+        self._keep(at_once=self._is_usable(guid))
 
-    def _keep(self) -> None:
-        """Sees to it that somebody works on what is unsettled."""
+    def _keep(self, *, at_once: bool) -> None:
+        """Sees to it that somebody works on what is unsettled: at once, or after the pause."""
         if not self._closed and (self._keeper is None or self._keeper.done()):
             self._keeper = asyncio.get_running_loop().create_task(self._keep_at_it())
-        self._woken.set()
+        if at_once:
+            self._woken.set()
 
     async def _keep_at_it(self) -> None:
         replayed = 0
@@ -349,7 +338,7 @@ class RedisCache:
         """A server can be asked again: what could not be settled there comes first."""
         self.figures.unreachable = self._nodes.unreachable
         self._back.append(name)
-        self._keep()
+        self._keep(at_once=True)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -16,9 +16,8 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit, urlunsplit
 
-from guidkeep.addresses import Address, redacted
+from guidkeep.addresses import Address
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
@@ -61,35 +60,23 @@ class RedisAddress:
         Raises:
             StartupError: it is none; the message says why.
         """
-        places = _places(url)
-        addresses = [Address.parse(place, port=PORT) for place in places]
-        first = addresses[0]
-        is_cluster = first.scheme.endswith("+cluster")
-        if len(addresses) > 1 and not is_cluster:
-            raise StartupError(f"{redacted(url)!r} names several servers: say redis+cluster://.")
-        tls = _tls(first) if first.scheme.startswith("rediss") else None
-        prefix = first.take("prefix", _prefix_of, DEFAULT_PREFIX)
-        first.refuse_the_rest()
+        address = Address.parse(url, port=PORT, several=True)
+        is_cluster = address.scheme.endswith("+cluster")
+        if len(address.places) > 1 and not is_cluster:
+            raise StartupError(f"{str(address)!r} names several servers: say redis+cluster://.")
+        tls = _tls(address) if address.scheme.startswith("rediss") else None
+        prefix = address.take("prefix", _prefix_of, DEFAULT_PREFIX)
+        address.refuse_the_rest()
         return cls(
-            shown=redacted(url),
-            seeds=tuple((address.host, address.port) for address in addresses),
+            shown=str(address),
+            seeds=address.places,
             is_cluster=is_cluster,
-            user=first.user,
-            password=first.password,
-            database=_database(first, is_cluster=is_cluster),
+            user=address.user,
+            password=address.password,
+            database=_database(address, is_cluster=is_cluster),
             prefix=prefix,
             tls=tls,
         )
-
-
-def _places(url: str) -> list[str]:
-    """The URL once for each host that it names."""
-    parts = urlsplit(url)
-    login, at, hosts = parts.netloc.rpartition("@")
-    return [
-        urlunsplit(parts._replace(netloc=f"{login}{at}{host}")) if "," in hosts else url
-        for host in hosts.split(",")
-    ]
 
 
 def _prefix_of(text: str) -> str:

@@ -253,7 +253,7 @@ class Connection(asyncio.Protocol):
                 take = asked[place]
                 if place >= answered and take is not None:
                     told.append(take)
-                    asked[place] = _ignore
+                    asked[place] = ignore
             hurried.clear()
             answered = 0
         for take in told:
@@ -267,8 +267,8 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_soon(self._look)
 
 
-def _ignore(reply: Any) -> None:
-    """Nobody waits for it any more."""
+def ignore(*_: object) -> None:
+    """Takes what nobody wants to know, or waits for any more."""
 
 
 async def connect(

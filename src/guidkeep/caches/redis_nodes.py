@@ -16,17 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
-from guidkeep.caches.redis_connection import Connection, Unavailable, connect
+from guidkeep.caches.redis_connection import Connection, ReplyError, Unavailable, connect, ignore
 from guidkeep.caches.redis_server import (
-    HURRIED,
     PATIENCE,
     UNFIT,
     Server,
     expect_well,
-    give_up,
     log_in,
 )
-from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +32,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("guidkeep.cache")
 
+AGAIN: Final = 4
+"""How often a call is made again elsewhere, or with scripts loaded anew."""
 SLOTS: Final = 16_384
 REFRESH_PAUSE: Final = 0.5
 """Seconds from one look at who has which slot to the next, at least."""
@@ -47,14 +46,11 @@ class Nodes(Protocol):
         """Looks at a key, if that can be done at once; `take` gets the reply, or an error."""
         ...
 
-    def submit(self, script: str, key: bytes, *arguments: Word) -> Outcome[Any]:
-        """Runs a script on a key; the outcome is the reply, or an error (it is not raised)."""
-        ...
+    async def ask(self, script: str, key: bytes, *arguments: Word) -> Any:
+        """Runs a script on a key: the reply, or an error (it is not raised).
 
-    def again(
-        self, reply: Exception, script: str, key: bytes, *arguments: Word
-    ) -> Outcome[Any] | None:
-        """The same once more, after that error; None: it would not help."""
+        After an error it is asked again, there or elsewhere, where that helps.
+        """
         ...
 
     def usable(self, key: bytes) -> bool:
@@ -81,15 +77,15 @@ class Single:
     def __init__(self, host: str, port: int, options: Options, watcher: Watcher) -> None:
         self._server = Server(host, port, options, watcher)
         self.peek = self._server.peek
-        self.submit = self._server.submit
         self.ping = self._server.ping
         self.close = self._server.close
 
-    def again(
-        self, reply: Exception, script: str, key: bytes, *arguments: Word
-    ) -> Outcome[Any] | None:
+    async def ask(self, script: str, key: bytes, *arguments: Word) -> Any:
         """See `Nodes`."""
-        return _again(self._server, reply, script, key, *arguments)
+        reply = await self._server.submit(script, key, *arguments)
+        if isinstance(reply, ReplyError):
+            reply = await _insist(self._server, reply, lambda *_: None, script, key, *arguments)
+        return reply
 
     def usable(self, key: bytes) -> bool:  # noqa: ARG002 - it is the same for each
         """See `Nodes`."""
@@ -132,52 +128,15 @@ class Cluster:
         server = self._of(key)
         return server is not None and server.peek(key, now, take)
 
-    def submit(self, script: str, key: bytes, *arguments: Word) -> Outcome[Any]:
+    async def ask(self, script: str, key: bytes, *arguments: Word) -> Any:
         """See `Nodes`."""
-        server = self._of(key)
-        if server is not None:
-            return server.submit(script, key, *arguments)
-        outcome: Outcome[Any] = Outcome(loop=asyncio.get_running_loop())
-        self._refresh_soon()
-        if self._refreshing is None or self._slots:
-            outcome.set_result(Unavailable("nobody is known to have that key"))
-            return outcome
-        seconds = self._options.timeout if script in HURRIED else self._options.patience
-        asyncio.get_running_loop().call_later(seconds, give_up, outcome)
-
-        def go_on(_: object) -> None:
-            found = self._of(key)
-            if found is None or outcome.done():
-                give_up(outcome)
-            else:
-                found.submit(script, key, *arguments).add_done_callback(hand_on)
-
-        def hand_on(done: asyncio.Future[Any]) -> None:
-            if not outcome.done():
-                outcome.set_result(done.result())
-
-        self._refreshing.add_done_callback(go_on)
-        return outcome
-
-    def again(
-        self, reply: Exception, script: str, key: bytes, *arguments: Word
-    ) -> Outcome[Any] | None:
-        """See `Nodes`."""
-        server = self._of(key)
+        server = self._of(key) or await self._found(script, key)
         if server is None:
-            return None
-        kind, *rest = str(reply).split(" ")
-        if kind in ("MOVED", "ASK"):
-            host, _, port = rest[-1].rpartition(":")
-            owner = self._server(host or server.host, int(port))
-            if kind == "ASK":
-                return owner.submit(script, key, *arguments, asking=True)
-            self._slots[_slot(key)] = owner
-            self._refresh_soon()
-            return owner.submit(script, key, *arguments)
-        if kind == "CLUSTERDOWN":
-            self._refresh_soon()
-        return _again(server, reply, script, key, *arguments)
+            return Unavailable("nobody is known to have that key")
+        reply = await server.submit(script, key, *arguments)
+        if isinstance(reply, ReplyError):
+            reply = await _insist(server, reply, self._elsewhere, script, key, *arguments)
+        return reply
 
     def usable(self, key: bytes) -> bool:
         """See `Nodes`."""
@@ -229,6 +188,27 @@ class Cluster:
     def _of(self, key: bytes) -> Server | None:
         return self._slots[_slot(key)] if self._slots else None
 
+    async def _found(self, script: str, key: bytes) -> Server | None:
+        """Who has that key, which nobody was known to have; waits if nothing is known yet."""
+        self._refresh_soon()
+        if self._refreshing is not None and not self._slots:
+            await asyncio.wait([self._refreshing], timeout=self._options.seconds(script))
+        return self._of(key)
+
+    def _elsewhere(self, server: Server, reply: str, key: bytes) -> tuple[Server, bool] | None:
+        """Whom that server's error names instead, and whether it is to be told so (ASKING)."""
+        kind, *rest = reply.split(" ")
+        if kind == "CLUSTERDOWN":
+            self._refresh_soon()
+        if kind not in ("MOVED", "ASK"):
+            return None
+        host, _, port = rest[-1].rpartition(":")
+        named = self._server(host or server.host, int(port))
+        if kind == "MOVED":
+            self._slots[_slot(key)] = named
+            self._refresh_soon()
+        return named, kind == "ASK"
+
     def _server(self, host: str, port: int) -> Server:
         server = self._servers.get((host, port))
         if server is None:
@@ -279,7 +259,7 @@ class Cluster:
         def make() -> Connection:
             options = self._options
             return Connection(
-                timeout=options.timeout, patience=options.patience, observe=_ignore, lost=_ignore
+                timeout=options.timeout, patience=options.patience, observe=ignore, lost=ignore
             )
 
         async with asyncio.timeout(PATIENCE):
@@ -321,22 +301,35 @@ class Cluster:
         self._watcher.failed()
 
 
-def _again(
-    server: Server, reply: Exception, script: str, key: bytes, *arguments: Word
-) -> Outcome[Any] | None:
-    text = str(reply)
-    if text.startswith("NOSCRIPT"):
-        server.renew()
-        return server.submit(script, key, *arguments)
-    if text.startswith(UNFIT):
-        server.distrust(reply)
-    return None
+async def _insist(
+    server: Server,
+    reply: Any,
+    elsewhere: Callable[[Server, str, bytes], tuple[Server, bool] | None],
+    script: str,
+    key: bytes,
+    *arguments: Word,
+) -> Any:
+    """The reply after that server's error.
+
+    What follows is that server's affair, who may be another than the one that has the slot.
+    """
+    asking = False
+    for _ in range(AGAIN):
+        text = str(reply)
+        if named := elsewhere(server, text, key):
+            server, asking = named
+        elif text.startswith("NOSCRIPT"):
+            server.renew()
+        else:
+            if text.startswith(UNFIT):
+                server.distrust(reply)
+            break
+        reply = await server.submit(script, key, *arguments, asking=asking)
+        if not isinstance(reply, ReplyError):
+            break
+    return reply
 
 
 def _slot(key: bytes) -> int:
     """The key's slot: CRC-16 of it; prefixes have no braces, so all of it counts."""
     return crc_hqx(key, 0) % SLOTS
-
-
-def _ignore(*_: object) -> None:
-    """Does nothing."""

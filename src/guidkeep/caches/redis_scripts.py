@@ -202,8 +202,6 @@ _BODIES = {
              nothing in. As if a writer had leased and given back at once
 """
 
-NAMES: Final = tuple(_BODIES)
-
 
 def generation_of(run_id: str, replication_id: str) -> str:
     """The name of a generation: a few letters that no other has."""

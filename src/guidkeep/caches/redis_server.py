@@ -26,6 +26,7 @@ from guidkeep.caches.redis_connection import (
     connect,
     fields,
     identity,
+    ignore,
     pack,
 )
 from guidkeep.outcome import Outcome
@@ -49,6 +50,8 @@ UNFIT: Final = (
     "CLUSTERDOWN", "NOAUTH", "NOPERM", "WRONGPASS",
 )  # fmt: skip
 """How a server says that it can't do what it should, whatever the key is."""
+
+_ASKING: Final = pack(("ASKING",))
 
 Word = str | bytes | int | float
 
@@ -81,6 +84,10 @@ class Options(NamedTuple):
     pauses: Callable[[int], float]
     observe: Callable[[int, float], None]
     count_failure: Callable[[str], None]
+
+    def seconds(self, script: str) -> float:
+        """How long who runs that script waits."""
+        return self.timeout if script in HURRIED else self.patience
 
 
 class Watcher(Protocol):
@@ -135,6 +142,7 @@ class Server:
         connection = self._connection
         if connection is None or connection.is_late:
             return False
+        # Not by way of `_send`: a hit does not pay for another call.
         connection.send(pack(("EVALSHA", self._names["peek"], 1, key, now)), take, hurried=True)
         return True
 
@@ -142,13 +150,12 @@ class Server:
         self, script: str, key: bytes, *arguments: Word, asking: bool = False
     ) -> Outcome[Any]:
         """Runs a script on a key; the outcome is the reply, or an error (it is not raised)."""
+        outcome: Outcome[Any] = Outcome(loop=asyncio.get_running_loop())
         if self._connection is not None:
-            if asking:
-                self._connection.ask("ASKING")
-            return self._connection.ask(
-                "EVALSHA", self._names[script], 1, key, *arguments, hurried=script in HURRIED
-            )
-        return self._wait(script, key, arguments, asking)
+            self._send(self._connection, outcome.set_result, script, key, arguments, asking=asking)
+        else:
+            self._wait(_Call(script, key, arguments, asking, outcome))
+        return outcome
 
     async def ping(self) -> None:
         """Raises Unavailable if it can't be asked."""
@@ -187,22 +194,34 @@ class Server:
         if self._connection is not None:
             await self._connection.close()
 
+    def _send(
+        self,
+        connection: Connection,
+        take: Callable[[Any], None],
+        script: str,
+        key: bytes,
+        arguments: tuple[Word, ...],
+        *,
+        asking: bool = False,
+    ) -> None:
+        """Has a script run on a key; `take` gets the reply, or an error."""
+        hurried = script in HURRIED
+        if asking:
+            connection.send(_ASKING, ignore, hurried=hurried)
+        command = pack(("EVALSHA", self._names[script], 1, key, *arguments))
+        connection.send(command, take, hurried=hurried)
+
     # Connecting.
 
-    def _wait(
-        self, script: str, key: bytes, arguments: tuple[Word, ...], asking: bool
-    ) -> Outcome[Any]:
-        loop = asyncio.get_running_loop()
-        outcome: Outcome[Any] = Outcome(loop=loop)
+    def _wait(self, call: _Call) -> None:
+        """Until there is a connection, or the call's time is over."""
         if self._closed or self.breaker.is_open:
-            outcome.set_result(Unavailable(f"{self} is not asked at the moment"))
-            return outcome
-        self._waiting.append(_Call(script, key, arguments, asking, outcome))
-        options = self._options
-        seconds = options.timeout if script in HURRIED else options.patience
-        loop.call_later(seconds, give_up, outcome)
+            call.outcome.set_result(Unavailable(f"{self} is not asked at the moment"))
+            return
+        self._waiting.append(call)
+        seconds = self._options.seconds(call.script)
+        asyncio.get_running_loop().call_later(seconds, give_up, call.outcome)
         self._connect()
-        return outcome
 
     def _connect(self) -> None:
         if self._connecting is None and self._connection is None and not self._closed:
@@ -282,11 +301,10 @@ class Server:
         waiting, self._waiting = self._waiting, []
         for call in waiting:
             if not call.outcome.done():
-                if call.asking:
-                    connection.ask("ASKING")
-                words = ("EVALSHA", self._names[call.script], 1, call.key, *call.arguments)
-                take = partial(hand_over, call.outcome)
-                connection.send(pack(words), take, hurried=call.script in HURRIED)
+                take = partial(_hand_over, call.outcome)
+                self._send(
+                    connection, take, call.script, call.key, call.arguments, asking=call.asking
+                )
 
     def _renewed(self, last: asyncio.Future[Any]) -> None:
         self._is_renewing = False
@@ -351,7 +369,7 @@ def _unless_elsewhere(reply: Any) -> None:
         expect_well(reply)
 
 
-def hand_over(outcome: Outcome[Any], reply: Any) -> None:
+def _hand_over(outcome: Outcome[Any], reply: Any) -> None:
     """Makes that its result, unless it was given up."""
     if not outcome.done():
         outcome.set_result(reply)
@@ -359,4 +377,4 @@ def hand_over(outcome: Outcome[Any], reply: Any) -> None:
 
 def give_up(outcome: Outcome[Any]) -> None:
     """Makes it a failure, unless it is known already."""
-    hand_over(outcome, Unavailable("no connection in time"))
+    _hand_over(outcome, Unavailable("no connection in time"))

@@ -66,13 +66,17 @@ class Unsettled:
         else:
             self._distrust_until = mark.since + self._lasting
 
-    def pending(self) -> list[tuple[str, Mark]]:
-        """What is to be dropped: GUIDs, and for each its last failure."""
-        return list(self._marks.items())
+    def pending(self) -> list[str]:
+        """The GUIDs that are to be dropped."""
+        return list(self._marks)
 
-    def forget(self, guid: str, mark: Mark) -> bool:
+    def mark(self, guid: str) -> Mark | None:
+        """That GUID's last failure; None: it is not remembered, or not any more."""
+        return self._marks.get(guid)
+
+    def forget(self, guid: str, mark: Mark | None) -> bool:
         """It was dropped after that failure. Says whether that was its last one."""
-        if self._marks.get(guid) != mark:
+        if mark is None or self._marks.get(guid) != mark:
             return False
         del self._marks[guid]
         return True

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
-from guidkeep.addresses import redacted
+from guidkeep.addresses import redacted, scheme_of
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:
     Raises:
         StartupError: no such store, or it can't be used; the message says why.
     """
-    backend = _BACKENDS.get(urlsplit(url).scheme)
+    backend = _BACKENDS.get(scheme_of(url))
     if backend is None:
         raise StartupError(
             f"No store is named by {redacted(url)!r}; there are sqlite:///FILE, mysql://, "

@@ -26,10 +26,11 @@ import sqlite3
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import structlog
 
+from guidkeep.addresses import redacted, split
 from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
 from guidkeep.record import Record
 from guidkeep.stores import Counted, until
@@ -175,11 +176,11 @@ class SQLiteStore:
             StartupError: another process serves it, it is no Guidkeep database, a newer one,
                 damaged, or can't be written.
         """
-        parts = urlsplit(url)
+        parts = split(url)
         if parts.netloc or parts.query or parts.path.strip("/") in ("", ":memory:"):
             raise StartupError(
-                f"{url!r} names no file: write sqlite:///guidkeep.db for one in this folder, "
-                "sqlite:////var/lib/guidkeep.db for one elsewhere."
+                f"{redacted(url)!r} names no file: write sqlite:///guidkeep.db for one in this "
+                "folder, sqlite:////var/lib/guidkeep.db for one elsewhere."
             )
         file = await asyncio.to_thread(SQLiteFile, Path(unquote(parts.path[1:])), timeout)
         return cls(file, timeout=timeout, metrics=metrics)

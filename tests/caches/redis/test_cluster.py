@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.caches import redis as redis_cache
+from guidkeep.caches import redis_nodes
 from guidkeep.caches.redis_nodes import Cluster
 from guidkeep.metrics import Metrics
 from guidkeep.record import Record
@@ -69,6 +70,21 @@ def ports(cache: RedisCache) -> set[int]:
     return {port for _, port in nodes_of(cache)._servers}
 
 
+@contextmanager
+def moving(cluster: RedisCluster, key: str) -> Iterator[tuple[Redis, Redis, int]]:
+    """That key's slot moves: from where, to where, which. Then it is where it is said to be."""
+    slot = cluster.nodes[0].ask("CLUSTER", "KEYSLOT", key)
+    old = cluster.owner(key)
+    new = cluster.masters[(cluster.masters.index(old) + 1) % 3]
+    new.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", old.ask("CLUSTER", "MYID"))
+    old.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", new.ask("CLUSTER", "MYID"))
+    try:
+        yield old, new, slot
+    finally:
+        for node in (new, old):
+            node.ask("CLUSTER", "SETSLOT", slot, "STABLE")
+
+
 async def test_keys_are_shared_among_the_masters(cluster: RedisCluster, open_at: Opener) -> None:
     cache = open_at(cluster.fresh())
     await fill_up(cache)
@@ -109,18 +125,14 @@ async def test_a_slot_that_moves_takes_no_entry_along(
     cache = open_at(cluster.fresh())
     await keep(cache)
     key = prefix(cache) + GUID
-    slot = cluster.nodes[0].ask("CLUSTER", "KEYSLOT", key)
-    old = cluster.owner(key)
-    new = cluster.masters[(cluster.masters.index(old) + 1) % 3]
-    new.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", old.ask("CLUSTER", "MYID"))
-    old.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", new.ask("CLUSTER", "MYID"))
-    assert await held(cache) == RECORD  # it is still at its old place
-    old.ask("MIGRATE", new.host, new.port, key, 0, 5000)
-    assert await held(cache) is None  # it is there (ASK), and counts as nothing
-    await keep(cache, NEWER)
-    assert await held(cache) == NEWER
-    for node in (new, old):
-        node.ask("CLUSTER", "SETSLOT", slot, "NODE", new.ask("CLUSTER", "MYID"))
+    with moving(cluster, key) as (old, new, slot):
+        assert await held(cache) == RECORD  # it is still at its old place
+        old.ask("MIGRATE", new.host, new.port, key, 0, 5000)
+        assert await held(cache) is None  # it is there (ASK), and counts as nothing
+        await keep(cache, NEWER)
+        assert await held(cache) == NEWER
+        for node in (new, old):
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", new.ask("CLUSTER", "MYID"))
     assert await held(cache) == NEWER  # now the old one says MOVED
     assert cache.figures.unsettled == 0
 
@@ -129,16 +141,37 @@ async def test_an_ask_may_be_the_first_word_with_a_server(
     cluster: RedisCluster, open_at: Opener
 ) -> None:
     cache = open_at(cluster.fresh())
-    key = prefix(cache) + GUID
-    slot = cluster.nodes[0].ask("CLUSTER", "KEYSLOT", key)
-    old = cluster.owner(key)
-    new = cluster.masters[(cluster.masters.index(old) + 1) % 3]
-    new.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", old.ask("CLUSTER", "MYID"))
-    old.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", new.ask("CLUSTER", "MYID"))
-    await reader(cache)
-    for node in (new, old):
-        node.ask("CLUSTER", "SETSLOT", slot, "STABLE")
+    with moving(cluster, prefix(cache) + GUID):
+        await reader(cache)
     assert cache.figures.unsettled == 0
+
+
+async def test_scripts_that_are_forgotten_where_a_slot_moves_to_are_loaded_there(
+    cluster: RedisCluster, open_at: Opener
+) -> None:
+    cache = open_at(cluster.fresh())
+    await cache.ping()
+    with moving(cluster, prefix(cache) + GUID) as (_, new, _):
+        new.ask("SCRIPT", "FLUSH")
+        await reader(cache)
+
+
+async def test_where_a_slot_moves_to_may_fail_and_where_it_comes_from_is_not_to_blame(
+    cluster: RedisCluster, open_at: Opener
+) -> None:
+    cache = open_at(cluster.fresh())
+    await cache.ping()
+    servers = nodes_of(cache)._servers
+    with moving(cluster, prefix(cache) + GUID) as (old, new, _):
+        connection = servers[old.host, old.port]._connection
+        new.ask("CONFIG", "SET", "min-replicas-to-write", 9)
+        try:
+            assert await cache.get(GUID, NOW) is None
+        finally:
+            new.ask("CONFIG", "SET", "min-replicas-to-write", 0)
+        assert servers[new.host, new.port]._connection is None
+        assert servers[old.host, old.port]._connection is connection
+        await reader(cache)
 
 
 async def test_no_connection_is_left(cluster: RedisCluster, open_at: Opener) -> None:
@@ -193,12 +226,10 @@ async def test_one_that_is_sent_about_too_long_gives_up(
 ) -> None:
     cache = open_at(cluster.fresh())
     await fill_up(cache)
-    monkeypatch.setattr(redis_cache, "AGAIN", 0)
+    monkeypatch.setattr(redis_nodes, "AGAIN", 0)
     nodes = nodes_of(cache)
     nodes._slots = [*nodes._slots[6000:], *nodes._slots[:6000]]
     assert None in await entries(cache)
-    nodes._slots = []
-    assert nodes.again(Exception("MOVED 1 127.0.0.1:1"), "get", b"key") is None
 
 
 async def test_a_server_that_has_no_slots_any_more_is_let_go_of(

@@ -143,11 +143,15 @@ async def test_redis_hangs(own: Redis, open_at: Opener) -> None:
 
 
 async def test_the_loop_was_held_up_and_redis_is_not_to_blame(own: Redis, open_at: Opener) -> None:
-    cache = open_at(own.url, timeout=SOON)
+    cache = open_at(own.url)
     await keep(cache)
+    connection = server_of(cache)._connection
+    assert connection is not None
+    connection._timeout = SOON
     asked = asyncio.ensure_future(cache.get(GUID, NOW))
     await asyncio.sleep(0)  # it is handed in
     await asyncio.sleep(0)  # and sent
+    own.ask("PING")  # it has answered that
     time.sleep(3 * SOON)  # noqa: ASYNC251 - that is what it is about
     assert await asked == RECORD
 
@@ -260,8 +264,8 @@ async def test_a_reply_that_nobody_waits_for_any_more_does_no_harm(
 ) -> None:
     """It waited for the connection, and was given up after it was sent."""
     cache = open_at(own.url)
-    asked = cache._nodes.submit("get", b"key", NOW, 1)
     server = server_of(cache)
+    asked = server.submit("get", b"key", NOW, 1)
     while server._connection is None:  # noqa: ASYNC110 - it is sent in that turn of the loop
         await asyncio.sleep(0)
     connection = server._connection

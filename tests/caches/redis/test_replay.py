@@ -6,6 +6,7 @@ import asyncio
 import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,8 +15,10 @@ from guidkeep.answer import render
 from guidkeep.caches import Lease
 from guidkeep.caches import redis as redis_cache
 from guidkeep.metrics import Metrics
+from servers.processes import free_port
 from tests.caches.looks import look
 from tests.caches.redis.conftest import (
+    NEVER,
     NEWER,
     NOW,
     OTHER,
@@ -178,6 +181,24 @@ async def test_the_keeper_tries_again_after_a_while(
     if server_of(cache).breaker.is_open:
         await find(cache)
     await until(lambda: cache.figures.unsettled == 0)
+
+
+async def test_while_redis_is_away_a_write_does_not_make_the_node_go_through_all_it_remembers(
+    open_at: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_cache, "REPLAY_PAUSE", NEVER)
+    cache = open_at(f"redis://127.0.0.1:{free_port()}")
+    await lose(cache)
+    replay, redrop = Mock(wraps=cache.replay), Mock(wraps=cache._redrop)
+    monkeypatch.setattr(cache, "replay", replay)
+    monkeypatch.setattr(cache, "_redrop", redrop)
+    for at in range(10):
+        await cache.settle(await cache.lease(f"{at:032X}"), None, NOW)
+        for _ in range(5):  # turns enough for the keeper
+            await asyncio.sleep(0)
+    replay.assert_called_once()  # when the keeper begins
+    redrop.assert_not_called()
+    assert cache.figures.unsettled == 10
 
 
 def told(metrics: Metrics) -> str:

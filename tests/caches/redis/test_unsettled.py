@@ -19,19 +19,21 @@ def test_a_guid_is_remembered_until_it_was_dropped() -> None:
     remembered.remember(GUID)
     assert GUID in remembered
     assert OTHER not in remembered
-    [(guid, mark)] = remembered.pending()
-    assert remembered.forget(guid, mark)
+    assert remembered.pending() == [GUID]
+    mark = remembered.mark(GUID)
+    assert remembered.forget(GUID, mark)
     assert GUID not in remembered
     assert not remembered
-    assert not remembered.forget(guid, mark)
+    assert not remembered.forget(GUID, mark)
+    assert not remembered.forget(GUID, remembered.mark(GUID))
 
 
 def test_a_drop_does_not_make_up_for_a_failure_after_it_began() -> None:
     remembered = unsettled(Clock(0))
     remembered.remember(GUID)
-    [(guid, mark)] = remembered.pending()
+    mark = remembered.mark(GUID)
     remembered.remember(GUID)
-    assert not remembered.forget(guid, mark)
+    assert not remembered.forget(GUID, mark)
     assert GUID in remembered
 
 
@@ -59,7 +61,7 @@ def test_a_guid_that_fails_again_is_remembered_for_longer() -> None:
     remembered.remember(GUID)
     clock.advance(25)
     remembered.expire()
-    assert [guid for guid, _ in remembered.pending()] == [GUID]
+    assert remembered.pending() == [GUID]
 
 
 def test_beyond_its_limit_it_trusts_in_nothing_until_nothing_can_be_left() -> None:
