@@ -166,13 +166,8 @@ def _busy(pid: int) -> dict[int, tuple[float, float]]:
 
 def _seconds(process: Running) -> float:
     """Those that it and its children have spent so far, in their own code and in the kernel."""
-    seconds, waiting = 0.0, [process.pid]
-    while waiting:
-        pid = waiting.pop()
-        seconds += sum(sum(both) for both in _busy(pid).values())
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            waiting += map(int, (thread / "children").read_text().split())
-    return seconds
+    pids = (process.pid, *process.descendants())
+    return sum(sum(both) for pid in pids for both in _busy(pid).values())
 
 
 def _threads(

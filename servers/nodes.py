@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 from typing import TYPE_CHECKING, Self
 
@@ -54,7 +53,6 @@ class Node:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.signal(signal.SIGCONT)
         self.process.stop()
 
     @property

@@ -25,9 +25,8 @@ from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.settings import Settings
 from guidkeep.supervisor import Job, supervise
-from servers.processes import free_port
+from servers.processes import children, free_port, is_gone
 from tests.server.test_start import unchanged_process
-from tests.server.test_workers import children, is_gone
 from tests.server.wire import wired
 
 if TYPE_CHECKING:

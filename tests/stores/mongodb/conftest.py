@@ -33,7 +33,7 @@ def new_url(engines: Engines) -> Callable[[], str]:
 
 @pytest.fixture
 def server(engines: Engines, tmp_path: Path) -> Iterator[MongoDB]:
-    """To be killed or stopped; its data is in `tmp_path`."""
+    """To be killed or stopped."""
     engines.get("mongodb")  # skips the test where it is not built
     with started(tmp_path) as running:
         yield running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -210,7 +211,7 @@ async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
 ) -> None:
     async with opener_of(own.url)(timeout=1.0) as store:
         await store.insert(make_record(1))
-        own.hang()
+        own.process.signal_all(signal.SIGSTOP)
         done = await asyncio.gather(
             store.get(guid_of(1)),
             store.page(Query(), NOW),
@@ -221,7 +222,7 @@ async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
         )
         assert {type(error) for error in done} <= {StoreUnavailable, OutcomeUnknown}
         assert isinstance(done[0], StoreUnavailable)
-        own.go_on()
+        own.process.signal_all(signal.SIGCONT)
         found = await once_it_answers(lambda: store.get(guid_of(1)))
         assert found in (make_record(1), newer(make_record(1)))
         await once_it_answers(lambda: store.insert(make_record(3)))
@@ -231,10 +232,10 @@ async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
 async def test_close_ends_while_the_server_hangs(own: PostgreSQL) -> None:
     async with opener_of(own.url)(timeout=1.0) as store:
         await store.ping()
-        own.hang()
+        own.process.signal_all(signal.SIGSTOP)
         with pytest.raises(StoreUnavailable):
             await store.ping()
-    own.go_on()
+    own.process.signal_all(signal.SIGCONT)
 
 
 async def once_it_answers(ask: Callable[[], Awaitable[Result]]) -> Result:
@@ -262,7 +263,7 @@ async def test_a_server_that_is_killed_loses_nothing_that_was_answered(own: Post
         with structlog.testing.capture_logs() as logs:
             writing = [asyncio.ensure_future(write(number)) for number in range(20)]
             await until(lambda: len(answered) > 500)
-            own.kill()
+            own.process.kill()
             killed.set()
             await asyncio.gather(*writing)
             with pytest.raises(StoreUnavailable, match="can't be read"):
@@ -286,7 +287,7 @@ async def test_a_write_under_way_when_the_server_dies_is_unknown(own: PostgreSQL
         async with Lock(own.url, 1):
             writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
             await waiting_for_locks(own, 1)
-            own.kill()
+            own.process.kill()
             with pytest.raises(OutcomeUnknown):
                 await writing
 

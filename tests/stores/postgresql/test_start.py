@@ -88,7 +88,7 @@ async def test_a_server_that_comes_late_is_waited_for(
     own: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgresql_schema, "START_SECONDS", 60.0)  # it recovers from its crash
-    own.kill()
+    own.process.kill()
     with structlog.testing.capture_logs() as logs:
         opening = asyncio.ensure_future(opened(own.url))
         while not logs:  # noqa: ASYNC110 - a log sets no event
