@@ -22,7 +22,8 @@ from guidkeep import __version__
 from guidkeep.cli import main
 from guidkeep.errors import StartupError
 from guidkeep.server import _allow_descriptors
-from tests.server.processes import ENVIRONMENT, GUIDKEEP, serving
+from servers.nodes import ENVIRONMENT
+from tests.server.processes import GUIDKEEP, serving
 from tests.server.wire import record, wired
 from tests.support import served
 

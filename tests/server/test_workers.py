@@ -16,8 +16,9 @@ import pytest
 
 from guidkeep import __version__
 from guidkeep.cli import main
+from servers.nodes import ENVIRONMENT
 from servers.processes import children, is_gone
-from tests.server.processes import ENVIRONMENT, GUIDKEEP, serving
+from tests.server.processes import GUIDKEEP, serving
 from tests.server.test_drain import Load
 from tests.server.test_kill import Client
 from tests.server.test_start import refused
