@@ -17,11 +17,12 @@ from guidkeep.metrics import Metrics
 from guidkeep.stores.mysql import MySQLStore
 from servers.galera import OwnGalera
 from tests.cluster.conftest import nodes_on
-from tests.cluster.load import PATIENCE, Load
+from tests.cluster.load import Load
 from tests.consistency import workload
 from tests.consistency.http import Connections
 from tests.consistency.judge import judge, require
 from tests.stores.records import guid_of, make_record, newer
+from tests.support import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -8,7 +8,6 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
-from urllib.request import urlopen
 
 from servers.nodes import GUIDKEEP, Node
 from servers.proxy import Proxy
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 STORE_TIMEOUT = 1.0
 """Seconds. A lease lasts three times as long."""
-UNSETTLED = ("guidkeep_cache_unreachable", "guidkeep_cache_unsettled")
-"""Metrics of a node that are 0 when all is well between it and the cache."""
 LAUNCHER = (sys.executable, "-m", "tests.consistency.node")
 
 
@@ -113,10 +110,6 @@ class Cluster:
         """Where the nodes serve."""
         return [node.address for node in self.nodes]
 
-    def is_settled(self) -> bool:
-        """Whether each node has the cache back, and has dropped there what it could not settle."""
-        return all(_settled(node.address) for node in self.nodes)
-
     def _node(self, number: int, store: str, cache: str) -> Node:
         folder = self._folder / f"node-{number}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -145,11 +138,3 @@ class Cluster:
             f"--fault={self._fault}",
             "serve",
         )
-
-
-def _settled(address: str) -> bool:
-    with urlopen(f"{address}/metrics", timeout=10) as answer:  # noqa: S310 - it is http
-        figures = dict(
-            line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#"
-        )
-    return not any(float(figures[name]) for name in UNSETTLED)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tests.consistency.promises import Acknowledged, Bounded
+from tests.support import all_trust_the_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,14 +120,7 @@ class Attack:
             finally:
                 await asyncio.to_thread(nemesis.heal, self._cluster)
         if nemesis.promise == "bounded":
-            await self._until_it_is_back()
-
-    async def _until_it_is_back(self) -> None:
-        """Returns when no node has anything left that it could not settle in the cache."""
-        async with asyncio.timeout(BACK):
-            # A node is a process, which has no event that one could wait for.
-            while not await asyncio.to_thread(self._cluster.is_settled):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+            await all_trust_the_cache(self._cluster.addresses, BACK)
 
     def promises(self, history: Sequence[Operation]) -> list[Promise]:
         """What applies to one GUID's history beside the strict promise."""

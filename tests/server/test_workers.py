@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from tests.server.test_drain import Load
 from tests.server.test_kill import Client
 from tests.server.test_start import refused
 from tests.server.wire import Connection, Lost, record, wired
+from tests.support import until, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from tests.server.processes import Server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
-
-PATIENCE = 30.0
 
 
 @pytest.fixture(params=["postgresql", "mysql"])
@@ -51,14 +49,6 @@ def cache(engines: Engines) -> str:
 def server(store: str, cache: str, tmp_path: Path) -> Iterator[Server]:
     with serving(store, "--cache", cache, "--workers", "3", log=tmp_path / "log") as running:
         yield running
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Other processes tell nobody what they do."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def has(log: Path, event: str, times: int) -> Callable[[], bool]:
@@ -140,8 +130,7 @@ async def test_a_worker_that_is_killed_under_load_is_replaced_and_nothing_answer
     for count in range(1, 4):
         for victim in sorted(children(server.process.pid))[:2]:
             os.kill(victim, signal.SIGKILL)
-        replaced = has(tmp_path / "log", "worker replaced", 2 * count)
-        await asyncio.to_thread(wait_until, replaced)
+        await until(has(tmp_path / "log", "worker replaced", 2 * count))
     over.set()
     lost = await asyncio.gather(*load)
     assert sum(lost) > 0, "no client felt it: no worker was killed"

@@ -14,10 +14,10 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Record
 from servers import redis
 from tests.engines import here
-from tests.support import GUID, MARCH_2015, Clock
+from tests.support import GUID, MARCH_2015, Clock, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from guidkeep.caches.redis_server import Server
@@ -98,13 +98,6 @@ def server_of(cache: RedisCache) -> Server:
     """The one server of a cache that is no cluster."""
     server: Server = cache._nodes._server  # type: ignore[attr-defined]  # Single's
     return server
-
-
-async def until(ask: Callable[[], object], seconds: float = 20.0) -> None:
-    """Returns when that is true, of a server or of what a cache does by itself."""
-    async with asyncio.timeout(seconds):
-        while not ask():  # noqa: ASYNC110 - another process has no events
-            await asyncio.sleep(0.005)
 
 
 async def until_a_reader_may_fill(cache: RedisCache) -> None:

@@ -30,9 +30,8 @@ from tests.caches.redis.conftest import (
     lose,
     reader,
     server_of,
-    until,
 )
-from tests.support import GUID
+from tests.support import GUID, until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,10 +26,9 @@ from tests.caches.redis.conftest import (
     lose,
     reader,
     server_of,
-    until,
     until_a_reader_may_fill,
 )
-from tests.support import GUID, Clock
+from tests.support import GUID, Clock, until
 
 if TYPE_CHECKING:
     from servers.redis import Redis

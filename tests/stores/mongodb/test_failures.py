@@ -26,8 +26,9 @@ from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores import mongodb
-from tests.stores.mongodb.conftest import opened, raw, until_it_answers
+from tests.stores.mongodb.conftest import opened, raw
 from tests.stores.records import NOW, groups_of, guid_of, make_record, newer
+from tests.support import once_it_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ async def test_a_server_that_hangs_leaves_writes_unknown_and_answers_again_when_
         with pytest.raises(StoreUnavailable):
             await store.get(old.guid)
         server.process.signal(signal.SIGCONT)
-        await until_it_answers(store)
+        await once_it_answers(store.ping)
         assert await store.get(old.guid) in (old, newer(old))
         assert await store.get(guid_of(2)) in (None, make_record(2))
         assert await store.insert(make_record(3))
@@ -101,7 +102,7 @@ async def test_a_server_that_was_killed_and_started_again_has_what_was_answered(
         await store.delete(guid_of(0), 1)
         server.process.kill()
         server.start()
-        await until_it_answers(store)
+        await once_it_answers(store.ping)
         assert await store.page(Query(), NOW) == records[1:]
         assert await store.replace(newer(records[1]), 1)
 

@@ -16,10 +16,9 @@ from guidkeep.stores import postgresql_pool, postgresql_writes
 from servers.postgresql import PASSWORD
 from tests.stores.conftest import opener_of
 from tests.stores.records import NOW, guid_of, make_record, newer
+from tests.support import once_it_answers, until
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from servers.postgresql import PostgreSQL, Server
     from tests.stores.conftest import Opener
 
@@ -56,12 +55,6 @@ class Lock:
 
     async def __aexit__(self, *_: object) -> None:
         await self._connection.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Returns when that is so; the test's time-out ends it if it never is."""
-    while not condition():  # noqa: ASYNC110 - a server sets no event
-        await asyncio.sleep(0.01)
 
 
 async def gone(server: Server, url: str, *, but: int = 0) -> None:
@@ -236,14 +229,6 @@ async def test_close_ends_while_the_server_hangs(own: PostgreSQL) -> None:
         with pytest.raises(StoreUnavailable):
             await store.ping()
     own.process.signal_all(signal.SIGCONT)
-
-
-async def once_it_answers(ask: Callable[[], Awaitable[Result]]) -> Result:
-    while True:
-        try:
-            return await ask()
-        except StoreUnavailable:
-            await asyncio.sleep(0.02)
 
 
 async def test_a_server_that_is_killed_loses_nothing_that_was_answered(own: PostgreSQL) -> None:
