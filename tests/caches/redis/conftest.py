@@ -28,6 +28,8 @@ NOW = MARCH_2015
 OTHER = "0" * 32
 RECORD = Record(GUID, NOW + 1000, 7, '{"user":"Ann"}')
 NEWER = Record(GUID, NOW + 1000, 8, '{"user":"Bob"}')
+SOON = 0.2
+"""Seconds: a deadline for a server that will not meet it."""
 NEVER = 3600.0
 """Seconds: a probe that the test makes itself."""
 

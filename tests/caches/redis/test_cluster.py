@@ -18,7 +18,7 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Record
 from servers import redis, redis_cluster
 from servers.processes import free_port
-from tests.caches.redis.conftest import NEWER, NOW, RECORD, held, keep, reader
+from tests.caches.redis.conftest import NEWER, NOW, RECORD, SOON, held, keep, reader
 from tests.support import GUID, until
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tests.engines import Engines
 
 GUIDS = [f"{at:032X}" for at in range(64)]
-SOON = 0.2
 
 
 @pytest.fixture(scope="module")

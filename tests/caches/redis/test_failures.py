@@ -24,6 +24,7 @@ from tests.caches.redis.conftest import (
     NOW,
     OTHER,
     RECORD,
+    SOON,
     find,
     held,
     keep,
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
     from guidkeep.caches.redis import RedisCache
     from servers.redis import Redis
     from tests.caches.redis.conftest import Opener
-
-SOON = 0.05
-"""Seconds: a deadline for a server that will not meet it."""
 
 
 def never(_: object) -> None:

@@ -20,6 +20,7 @@ from tests.caches.redis.conftest import (
     NOW,
     OTHER,
     RECORD,
+    SOON,
     find,
     held,
     keep,
@@ -33,8 +34,6 @@ from tests.support import GUID, Clock, until
 if TYPE_CHECKING:
     from servers.redis import Redis
     from tests.caches.redis.conftest import Opener
-
-SOON = 0.05
 
 
 async def test_whoever_looks_is_shown_nothing_that_is_not_settled(
