@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from servers import postgresql
-from servers.processes import Failed, cores
+from servers import mysql, nginx, postgresql, redis
+from servers.processes import Missing, cores, program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,11 +18,11 @@ Key = TypeVar("Key")
 
 PACKAGES = {
     "wrk": "wrk",
-    "nginx": "nginx-light",
+    "nginx": nginx.PACKAGE,
     "webdis": "webdis",
-    "redis-server": "redis-server",
-    "mariadbd": "mariadb-server",
-    "postgres": "postgresql",
+    "redis-server": redis.PACKAGE,
+    "mariadbd": mysql.PACKAGE,
+    "postgres": postgresql.PACKAGE,
     "taskset": "util-linux",
 }
 """Debian's packages of the programs that are not Guidkeep's own."""
@@ -115,14 +114,11 @@ class Bench:
 
     def has(self, *programs: str) -> bool:
         """Whether all of them are there."""
-        return all(_find(name) for name in programs)
+        return not set(missing()).intersection(programs)
 
     def program(self, name: str) -> str:
-        """Where the program is."""
-        path = _find(name)
-        if path is None:
-            raise Failed(f"{name} is missing: apt-get install {PACKAGES[name]}")
-        return path
+        """Where the program is. Raises Missing if it is not there."""
+        return _find(name)
 
     def rounds(self, turns: Mapping[Key, Callable[[], float]]) -> dict[Key, list[float]]:
         """What each contestant reached in each round; each round another one begins."""
@@ -138,7 +134,13 @@ class Bench:
 
 def missing() -> list[str]:
     """The programs that are not on this machine."""
-    return [name for name in PACKAGES if _find(name) is None]
+    names = []
+    for name in PACKAGES:
+        try:
+            _find(name)
+        except Missing:
+            names.append(name)
+    return names
 
 
 def keeping_folder() -> Path:
@@ -149,7 +151,5 @@ def keeping_folder() -> Path:
     return folder
 
 
-def _find(name: str) -> str | None:
-    """Its path; Debian keeps nginx where only root looks, and PostgreSQL out of sight."""
-    folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", *postgresql.FOLDERS]
-    return shutil.which(name, path=os.pathsep.join(folders))
+def _find(name: str) -> str:
+    return program(name, package=PACKAGES[name], folders=postgresql.FOLDERS)

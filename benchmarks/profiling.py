@@ -101,9 +101,9 @@ def _case(bench: Bench, stack: ExitStack, load: str) -> _Case:
     caches = {"cold": "none://", "hit": "memory://", "create": "memory://"}
     behind = []
     if load == "redis-hit":
-        port, process = stack.enter_context(redis(bench))
-        caches[load] = f"redis://127.0.0.1:{port}/1"
-        behind.append(process)
+        cache = stack.enter_context(redis(bench))
+        caches[load] = f"{cache.url}/1"
+        behind.append(cache.process)
     file = database.copy(bench.folder).file
     server = stack.enter_context(guidkeep(bench, file, "--cache", caches[load]))
     if load == "create":
@@ -115,19 +115,19 @@ def _case(bench: Bench, stack: ExitStack, load: str) -> _Case:
 
 def _before_an_engine(bench: Bench, stack: ExitStack, load: str) -> _Case:
     """Creates on a database server, with Redis as the cache."""
-    port, process = stack.enter_context(redis(bench))
-    cache = f"redis://127.0.0.1:{port}/1"
+    cache = stack.enter_context(redis(bench))
+    url = f"{cache.url}/1"
     engine: MariaDB | PostgreSQL
     if load == "postgresql-create":
         engine = stack.enter_context(postgres(bench))
     else:
         engine = stack.enter_context(mariadb(bench))
     if load == "reference-create":
-        server = stack.enter_context(reference(bench, engine.fresh(), cache))
+        server = stack.enter_context(reference(bench, engine.fresh(), url))
     else:
-        server = stack.enter_context(node(bench, engine.fresh(), "--cache", cache))
+        server = stack.enter_context(node(bench, engine.fresh(), "--cache", url))
     create(bench, server)  # so that connections are open and the table is no longer empty
-    return _Case(server, lambda: create(bench, server), [engine.process, process])
+    return _Case(server, lambda: create(bench, server), [engine.process, cache.process])
 
 
 def _functions(stacks: str) -> str:
@@ -166,13 +166,8 @@ def _busy(pid: int) -> dict[int, tuple[float, float]]:
 
 def _seconds(process: Running) -> float:
     """Those that it and its children have spent so far, in their own code and in the kernel."""
-    seconds, waiting = 0.0, [process.pid]
-    while waiting:
-        pid = waiting.pop()
-        seconds += sum(sum(both) for both in _busy(pid).values())
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            waiting += map(int, (thread / "children").read_text().split())
-    return seconds
+    pids = (process.pid, *process.descendants())
+    return sum(sum(both) for pid in pids for both in _busy(pid).values())
 
 
 def _threads(

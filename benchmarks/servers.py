@@ -15,9 +15,13 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import hiredis
 
 from servers import mysql, postgresql
+from servers import redis as redis_server
+from servers.nodes import ENVIRONMENT
 from servers.processes import Failed, Running, free_port, listens
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
     from benchmarks.bench import Bench
     from benchmarks.databases import Database
+    from servers.redis import Redis
 
 _address = re.compile(r"http://127\.0\.0\.1:(\d+)").search
 
@@ -111,20 +116,17 @@ def postgres(bench: Bench) -> Iterator[postgresql.PostgreSQL]:
 
 
 @contextmanager
-def redis(bench: Bench, *, durable: bool = False) -> Iterator[tuple[int, Running]]:
-    """A Redis that keeps nothing on the disk unless it is to be durable; its port and process.
+def redis(bench: Bench, *, durable: bool = False) -> Iterator[Redis]:
+    """A Redis that keeps nothing on the disk unless it is to be durable.
 
     Args:
         bench: the run.
         durable: whether it answers a write only when it is on the disk.
     """
-    port = free_port()
-    folder = bench.subfolder("redis")
     keep = ["--appendonly", "yes", "--appendfsync", "always"] if durable else []
-    at = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--save", ""]
-    with _run(bench, ["redis-server", *at, *keep]) as process:
-        process.wait_for(lambda: listens(port), "answer")
-        yield port, process
+    folder = bench.subfolder("redis")
+    with redis_server.started(folder, flags=keep, core=bench.server_core) as server:
+        yield server
 
 
 @contextmanager
@@ -141,20 +143,20 @@ def nginx(bench: Bench, answer: bytes) -> Iterator[Server]:
 
 
 @contextmanager
-def webdis(bench: Bench, *, durable: bool) -> Iterator[tuple[Server, int]]:
-    """Webdis in front of a Redis of its own, both on the server's core; and Redis' port.
+def webdis(bench: Bench, *, durable: bool) -> Iterator[tuple[Server, Redis]]:
+    """Webdis in front of a Redis of its own, both on the server's core; and that.
 
     Args:
         bench: the run.
         durable: whether Redis answers a write only when it is on the disk.
     """
-    with redis(bench, durable=durable) as (redis_port, _):
+    with redis(bench, durable=durable) as behind:
         port = free_port()
         configuration = bench.subfolder("webdis") / "webdis.json"
-        configuration.write_text(_webdis_configuration(port, redis_port))
+        configuration.write_text(_webdis_configuration(port, behind.port))
         with _run(bench, ["webdis", str(configuration)]) as process:
             process.wait_for(lambda: listens(port), "answer")
-            yield Server(port, process, path="/GET/"), redis_port
+            yield Server(port, process, path="/GET/"), behind
 
 
 def answers(bench: Bench, like: Server, database: Database) -> list[tuple[str, bytes]]:
@@ -164,13 +166,14 @@ def answers(bench: Bench, like: Server, database: Database) -> list[tuple[str, b
     return [(guid, answer.replace(guids[0].encode(), guid.encode())) for guid in guids]
 
 
-def fill_redis(port: int, records: Sequence[tuple[str, bytes]]) -> None:
+def fill_redis(server: Redis, records: Sequence[tuple[str, bytes]]) -> None:
     """Sets every key to its value."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection((server.host, server.port), timeout=30) as connection:
         replies = connection.makefile("rb")
         for begin in range(0, len(records), FILL_BATCH):
             batch = records[begin : begin + FILL_BATCH]
-            connection.sendall(b"".join(_redis_set(key.encode(), value) for key, value in batch))
+            commands: list[tuple[Any, ...]] = [("SET", *pair) for pair in batch]
+            connection.sendall(b"".join(map(hiredis.pack_command, commands)))
             for _ in batch:
                 if (reply := replies.readline()) != b"+OK\r\n":
                     raise Failed(f"Redis refused a SET: {reply.decode().strip()}")
@@ -196,12 +199,9 @@ def _announcing(bench: Bench, command: Sequence[str]) -> Iterator[Server]:
 
 def _environment(bench: Bench) -> dict[str, str]:
     """This process's, without settings of Guidkeep's; byte code is kept, as users have it."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GUIDKEEP_") and name != "PYTHONDONTWRITEBYTECODE"
-    }
-    return environment | {"PYTHONPYCACHEPREFIX": str(bench.folder / "bytecode")}
+    environment = {**ENVIRONMENT, "PYTHONPYCACHEPREFIX": str(bench.folder / "bytecode")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
 
 
 def _announced_port(process: Running) -> int | None:
@@ -246,7 +246,3 @@ def _webdis_configuration(port: int, redis_port: int) -> str:
             "logfile": os.devnull,
         }
     )
-
-
-def _redis_set(key: bytes, value: bytes) -> bytes:
-    return b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(value), value)

@@ -37,8 +37,12 @@ FAREWELLS = {"nginx": signal.SIGQUIT}
 class Part(Protocol):
     """A server of the cluster."""
 
-    process: Running
     port: int
+
+    @property
+    def process(self) -> Running:
+        """What it runs as, once it was launched."""
+        ...
 
     def launch(self) -> None:
         """Starts it, or starts it again on the same port."""
@@ -52,41 +56,15 @@ class Part(Protocol):
 class Store(MariaDB):
     """MariaDB; its data stays in its folder."""
 
-    def launch(self) -> None:
-        """See Part. It is waited for at once: it needs its user before anybody comes."""
-        self.start()
-
     def wait(self) -> None:
-        """Makes the database."""
+        """See Part; makes the database too."""
+        super().wait()
         self.run("CREATE DATABASE IF NOT EXISTS guidkeep")
 
     @property
     def place(self) -> str:
         """The URL of the database."""
         return f"{self.url}guidkeep"
-
-
-class Cache:
-    """Redis; what it holds is lost when it ends, as it may be."""
-
-    process: Running
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self._folder = folder
-
-    def launch(self) -> None:
-        """See Part."""
-        self.process = redis.start(self._folder, self.port)
-
-    def wait(self) -> None:
-        """See Part."""
-        self.process.wait_for(lambda: listens(self.port), "answer")
-
-    @property
-    def place(self) -> str:
-        """Its URL."""
-        return f"redis://127.0.0.1:{self.port}"
 
 
 class Balancer:
@@ -130,9 +108,9 @@ class Cluster:
         """
         store = Store(self._subfolder("mariadb"))
         self._add("mariadb", store)
-        cache = Cache(self._subfolder("redis"))
+        cache = redis.own(self._subfolder("redis"))
         self._add("redis", cache)
-        flags = ["--store", store.place, "--cache", cache.place]
+        flags = ["--store", store.place, "--cache", cache.url]
         nodes = [Node(self._subfolder(f"node-{number}"), flags) for number in range(1, NODES + 1)]
         for number, node in enumerate(nodes, 1):
             self._add(f"node-{number}", node)
@@ -163,11 +141,8 @@ class Cluster:
         say(f"{name} answers on 127.0.0.1:{part.port}")
 
     def _launch(self, name: str, part: Part) -> None:
-        try:
-            part.launch()
-        finally:
-            if hasattr(part, "process"):  # though it may not answer
-                self._launched[name] = time.monotonic()
+        part.launch()
+        self._launched[name] = time.monotonic()
         say(f"{name} runs, pid {part.process.pid}")
 
     def _subfolder(self, name: str) -> Path:

@@ -76,11 +76,6 @@ class Node(MariaDB):
         )
         super().__init__(folder, options=options)
 
-    def start(self) -> None:
-        """Starts it, again after it was killed for instance, and waits until it has it all."""
-        self.launch()
-        self.wait()
-
     def launch(self) -> None:
         """Starts it; see `wait`."""
         begins = self._is_new and self._is_first
@@ -210,7 +205,7 @@ def _stop(nodes: Sequence[Node]) -> None:
     """Ends them, all at once."""
     running = [node.process for node in nodes if hasattr(node, "process")]
     for process in running:
-        process.signal(signal.SIGCONT)
         process.signal(signal.SIGTERM)
+        process.signal(signal.SIGCONT)
     for process in running:
         process.stop()

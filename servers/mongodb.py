@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from servers.processes import Missing, Owned, Running, free_port, listens, program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NAME = "ferretdb"
 BUILT = Path(__file__).parents[1] / "build" / "servers"
@@ -24,15 +25,16 @@ BUILT = Path(__file__).parents[1] / "build" / "servers"
 
 
 class MongoDB(Owned):
-    """A server that answers.
+    """A server; see `Owned`.
 
     Attributes:
         url: of the server; names no database.
     """
 
-    def __init__(self, url: str, process: Running | None = None) -> None:
-        super().__init__(process)
+    def __init__(self, url: str, launch: Callable[[], Running] | None = None) -> None:
+        super().__init__(launch)
         self.url = url
+        self.port = urlsplit(url).port or 27017
         self._numbers = itertools.count(1)
 
     def fresh(self) -> str:
@@ -42,6 +44,10 @@ class MongoDB(Owned):
     def named(self, database: str) -> str:
         """The URL of a database of that name."""
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
+
+    def answers(self) -> bool | None:
+        """See `Owned`: whether it accepts connections."""
+        return listens(self.port)
 
 
 def at(url: str) -> MongoDB:
@@ -61,24 +67,14 @@ def started(folder: Path, *, core: int | None = None) -> Iterator[MongoDB]:
         Missing: it is not built.
     """
     port = free_port()
-    engine = MongoDB(f"mongodb://127.0.0.1:{port}", start(folder, port, core=core))
+    command = [_program(), "-listen", f"127.0.0.1:{port}", "-data", str(folder)]
+    launch = partial(Running, command, folder=folder, core=core)
+    engine = MongoDB(f"mongodb://127.0.0.1:{port}", launch)
     try:
-        wait_until_it_listens(engine)
+        engine.start()
         yield engine
     finally:
-        engine.process.kill()  # stopped or not, and another one if a test started it again
-
-
-def start(folder: Path, port: int, *, core: int | None = None) -> Running:
-    """Starts the server on that data, after it was killed for instance."""
-    command = [_program(), "-listen", f"127.0.0.1:{port}", "-data", str(folder)]
-    return Running(command, folder=folder, core=core)
-
-
-def wait_until_it_listens(engine: MongoDB) -> None:
-    """Returns when it accepts connections; fails if it ends before."""
-    port = urlsplit(engine.url).port or 27017
-    engine.process.wait_for(lambda: listens(port), "answer")
+        engine.stop()
 
 
 def _program() -> str:

@@ -98,8 +98,16 @@ class MariaDB(Server):
         self._install()
 
     def start(self) -> None:
-        """Starts it and waits until it answers."""
+        """Starts it, for the first time or again, and returns when it answers."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Starts it; see `wait`."""
         self.process = Running(self._command(), folder=self._folder, core=self._core)
+
+    def wait(self) -> None:
+        """Returns when it answers. Raises Failed if it ends before."""
         self.process.wait_for(lambda: listens(self.port), "answer")
 
     def _command(self) -> list[str]:

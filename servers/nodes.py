@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from servers.processes import Running
 
@@ -18,6 +20,8 @@ GUIDKEEP = (sys.executable, "-m", "guidkeep", "serve")
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith("GUIDKEEP_")
 }
+UNSETTLED = ("guidkeep_cache_unreachable", "guidkeep_cache_unsettled")
+"""Metrics of a node that are 0 when all is well between it and the cache."""
 _announced = re.compile(r"^Guidkeep \S+ serves .* on http://127\.0\.0\.1:(\d+)$", re.MULTILINE)
 
 
@@ -54,7 +58,6 @@ class Node:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.signal(signal.SIGCONT)
         self.process.stop()
 
     @property
@@ -83,3 +86,14 @@ class Node:
     def _announced_port(self) -> int | None:
         found = _announced.search(self.process.log.read_text(errors="replace"))
         return int(found[1]) if found else None
+
+
+def trusts_its_cache(address: str) -> bool:
+    """Whether the node there reaches its cache, and has told it all that it wrote meanwhile."""
+    try:
+        with closing(HTTPConnection(urlsplit(address).netloc, timeout=10)) as connection:
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+    except OSError:  # it may have been killed just before
+        return False
+    return all(f"\n{name} 0.0\n" in text for name in UNSETTLED)

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -26,7 +26,6 @@ FOLDERS = tuple(
 """Where Debian keeps the programs of each version; the newest first."""
 OWNER = "postgres"
 """Whose the server is where this process is root's: it refuses to be root's."""
-_CHILDREN = "/proc/{0}/task/{0}/children"
 USER = "guidkeep"
 PASSWORD = "only-for-tests"  # noqa: S105 - of servers that listen on the loopback address only
 
@@ -104,35 +103,9 @@ class PostgreSQL(Server):
         self.process = Running(self._command, folder=self._folder, core=self._core, user=OWNER)
         self.process.wait_for(self.answers, "answer")
 
-    def kill(self) -> None:
-        """Ends it with all its children on the spot."""
-        # While it is stopped it takes leave of no child, so no child's id becomes another's.
-        self.process.signal(signal.SIGSTOP)
-        children = self._children()
-        for child in children:
-            _signal(child, signal.SIGKILL)
-        self.process.kill()
-        for child in children:
-            while Path(f"/proc/{child}").exists():  # it holds the shared memory
-                time.sleep(0.01)
-
-    def hang(self) -> None:
-        """Stops it and its children, so that it accepts connections and answers nothing."""
-        self.process.signal(signal.SIGSTOP)
-        for child in self._children():
-            _signal(child, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """Ends what `hang` began."""
-        for child in self._children():
-            _signal(child, signal.SIGCONT)
-        self.process.signal(signal.SIGCONT)
-
     def stop(self) -> None:
         """Ends it without waiting for clients, and without tidying up: nobody needs the data."""
-        self.go_on()
-        self.process.signal(signal.SIGQUIT)
-        self.process.stop()
+        self.process.stop(signal.SIGQUIT)
 
     def use_certificate(self, key: Path, certificate: Path) -> None:
         """Lets it speak TLS from now on, with a certificate that its key has signed."""
@@ -145,13 +118,6 @@ class PostgreSQL(Server):
         self.run("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
         url = f"{self.url}?sslmode=verify-full&sslrootcert={certificate}"
         self.process.wait_for(lambda: self.answers(url), "TLS")
-
-    def _children(self) -> list[int]:
-        pid = self.process.pid
-        try:
-            return [int(child) for child in Path(_CHILDREN.format(pid)).read_text().split()]
-        except FileNotFoundError:
-            return []  # it has ended
 
 
 class Bouncer:
@@ -280,11 +246,6 @@ def _new_cluster(folder: Path) -> None:
     )
     if done.returncode:
         raise Failed(f"initdb: {done.stderr.strip()}")
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):  # it has ended
-        os.kill(pid, number)
 
 
 def _program(name: str) -> str:

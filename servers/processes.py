@@ -7,7 +7,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -34,6 +36,9 @@ class Missing(Failed):
 
 class Running:
     """A process with its output in a file; ends with the `with` block.
+
+    It is a process group of its own. What it leaves behind in that ends as soon as it is noticed
+    that the process has ended, as the workers of an nginx that was killed: they keep its port.
 
     Args:
         command: what to run; its first word gives the log its name.
@@ -74,33 +79,59 @@ class Running:
         self.stop()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Asks it to end, by that signal, and waits until it has; kills it when it does not."""
+        """Asks it to end, by that signal, and waits until it has; kills it when it does not.
+
+        It may hang (SIGSTOP): then it goes on first.
+        """
         self.signal(number)
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.signal_all(signal.SIGCONT)
+        deadline = time.monotonic() + STOP_SECONDS
+        while self.exit_code is None:
+            if time.monotonic() > deadline:
+                self.kill()
+            time.sleep(0.005)
 
     def kill(self) -> None:
-        """Ends it on the spot, as a power cut would (SIGKILL)."""
-        self._process.kill()
-        self._process.wait()
+        """Ends it and all its children on the spot, as a power cut would (SIGKILL)."""
+        # While it is stopped it takes leave of no child, so no child's id becomes another's.
+        self.signal(signal.SIGSTOP)
+        children = self.descendants()
+        for child in children:
+            _signal(child, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+        while self.exit_code is None or not all(map(is_gone, children)):
+            time.sleep(0.001)
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Sends a signal to it, if it still runs, and to all its children; see `signal`."""
+        self.signal(number)
+        for child in self.descendants():
+            _signal(child, number)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal, if it still runs: SIGSTOP and SIGCONT let it hang for a while."""
-        if self._process.poll() is None:
-            self._process.send_signal(number)
+        if self.exit_code is None:
+            os.kill(self.pid, number)
 
     @property
     def exit_code(self) -> int | None:
         """What it ended with, less than 0 for a signal; None: it runs."""
+        # Until somebody has waited for the process, its id is nobody else's, nor is its group's.
+        if sys.platform == "linux" and self._process.returncode is None:
+            options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            if os.waitid(os.P_PID, self.pid, options) is not None:
+                os.killpg(self.pid, signal.SIGKILL)
         return self._process.poll()
+
+    def descendants(self) -> list[int]:
+        """Its children, and theirs; none when it has ended."""
+        return descendants(self.pid) if self.exit_code is None else []
 
     def wait_for(self, ask: Callable[[], Found | None], what: str, *, pause: float = 0.01) -> Found:
         """What `ask` returns once that is not None; fails when the process ends before."""
         deadline = time.monotonic() + START_SECONDS
         while (answer := ask()) is None:
-            if self._process.poll() is not None:
+            if self.exit_code is not None:
                 raise Failed(f"{self.name} ended: {self.last_words()}")
             if time.monotonic() > deadline:
                 raise Failed(f"{self.name}: no {what} within {START_SECONDS:g} s")
@@ -114,7 +145,7 @@ class Running:
 
     def resident_bytes(self) -> int:
         """Memory that it and its children hold in RAM."""
-        return sum(resident_bytes(pid) for pid in (self.pid, *_children(self.pid)))
+        return sum(resident_bytes(pid) for pid in (self.pid, *self.descendants()))
 
 
 def program(name: str, *, package: str, folders: Sequence[str] = ()) -> str:
@@ -168,24 +199,72 @@ def listens(port: int) -> bool | None:
     return True
 
 
-def _children(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [descendant for child in children for descendant in (int(child), *_children(int(child)))]
+def children(pid: int) -> list[int]:
+    """The processes that its threads started and have not waited for (Linux); none: it is gone."""
+    found: list[int] = []
+    with suppress(OSError):  # it has ended
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):  # this thread has
+                found += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Its children, and theirs."""
+    return [found for child in children(pid) for found in (child, *descendants(child))]
+
+
+def is_gone(pid: int) -> bool:
+    """Whether that process has ended, though nobody may have waited for it yet (Linux)."""
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it has ended
+        os.kill(pid, number)
 
 
 class Owned:
-    """A server whose process may be this one's to stop; another is one that runs already."""
+    """A server that may be one's own, to end and to start again, or one that runs already.
 
-    def __init__(self, process: Running | None) -> None:
-        self._process = process
+    Args:
+        launch: starts the process; None: it is not one's own.
+    """
+
+    def __init__(self, launch: Callable[[], Running] | None) -> None:
+        self._launch = launch
+        self._process: Running | None = None
 
     @property
     def process(self) -> Running:
-        """The server's process. Raises Failed if somebody else started it."""
+        """The server's process. Raises Failed if there is none of one's own."""
         if self._process is None:
-            raise Failed("This server runs already: it is not ours to stop.")
+            raise Failed("This server was not started here: it is not ours to stop.")
         return self._process
 
-    @process.setter
-    def process(self, process: Running) -> None:
-        self._process = process
+    def start(self) -> None:
+        """Starts it, for the first time or again, and returns when it answers."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Starts it; see `wait`."""
+        if self._launch is None:
+            raise Failed("This server runs already: it is not ours to start.")
+        self._process = self._launch()
+
+    def wait(self) -> None:
+        """Returns when it answers. Raises Failed if it ends before."""
+        self.process.wait_for(self.answers, "answer")
+
+    def answers(self) -> bool | None:
+        """True if it does, else None: for `Running.wait_for`."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Ends it, if it was started."""
+        if self._process is not None:
+            self._process.stop()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import socket
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -15,7 +15,7 @@ import hiredis
 from servers.processes import Owned, Running, free_port, program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 PACKAGE = "redis-server"
@@ -33,16 +33,16 @@ def prefix_of(url: str) -> str:
 
 
 class Redis(Owned):
-    """A server that answers.
+    """A server; see `Owned`.
 
     Attributes:
         url: where it is.
         port: its TCP port.
     """
 
-    def __init__(self, url: str, process: Running | None = None) -> None:
+    def __init__(self, url: str, launch: Callable[[], Running] | None = None) -> None:
+        super().__init__(launch)
         parts = urlsplit(url)
-        super().__init__(process)
         self.url = url
         self.host = parts.hostname or "127.0.0.1"
         self.port = parts.port or 6379
@@ -84,17 +84,24 @@ class Redis(Owned):
         for key in self.keys(url):
             self.ask("DEL", key)
 
+    def answers(self) -> bool | None:
+        """See `Owned`."""
+        try:
+            self.ask("PING")
+        except (OSError, hiredis.ReplyError):  # it may be loading its files yet
+            return None
+        return True
+
 
 def at(url: str) -> Redis:
     """A server that runs already."""
     return Redis(url)
 
 
-@contextmanager
-def started(
+def own(
     folder: Path, *, flags: Sequence[str] = (), core: int | None = None, password: str = ""
-) -> Iterator[Redis]:
-    """A server of its own, which keeps nothing on disk unless `flags` say so.
+) -> Redis:
+    """A server of one's own, not started yet, which keeps nothing on disk unless `flags` say so.
 
     Args:
         folder: where its files and its log go; exists.
@@ -106,40 +113,22 @@ def started(
         Missing: it is not installed.
     """
     port = free_port()
-    secret = ("--requirepass", password) if password else ()
-    process = start(folder, port, flags=[*secret, *flags], core=core)
-    login = f"default:{password}@" if password else ""
-    server = Redis(f"redis://{login}127.0.0.1:{port}", process)
-    try:
-        wait_until_it_answers(server)
-        yield server
-    finally:
-        shut_down(server.process)
-
-
-def start(
-    folder: Path, port: int, *, flags: Sequence[str] = (), core: int | None = None
-) -> Running:
-    """Starts a server in that folder, after it was killed for instance."""
     command = [program("redis-server", package=PACKAGE), "--port", str(port), "--dir", str(folder)]
     command += ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]
-    return Running([*command, *flags], folder=folder, core=core)
+    command += ["--requirepass", password] if password else []
+    login = f"default:{password}@" if password else ""
+    launch = partial(Running, [*command, *flags], folder=folder, core=core)
+    return Redis(f"redis://{login}127.0.0.1:{port}", launch)
 
 
-def wait_until_it_answers(server: Redis) -> None:
-    """Returns when commands are answered; fails if the server ends before."""
-
-    def answers() -> bool | None:
-        try:
-            server.ask("PING")
-        except (OSError, hiredis.ReplyError):  # it may be loading its files yet
-            return None
-        return True
-
-    server.process.wait_for(answers, "answer")
-
-
-def shut_down(process: Running) -> None:
-    """Ends it, though it may be stopped."""
-    process.signal(signal.SIGCONT)
-    process.stop()
+@contextmanager
+def started(
+    folder: Path, *, flags: Sequence[str] = (), core: int | None = None, password: str = ""
+) -> Iterator[Redis]:
+    """A server of one's own that answers; see `own`."""
+    server = own(folder, flags=flags, core=core, password=password)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

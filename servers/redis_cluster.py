@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import hiredis
 
 from servers.processes import START_SECONDS, Failed, free_port
-from servers.redis import Redis, new_prefix, shut_down, start, wait_until_it_answers
+from servers.redis import Redis, new_prefix, own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,13 +100,11 @@ def started(folder: Path, masters: int = 3, replicas: int = 0) -> Iterator[Redis
 def _cluster_node(folder: Path, bus: int, stack: ExitStack) -> Redis:
     flags = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT)]
     flags += ["--cluster-port", str(bus), "--cluster-replica-validity-factor", "0"]
-    port = free_port()
-    place = folder / f"node-{port}"
+    place = folder / f"node-{bus}"
     place.mkdir()
-    process = start(place, port, flags=[*flags, "--repl-diskless-sync-delay", "0"])
-    node = Redis(f"redis://127.0.0.1:{port}", process)
-    stack.callback(lambda: shut_down(node.process))
-    wait_until_it_answers(node)
+    node = own(place, flags=[*flags, "--repl-diskless-sync-delay", "0"])
+    stack.callback(node.stop)
+    node.start()
     return node
 
 

@@ -1,16 +1,20 @@
-"""What many tests need: a clock that is moved by hand, a registry, a server in this process."""
+"""What many tests need: a clock that is moved by hand, a registry, a server in this process.
+
+And ways to wait for what tells nobody that it has happened: another process, or a server.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvloop
 
 from guidkeep.caches import open_cache
 from guidkeep.drafts import Drafts
+from guidkeep.errors import StoreUnavailable
 from guidkeep.http.app import make_app
 from guidkeep.metrics import Metrics
 from guidkeep.record import Change, parse_change
@@ -19,15 +23,21 @@ from guidkeep.schema import MetadataSchema
 from guidkeep.server import Running, serve
 from guidkeep.settings import Settings
 from guidkeep.stores import open_store
+from servers.nodes import trusts_its_cache
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from pathlib import Path
 
     from starlette.types import ASGIApp
 
     from guidkeep.caches import Cache
     from guidkeep.stores import Store
+
+Result = TypeVar("Result")
+
+PATIENCE = 60.0
+"""Seconds after which a test that waits has failed."""
 
 MARCH_2015 = 1_425_144_345
 """2015-02-28T17:25:45Z: thirty days before the `expire` of the specification's examples."""
@@ -125,3 +135,39 @@ def served(clock: Clock | None = None, **settings: Any) -> Iterator[Running]:
     assert not thread.is_alive()
     if failures:
         raise failures[0]
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Returns when that is true."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110 - nobody sets an event
+            await asyncio.sleep(0.01)
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    """The same where no loop runs."""
+    asyncio.run(until(holds))
+
+
+async def once_it_answers(ask: Callable[[], Awaitable[Result]]) -> Result:
+    """Asks a store again and again; returns its first answer that is no failure."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await ask()
+            except StoreUnavailable:
+                await asyncio.sleep(0.01)
+
+
+async def all_trust_the_cache(addresses: Iterable[str], patience: float = PATIENCE) -> None:
+    """Returns when each node reaches the cache and has told it all that it wrote meanwhile."""
+    async with asyncio.timeout(patience):
+        for address in addresses:
+            # Another process has no event that one could wait for.
+            while not await asyncio.to_thread(trusts_its_cache, address):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+async def outcomes(*work: Awaitable[Any]) -> list[Any]:
+    """What became of each, when all are done: its result, or its error."""
+    return await asyncio.gather(*work, return_exceptions=True)

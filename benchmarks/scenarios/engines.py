@@ -32,16 +32,15 @@ Turn = tuple[str, str]
 def run(bench: Bench) -> Outcome:
     """Lets all of them take turns."""
     with ExitStack() as stack:
-        port, _ = stack.enter_context(redis(bench))
-        contestants = _contestants(bench, stack, port)
+        contestants = _contestants(bench, stack, stack.enter_context(redis(bench)).url)
         found = bench.rounds({turn: _rate(bench, one) for turn, one in contestants.items()})
     return Outcome([_row(turn, found) for turn in found])
 
 
-def _contestants(bench: Bench, stack: ExitStack, redis_port: int) -> dict[Turn, Server]:
+def _contestants(bench: Bench, stack: ExitStack, redis_url: str) -> dict[Turn, Server]:
     """Those whose database is on this machine; each has a database of Redis to itself."""
     contestants: dict[Turn, Server] = {}
-    caches = (f"redis://127.0.0.1:{redis_port}/{number}" for number in range(1, 16))
+    caches = (f"{redis_url}/{number}" for number in range(1, 16))
 
     def serve(name: str, store: Callable[[], str]) -> None:
         for kind, cache in ((THROUGH_REDIS, next(caches)), (IN_MEMORY, IN_MEMORY)):

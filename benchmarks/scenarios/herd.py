@@ -36,8 +36,7 @@ def run(bench: Bench) -> Outcome:
     """Herds before one node, then before two at once, which share MariaDB and Redis."""
     with ExitStack() as stack:
         store = stack.enter_context(mariadb(bench)).fresh()
-        port, _ = stack.enter_context(redis(bench))
-        cache = f"redis://127.0.0.1:{port}/1"
+        cache = f"{stack.enter_context(redis(bench)).url}/1"
         writer = stack.enter_context(node(bench, store, "--cache", "none://"))
         nodes = [stack.enter_context(node(bench, store, "--cache", cache)) for _ in range(2)]
         crowds = [stack.enter_context(_Crowd(server)) for server in nodes]

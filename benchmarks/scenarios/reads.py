@@ -70,8 +70,8 @@ def _random(bench: Bench, server: Server, database: Database) -> Callable[[], fl
 
 def _webdis(bench: Bench, stack: ExitStack, like: Server, database: Database) -> Server:
     """Webdis + Redis with the same keys and answers as long as Guidkeep's."""
-    server, redis_port = stack.enter_context(webdis(bench, durable=False))
-    fill_redis(redis_port, answers(bench, like, database))
+    server, redis = stack.enter_context(webdis(bench, durable=False))
+    fill_redis(redis, answers(bench, like, database))
     return server
 
 

@@ -24,10 +24,10 @@ def run(bench: Bench) -> Outcome:
     """Lets both take turns; each has its own keys in that Redis."""
     database = filled(bench, bench.plan.records)
     with ExitStack() as stack:
-        other, redis_port = stack.enter_context(webdis(bench, durable=False))
-        cache = ("--cache", f"redis://127.0.0.1:{redis_port}/1", "--cache-max-age", "1h")
+        other, redis = stack.enter_context(webdis(bench, durable=False))
+        cache = ("--cache", f"{redis.url}/1", "--cache-max-age", "1h")
         server = stack.enter_context(guidkeep(bench, database.copy(bench.folder).file, *cache))
-        fill_redis(redis_port, answers(bench, server, database))
+        fill_redis(redis, answers(bench, server, database))
         found = bench.rounds(
             {
                 GUIDKEEP: lambda: read_hits(bench, server, database.guids).rate,

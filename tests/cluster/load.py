@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import httpx2
 
+from tests.support import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
 SHARED = f"/guid/{0:032X}"
-PATIENCE = 60.0
-"""Seconds after which a test that waits has failed."""
 EXPIRE = 4102444800
 
 
@@ -103,15 +103,6 @@ class Load:
             min(w.ended for w in self.written if w.node == node and w.began >= since) - since
             for node in range(len(self.addresses))
         )
-
-    async def all_trust_the_cache(self) -> None:
-        """Returns when each node reaches the cache and has told it all that it wrote meanwhile."""
-        wanted = ("guidkeep_cache_unreachable 0.0", "guidkeep_cache_unsettled 0.0")
-        async with asyncio.timeout(PATIENCE):
-            for address in self.addresses:
-                lines: list[str] = []
-                while not set(wanted) <= set(lines):
-                    lines = (await self._http.get(f"{address}/metrics")).text.splitlines()
 
     async def hits(self) -> float:
         """How many reads all nodes answered from the cache."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
-from servers.processes import Missing, program
+from servers.processes import Missing, children, is_gone, program
 from tests.docs.pages import ROOT
 from tests.engines import lack
+from tests.support import PATIENCE, all_trust_the_cache, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -28,10 +29,7 @@ CREATE_WITHOUT_GUID = '{\n"user": "Cylance, Inc."\n}\n'
 UPDATE = '{\n   "expire": "4102531200"\n}\n'
 RECORD = {"guid": GUID, "expire": "4102444800", "user": "Cylance, Inc."}
 PARTS = ("node-1", "redis", "mariadb", "nginx")
-CUT_OFF = ("unreachable", "unsettled")
-"""Metrics of a node that are 0 while it and Redis agree."""
 CLIENTS = 6
-PATIENCE = 60
 
 
 class Cluster:
@@ -58,6 +56,12 @@ class Cluster:
             self.ports[answers[1]] = int(answers[2])
         serves = re.fullmatch(r"The cluster serves on (http://127\.0\.0\.1:\d+)\n", line)
         return serves[1] if serves else ""
+
+    @property
+    def nodes(self) -> list[str]:
+        """Where they serve."""
+        ports = (port for name, port in self.ports.items() if name.startswith("node-"))
+        return [f"http://127.0.0.1:{port}" for port in ports]
 
     def kill(self, part: str) -> None:
         """SIGKILL; see `hear_again`."""
@@ -179,19 +183,6 @@ class Writer:
         await self._reader.read(f"{address}{self._path}", 200, self._record)
 
 
-async def all_trust_the_cache(client: httpx2.AsyncClient, cluster: Cluster) -> None:
-    """Returns when each node reaches Redis and has told it all that it wrote meanwhile."""
-    ports = [port for name, port in cluster.ports.items() if name.startswith("node-")]
-    async with asyncio.timeout(PATIENCE):
-        while ports:
-            with suppress(httpx2.TransportError):  # it was killed just before
-                text = (await client.get(f"http://127.0.0.1:{ports[0]}/metrics")).text
-                if all(f"\nguidkeep_cache_{name} 0.0\n" in text for name in CUT_OFF):
-                    ports.pop(0)
-                    continue
-            await asyncio.sleep(0.05)
-
-
 @pytest.fixture
 def reader(client: httpx2.AsyncClient) -> Reader:
     return Reader(client)
@@ -212,7 +203,7 @@ async def test_the_examples_are_served_while_one_of_each_part_is_killed_in_turn(
             await examples(client, reader, cluster.address)
             await asyncio.to_thread(cluster.hear_again, part)
             if part == "redis":
-                await all_trust_the_cache(client, cluster)
+                await all_trust_the_cache(cluster.nodes)
                 reader.may_be_old = False
             await examples(client, reader, cluster.address)
         over.set()
@@ -236,6 +227,22 @@ async def test_a_dead_node_is_passed_over_at_once(
             assert (await client.put(url, content='{"user": "Ann"}')).status_code == 201
             assert (await client.get(url)).status_code == 200
         cluster.hear_again("node-2")
+
+
+async def test_a_balancer_that_is_killed_leaves_no_worker_with_its_port(
+    tmp_path: Path, client: httpx2.AsyncClient
+) -> None:
+    with cluster_in(tmp_path) as cluster:
+        killed = children(cluster.pids["nginx"])
+        cluster.kill("nginx")
+        cluster.hear_again("nginx")
+        assert (await ask(client, "GET", f"{cluster.address}/livez")).status_code == 200
+        assert all(map(is_gone, killed))
+        workers = children(cluster.pids["nginx"])
+        cluster.kill("nginx")
+    assert killed
+    assert workers
+    await until(lambda: all(map(is_gone, workers)))
 
 
 def test_two_clusters_in_one_folder_are_refused(tmp_path: Path) -> None:

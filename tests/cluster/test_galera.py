@@ -17,16 +17,18 @@ from guidkeep.metrics import Metrics
 from guidkeep.stores.mysql import MySQLStore
 from servers.galera import OwnGalera
 from tests.cluster.conftest import nodes_on
-from tests.cluster.load import PATIENCE, Load
+from tests.cluster.load import Load
 from tests.consistency import workload
 from tests.consistency.http import Connections
 from tests.consistency.judge import judge, require
 from tests.stores.records import guid_of, make_record, newer
+from tests.support import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from servers.galera import Node
     from servers.mysql import Server
     from tests.engines import Engines
 
@@ -47,6 +49,8 @@ def cluster(engines: Engines) -> Iterator[OwnGalera]:
         node.process.signal(signal.SIGCONT)
         if node.process.exit_code is not None:
             node.launch()
+        else:
+            node.run(ISOLATE.format(0))
         node.wait()
 
 
@@ -75,55 +79,59 @@ def everything(server: Server, url: str) -> str:
     return server.run(f"SET SESSION wsrep_sync_wait = 1; {ALL.format(url.rpartition('/')[2])}")
 
 
+async def struck(
+    cluster: OwnGalera,
+    cache: str,
+    folder: Path,
+    node: Node,
+    strike: Callable[[], None],
+    heal: Callable[[], None],
+) -> None:
+    """Strikes a node under load, and heals it under load: the others go on without it.
+
+    What was answered is there, meanwhile and then; at last it has all that it missed.
+    """
+    url = cluster.fresh()
+    with nodes_on(folder, each_first(cluster, url), "--cache", cache) as nodes:
+        async with Load([each.address for each in nodes]) as load:
+            async with load.running():
+                await load.more(100)
+                began = time.monotonic()
+                strike()
+                await load.more(100)
+            sys.stdout.write(load.told(began))
+            await load.check()
+            assert load.gap(began) < RESUMED
+            one, other = (everything(each, url) for each in cluster.nodes if each is not node)
+            assert one == other
+            async with load.running():
+                await asyncio.to_thread(heal)
+                await load.more(20)
+            await load.check()
+    first, *others = (everything(each, url) for each in cluster.nodes)
+    assert all(other == first for other in others)
+
+
 @pytest.mark.timeout(180)
 async def test_a_node_of_galera_is_killed_under_load(
     cluster: OwnGalera, cache: str, tmp_path: Path
 ) -> None:
-    """What was answered is there, the others go on, and it comes back with all it missed."""
-    url = cluster.fresh()
-    with nodes_on(tmp_path, each_first(cluster, url), "--cache", cache) as nodes:
-        async with Load([node.address for node in nodes]) as load:
-            async with load.running():
-                await load.more(100)
-                killed = time.monotonic()
-                cluster.nodes[0].process.kill()
-                await load.more(100)
-            sys.stdout.write(load.told(killed))
-            await load.check()
-            assert load.gap(killed) < RESUMED
-            survivors = [everything(node, url) for node in cluster.nodes[1:]]
-            assert survivors[0] == survivors[1]
-            async with load.running():
-                await asyncio.to_thread(cluster.nodes[0].start)
-                await load.more(20)
-            await load.check()
-    first, *others = (everything(node, url) for node in cluster.nodes)
-    assert all(other == first for other in others)
+    node = cluster.nodes[0]
+    await struck(cluster, cache, tmp_path, node, node.process.kill, node.start)
 
 
 @pytest.mark.timeout(180)
 async def test_a_node_of_galera_hangs_under_load(
     cluster: OwnGalera, cache: str, tmp_path: Path
 ) -> None:
-    """The same, though its connections stay and nothing refuses new ones."""
-    url = cluster.fresh()
-    with nodes_on(tmp_path, each_first(cluster, url), "--cache", cache) as nodes:
-        async with Load([node.address for node in nodes]) as load:
-            async with load.running():
-                await load.more(50)
-                stopped = time.monotonic()
-                cluster.nodes[1].process.signal(signal.SIGSTOP)
-                try:
-                    await load.more(50)
-                finally:
-                    cluster.nodes[1].process.signal(signal.SIGCONT)
-                await asyncio.to_thread(cluster.nodes[1].wait)
-                await load.more(20)
-            sys.stdout.write(load.told(stopped))
-            await load.check()
-            assert load.gap(stopped) < RESUMED
-    first, *others = (everything(node, url) for node in cluster.nodes)
-    assert all(other == first for other in others)
+    """Its connections stay, and nothing refuses new ones."""
+    node = cluster.nodes[1]
+
+    def go_on() -> None:
+        node.process.signal(signal.SIGCONT)
+        node.wait()
+
+    await struck(cluster, cache, tmp_path, node, lambda: node.process.signal(signal.SIGSTOP), go_on)
 
 
 @pytest.mark.timeout(180)
@@ -131,25 +139,16 @@ async def test_a_node_of_galera_is_cut_off_from_the_others_under_load(
     cluster: OwnGalera, cache: str, tmp_path: Path
 ) -> None:
     """It answers, but is not of the cluster any more: error 1047."""
-    url = cluster.fresh()
-    cut_off = cluster.nodes[2]
-    with nodes_on(tmp_path, each_first(cluster, url), "--cache", cache) as nodes:
-        async with Load([node.address for node in nodes]) as load:
-            async with load.running():
-                await load.more(50)
-                began = time.monotonic()
-                cut_off.run(ISOLATE.format(1))
-                try:
-                    await load.more(50)
-                finally:
-                    cut_off.run(ISOLATE.format(0))
-                await asyncio.to_thread(cut_off.wait)
-                await load.more(20)
-            sys.stdout.write(load.told(began))
-            await load.check()
-            assert load.gap(began) < RESUMED
-    first, *others = (everything(node, url) for node in cluster.nodes)
-    assert all(other == first for other in others)
+    node = cluster.nodes[2]
+
+    def join_again() -> None:
+        node.run(ISOLATE.format(0))
+        node.wait()
+
+    def isolate() -> None:
+        node.run(ISOLATE.format(1))
+
+    await struck(cluster, cache, tmp_path, node, isolate, join_again)
 
 
 @pytest.mark.timeout(180)

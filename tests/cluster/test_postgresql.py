@@ -82,7 +82,7 @@ async def test_the_primary_is_killed_under_load_and_its_synchronous_standby_is_p
                 async with load.running():
                     await load.more(100)
                     killed = time.monotonic()
-                    await asyncio.to_thread(primary.kill)
+                    await asyncio.to_thread(primary.process.kill)
                     await asyncio.to_thread(standby.run, "SELECT pg_promote()")
                     address._target = int(standby.url.rpartition(":")[2].partition("/")[0])
                     await load.more(100)

@@ -12,6 +12,7 @@ from servers import redis_cluster
 from tests.cluster.conftest import nodes_on
 from tests.cluster.load import Load
 from tests.engines import here
+from tests.support import all_trust_the_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ async def test_a_master_of_redis_is_killed_under_load(
             sys.stdout.write(load.told(killed))
             assert load.gap(killed) < RESUMED
             assert (load.unknown, load.unwritten) == (0, 0)
-            await load.all_trust_the_cache()
+            await all_trust_the_cache(addresses)
             killed = 0.0  # nothing old from here on
             await load.check()
             before = await load.hits()

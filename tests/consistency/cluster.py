@@ -2,124 +2,48 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
-from urllib.parse import urlsplit
-from urllib.request import urlopen
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
-from servers import redis
 from servers.nodes import GUIDKEEP, Node
 from servers.proxy import Proxy
+from tests.engines import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from servers.processes import Running
+    from servers.redis import Redis
     from tests.consistency.workload import Load
 
 ROOT = Path(__file__).parents[2]
 STORE_TIMEOUT = 1.0
 """Seconds. A lease lasts three times as long."""
-UNSETTLED = ("guidkeep_cache_unreachable", "guidkeep_cache_unsettled")
-"""Metrics of a node that are 0 when all is well between it and the cache."""
 LAUNCHER = (sys.executable, "-m", "tests.consistency.node")
 
 
-class StoreServer:
-    """A store's server of one's own, which may be stopped, killed and started again.
+class StoreServer(Engine, Protocol):
+    """A store's server of one's own, as its module in `servers` has it."""
 
-    Args:
-        name: of its module in `servers`.
-        folder: where its data goes.
+    @property
+    def process(self) -> Running:
+        """What it runs as; may be stopped and killed."""
+        ...
 
-    Raises:
-        Missing: it is not installed.
-    """
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
-        self._folder = folder
-        self._module = importlib.import_module(f"servers.{name}")
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.engine: Any = self._stack.enter_context(self._module.started(self._folder))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.resume()
-        self._stack.close()
-
-    def pause(self) -> None:
-        """Stops it and all its children (SIGSTOP)."""
-        _signal(self.engine.process, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Lets it go on (SIGCONT)."""
-        _signal(self.engine.process, signal.SIGCONT)
-
-    def kill(self) -> None:
-        """Ends it and all its children on the spot."""
-        getattr(self.engine, "kill", self.engine.process.kill)()
-
-    def restart(self) -> None:
-        """Starts it again on its data, and waits until it answers."""
-        if self.name == "mongodb":
-            self.engine.process = self._module.start(self._folder, urlsplit(self.engine.url).port)
-            self._module.wait_until_it_listens(self.engine)
-        else:
-            self.engine.start()
-
-
-class RedisServer:
-    """A Redis of one's own, the same; it saves its file when it is told to, and then alone."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.engine = self._stack.enter_context(redis.started(self._folder))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def pause(self) -> None:
-        """Stops it (SIGSTOP)."""
-        self.engine.process.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Lets it go on (SIGCONT)."""
-        self.engine.process.signal(signal.SIGCONT)
-
-    def save(self) -> None:
-        """Writes all that it holds to its file."""
-        self.engine.ask("SAVE")
-
-    def kill(self) -> None:
-        """Ends it on the spot."""
-        self.engine.process.kill()
-
-    def restart(self) -> None:
-        """Starts it again, with what its file holds, and waits until it answers."""
-        self.engine.process = redis.start(self._folder, self.engine.port)
-        redis.wait_until_it_answers(self.engine)
-        (self._folder / "dump.rdb").unlink(missing_ok=True)
+    def start(self) -> None:
+        """Starts it again on its data, and returns when it answers."""
+        ...
 
 
 class Servers(NamedTuple):
     """What the nodes share."""
 
     store: StoreServer
-    cache: RedisServer
+    cache: Redis
 
 
 class Cluster:
@@ -162,7 +86,7 @@ class Cluster:
         ]
 
     def __enter__(self) -> Self:
-        store, cache = self.store.engine.fresh(), self.cache.engine.fresh()
+        store, cache = self.store.fresh(), self.cache.fresh()
         with ExitStack() as stack:
             for number in range(len(self._load.skews)):
                 self.to_store.append(stack.enter_context(Proxy.before(store)))
@@ -185,10 +109,6 @@ class Cluster:
     def addresses(self) -> list[str]:
         """Where the nodes serve."""
         return [node.address for node in self.nodes]
-
-    def is_settled(self) -> bool:
-        """Whether each node has the cache back, and has dropped there what it could not settle."""
-        return all(_settled(node.address) for node in self.nodes)
 
     def _node(self, number: int, store: str, cache: str) -> Node:
         folder = self._folder / f"node-{number}"
@@ -218,28 +138,3 @@ class Cluster:
             f"--fault={self._fault}",
             "serve",
         )
-
-
-def _settled(address: str) -> bool:
-    with urlopen(f"{address}/metrics", timeout=10) as answer:  # noqa: S310 - it is http
-        figures = dict(
-            line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#"
-        )
-    return not any(float(figures[name]) for name in UNSETTLED)
-
-
-def _signal(process: Running, number: signal.Signals) -> None:
-    """To a process and all that it started, if it still runs."""
-    for pid in (*_children(process.pid), process.pid):
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [found for child in children for found in (int(child), *_children(int(child)))]

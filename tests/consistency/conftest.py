@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
+from servers import redis
 from servers.processes import Missing
-from tests.consistency.cluster import RedisServer, Servers, StoreServer
+from tests.consistency.cluster import Servers
 from tests.engines import lack
 
 if TYPE_CHECKING:
@@ -39,11 +41,16 @@ class Fleet:
 
     def _start(self, name: str) -> Servers | str:
         try:
-            store = self._stack.enter_context(StoreServer(name, self._folder / name))
-            cache = self._stack.enter_context(RedisServer(self._folder / f"redis-for-{name}"))
+            store = importlib.import_module(f"servers.{name}").started(self._new_folder(name))
+            cache = redis.started(self._new_folder(f"redis-for-{name}"))
+            return Servers(*map(self._stack.enter_context, (store, cache)))
         except Missing as missing:
             return str(missing)
-        return Servers(store, cache)
+
+    def _new_folder(self, name: str) -> Path:
+        folder = self._folder / name
+        folder.mkdir()
+        return folder
 
 
 @pytest.fixture(scope="package")

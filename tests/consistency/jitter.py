@@ -51,13 +51,6 @@ class JitteredCache:
 
     def __init__(self, cache: Cache, jitter: Jitter) -> None:
         self.inner = cache
-        self.figures = cache.figures
-        self.takes_unread = cache.takes_unread
-        self.renew_after = cache.renew_after
-        self.hit = cache.hit
-        self.peek = cache.peek
-        self.ping = cache.ping
-        self.close = cache.close
         self._jitter = jitter
 
     def __getattr__(self, name: str) -> Any:
@@ -82,10 +75,6 @@ class JitteredStore:
 
     def __init__(self, store: Store, jitter: Jitter) -> None:
         self.inner = store
-        self.page = store.page
-        self.purge = store.purge
-        self.ping = store.ping
-        self.close = store.close
         self._jitter = jitter
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -6,10 +6,12 @@ import asyncio
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from servers.proxy import Proxy
 from tests.consistency.promises import Acknowledged, Bounded
+from tests.support import all_trust_the_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,14 +121,7 @@ class Attack:
             finally:
                 await asyncio.to_thread(nemesis.heal, self._cluster)
         if nemesis.promise == "bounded":
-            await self._until_it_is_back()
-
-    async def _until_it_is_back(self) -> None:
-        """Returns when no node has anything left that it could not settle in the cache."""
-        async with asyncio.timeout(BACK):
-            # A node is a process, which has no event that one could wait for.
-            while not await asyncio.to_thread(self._cluster.is_settled):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+            await all_trust_the_cache(self._cluster.addresses, BACK)
 
     def promises(self, history: Sequence[Operation]) -> list[Promise]:
         """What applies to one GUID's history beside the strict promise."""
@@ -160,9 +155,16 @@ def _to_cache(act: Callable[[Proxy], None]) -> Act:
 
 def _kill_redis_that_saved(cluster: Cluster) -> None:
     """Its file is of a moment before, so it comes back with what was overwritten since."""
-    cluster.cache.save()
+    cluster.cache.ask("SAVE")
     time.sleep(SINCE)
-    cluster.cache.kill()
+    cluster.cache.process.kill()
+
+
+def _restart_redis_from_its_file(cluster: Cluster) -> None:
+    """The file is for this once."""
+    cluster.cache.start()
+    _, folder = cluster.cache.ask("CONFIG", "GET", "dir")
+    Path(folder.decode(), "dump.rdb").unlink()
 
 
 NEMESES = {
@@ -180,39 +182,41 @@ NEMESES = {
         lambda cluster: cluster.to_store[0].delay(0.1), lambda cluster: cluster.to_store[0].heal()
     ),
     "store killed": Nemesis(
-        lambda cluster: cluster.store.kill(), lambda cluster: cluster.store.restart(), 0.2
+        lambda cluster: cluster.store.process.kill(), lambda cluster: cluster.store.start(), 0.2
     ),
     "store stopped": Nemesis(
-        lambda cluster: cluster.store.pause(), lambda cluster: cluster.store.resume(), 2.5
+        lambda cluster: cluster.store.process.signal_all(signal.SIGSTOP),
+        lambda cluster: cluster.store.process.signal_all(signal.SIGCONT),
+        2.5,
     ),
     "cache flushed": Nemesis(
-        lambda cluster: cluster.cache.engine.ask("FLUSHALL"),
+        lambda cluster: cluster.cache.ask("FLUSHALL"),
         rest=0.1,
         repeats=15,
         promise="acknowledged",
     ),
     "cache slow": Nemesis(_to_cache(lambda proxy: proxy.delay(0.2)), _to_cache(Proxy.heal)),
     "cache stumbles": Nemesis(
-        lambda cluster: cluster.cache.pause(),
-        lambda cluster: cluster.cache.resume(),
+        lambda cluster: cluster.cache.process.signal(signal.SIGSTOP),
+        lambda cluster: cluster.cache.process.signal(signal.SIGCONT),
         0.4,
         rest=0.1,
         repeats=4,
     ),
     "cache killed": Nemesis(
-        lambda cluster: cluster.cache.kill(),
-        lambda cluster: cluster.cache.restart(),
+        lambda cluster: cluster.cache.process.kill(),
+        lambda cluster: cluster.cache.start(),
         promise="bounded",
     ),
     "cache restarted from its file": Nemesis(
         _kill_redis_that_saved,
-        lambda cluster: cluster.cache.restart(),
+        _restart_redis_from_its_file,
         0.1,
         promise="bounded",
     ),
     "cache stopped": Nemesis(
-        lambda cluster: cluster.cache.pause(),
-        lambda cluster: cluster.cache.resume(),
+        lambda cluster: cluster.cache.process.signal(signal.SIGSTOP),
+        lambda cluster: cluster.cache.process.signal(signal.SIGCONT),
         promise="bounded",
     ),
     "node cut off from the cache": Nemesis(

@@ -13,9 +13,10 @@ import httpx2
 import pytest
 
 from servers import galera, postgresql
+from servers.nodes import ENVIRONMENT
 from tests.docs.examples import BIN
 from tests.docs.pages import text_of
-from tests.server.processes import ENVIRONMENT, Server
+from tests.server.processes import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -51,7 +51,9 @@ class Live:
         """The one over that pair, as in "mysql redis"."""
         if pair not in self._running:
             store, cache = (self._url(name) for name in pair.split())
-            started = served(self._clock, store=store, cache=cache, sweep_interval=3600.0)
+            started = served(
+                self._clock, store=store, cache=cache, sweep_interval=3600.0, store_timeout=60.0
+            )
             self._running[pair] = self.stack.enter_context(started)
         return self._running[pair]
 

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from servers.nodes import ENVIRONMENT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if not name.startswith("GUIDKEEP_")
-}
 GUIDKEEP = (sys.executable, "-m", "guidkeep")
 
 

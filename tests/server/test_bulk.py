@@ -11,9 +11,9 @@ import pytest
 from guidkeep.errors import StoreUnavailable
 from guidkeep.http import bulk, export, held
 from guidkeep.registry import Registry
-from tests.server.test_rude_clients import connections, eventually
+from tests.server.test_rude_clients import connections
 from tests.server.wire import Wire, record, request, wired
-from tests.support import served
+from tests.support import served, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +146,7 @@ def test_a_client_that_never_reads_is_cut_off_when_there_is_no_room_for_its_answ
         wire.send(HEAD)
         with pytest.raises((TimeoutError, ConnectionError)):
             wire.send(*[chunk(b"nonsense" * 8 + b"\n") * 1000] * 10_000)
-        eventually(lambda: connections(other) == 1)
+        wait_until(lambda: connections(other) == 1)
         assert other.ask("POST", "/guid", record()).status == 201
 
 
@@ -200,7 +200,7 @@ def test_what_a_client_that_left_had_not_ended_is_not_done(address: str, guid: s
         with wired(address) as leaving:
             leaving.send(HEAD, chunk(LINE + record(guid=guid)))
             Reading(leaving).head()
-        eventually(lambda: connections(other) == before)
+        wait_until(lambda: connections(other) == before)
         assert other.ask("GET", f"/guid/{guid}").status == 404
 
 
@@ -244,7 +244,7 @@ def test_an_export_that_nobody_reads_is_cut_off(watchful: None, url: str) -> Non
     ):
         many(other)
         wire.send(request("GET", "/export"))
-        eventually(lambda: connections(other) == 1)
+        wait_until(lambda: connections(other) == 1)
 
 
 def test_an_export_whose_reader_leaves_is_given_up(url: str) -> None:
@@ -257,7 +257,7 @@ def test_an_export_whose_reader_leaves_is_given_up(url: str) -> None:
         wire.send(request("GET", "/export"))
         assert Reading(wire).head() == 200
         wire.reset()
-        eventually(lambda: connections(other) == 1)
+        wait_until(lambda: connections(other) == 1)
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

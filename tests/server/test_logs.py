@@ -15,7 +15,8 @@ import pytest
 import structlog
 
 from guidkeep import logs
-from tests.server.processes import ENVIRONMENT, GUIDKEEP, serving
+from servers.nodes import ENVIRONMENT
+from tests.server.processes import GUIDKEEP, serving
 from tests.server.wire import record, wired
 from tests.support import served
 

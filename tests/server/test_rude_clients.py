@@ -13,11 +13,11 @@ import pytest
 from guidkeep.http import protocol
 from tests.server.processes import serving
 from tests.server.wire import Wire, record, request, wired
-from tests.support import served
+from tests.support import served, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
+
 
 TRIES = 500
 
@@ -28,11 +28,6 @@ def connections(wire: Wire) -> int:
     found = re.search(rb"^guidkeep_connections (\d+)", figures, re.MULTILINE)
     assert found
     return int(found[1])
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Asks until it holds; each question is a request, so that time passes."""
-    assert any(holds() for _ in range(TRIES))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +127,7 @@ def test_a_client_that_leaves_in_its_body_leaves_nothing_behind(address: str, gu
         before = connections(wire)
         with wired(address) as leaving:
             leaving.send(request("POST", f"/guid/{guid}", None, "Content-Length: 99"), b'{"user"')
-        eventually(lambda: connections(wire) == before)
+        wait_until(lambda: connections(wire) == before)
         assert wire.ask("GET", f"/guid/{guid}").status == 404
 
 
@@ -143,7 +138,7 @@ def test_a_client_that_resets_its_connection_disturbs_nobody(address: str, guid:
             rude = Wire(address)
             rude.send(request("POST", f"/guid/{guid}", record()) * 3, b"GET /li")
             rude.reset()
-        eventually(lambda: connections(wire) == before)
+        wait_until(lambda: connections(wire) == before)
         assert wire.ask("GET", "/livez").status == 200
 
 
@@ -174,7 +169,7 @@ def test_a_client_that_never_reads_is_cut_off(watchful: None, url: str, path: st
         wire.socket.settimeout(1)
         with pytest.raises((TimeoutError, ConnectionError)):
             wire.send(*[request("GET", path) * 100] * 10_000)
-        eventually(lambda: connections(other) == 1)
+        wait_until(lambda: connections(other) == 1)
         assert other.ask("GET", f"/guid/{guid}").status == 200
 
 
@@ -232,7 +227,7 @@ def test_a_client_that_is_refused_and_stays_is_cut_off(
         wire.send(b"\0 garbage")
         assert wire.answer().is_problem(400)
         assert wire.is_closed()
-        eventually(lambda: connections(other) == 1)
+        wait_until(lambda: connections(other) == 1)
         with pytest.raises(ConnectionError):
             wire.send(*[b"more"] * 10_000)
 
@@ -248,7 +243,7 @@ def test_more_connections_than_allowed_are_refused_with_a_sentence(url: str) -> 
             assert answer.headers["retry-after"] == "1"
             assert refused.is_closed()
         wires[0].socket.close()
-        eventually(lambda: connections(wires[1]) == 2)
+        wait_until(lambda: connections(wires[1]) == 2)
         with wired(server.address) as welcome:
             assert welcome.ask("GET", "/livez").status == 200
 
@@ -268,7 +263,7 @@ def test_more_requests_than_allowed_are_refused_and_those_before_are_answered(
         other.execute("BEGIN IMMEDIATE")
         for wire in (one, two):
             wire.send(request("POST", "/guid", record()))
-        eventually(lambda: three.ask("GET", "/openapi.json").status == 429)
+        wait_until(lambda: three.ask("GET", "/openapi.json").status == 429)
         for path in ("/livez", "/readyz", "/metrics"):  # they tell how the server fares
             assert three.ask("GET", path).status == 200
         answer = three.ask("POST", "/guid", record())

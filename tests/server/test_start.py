@@ -22,7 +22,9 @@ from guidkeep import __version__
 from guidkeep.cli import main
 from guidkeep.errors import StartupError
 from guidkeep.server import _allow_descriptors
-from tests.server.processes import ENVIRONMENT, GUIDKEEP, serving
+from servers.nodes import ENVIRONMENT
+from servers.processes import free_port
+from tests.server.processes import GUIDKEEP, serving
 from tests.server.wire import record, wired
 from tests.support import served
 
@@ -30,14 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MEGABYTE = 1_000_000
-
-
-@pytest.fixture
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture
@@ -191,9 +185,10 @@ def test_it_listens_on_ipv6_too(url: str) -> None:
 
 
 def test_a_port_that_is_taken_between_binding_and_listening_is_refused_with_a_sentence(
-    tmp_path: Path, free_port: int
+    tmp_path: Path,
 ) -> None:
     """Two that start at once may both bind; only one may listen."""
+    port = free_port()
     schema = tmp_path / "schema.json"
     os.mkfifo(schema)  # holds the start up until it is written
     failures: list[BaseException] = []
@@ -202,7 +197,7 @@ def test_a_port_that_is_taken_between_binding_and_listening_is_refused_with_a_se
         try:
             with served(
                 store=f"sqlite:///{tmp_path / 'guidkeep.db'}",
-                port=free_port,
+                port=port,
                 metadata_schema=schema,
             ):
                 pass
@@ -213,7 +208,7 @@ def test_a_port_that_is_taken_between_binding_and_listening_is_refused_with_a_se
     starting.start()
     with schema.open("w") as fifo, closing(socket.socket()) as other:  # it has bound by now
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", free_port))
+        other.bind(("127.0.0.1", port))
         other.listen()
         fifo.write("{}")
         fifo.close()
@@ -249,16 +244,16 @@ def stop_when_it_serves(port: int, number: signal.Signals) -> None:
 def test_the_command_serves_until_it_is_told_to_stop_and_returns_0(
     unchanged_process: None,
     url: str,
-    free_port: int,
     number: signal.Signals,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    port = free_port()
     handlers = [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)]
-    stopping = threading.Thread(target=stop_when_it_serves, args=(free_port, number))
+    stopping = threading.Thread(target=stop_when_it_serves, args=(port, number))
     stopping.start()
-    assert main(["serve", "--port", str(free_port), "--store", url]) == 0
+    assert main(["serve", "--port", str(port), "--store", url]) == 0
     stopping.join()
-    assert capsys.readouterr().out.endswith(f"on http://127.0.0.1:{free_port}\n")
+    assert capsys.readouterr().out.endswith(f"on http://127.0.0.1:{port}\n")
     assert [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)] == handlers
 
 

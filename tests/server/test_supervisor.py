@@ -25,14 +25,14 @@ from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.settings import Settings
 from guidkeep.supervisor import Job, supervise
-from servers.processes import free_port
+from servers.processes import children, free_port, is_gone
 from tests.server.test_start import unchanged_process
-from tests.server.test_workers import children, is_gone
 from tests.server.wire import wired
+from tests.support import until
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable, MutableMapping
+    from collections.abc import AsyncIterator, MutableMapping
     from pathlib import Path
 
     from tests.engines import Engines
@@ -86,12 +86,6 @@ def damage(schema: Path) -> None:
 
 def repair(schema: Path) -> None:
     schema.write_text("{}")
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110 - another process tells nobody
-            await asyncio.sleep(0.01)
 
 
 def count(events: Events, name: str) -> int:

@@ -8,30 +8,30 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from guidkeep import __version__
 from guidkeep.cli import main
-from tests.server.processes import ENVIRONMENT, GUIDKEEP, serving
+from servers.nodes import ENVIRONMENT
+from servers.processes import children, is_gone
+from tests.server.processes import GUIDKEEP, serving
 from tests.server.test_drain import Load
 from tests.server.test_kill import Client
 from tests.server.test_start import refused
 from tests.server.wire import Connection, Lost, record, wired
+from tests.support import until, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.engines import Engines
     from tests.server.processes import Server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
-
-PATIENCE = 30.0
 
 
 @pytest.fixture(params=["postgresql", "mysql"])
@@ -49,27 +49,6 @@ def cache(engines: Engines) -> str:
 def server(store: str, cache: str, tmp_path: Path) -> Iterator[Server]:
     with serving(store, "--cache", cache, "--workers", "3", log=tmp_path / "log") as running:
         yield running
-
-
-def children(pid: int) -> set[int]:
-    """The processes that it started and that run."""
-    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-
-
-def is_gone(pid: int) -> bool:
-    """Whether that process has ended."""
-    try:
-        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return True
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Other processes tell nobody what they do."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def has(log: Path, event: str, times: int) -> Callable[[], bool]:
@@ -151,13 +130,12 @@ async def test_a_worker_that_is_killed_under_load_is_replaced_and_nothing_answer
     for count in range(1, 4):
         for victim in sorted(children(server.process.pid))[:2]:
             os.kill(victim, signal.SIGKILL)
-        replaced = has(tmp_path / "log", "worker replaced", 2 * count)
-        await asyncio.to_thread(wait_until, replaced)
+        await until(has(tmp_path / "log", "worker replaced", 2 * count))
     over.set()
     lost = await asyncio.gather(*load)
     assert sum(lost) > 0, "no client felt it: no worker was killed"
     assert len(children(server.process.pid)) == 3
-    assert len(first & children(server.process.pid)) < 3
+    assert len(set(first) & set(children(server.process.pid))) < 3
     connection = await Connection.to(server.address)
     for client in clients:
         await client.check(connection)

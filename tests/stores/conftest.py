@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,23 +24,21 @@ if TYPE_CHECKING:
     from tests.engines import Engines
 
 
+PATIENCE = 60.0
+"""Seconds that an operation may take; what a busy machine, three nodes of a cluster, or FerretDB, which
+looks at every document for each write, take is no failure."""
+
+
 class Opener(Protocol):
     def __call__(
-        self, *, timeout: float = 5.0, metrics: Metrics | None = None
+        self, *, timeout: float = PATIENCE, metrics: Metrics | None = None
     ) -> AbstractAsyncContextManager[Store]: ...
 
 
-PATIENCE = {"mongodb": 60.0}
-"""Seconds by scheme, where 5 are too few: FerretDB looks at every document for each write."""
-
-
 def opener_of(url: str) -> Opener:
-    several = "," in urlsplit(url).netloc  # a cluster, each node of which writes it all
-    patience = 30.0 if several else PATIENCE.get(urlsplit(url).scheme, 5.0)
-
     @asynccontextmanager
     async def opened(
-        *, timeout: float = patience, metrics: Metrics | None = None
+        *, timeout: float = PATIENCE, metrics: Metrics | None = None
     ) -> AsyncIterator[Store]:
         store = await open_store(url, timeout=timeout, metrics=metrics or Metrics())
         try:

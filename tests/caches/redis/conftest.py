@@ -17,7 +17,7 @@ from tests.engines import here
 from tests.support import GUID, MARCH_2015, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from guidkeep.caches.redis_server import Server
@@ -28,6 +28,8 @@ NOW = MARCH_2015
 OTHER = "0" * 32
 RECORD = Record(GUID, NOW + 1000, 7, '{"user":"Ann"}')
 NEWER = Record(GUID, NOW + 1000, 8, '{"user":"Bob"}')
+SOON = 0.2
+"""Seconds: a deadline for a server that will not meet it."""
 NEVER = 3600.0
 """Seconds: a probe that the test makes itself."""
 
@@ -99,13 +101,6 @@ def server_of(cache: RedisCache) -> Server:
     """The one server of a cache that is no cluster."""
     server: Server = cache._nodes._server  # type: ignore[attr-defined]  # Single's
     return server
-
-
-async def until(ask: Callable[[], object], seconds: float = 20.0) -> None:
-    """Returns when that is true, of a server or of what a cache does by itself."""
-    async with asyncio.timeout(seconds):
-        while not ask():  # noqa: ASYNC110 - another process has no events
-            await asyncio.sleep(0.005)
 
 
 async def until_a_reader_may_fill(cache: RedisCache) -> None:

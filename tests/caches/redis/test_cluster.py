@@ -19,8 +19,8 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Record
 from servers import redis, redis_cluster
 from servers.processes import free_port
-from tests.caches.redis.conftest import NEWER, NOW, RECORD, held, keep, reader, until
-from tests.support import GUID
+from tests.caches.redis.conftest import NEWER, NOW, RECORD, SOON, held, keep, reader
+from tests.support import GUID, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tests.engines import Engines
 
 GUIDS = [f"{at:032X}" for at in range(64)]
-SOON = 0.2
 
 
 @pytest.fixture(scope="module")
@@ -320,8 +319,8 @@ async def test_a_replica_takes_the_place_of_a_master_that_was_killed(
         await cache.settle(await cache.lease(mine), None, NOW)
         assert cache.figures.unsettled == 1
         assert await held(cache, theirs[-1]) == record(theirs[-1])
-        await until(lambda: replica.port in ports(cache) and lost.port not in ports(cache), 40)
-        await until(lambda: cache.figures.unsettled == cache.figures.unreachable == 0, 40)
+        await until(lambda: replica.port in ports(cache) and lost.port not in ports(cache))
+        await until(lambda: cache.figures.unsettled == cache.figures.unreachable == 0)
         await until(lambda: [line["event"] for line in logs] == ["cache lost", "cache back"])
     assert await held(cache, mine) is None
     await keep(cache, record(mine))

@@ -24,7 +24,8 @@ from guidkeep.caches.redis_connection import (
 from guidkeep.metrics import Metrics
 from servers import redis
 from servers.processes import free_port
-from tests.caches.redis.conftest import NOW, RECORD, held, keep, server_of, until
+from tests.caches.redis.conftest import NOW, RECORD, held, keep, server_of
+from tests.support import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -25,16 +25,16 @@ from tests.caches.redis.conftest import (
     NOW,
     OTHER,
     RECORD,
+    SOON,
     find,
     held,
     keep,
     lose,
     reader,
     server_of,
-    until,
     until_a_reader_may_fill,
 )
-from tests.support import GUID
+from tests.support import GUID, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from guidkeep.caches.redis import RedisCache
     from servers.redis import Redis
     from tests.caches.redis.conftest import Opener
-
-SOON = 0.05
-"""Seconds: a deadline for a server that will not meet it."""
 
 
 def never(_: object) -> None:
@@ -115,13 +112,12 @@ async def test_a_host_whose_name_is_none_is_down_too(open_at: Opener) -> None:
     await use(open_at(f"redis://{'x' * 64}.example"))
 
 
-async def test_redis_is_there_when_it_is_up(own: Redis, tmp_path: Path, open_at: Opener) -> None:
+async def test_redis_is_there_when_it_is_up(own: Redis, open_at: Opener) -> None:
     cache = open_at(own.url)
     await keep(cache)
     own.process.kill()
     await lose(cache)
-    own.process = redis.start(tmp_path, own.port)
-    redis.wait_until_it_answers(own)
+    own.start()
     await find(cache)
     await keep(cache)
     assert await held(cache) == RECORD
@@ -190,8 +186,7 @@ async def test_redis_was_started_anew_from_its_files(
             own.ask("SAVE")
         own.process.kill()
         await lose(cache)
-        own.process = redis.start(tmp_path, own.port, flags=flags)
-        redis.wait_until_it_answers(own)
+        own.start()
         assert len(own.keys(f"{own.url}?prefix=p:")) == 2
         await find(cache)
         assert await held(cache) is None

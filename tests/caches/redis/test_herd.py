@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
 
 from guidkeep.caches import Lease
-from tests.caches.test_contract import NOW, RECORD
+from tests.caches.redis.conftest import NOW, RECORD, reader
 from tests.support import GUID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from guidkeep.caches.redis import RedisCache
+    from guidkeep.record import Record
     from servers.redis import Redis
     from tests.caches.redis.conftest import Opener
 
@@ -30,41 +34,45 @@ class Waits:
             yield 0.001
 
 
-async def test_who_comes_second_gets_what_the_first_fills(shared: Redis, open_at: Opener) -> None:
-    waits = Waits(10_000)
-    url = shared.fresh()
-    one, two = open_at(url), open_at(url, waits=waits)
-    lease = await one.get(GUID, NOW)
-    assert isinstance(lease, Lease)
-    reading = asyncio.create_task(two.get(GUID, NOW))
-    await waits.begun.wait()
-    await one.fill(lease, RECORD, NOW)
-    assert await reading == RECORD
-    assert (two.figures.hits, two.figures.misses) == (1, 0)
+class Two(NamedTuple):
+    """A cache whose reader may fill, and another with one who waits for that."""
+
+    first: RedisCache
+    lease: Lease
+    second: RedisCache
+    reading: asyncio.Task[Record | Lease | None]
 
 
-async def test_if_the_first_finds_nothing_to_fill_the_second_may(
-    shared: Redis, open_at: Opener
-) -> None:
+@pytest.fixture
+async def two(shared: Redis, open_at: Opener) -> Two:
     waits = Waits(10_000)
     url = shared.fresh()
-    one, two = open_at(url), open_at(url, waits=waits)
-    lease = await one.get(GUID, NOW)
-    assert isinstance(lease, Lease)
-    reading = asyncio.create_task(two.get(GUID, NOW))
+    first, second = open_at(url), open_at(url, waits=waits)
+    lease = await reader(first)
+    reading = asyncio.create_task(second.get(GUID, NOW))
     await waits.begun.wait()
-    await one.fill(lease, None, NOW)
-    own = await reading
+    return Two(first, lease, second, reading)
+
+
+async def test_who_comes_second_gets_what_the_first_fills(two: Two) -> None:
+    await two.first.fill(two.lease, RECORD, NOW)
+    assert await two.reading == RECORD
+    assert (two.second.figures.hits, two.second.figures.misses) == (1, 0)
+
+
+async def test_if_the_first_finds_nothing_to_fill_the_second_may(two: Two) -> None:
+    await two.first.fill(two.lease, None, NOW)
+    own = await two.reading
     assert isinstance(own, Lease)
-    await two.fill(own, RECORD, NOW)
-    assert await one.get(GUID, NOW) == RECORD
+    await two.second.fill(own, RECORD, NOW)
+    assert await two.first.get(GUID, NOW) == RECORD
 
 
 async def test_who_waits_in_vain_goes_without(shared: Redis, open_at: Opener) -> None:
     """The first may have died with its lease."""
     url = shared.fresh()
     one, two = open_at(url), open_at(url, waits=(0.0, 0.0))
-    assert isinstance(await one.get(GUID, NOW), Lease)
+    await reader(one)
     assert await two.get(GUID, NOW) is None
     assert two.figures.misses == 1
 

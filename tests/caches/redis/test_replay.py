@@ -23,22 +23,20 @@ from tests.caches.redis.conftest import (
     NOW,
     OTHER,
     RECORD,
+    SOON,
     find,
     held,
     keep,
     lose,
     reader,
     server_of,
-    until,
     until_a_reader_may_fill,
 )
-from tests.support import GUID, Clock
+from tests.support import GUID, Clock, until
 
 if TYPE_CHECKING:
     from servers.redis import Redis
     from tests.caches.redis.conftest import Opener
-
-SOON = 0.05
 
 
 async def test_whoever_looks_is_shown_nothing_that_is_not_settled(

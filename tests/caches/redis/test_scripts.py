@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from guidkeep.caches import Lease
 from guidkeep.record import Record
 from servers.redis import prefix_of
-from tests.caches.redis.conftest import NEWER, NOW, RECORD, held, keep, reader, until
-from tests.support import GUID
+from tests.caches.redis.conftest import NEWER, NOW, RECORD, held, keep, reader
+from tests.support import GUID, until
 
 if TYPE_CHECKING:
     from servers.redis import Redis

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit, urlunsplit
 import pymongo
 import pytest
 
-from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.stores.mongodb import MongoDBStore
 from servers.mongodb import started
@@ -33,7 +32,7 @@ def new_url(engines: Engines) -> Callable[[], str]:
 
 @pytest.fixture
 def server(engines: Engines, tmp_path: Path) -> Iterator[MongoDB]:
-    """To be killed or stopped; its data is in `tmp_path`."""
+    """To be killed or stopped."""
     engines.get("mongodb")  # skips the test where it is not built
     with started(tmp_path) as running:
         yield running
@@ -59,15 +58,6 @@ async def raw(url: str) -> AsyncIterator[Any]:
         yield client.get_default_database()
     finally:
         await client.close()
-
-
-async def until_it_answers(store: MongoDBStore) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await store.ping()
-            except StoreUnavailable:
-                continue
 
 
 class Cutter:

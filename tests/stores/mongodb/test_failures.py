@@ -6,7 +6,6 @@ import asyncio
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 from bson import encode
@@ -27,9 +26,9 @@ from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores import mongodb
-from servers.mongodb import start, wait_until_it_listens
-from tests.stores.mongodb.conftest import opened, raw, until_it_answers
+from tests.stores.mongodb.conftest import opened, raw
 from tests.stores.records import NOW, groups_of, guid_of, make_record, newer
+from tests.support import once_it_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +73,7 @@ async def test_a_server_that_hangs_leaves_writes_unknown_and_answers_again_when_
         with pytest.raises(StoreUnavailable):
             await store.get(old.guid)
         server.process.signal(signal.SIGCONT)
-        await until_it_answers(store)
+        await once_it_answers(store.ping)
         assert await store.get(old.guid) in (old, newer(old))
         assert await store.get(guid_of(2)) in (None, make_record(2))
         assert await store.insert(make_record(3))
@@ -95,16 +94,15 @@ async def test_what_waits_too_long_behind_a_server_that_hangs_was_not_written(
 
 
 async def test_a_server_that_was_killed_and_started_again_has_what_was_answered(
-    server: MongoDB, tmp_path: Path
+    server: MongoDB,
 ) -> None:
     async with opened(server.fresh()) as store:
         records = [make_record(number) for number in range(20)]
         await asyncio.gather(*(store.insert(record) for record in records))
         await store.delete(guid_of(0), 1)
         server.process.kill()
-        server.process = start(tmp_path, urlsplit(server.url).port or 0)
-        wait_until_it_listens(server)
-        await until_it_answers(store)
+        server.start()
+        await once_it_answers(store.ping)
         assert await store.page(Query(), NOW) == records[1:]
         assert await store.replace(newer(records[1]), 1)
 

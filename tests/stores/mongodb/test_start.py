@@ -8,7 +8,6 @@ import subprocess
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -17,14 +16,12 @@ from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores import open_store
-from servers.mongodb import start
 from servers.processes import free_port
 from tests.stores.mongodb.conftest import opened, raw
 from tests.stores.records import NOW, groups_of, guid_of, make_record, newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from guidkeep.stores import Store
     from servers.mongodb import MongoDB
@@ -53,12 +50,12 @@ async def test_a_server_that_hangs_is_not_waited_for(server: MongoDB) -> None:
     assert "no server that takes writes answered" in str(await refusal(server.fresh()))
 
 
-async def test_a_server_that_comes_late_is_waited_for(server: MongoDB, tmp_path: Path) -> None:
+async def test_a_server_that_comes_late_is_waited_for(server: MongoDB) -> None:
     url = server.fresh()
     server.process.kill()
     opening = asyncio.ensure_future(open_store(url, timeout=30, metrics=Metrics()))
     await asyncio.sleep(0)
-    server.process = start(tmp_path, urlsplit(server.url).port or 0)
+    server.launch()
     store = await opening
     assert await store.insert(make_record())
     await store.close()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import subprocess
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -17,7 +16,7 @@ from servers import mysql
 from tests.engines import here
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from tests.engines import Engines
 
@@ -39,18 +38,6 @@ def rough(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     engines.get("mysql")  # which skips, or fails, where it is not installed
     with here(mysql.started(tmp_path_factory.mktemp("rough"))) as running:
         yield running
-
-
-async def eventually(ask: Callable[[], Awaitable[object]]) -> None:
-    """Asks again and again until no error comes back, for half a minute at most."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                await ask()
-            except Exception:  # noqa: BLE001 - that is what is waited out
-                await asyncio.sleep(0.01)
-            else:
-                return
 
 
 def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
@@ -86,14 +73,6 @@ def sessions(server: mysql.Server, url: str) -> list[str]:
     """The ids of the connections that are open to that database."""
     asked = f"SELECT id FROM information_schema.PROCESSLIST WHERE db = '{name_of(url)}'"
     return server.run(asked).split()
-
-
-async def all_gone(server: mysql.Server, url: str) -> None:
-    assert not sessions(server, url)
-
-
-async def outcomes(*work: Any) -> list[Any]:
-    return await asyncio.gather(*work, return_exceptions=True)
 
 
 @asynccontextmanager

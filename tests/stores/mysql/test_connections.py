@@ -14,8 +14,9 @@ from guidkeep.stores import mysql_connections
 from guidkeep.stores.mysql import MySQLStore
 from guidkeep.stores.mysql_connections import Connections, Failure
 from tests.stores.conftest import opener_of
-from tests.stores.mysql.conftest import all_gone, eventually, narrow, outcomes, sessions
+from tests.stores.mysql.conftest import narrow, sessions
 from tests.stores.records import NOW, guid_of, make_record, newer
+from tests.support import outcomes, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ async def test_connections_that_the_server_closed_meanwhile_are_not_noticed(
             await outcomes(*(store.replace(make_record(number), 1) for _ in range(9)))
             for session in sessions(server, url):
                 server.run(f"KILL CONNECTION {session}")
-            await eventually(lambda: all_gone(server, url))
+            await until(lambda: not sessions(server, url))
             assert await store.insert(make_record(number))
             assert await store.get(guid_of(number)) == make_record(number)
 
@@ -98,7 +99,7 @@ async def test_no_more_connections_are_open_than_the_url_allows_and_none_after_t
     await working
     assert 1 <= len(sessions(server, url)) <= 3
     await store.close()
-    await eventually(lambda: all_gone(server, url))
+    await until(lambda: not sessions(server, url))
     assert asyncio.all_tasks() == tasks
 
 
@@ -161,7 +162,7 @@ async def test_a_session_that_can_not_be_set_up_is_not_used(
     store._connections._wishes += ("SET SESSION sql_mode = 'what_no_server_has'",)
     with pytest.raises(StoreUnavailable):
         await store.ping()
-    await eventually(lambda: all_gone(server, url))
+    await until(lambda: not sessions(server, url))
     await store.close()
 
 
@@ -174,10 +175,7 @@ async def test_a_statement_that_is_cancelled_takes_its_connection_with_it(
     loop = asyncio.get_running_loop()
     sleeping = asyncio.create_task(store._connections.run("SELECT SLEEP(60)", loop.time() + 60))
 
-    async def seen() -> None:
-        assert "SLEEP(60)" in server.run("SHOW FULL PROCESSLIST")
-
-    await eventually(seen)
+    await until(lambda: "SLEEP(60)" in server.run("SHOW FULL PROCESSLIST"))
     sleeping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sleeping

@@ -15,8 +15,9 @@ from guidkeep.stores.mysql import MySQLStore
 from guidkeep.stores.mysql_connections import Connections, Failure
 from servers.mysql import PASSWORD
 from tests.stores.conftest import opener_of
-from tests.stores.mysql.conftest import eventually, hanging, locked, name_of, outcomes
+from tests.stores.mysql.conftest import hanging, locked, name_of
 from tests.stores.records import NOW, guid_of, make_record, newer
+from tests.support import once_it_answers, outcomes, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ async def test_a_server_that_is_killed_is_503_and_is_used_again_once_it_is_back(
             assert not any(isinstance(error, OutcomeUnknown) for error in done)
             assert "nothing was written" in str(done[1])
             await asyncio.to_thread(rough.start)
-            await eventually(store.ping)
+            await once_it_answers(store.ping)
             assert await store.page(Query(1000), NOW) == written
             assert await store.insert(make_record(100))
     assert "store unreachable" in [line["event"] for line in logs]
@@ -77,7 +78,7 @@ async def test_a_server_that_hangs_leaves_the_outcome_of_writes_open(rough: Mari
             late = await outcomes(store.get(old.guid), store.insert(make_record(3)))
             assert [type(error) for error in late] == [StoreUnavailable] * 2
             assert "nothing was written" in str(late[1])
-        await eventually(store.ping)
+        await once_it_answers(store.ping)
         assert await store.get(guid_of(3)) is None
         assert await store.insert(make_record(3))
         assert await store.get(old.guid) in (old, newer(old))
@@ -134,15 +135,14 @@ async def test_a_statement_that_is_killed_leaves_its_outcome_open(
     url = new_url()
     store = await MySQLStore.open(url, timeout=20.0, metrics=Metrics())
     assert await store.insert(make_record(1))
-    waits = f"SELECT id FROM information_schema.PROCESSLIST WHERE db = '{name_of(url)}'"
+    deletes = (
+        "SELECT id FROM information_schema.PROCESSLIST "
+        f"WHERE db = '{name_of(url)}' AND info LIKE '%DELETE%'"
+    )
     async with locked(store, "SELECT * FROM record FOR UPDATE"):
         deleting = asyncio.ensure_future(store.delete(guid_of(1), 1))
-
-        async def kill() -> None:
-            [session] = server.run(f"{waits} AND info LIKE '%DELETE%'").split()
-            server.run(f"KILL QUERY {session}")
-
-        await eventually(kill)
+        await until(lambda: server.run(deletes))
+        server.run(f"KILL QUERY {server.run(deletes)}")
         with pytest.raises(OutcomeUnknown):
             await deleting
     await store.close()

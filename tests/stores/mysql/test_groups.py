@@ -11,8 +11,9 @@ from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.mysql_connections import Connections, Failure
-from tests.stores.mysql.conftest import locked, outcomes
+from tests.stores.mysql.conftest import locked
 from tests.stores.records import NOW, groups_of, guid_of, make_record
+from tests.support import outcomes
 
 if TYPE_CHECKING:
     from guidkeep.stores import Store

@@ -17,8 +17,9 @@ from guidkeep.stores.mysql import MySQLStore
 from guidkeep.stores.mysql_connections import Failure
 from servers.processes import free_port
 from tests.stores.conftest import opener_of
-from tests.stores.mysql.conftest import all_gone, eventually, hanging, name_of, narrow, sessions
+from tests.stores.mysql.conftest import hanging, name_of, narrow, sessions
 from tests.stores.records import guid_of, make_record
+from tests.support import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,11 +139,11 @@ async def test_all_are_cut_off_when_one_is_told_that_its_server_is_not_of_the_cl
     store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
     assert not any(await asyncio.gather(*(store.replace(make_record(), 1) for _ in range(9))))
     assert len(sessions(server, url)) > 1
-    until = asyncio.get_running_loop().time() + 5
+    deadline = asyncio.get_running_loop().time() + 5
     with pytest.raises(Failure) as failed:
-        await store._connections.run("SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1047", until)
+        await store._connections.run("SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1047", deadline)
     assert failed.value.nothing_done
-    await eventually(lambda: all_gone(server, url))
+    await until(lambda: not sessions(server, url))
     await store.ping()
     await store.close()
 

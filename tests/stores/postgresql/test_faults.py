@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,10 +16,9 @@ from guidkeep.stores import postgresql_pool, postgresql_writes
 from servers.postgresql import PASSWORD
 from tests.stores.conftest import opener_of
 from tests.stores.records import NOW, guid_of, make_record, newer
+from tests.support import once_it_answers, until
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from servers.postgresql import PostgreSQL, Server
     from tests.stores.conftest import Opener
 
@@ -55,12 +55,6 @@ class Lock:
 
     async def __aexit__(self, *_: object) -> None:
         await self._connection.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Returns when that is so; the test's time-out ends it if it never is."""
-    while not condition():  # noqa: ASYNC110 - a server sets no event
-        await asyncio.sleep(0.01)
 
 
 async def gone(server: Server, url: str, *, but: int = 0) -> None:
@@ -210,7 +204,7 @@ async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
 ) -> None:
     async with opener_of(own.url)(timeout=1.0) as store:
         await store.insert(make_record(1))
-        own.hang()
+        own.process.signal_all(signal.SIGSTOP)
         done = await asyncio.gather(
             store.get(guid_of(1)),
             store.page(Query(), NOW),
@@ -221,7 +215,7 @@ async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
         )
         assert {type(error) for error in done} <= {StoreUnavailable, OutcomeUnknown}
         assert isinstance(done[0], StoreUnavailable)
-        own.go_on()
+        own.process.signal_all(signal.SIGCONT)
         found = await once_it_answers(lambda: store.get(guid_of(1)))
         assert found in (make_record(1), newer(make_record(1)))
         await once_it_answers(lambda: store.insert(make_record(3)))
@@ -231,18 +225,10 @@ async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
 async def test_close_ends_while_the_server_hangs(own: PostgreSQL) -> None:
     async with opener_of(own.url)(timeout=1.0) as store:
         await store.ping()
-        own.hang()
+        own.process.signal_all(signal.SIGSTOP)
         with pytest.raises(StoreUnavailable):
             await store.ping()
-    own.go_on()
-
-
-async def once_it_answers(ask: Callable[[], Awaitable[Result]]) -> Result:
-    while True:
-        try:
-            return await ask()
-        except StoreUnavailable:
-            await asyncio.sleep(0.02)
+    own.process.signal_all(signal.SIGCONT)
 
 
 async def test_a_server_that_is_killed_loses_nothing_that_was_answered(own: PostgreSQL) -> None:
@@ -262,7 +248,7 @@ async def test_a_server_that_is_killed_loses_nothing_that_was_answered(own: Post
         with structlog.testing.capture_logs() as logs:
             writing = [asyncio.ensure_future(write(number)) for number in range(20)]
             await until(lambda: len(answered) > 500)
-            own.kill()
+            own.process.kill()
             killed.set()
             await asyncio.gather(*writing)
             with pytest.raises(StoreUnavailable, match="can't be read"):
@@ -286,7 +272,7 @@ async def test_a_write_under_way_when_the_server_dies_is_unknown(own: PostgreSQL
         async with Lock(own.url, 1):
             writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
             await waiting_for_locks(own, 1)
-            own.kill()
+            own.process.kill()
             with pytest.raises(OutcomeUnknown):
                 await writing
 

@@ -14,6 +14,7 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores import postgresql_writes
 from tests.stores.records import NOW, groups_of, guid_of, make_record, newer
+from tests.support import outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,11 +47,6 @@ def plant(
 def statements(server: Server, url: str) -> int:
     """How many met what was planted."""
     return int(server.run("SELECT last_value FROM statements", url=url))
-
-
-async def outcomes(*writes: Awaitable[bool]) -> list[bool | BaseException]:
-    """What became of writes that were handed in together."""
-    return await asyncio.gather(*writes, return_exceptions=True)
 
 
 async def test_writes_of_one_turn_are_one_statement(

@@ -59,6 +59,13 @@ def role(server: Server, url: str) -> Iterator[str]:
     server.run(f'DROP ROLE "{name}"')
 
 
+async def grant(server: Server, url: str, role: str, *rights: str) -> None:
+    """Makes the tables, and lets the role do that with them: `SELECT ON record`."""
+    await (await opened(url)).close()
+    name = urlsplit(role).username
+    server.run(*(f'GRANT {right} TO "{name}"' for right in rights), url=url)
+
+
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
@@ -88,7 +95,7 @@ async def test_a_server_that_comes_late_is_waited_for(
     own: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgresql_schema, "START_SECONDS", 60.0)  # it recovers from its crash
-    own.kill()
+    own.process.kill()
     with structlog.testing.capture_logs() as logs:
         opening = asyncio.ensure_future(opened(own.url))
         while not logs:  # noqa: ASYNC110 - a log sets no event
@@ -117,13 +124,7 @@ async def test_a_user_who_may_not_make_tables_is_told_what_to_grant(role: str) -
 async def test_a_user_who_may_only_read_is_told_what_is_missing(
     server: Server, url: str, role: str
 ) -> None:
-    await (await opened(url)).close()
-    name = urlsplit(role).username
-    server.run(
-        f'GRANT SELECT ON guidkeep_schema TO "{name}"',
-        f'GRANT SELECT, INSERT ON record TO "{name}"',
-        url=url,
-    )
+    await grant(server, url, role, "SELECT ON guidkeep_schema", "SELECT, INSERT ON record")
     assert "lacks UPDATE, DELETE on the table record" in await refusal(role)
 
 
@@ -135,22 +136,15 @@ async def test_a_user_who_may_not_even_read_is_refused(url: str, role: str) -> N
 async def test_a_user_who_may_not_read_the_records_is_refused(
     server: Server, url: str, role: str
 ) -> None:
-    await (await opened(url)).close()
-    name = urlsplit(role).username
-    server.run(f'GRANT SELECT ON guidkeep_schema TO "{name}"', url=url)
+    await grant(server, url, role, "SELECT ON guidkeep_schema")
     assert "permission denied for table record" in await refusal(role)
 
 
 async def test_a_user_who_may_do_what_is_needed_needs_no_more(
     server: Server, url: str, role: str
 ) -> None:
-    await (await opened(url)).close()
-    name = urlsplit(role).username
-    server.run(
-        f'GRANT SELECT ON guidkeep_schema TO "{name}"',
-        f'GRANT SELECT, INSERT, UPDATE, DELETE ON record TO "{name}"',
-        url=url,
-    )
+    needed = ("SELECT ON guidkeep_schema", "SELECT, INSERT, UPDATE, DELETE ON record")
+    await grant(server, url, role, *needed)
     store = await opened(role)
     assert await store.insert(make_record())
     await store.close()

@@ -12,9 +12,9 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.sqlite import GROUP_LIMIT, SQLiteStore
 from tests.stores.records import NOW, groups_of, guid_of, make_record, newer, plant
+from tests.support import outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
     from pathlib import Path
 
     from tests.stores.conftest import Opener
@@ -25,10 +25,6 @@ CREATE TRIGGER planted_{{event}} BEFORE {{event}} ON record
 WHEN {{row}}.user = CAST('{REFUSED}' AS BLOB)
 BEGIN SELECT RAISE(ABORT, 'planted'); END
 """
-
-
-async def outcomes(work: Sequence[Awaitable[object]]) -> list[object]:
-    return await asyncio.gather(*work, return_exceptions=True)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +75,7 @@ async def test_inserts_that_are_refused_fail_alone_and_their_neighbours_commit(
             make_record(number, user=REFUSED if number in refused else "Ann")
             for number in range(100)
         ]
-        done = await outcomes([store.insert(record) for record in records])
+        done = await outcomes(*(store.insert(record) for record in records))
         assert groups_of(metrics) == (1, 100)
     for number, outcome in enumerate(done):
         if number in refused:
@@ -101,13 +97,11 @@ async def test_of_a_mixed_group_only_what_is_refused_fails(opener: Opener, file:
             await store.insert(record)
         plant(file, TRIGGER.format(event="DELETE", row="OLD"))
         refusal, *others = await outcomes(
-            [
-                store.delete(stays.guid, stays.version),
-                store.delete(goes.guid, goes.version),
-                store.replace(newer(changes), changes.version),
-                store.purge(NOW, 10),
-                store.insert(make_record(5)),
-            ]
+            store.delete(stays.guid, stays.version),
+            store.delete(goes.guid, goes.version),
+            store.replace(newer(changes), changes.version),
+            store.purge(NOW, 10),
+            store.insert(make_record(5)),
         )
         assert type(refusal) is StoreUnavailable
         assert others == [True, True, 1, True]
@@ -121,10 +115,8 @@ async def test_a_refused_write_undoes_no_write_of_the_same_guid_before_it(
         plant(file, TRIGGER.format(event="INSERT", row="NEW"))
         first = make_record(1)
         done = await outcomes(
-            [
-                store.insert(first),
-                store.replace(newer(first, user=REFUSED), first.version),
-            ]
+            store.insert(first),
+            store.replace(newer(first, user=REFUSED), first.version),
         )
         assert done[0] is True
         assert isinstance(done[1], StoreUnavailable)
@@ -144,11 +136,9 @@ async def test_a_commit_that_is_refused_leaves_nothing_behind(opener: Opener, fi
         )
         store._writer.execute("PRAGMA foreign_keys = true")
         done = await outcomes(
-            [
-                store.insert(make_record(1)),
-                store.insert(make_record(2, user=REFUSED)),
-                store.insert(make_record(3)),
-            ]
+            store.insert(make_record(1)),
+            store.insert(make_record(2, user=REFUSED)),
+            store.insert(make_record(3)),
         )
         assert [done[0], done[2]] == [True, True]
         assert type(done[1]) is StoreUnavailable
