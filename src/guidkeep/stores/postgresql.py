@@ -139,7 +139,7 @@ class PostgreSQLStore:
 
         first = await reached(connect, address, timeout)
         try:
-            await prepare(first, address)
+            await prepare(first, address, timeout)
         finally:
             await end(first)
         return cls(Pool(connect, size=size), size=size, timeout=timeout, metrics=metrics)
