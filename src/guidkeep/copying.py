@@ -19,7 +19,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import structlog
 
@@ -27,7 +27,7 @@ from guidkeep.errors import StoreUnavailable
 from guidkeep.record import Query, Record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 
     from guidkeep.stores import Store
 
@@ -111,13 +111,14 @@ async def copy(
     async with aclosing(_stretches(source, target, clock)) as stretches:
         async for stretch in stretches:
             work = [
-                _bring(target, record, stretch.target.get(guid), tally)
+                _bring(target, record, stored, tally)
                 for guid, record in stretch.source.items()
+                if not _is_there(record, stored := stretch.target.get(guid), tally)
             ]
             if delete:
                 extra = stretch.target.keys() - stretch.source.keys()
                 work += [_drop(target, stretch.target[guid], tally) for guid in extra]
-            await asyncio.gather(*work)
+            await _all(work)
             watch(stretch.share, tally.seen)
     return tally
 
@@ -169,14 +170,23 @@ def _difference(source: Record | None, target: Record | None) -> Difference | No
     return Difference.OLDER if target.version < source.version else Difference.NEWER
 
 
-async def _bring(
-    target: Store,
-    record: Record,
-    stored: Record | None,
-    tally: Tally,
-) -> None:
-    """Writes the record unless the target has it, or a newer one; until that is settled."""
-    while stored is None or stored.version < record.version:
+def _is_there(record: Record, stored: Record | None, tally: Tally) -> bool:
+    """Whether the target has the record, or what is to stay in its place; then it is counted."""
+    if stored is None or stored.version < record.version:
+        return False
+    if stored == record:
+        tally.equal += 1
+    else:
+        tally.left += 1
+    return True
+
+
+async def _bring(target: Store, record: Record, stored: Record | None, tally: Tally) -> None:
+    """Writes the record in the place of what is stored, until it is there, or a newer one.
+
+    It may be there by a try before, of which nobody knew the outcome.
+    """
+    while not _is_there(record, stored, tally):
         if stored is None:
             if await _patiently(partial(target.insert, record)):
                 tally.created += 1
@@ -185,10 +195,6 @@ async def _bring(
             tally.updated += 1
             return
         stored = await _patiently(partial(target.get, record.guid))
-    if stored == record:  # perhaps by a try before, of which nobody knew the outcome
-        tally.equal += 1
-    else:
-        tally.left += 1
 
 
 async def _drop(target: Store, record: Record, tally: Tally) -> None:
@@ -208,12 +214,13 @@ async def _stretches(
             yield stretch
     finally:
         reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 async def _read(source: _Side, target: _Side, clock: Callable[[], float]) -> _Stretch | None:
     if source.is_over and target.is_over:
         return None
-    await asyncio.gather(source.fill(), target.fill())
+    await _all([source.fill(), target.fill()])
     last = min(source.horizon, target.horizon)
     now = clock()
     return _Stretch(source.take(last, now), target.take(last, now), last)
@@ -248,6 +255,16 @@ class _Side:
         taken = [record for record in self._records if record.guid <= last]
         del self._records[: len(taken)]
         return {record.guid: record for record in taken if record.is_live(now)}
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Does all of it at once. If something fails, the rest has ended too when that is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 async def _patiently(call: Callable[[], Awaitable[Result]]) -> Result:

@@ -172,6 +172,16 @@ class StoreUnavailable(TemporaryError):
     title = "The store can't answer"
 
 
+def unreadable() -> StoreUnavailable:
+    """What one is told who wanted to read when the store failed."""
+    return StoreUnavailable("The store can't be read at the moment.")
+
+
+def unwritable() -> StoreUnavailable:
+    """What one is told who wanted to write when the store failed, and surely wrote nothing."""
+    return StoreUnavailable("The store can't write at the moment; nothing was written.")
+
+
 class Stopping(TemporaryError):
     """This server is about to stop, and is no longer ready for requests."""
 

@@ -13,10 +13,13 @@ import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from guidkeep.errors import StoreUnavailable
 from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from guidkeep.metrics import Metrics
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,30 +36,29 @@ class Rounds(Generic[Item, Result]):
 
     Args:
         run: runs a round; returns for each item its result, or the exception to raise. What it
-            raises itself is raised for each. It has to end by itself: it has a deadline.
+            raises itself is raised for each. It is told when it is to be given up, in the loop's
+            time, and has to see to that itself.
         limit: items in a round at most.
         at_once: rounds on their way at most.
-        patience: seconds that an operation waits to be begun.
-        too_late: makes the error for one that was not begun in that time: nothing was done.
+        timeout: seconds after which an operation is given up. One that was not begun in half of
+            them is refused, so that there is as long to do it.
         observe: called after each round with its size and the seconds that it took.
     """
 
     def __init__(
         self,
-        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | BaseException]]],
+        run: Callable[[Sequence[Item], float], Awaitable[Sequence[Result | BaseException]]],
         *,
         limit: int,
         at_once: int,
-        patience: float,
-        too_late: Callable[[], Exception],
+        timeout: float,
         observe: Callable[[int, float], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._run = run
         self._limit = limit
         self._at_once = at_once
-        self._patience = patience
-        self._too_late = too_late
+        self._timeout = timeout
         self._observe = observe
         self._waiting: list[_Waiting] = []
         self._under_way: set[asyncio.Task[None]] = set()
@@ -97,7 +99,8 @@ class Rounds(Generic[Item, Result]):
         began = perf_counter()
         results: Sequence[Result | BaseException]
         try:
-            results = await self._run([waiting.item for waiting in round_])
+            until = round_[0].since + self._timeout
+            results = await self._run([waiting.item for waiting in round_], until)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is theirs who wait
             results = [error] * len(round_)
         self._observe(len(round_), perf_counter() - began)
@@ -105,9 +108,46 @@ class Rounds(Generic[Item, Result]):
             waiting.outcome.settle(result)
 
     def _refuse_the_late(self) -> None:
-        before = self._loop.time() - self._patience
+        patience = self._timeout / 2
+        before = self._loop.time() - patience
+        message = f"The store could not begin within {patience:g} s; nothing was written."
         late = 0
         while late < len(self._waiting) and self._waiting[late].since < before:
-            self._waiting[late].outcome.settle(self._too_late())
+            self._waiting[late].outcome.settle(StoreUnavailable(message))
             late += 1
         del self._waiting[:late]
+
+
+class AllRounds:
+    """The rounds of a store, of every kind.
+
+    Args:
+        timeout: seconds after which an operation is given up.
+        metrics: what is counted goes there.
+    """
+
+    def __init__(self, *, timeout: float, metrics: Metrics) -> None:
+        self._timeout = timeout
+        self._metrics = metrics
+        self._all: list[Rounds[Any, Any]] = []
+
+    def of(
+        self,
+        kind: str,
+        run: Callable[[Sequence[Item], float], Awaitable[Sequence[Result | BaseException]]],
+        *,
+        limit: int = 1,
+        at_once: int = 1,
+    ) -> Rounds[Item, Result]:
+        """New ones, counted as of that kind; see `Rounds`."""
+        observe = self._metrics.observe_group(kind)
+        rounds = Rounds[Item, Result](
+            run, limit=limit, at_once=at_once, timeout=self._timeout, observe=observe
+        )
+        self._all.append(rounds)
+        return rounds
+
+    async def close(self) -> None:
+        """Waits for what was handed in."""
+        for rounds in self._all:
+            await rounds.close()

@@ -279,6 +279,29 @@ async def test_a_source_that_can_not_be_read_ends_it_and_leaves_no_task(clock: C
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+class Stuck(MemoryStore):
+    """Can't take the record 1; whatever is asked of it after the first page never ends."""
+
+    async def insert(self, record: Record) -> bool:
+        if record.guid == guid_of(1):
+            raise StoreUnavailable("Not now.")
+        return await asyncio.Event().wait()
+
+    async def page(self, query: Query, now: int) -> list[Record]:
+        if query.after:
+            await asyncio.Event().wait()
+        return await super().page(query, now)
+
+
+@pytest.mark.parametrize("many", [2, 20])  # and in the second case there is more to be read
+async def test_when_it_is_given_up_nothing_goes_on(clock: Clock, many: int) -> None:
+    source, target = Stuck(), Stuck()
+    source.records = {guid_of(number): make_record(number) for number in range(many)}
+    with pytest.raises(StoreUnavailable, match="Not now"):
+        await copied(source, target, clock)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_progress_rises_to_all_of_it(clock: Clock) -> None:
     spread = [replace(make_record(1), guid=f"{number:X}{'0' * 31}") for number in range(16)]
     source, target = holding(spread), holding(spread[:8])

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+TIMEOUT = 60.0
+
+
 class Doubler:
     """Doubles numbers, in rounds that come back when the test lets them."""
 
@@ -22,16 +25,17 @@ class Doubler:
             self.run,
             limit=limit,
             at_once=at_once,
-            patience=60.0,
-            too_late=lambda: StoreUnavailable("too late"),
+            timeout=TIMEOUT,
             observe=lambda size, seconds: self.observed.append((size, seconds >= 0)),
         )
         self.began: list[list[int]] = []
+        self.untils: list[float] = []
         self.observed: list[tuple[int, bool]] = []
         self.gates: list[asyncio.Future[Exception | None]] = []
 
-    async def run(self, items: Sequence[int]) -> Sequence[int | BaseException]:
+    async def run(self, items: Sequence[int], until: float) -> Sequence[int | BaseException]:
         self.began.append(list(items))
+        self.untils.append(until)
         gate: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self.gates.append(gate)
         if error := await gate:
@@ -111,12 +115,29 @@ async def test_who_was_not_begun_in_time_is_told_so() -> None:
     first = doubler.rounds.submit(1)
     await turns()
     late = doubler.rounds.submit(2)
-    doubler.rounds._patience = -1.0  # whoever waits has waited too long
+    doubler.rounds._timeout = -1.0  # whoever waits has waited too long
     await doubler.let_back()
     assert await first == 2
-    with pytest.raises(StoreUnavailable, match="too late"):
+    with pytest.raises(StoreUnavailable, match="could not begin within"):
         await late
     assert doubler.began == [[1]]
+
+
+async def test_a_round_is_given_up_when_the_time_of_its_first_is_up() -> None:
+    doubler = Doubler()
+    now = asyncio.get_running_loop().time
+    doubler.rounds.submit(1)
+    await turns()
+    before = now()
+    doubler.rounds.submit(2)
+    between = now()
+    while now() == between:
+        pass  # the clock's next tick
+    doubler.rounds.submit(3)
+    await doubler.let_back()
+    await doubler.let_back()
+    assert doubler.began == [[1], [2, 3]]
+    assert before <= doubler.untils[1] - TIMEOUT <= between
 
 
 async def test_a_task_that_is_cancelled_hears_of_it_when_the_outcome_is_certain() -> None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 PATIENCE = 60.0
-"""Seconds that an operation may take; what a busy machine, three nodes of a cluster, or FerretDB, which
-looks at every document for each write, take is no failure."""
+"""Seconds that an operation may take: a busy machine is no failure, nor a cluster's three nodes,
+nor FerretDB, which looks at every document for each write."""
 
 
 class Opener(Protocol):

@@ -48,13 +48,14 @@ What is said above of those rests on MongoDB's documentation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import structlog
 
-from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable, unreadable, unwritable
 from guidkeep.record import Record
-from guidkeep.rounds import Rounds
+from guidkeep.rounds import AllRounds
 from guidkeep.stores import Counted, until
 from guidkeep.stores.mongodb_client import connect
 
@@ -71,13 +72,16 @@ from pymongo.errors import (  # isort: skip
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from pymongo.asynchronous.collection import AsyncCollection
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
     from guidkeep.stores.mongodb_client import Document
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 log = structlog.get_logger("guidkeep.stores.mongodb")
 
@@ -128,45 +132,18 @@ class MongoDBStore:
         self._timeout = timeout
         options = client.options
         pool = int(options.pool_options.max_pool_size or POOL)
+        some, many = min(ROUNDS_AT_ONCE, pool), min(UPDATES_AT_ONCE, pool)
         alone = options.read_concern.level == "linearizable"
 
-        def late() -> Exception:
-            return StoreUnavailable(
-                f"The store did not begin within {timeout:g} s; nothing was written."
-            )
-
-        def rounds(
-            run: Callable[..., Any], kind: str, *, limit: int, at_once: int
-        ) -> Rounds[Any, Any]:
-            return Rounds(
-                run,
-                limit=limit,
-                at_once=min(at_once, pool),
-                patience=timeout,
-                too_late=late,
-                observe=metrics.observe_group(kind),
-            )
-
-        reads, at_once = (1, UPDATES_AT_ONCE) if alone else (READS, ROUNDS_AT_ONCE)
-        self._reads: Rounds[bytes, Record | None] = rounds(
-            self._read, "read", limit=reads, at_once=at_once
-        )
-        self._lists: Rounds[tuple[Query, int], list[Record]] = rounds(
-            self._list, "list", limit=1, at_once=ROUNDS_AT_ONCE
-        )
-        self._inserts: Rounds[Record, bool] = rounds(
-            self._insert, "write", limit=INSERTS, at_once=ROUNDS_AT_ONCE
-        )
-        self._updates: Rounds[_Update, bool] = rounds(
-            self._update, "write", limit=1, at_once=UPDATES_AT_ONCE
-        )
-        self._counts: Rounds[tuple[int, int, int], Counted] = rounds(
-            self._count, "count", limit=1, at_once=1
-        )
+        reads, at_once = (1, many) if alone else (READS, some)
+        self._rounds = rounds = AllRounds(timeout=timeout, metrics=metrics)
+        self._reads = rounds.of("read", _in_time(self._read), limit=reads, at_once=at_once)
+        self._lists = rounds.of("list", _in_time(self._list), at_once=some)
+        self._inserts = rounds.of("write", _in_time(self._insert), limit=INSERTS, at_once=some)
+        self._updates = rounds.of("write", _in_time(self._update), at_once=many)
+        self._counts = rounds.of("count", _in_time(self._count))
         # Two purges at once would find the same records, and delete half as many as they might.
-        self._purges: Rounds[tuple[int, int], int] = rounds(
-            self._purge, "write", limit=1, at_once=1
-        )
+        self._purges = rounds.of("write", _in_time(self._purge))
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> MongoDBStore:
@@ -215,9 +192,7 @@ class MongoDBStore:
 
     async def close(self) -> None:
         """Finishes what was begun and closes every connection."""
-        for rounds in (self._inserts, self._updates, self._purges, self._reads, self._lists):
-            await rounds.close()
-        await self._counts.close()
+        await self._rounds.close()
         with pymongo.timeout(self._timeout):  # it says goodbye to servers that may be gone
             await self._client.close()
 
@@ -250,23 +225,21 @@ class MongoDBStore:
         )
         end = until(int(found[0]["expire"]) if found else None, first, before)
         try:
-            with pymongo.timeout(self._timeout):
-                return [Counted(await self._records.count_documents(_expiring(first, end)), end)]
+            return [Counted(await self._records.count_documents(_expiring(first, end)), end)]
         except PyMongoError as error:
             _log(error)
-            raise StoreUnavailable("The store can't be read at the moment.") from error
+            raise unreadable() from error
 
-    async def _insert(self, records: Sequence[Record]) -> Sequence[bool | BaseException]:
+    async def _insert(self, records: Sequence[Record]) -> Sequence[bool | Exception]:
         try:
-            with pymongo.timeout(self._timeout):
-                await self._records.insert_many(map(_document, records), ordered=False)
+            await self._records.insert_many(map(_document, records), ordered=False)
         except BulkWriteError as error:
             return _each(error.details, len(records))
         except PyMongoError as error:
             raise _write_failure(error) from error
         return [True] * len(records)
 
-    async def _update(self, updates: Sequence[_Update]) -> Sequence[bool | BaseException]:
+    async def _update(self, updates: Sequence[_Update]) -> Sequence[bool | Exception]:
         [(guid, version, record)] = updates
         document = None if record is None else _document(record)
         return [await self._set({"_id": guid, "version": version}, document)]
@@ -279,31 +252,41 @@ class MongoDBStore:
             return [0]
         which = {"_id": {"$in": [document["_id"] for document in found]}}
         try:
-            with pymongo.timeout(self._timeout):
-                done = await self._records.delete_many(which | expired)
+            done = await self._records.delete_many(which | expired)
         except PyMongoError as error:
             raise _write_failure(error) from error
         return [done.deleted_count]
 
     async def _find(self, *args: Any, **options: Any) -> list[Document]:
         try:
-            with pymongo.timeout(self._timeout):
-                return await self._records.find(*args, **options).to_list()
+            return await self._records.find(*args, **options).to_list()
         except PyMongoError as error:
             _log(error)
-            raise StoreUnavailable("The store can't be read at the moment.") from error
+            raise unreadable() from error
 
-    async def _set(self, condition: Document, document: Document | None) -> bool | BaseException:
+    async def _set(self, condition: Document, document: Document | None) -> bool | Exception:
         """Replaces, or deletes, the document for which the condition holds."""
         try:
-            with pymongo.timeout(self._timeout):
-                if document is None:
-                    return (await self._records.delete_one(condition)).deleted_count == 1
-                return (await self._records.replace_one(condition, document)).matched_count == 1
+            if document is None:
+                return (await self._records.delete_one(condition)).deleted_count == 1
+            return (await self._records.replace_one(condition, document)).matched_count == 1
         except PyMongoError as error:
             failure = _write_failure(error)
             failure.__cause__ = error
             return failure
+
+
+def _in_time(
+    run: Callable[[Sequence[Item]], Awaitable[Result]],
+) -> Callable[[Sequence[Item], float], Awaitable[Result]]:
+    """Lets the driver give a round up when its time is up."""
+
+    async def run_until(items: Sequence[Item], until: float) -> Result:
+        left = until - asyncio.get_running_loop().time()
+        with pymongo.timeout(max(left, 0.001)):  # 0 would be: no end
+            return await run(items)
+
+    return run_until
 
 
 # Documents.
@@ -343,14 +326,14 @@ def _refuse_too_large(record: Record) -> None:
 # Failures.
 
 
-def _each(details: Mapping[str, Any], length: int) -> list[bool | BaseException]:
+def _each(details: Mapping[str, Any], length: int) -> list[bool | Exception]:
     """What became of each document of an insert that failed in part; False: its `_id` is there."""
     concerns = details.get("writeConcernErrors")
-    written: bool | BaseException = _unknown() if concerns else True
+    written: bool | Exception = _unknown() if concerns else True
     results = [written] * length
     for fault in details.get("writeErrors", ()):
         taken = fault["code"] == _DUPLICATE_KEY
-        results[fault["index"]] = False if taken else _refused()
+        results[fault["index"]] = False if taken else unwritable()
     codes = {fault["code"] for fault in details.get("writeErrors", ())} - {_DUPLICATE_KEY}
     if concerns or codes:  # without the documents, which the driver's message has
         log.error("store failed", codes=sorted(codes), write_concern_errors=concerns)
@@ -367,16 +350,12 @@ def _write_failure(error: PyMongoError) -> StoreUnavailable:
         isinstance(error, OperationFailure) and error.code in _REFUSED
     )
     if not_sent or refused or error.has_error_label("NoWritesPerformed"):
-        return _refused()
+        return unwritable()
     return _unknown()
 
 
 def _log(error: PyMongoError) -> None:
     log.error("store failed", error=str(error), kind=type(error).__name__)
-
-
-def _refused() -> StoreUnavailable:
-    return StoreUnavailable("The store can't write at the moment; nothing was written.")
 
 
 def _unknown() -> OutcomeUnknown:

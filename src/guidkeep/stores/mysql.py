@@ -21,11 +21,17 @@ from __future__ import annotations
 
 import asyncio
 from random import uniform
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep.addresses import Address
-from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
-from guidkeep.rounds import Rounds
+from guidkeep.errors import (
+    OutcomeUnknown,
+    StartupError,
+    StoreUnavailable,
+    unreadable,
+    unwritable,
+)
+from guidkeep.rounds import AllRounds
 from guidkeep.stores import Counted, until
 from guidkeep.stores import mysql_statements as statements
 from guidkeep.stores.mysql_connections import (
@@ -42,14 +48,11 @@ from guidkeep.stores.mysql_statements import Row, record_of
 from guidkeep.stores.mysql_tls import tls_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query, Record
     from guidkeep.stores.mysql_connections import Answer
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 PORT = 3306
 CONNECTIONS = 12
@@ -81,39 +84,9 @@ _ADVICE = {
 }
 
 
-class _Read(NamedTuple):
-    guid: bytes
-    until: float
-
-
 class _Insert(NamedTuple):
     guid: bytes
     row: Row
-    until: float
-
-
-class _Change(NamedTuple):
-    statement: str
-    until: float
-
-
-class _Purge(NamedTuple):
-    now: int
-    limit: int
-    until: float
-
-
-class _Count(NamedTuple):
-    first: int
-    before: int
-    limit: int
-    until: float
-
-
-class _List(NamedTuple):
-    query: Query
-    now: int
-    until: float
 
 
 if TYPE_CHECKING:
@@ -129,16 +102,14 @@ class MySQLStore:
         self, connections: Connections, *, size: int, timeout: float, metrics: Metrics
     ) -> None:
         self._connections = connections
-        self._timeout = timeout
-        self._metrics = metrics
-        self._loop = asyncio.get_running_loop()
-        self._reads = self._rounds("read", self._read, limit=GROUP_LIMIT, at_once=GROUPS)
-        self._inserts = self._rounds("write", self._insert, limit=GROUP_LIMIT, at_once=GROUPS)
-        self._changes = self._rounds("write", self._change, at_once=max(1, size * 3 // 4))
+        self._rounds = rounds = AllRounds(timeout=timeout, metrics=metrics)
+        self._reads = rounds.of("read", self._read, limit=GROUP_LIMIT, at_once=GROUPS)
+        self._inserts = rounds.of("write", self._insert, limit=GROUP_LIMIT, at_once=GROUPS)
+        self._changes = rounds.of("write", self._change, at_once=max(1, size * 3 // 4))
         # One at a time: two would choose the same rows; and a long list holds up lists alone.
-        self._purges = self._rounds("write", self._purge)
-        self._lists = self._rounds("list", self._list)
-        self._counts = self._rounds("count", self._count)
+        self._purges = rounds.of("write", self._purge)
+        self._lists = rounds.of("list", self._list)
+        self._counts = rounds.of("count", self._count)
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> MySQLStore:
@@ -164,57 +135,55 @@ class MySQLStore:
 
     async def get(self, guid: str) -> Record | None:
         """The record as it is stored, expired or not."""
-        return await self._reads.submit(_Read(bytes.fromhex(guid), self._until()))
+        return await self._reads.submit(bytes.fromhex(guid))
 
     async def insert(self, record: Record) -> bool:
         """Stores a new record. False: one of its GUID is there, expired or not."""
         guid, row = bytes.fromhex(record.guid), Row.of(record)
-        return await self._inserts.submit(_Insert(guid, row, self._until()))
+        return await self._inserts.submit(_Insert(guid, row))
 
     async def replace(self, record: Record, version: int) -> bool:
         """Replaces the record of that version. False: the stored version is another, or gone."""
         statement = statements.replace(Row.of(record), version)
-        return await self._changes.submit(_Change(statement, self._until()))
+        return await self._changes.submit(statement)
 
     async def delete(self, guid: str, version: int) -> bool:
         """Deletes the record of that version. False: the stored version is another, or gone."""
         statement = statements.delete(bytes.fromhex(guid), version)
-        return await self._changes.submit(_Change(statement, self._until()))
+        return await self._changes.submit(statement)
 
     async def page(self, query: Query, now: int) -> list[Record]:
         """Live records in GUID order."""
-        return await self._lists.submit(_List(query, now, self._until()))
+        return await self._lists.submit((query, now))
 
     async def count(self, first: int, before: int, limit: int) -> Counted:
         """Counts records by their `expire`, about `limit` of them, along the index."""
-        return await self._counts.submit(_Count(first, before, limit, self._until()))
+        return await self._counts.submit((first, before, limit))
 
     async def purge(self, now: int, limit: int) -> int:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
-        return await self._purges.submit(_Purge(now, limit, self._until()))
+        return await self._purges.submit((now, limit))
 
     async def ping(self) -> None:
         """Raises StoreUnavailable if the table can't be read."""
-        await self._reads.submit(_Read(bytes(16), self._until()))
+        await self._reads.submit(bytes(16))
 
     async def close(self) -> None:
         """Waits for what was handed in, and closes the connections."""
-        for rounds in (self._reads, self._lists, self._counts):
-            await rounds.close()
-        for writes in (self._inserts, self._changes, self._purges):
-            await writes.close()
+        await self._rounds.close()
         await self._connections.close()
 
     # The rounds.
 
-    async def _read(self, reads: Sequence[_Read]) -> Sequence[Record | None]:
-        statement = statements.read({read.guid for read in reads})
-        rows = await self._ask(statement, reads[0].until)
+    async def _read(self, guids: Sequence[bytes], until: float) -> Sequence[Record | None]:
+        rows = await self._ask(statements.read(set(guids)), until)
         found = {row[0]: record_of(*row) for row in rows}
-        return [found.get(read.guid) for read in reads]
+        return [found.get(guid) for guid in guids]
 
-    async def _list(self, lists: Sequence[_List]) -> Sequence[list[Record]]:
-        [(query, now, until)] = lists
+    async def _list(
+        self, lists: Sequence[tuple[Query, int]], until: float
+    ) -> Sequence[list[Record]]:
+        [(query, now)] = lists
         few_expire = False
         if query.expires_before is not None and query.user is None:
             # In GUID order a hundred are soon met if they are many, but if they are few the
@@ -225,19 +194,21 @@ class MySQLStore:
         rows = await self._ask(statements.page(query, now, few_expire=few_expire), until)
         return [[record_of(*row) for row in rows]]
 
-    async def _count(self, counts: Sequence[_Count]) -> Sequence[Counted]:
-        [(first, before, limit, give_up)] = counts
+    async def _count(
+        self, counts: Sequence[tuple[int, int, int]], give_up: float
+    ) -> Sequence[Counted]:
+        [(first, before, limit)] = counts
         found = await self._ask(statements.following(first, before, limit), give_up)
         end = until(found[0][0] if found else None, first, before)
         [[records]] = await self._ask(statements.count(first, end), give_up)
         return [Counted(records, end)]
 
-    async def _change(self, changes: Sequence[_Change]) -> Sequence[bool]:
-        [(statement, until)] = changes
+    async def _change(self, changes: Sequence[str], until: float) -> Sequence[bool]:
+        [statement] = changes
         return [bool(await self._write(statement, until))]
 
-    async def _purge(self, purges: Sequence[_Purge]) -> Sequence[int]:
-        [(now, limit, until)] = purges
+    async def _purge(self, purges: Sequence[tuple[int, int]], until: float) -> Sequence[int]:
+        [(now, limit)] = purges
         guids = sorted(guid for [guid] in await self._ask(statements.expired(now, limit), until))
         purged = 0
         for at in range(0, len(guids), GROUP_LIMIT):
@@ -245,8 +216,7 @@ class MySQLStore:
             purged += await self._write(statements.purge(some, now), until)
         return [purged]
 
-    async def _insert(self, inserts: Sequence[_Insert]) -> Sequence[bool | Exception]:
-        until = inserts[0].until
+    async def _insert(self, inserts: Sequence[_Insert], until: float) -> Sequence[bool | Exception]:
         waiting = dict(enumerate(inserts))
         results: Results = {}
         for _ in range(ATTEMPTS):
@@ -275,7 +245,7 @@ class MySQLStore:
             if failure.code == DUPLICATE:
                 return {}
             if failure.code not in CONFLICTS or len(group) == 1:
-                return dict.fromkeys(group, self._unwritten(failure))
+                return dict.fromkeys(group, _unwritten(failure))
         else:
             return dict.fromkeys(group, True)
         results: Results = {}
@@ -289,45 +259,25 @@ class MySQLStore:
         try:
             rows = (await self._run(statement, until, is_read=True)).rows
         except Failure:
-            return dict.fromkeys(inserts, self._unwritten())
+            return dict.fromkeys(inserts, unwritable())
         there = {guid for [guid] in rows}
         return {at: False for at, insert in inserts.items() if insert.guid in there}
 
     # Plumbing.
-
-    def _rounds(
-        self,
-        kind: str,
-        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
-        *,
-        limit: int = 1,
-        at_once: int = 1,
-    ) -> Rounds[Item, Result]:
-        return Rounds(
-            run,
-            limit=limit,
-            at_once=at_once,
-            patience=self._timeout / 2,  # the rest is for the way
-            too_late=self._unwritten if kind == "write" else self._unread,
-            observe=self._metrics.observe_group(kind),
-        )
-
-    def _until(self) -> float:
-        return self._loop.time() + self._timeout
 
     async def _ask(self, statement: str, until: float) -> Sequence[tuple[Any, ...]]:
         """The rows that it finds."""
         try:
             return (await self._run(statement, until, is_read=True)).rows
         except Failure as failure:
-            raise self._unread() from failure
+            raise unreadable() from failure
 
     async def _write(self, statement: str, until: float) -> int:
         """How many rows it matched."""
         try:
             return (await self._run(statement, until)).matched
         except Failure as failure:
-            raise self._unwritten(failure) from failure
+            raise _unwritten(failure) from failure
 
     async def _run(self, statement: str, until: float, *, is_read: bool = False) -> Answer:
         """Runs it, again if it lost against another; one that only reads also if it was lost."""
@@ -342,17 +292,14 @@ class MySQLStore:
             await asyncio.sleep(uniform(0, 0.01) * attempt)  # noqa: S311 - no secret
         return await self._connections.run(statement, until)
 
-    @staticmethod
-    def _unread() -> StoreUnavailable:
-        return StoreUnavailable("The store can't be read at the moment.")
 
-    def _unwritten(self, failure: Failure | None = None) -> StoreUnavailable:
-        """What the failure of a write is to its caller; None: it was never begun."""
-        if failure is None or failure.nothing_done:
-            return StoreUnavailable("The store can't write at the moment; nothing was written.")
-        return OutcomeUnknown(
-            "The store did not say whether it was written: that is unknown. Read it again."
-        )
+def _unwritten(failure: Failure) -> StoreUnavailable:
+    """What the failure of a write is to its caller."""
+    if failure.nothing_done:
+        return unwritable()
+    return OutcomeUnknown(
+        "The store did not say whether it was written: that is unknown. Read it again."
+    )
 
 
 async def _prepare(connections: Connections, place: str, timeout: float) -> None:

@@ -20,23 +20,22 @@ What travels is in `guidkeep.stores.postgresql_writes`, what a failure means for
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import structlog
 
 from guidkeep.addresses import Address
-from guidkeep.errors import StartupError, StoreUnavailable
+from guidkeep.errors import StartupError, unreadable
 from guidkeep.record import Record
-from guidkeep.rounds import Rounds
+from guidkeep.rounds import AllRounds
 from guidkeep.stores import Counted, until
 from guidkeep.stores.postgresql_pool import Failure, Pool, asyncpg, end
 from guidkeep.stores.postgresql_schema import prepare, reached
 from guidkeep.stores.postgresql_writes import Write, Writes, write_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
@@ -70,45 +69,20 @@ _COUNT = "SELECT count(*) FROM record WHERE expire >= $1::bigint AND expire < $2
 _PAGE = "SELECT guid, expire, version, metadata FROM record WHERE {} ORDER BY guid LIMIT $1::bigint"
 
 
-class _Timed(NamedTuple):
-    """An operation that waits for its round, and since when, in the loop's time."""
-
-    since: float
-    work: Any
-
-
 class PostgreSQLStore:
     """See the module's text. Made by `open`."""
 
     def __init__(self, pool: Pool, *, size: int, timeout: float, metrics: Metrics) -> None:
         self._pool = pool
-        self._timeout = timeout
-        self._now = asyncio.get_running_loop().time
-        some = max(1, size // 4)
-
-        def rounds(
-            kind: str,
-            run: Callable[[Sequence[Any], float], Awaitable[Sequence[Any]]],
-            limit: int = ROUND_LIMIT,
-            at_once: int = some,
-        ) -> Rounds[_Timed, Any]:
-            return Rounds(
-                lambda items: run([item.work for item in items], items[0].since + timeout),
-                limit=limit,
-                at_once=at_once,
-                patience=timeout / 2,  # so that there is as long to do it
-                too_late=self._too_late,
-                observe=metrics.observe_group(kind),
-            )
-
-        self._gets = rounds("read", self._read)
-        writes = Writes(pool)
-        self._inserts = rounds("write", writes.inserts)
-        self._replaces = rounds("write", writes.replaces)
-        self._deletes = rounds("write", writes.deletes)
-        self._purges = rounds("write", writes.purge, limit=1, at_once=1)
-        self._pages = rounds("list", self._list, limit=1)
-        self._counts = rounds("count", self._count, limit=1, at_once=1)
+        self._rounds = rounds = AllRounds(timeout=timeout, metrics=metrics)
+        writes, some = Writes(pool), max(1, size // 4)
+        self._gets = rounds.of("read", self._read, limit=ROUND_LIMIT, at_once=some)
+        self._inserts = rounds.of("write", writes.inserts, limit=ROUND_LIMIT, at_once=some)
+        self._replaces = rounds.of("write", writes.replaces, limit=ROUND_LIMIT, at_once=some)
+        self._deletes = rounds.of("write", writes.deletes, limit=ROUND_LIMIT, at_once=some)
+        self._purges = rounds.of("write", writes.purge)
+        self._pages = rounds.of("list", self._list, at_once=some)
+        self._counts = rounds.of("count", self._count)
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> PostgreSQLStore:
@@ -139,46 +113,38 @@ class PostgreSQLStore:
 
         first = await reached(connect, address, timeout)
         try:
-            await prepare(first, address)
+            await prepare(first, address, timeout)
         finally:
             await end(first)
         return cls(Pool(connect, size=size), size=size, timeout=timeout, metrics=metrics)
 
     async def get(self, guid: str) -> Record | None:
         """The record as it is stored, expired or not."""
-        found: Record | None = await self._gets.submit(self._timed(guid))
-        return found
+        return await self._gets.submit(guid)
 
     async def insert(self, record: Record) -> bool:
         """Stores a new record. False: one of its GUID is there, expired or not."""
-        done: bool = await self._inserts.submit(self._timed(write_of(record, None)))
-        return done
+        return await self._inserts.submit(write_of(record, None))
 
     async def replace(self, record: Record, version: int) -> bool:
         """Replaces the record of that version. False: the stored version is another, or gone."""
-        done: bool = await self._replaces.submit(self._timed(write_of(record, version)))
-        return done
+        return await self._replaces.submit(write_of(record, version))
 
     async def delete(self, guid: str, version: int) -> bool:
         """Deletes the record of that version. False: the stored version is another, or gone."""
-        write = Write(bytes.fromhex(guid), version)
-        done: bool = await self._deletes.submit(self._timed(write))
-        return done
+        return await self._deletes.submit(Write(bytes.fromhex(guid), version))
 
     async def page(self, query: Query, now: int) -> list[Record]:
         """Live records in GUID order."""
-        found: list[Record] = await self._pages.submit(self._timed((query, now)))
-        return found
+        return await self._pages.submit((query, now))
 
     async def count(self, first: int, before: int, limit: int) -> Counted:
         """Counts records by their `expire`, about `limit` of them, along the index."""
-        counted: Counted = await self._counts.submit(self._timed((first, before, limit)))
-        return counted
+        return await self._counts.submit((first, before, limit))
 
     async def purge(self, now: int, limit: int) -> int:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
-        count: int = await self._purges.submit(self._timed((now, limit)))
-        return count
+        return await self._purges.submit((now, limit))
 
     async def ping(self) -> None:
         """Raises StoreUnavailable if the table can't be read."""
@@ -186,25 +152,8 @@ class PostgreSQLStore:
 
     async def close(self) -> None:
         """Waits for what was handed in, and closes the connections."""
-        for rounds in (
-            self._gets,
-            self._pages,
-            self._counts,
-            self._inserts,
-            self._replaces,
-            self._deletes,
-            self._purges,
-        ):
-            await rounds.close()
+        await self._rounds.close()
         await self._pool.close()
-
-    def _timed(self, work: Any) -> _Timed:
-        return _Timed(self._now(), work)
-
-    def _too_late(self) -> StoreUnavailable:
-        return StoreUnavailable(
-            f"The store could not begin within {self._timeout / 2:g} s; nothing was written."
-        )
 
     # Reading.
 
@@ -239,7 +188,7 @@ class PostgreSQLStore:
             return await self._pool.fetch(statement, *arguments, until=until, repeatable=True)
         except Failure as failure:
             log.error("store failed", error=str(failure))  # noqa: TRY400 - the cause is in it
-            raise StoreUnavailable("The store can't be read at the moment.") from failure
+            raise unreadable() from failure
 
 
 def _pool_size(text: str) -> int:

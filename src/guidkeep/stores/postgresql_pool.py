@@ -33,7 +33,7 @@ asyncpg = driver("asyncpg", extra="postgresql")
 log = structlog.get_logger("guidkeep.stores.postgresql")
 
 MAX_IDLE = 60.0
-"""Seconds after which an unused connection is closed: a firewall may have forgotten it."""
+"""Seconds after which an unused connection is not used again: a firewall may have forgotten it."""
 FIRST_PAUSE = 0.05
 LAST_PAUSE = 1.0
 """Seconds without another try after a connection was refused: doubled each time, up to this."""
@@ -194,8 +194,9 @@ class Pool:
     def _idle_one(self) -> _Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.raw.is_closed():
+            if connection.since >= _now() - MAX_IDLE and not connection.raw.is_closed():
                 return connection
+            self._spawn(end(connection.raw))
         return None
 
     async def _new(self, until: float) -> _Connection:

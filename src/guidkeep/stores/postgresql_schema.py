@@ -91,20 +91,27 @@ async def reached(
         pause = min(2 * pause, LAST_PAUSE)
 
 
-async def prepare(connection: Any, address: Address) -> None:
+async def prepare(connection: Any, address: Address, timeout: float) -> None:
     """Makes the tables, or checks those that are there; warns of settings that lose writes.
 
     Raises:
-        StartupError: they are a newer version's, or none of ours, or may not be used.
+        StartupError: they are a newer version's, or none of ours, or may not be used; or the
+            server did not say so within so many seconds.
     """
     try:
-        settings = dict(await connection.fetch(_SETTINGS))
-        _require_utf8(settings, address)
-        version = await _version(connection)
-        if version is None:
-            version = await _create(connection, address)
-        _require_version(version, address)
-        await _require_use(connection, address)
+        async with asyncio.timeout(timeout):
+            settings = dict(await connection.fetch(_SETTINGS))
+            _require_utf8(settings, address)
+            version = await _version(connection)
+            if version is None:
+                version = await _create(connection, address)
+            _require_version(version, address)
+            await _require_use(connection, address)
+    except TimeoutError as error:
+        raise StartupError(
+            f"{address} can't be used: it did not answer within {timeout:g} s. It may be "
+            "overloaded, or another session holds a lock on Guidkeep's tables."
+        ) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StartupError(f"{address} can't be used: {_told(error)}") from error
     _warn(settings, address)

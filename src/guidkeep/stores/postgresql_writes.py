@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
-from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable, unwritable
 from guidkeep.stores.postgresql_pool import Failure, InDoubt, Refused
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Writes:
                 "The store did not answer: whether it was written is unknown. Read it again."
             )
             if isinstance(failure, InDoubt)
-            else StoreUnavailable("The store can't write at the moment; nothing was written.")
+            else unwritable()
         )
         error.__cause__ = failure
         return error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -122,6 +123,25 @@ async def test_connections_that_nobody_needs_are_closed(
         await store.ping()
         await gone(server, url)
         assert await store.insert(make_record())
+
+
+async def test_a_connection_that_a_firewall_may_have_forgotten_is_not_used(
+    own: PostgreSQL,
+) -> None:
+    async with opener_of(own.url)() as store:
+        await asyncio.gather(store.page(Query(), NOW), store.ping())
+        idle: list[Any] = store._pool._idle  # type: ignore[attr-defined]
+        assert len(idle) == 2
+        for connection in idle:
+            connection.since -= postgresql_pool.MAX_IDLE + 1
+        stopped = [connection.raw.get_server_pid() for connection in idle]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)  # nothing that is sent there is answered
+        try:
+            await store.ping()
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
 
 
 async def test_a_write_that_waits_too_long_is_unknown_and_given_up_at_the_server(

@@ -14,6 +14,7 @@ import structlog
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store, postgresql_schema
+from guidkeep.stores.postgresql_pool import asyncpg
 from servers.postgresql import PASSWORD, PostgreSQL, Server
 from servers.processes import free_port
 from tests.stores.records import make_record
@@ -31,10 +32,10 @@ async def opened(url: str, timeout: float = 5.0) -> Store:
     return await open_store(url, timeout=timeout, metrics=Metrics())
 
 
-async def refusal(url: str) -> str:
+async def refusal(url: str, timeout: float = 5.0) -> str:
     """What a store that can't be opened says; its password is never in it."""
     with structlog.testing.capture_logs() as logs, pytest.raises(StartupError) as caught:
-        await opened(url)
+        await opened(url, timeout)
     assert PASSWORD not in f"{caught.value}{logs}"
     return str(caught.value)
 
@@ -188,6 +189,20 @@ async def test_a_database_that_may_not_be_written_is_refused_where_tables_are_mi
     name = urlsplit(url).path.strip("/")
     server.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     assert "read-only transaction" in await refusal(url)
+
+
+@pytest.mark.parametrize("table", ["guidkeep_schema", "record"])
+async def test_a_lock_on_the_tables_does_not_hold_up_the_start_for_ever(
+    server: Server, url: str, table: str
+) -> None:
+    await (await opened(url)).close()
+    holder = await asyncpg.connect(url)
+    await holder.execute(f"BEGIN; LOCK TABLE {table}")
+    said = await refusal(url, timeout=1.0)
+    assert "did not answer within 1 s" in said
+    assert "holds a lock" in said
+    await holder.close()
+    await (await opened(url)).close()
 
 
 async def test_many_nodes_may_start_at_once_on_an_empty_database(url: str) -> None:
