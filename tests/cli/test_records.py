@@ -316,7 +316,7 @@ def test_a_limit_is_a_number_above_0(run: Run, capsys: Capture, limit: str) -> N
     with pytest.raises(SystemExit) as ended:
         run("list", "--limit", limit)
     assert ended.value.code == exits.USAGE
-    assert "is not a number above 0" in capsys.readouterr().err
+    assert "is not a number from 1 to 1000000000" in capsys.readouterr().err
 
 
 def test_a_service_that_is_not_there_is_told_with_what_to_do(

@@ -208,9 +208,7 @@ class Operations:
         attempts = Attempts(self.patience)
         while True:
             path = _address("/export", {"user": user, "after": last or None})
-            outcome = yield from self._exchange(
-                "GET", path, {}, is_streamed=True, attempts=attempts
-            )
+            outcome = yield from self._exchange("GET", path, {}, attempts=attempts)
             answer = _require(outcome.answer, OK)
             if not answer.headers.get("content-type", "").startswith(NDJSON):
                 strange(answer)
@@ -281,16 +279,14 @@ class Operations:
         body: bytes | None = None,
         *,
         is_repeatable: bool = True,
-        is_streamed: bool = False,
         attempts: Attempts | None = None,
     ) -> Steps[Outcome]:
         if body is not None:
             headers = {"content-type": "application/json", **headers}
         return exchange(
-            lambda left: Request(method, path, body, headers, left, is_streamed),
-            self.patience,
+            lambda left: Request(method, path, body, headers, left),
+            attempts or Attempts(self.patience),
             is_repeatable=is_repeatable,
-            attempts=attempts,
         )
 
 

@@ -118,25 +118,19 @@ class Attempts:
 
 
 def exchange(
-    request: Callable[[float | None], Request],
-    patience: Patience,
-    *,
-    is_repeatable: bool = True,
-    attempts: Attempts | None = None,
+    request: Callable[[float | None], Request], attempts: Attempts, *, is_repeatable: bool
 ) -> Steps[Outcome]:
     """Sends a request, again if that is safe and of use; returns the answer that remains.
 
     Args:
         request: makes it, told how many seconds are left.
-        patience: how often, how long.
+        attempts: those that were made already, and how many there may be.
         is_repeatable: whether it may be done twice.
-        attempts: those that were made already, if it goes on.
 
     Raises:
         Unreachable: there is no answer, and nothing was done.
         OutcomeUnknown: there is none, and the write may have been done.
     """
-    attempts = attempts or Attempts(patience)
     while True:
         sent = request(attempts.left)
         was_open = attempts.may_be_done

@@ -21,13 +21,14 @@ BROKEN_PIPE = 141
 
 MEANINGS = {
     0: "done",
-    FAILED: "some of it was not done (an import refused lines), or an error that is none of these",
+    FAILED: "not all was done (lines refused, stores that differ), or an error that is none of "
+    "these",
     USAGE: "the command line is wrong",
     NOT_FOUND: "there is no live record of that GUID",
     REFUSED: "the request is not valid; nothing was changed",
     CONFLICT: "the record exists already, or is not the version that --if-match names",
-    UNAVAILABLE: "the service can't be reached or answer now; only an import may have changed "
-    "something",
+    UNAVAILABLE: "the service can't be reached or answer now; only an import or copy "
+    "may have changed something",
     UNKNOWN: "a write may have happened, for its answer was lost: read the record",
     INTERRUPTED: "interrupted by Ctrl-C",
 }

@@ -38,19 +38,19 @@ from guidkeep.commands.output import Output, complain
 from guidkeep.commands.reading import read_apart
 from guidkeep.commands.refusing import Refusals
 from guidkeep.commands.resuming import Progress
-from guidkeep.commands.running import address_of, guarded, timeout_of
+from guidkeep.commands.running import GOES_ON, address_of, guarded, timeout_of
 from guidkeep.commands.sources import Item, Source
 from guidkeep.errors import ClientSideError, Fault, GuidkeepError, InvalidRequest, StartupError
 from guidkeep.record import parse_change
 from guidkeep.schema import MetadataSchema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from guidkeep.client import Line
+    from guidkeep.progress import Watch
 
     Options = dict[str, Any]
-    Watch = Callable[[float | None, int], None]
 
 AT_ONCE = 4
 """Batches on their way at once: while one is committed, the next ones travel."""
@@ -98,26 +98,20 @@ class Flight(NamedTuple):
 
 def run(options: Options) -> int:
     """Imports the file; returns the exit code."""
-    return guarded(lambda: _run(options))
+    name = options["file"]
+    # A pipe, as of `import <(...)`, can't be read again, and nothing can be written beside it.
+    path = Path(name) if name != "-" and Path(name).is_file() else None
+    again = "" if path is None or options["dry_run"] else GOES_ON
+    return guarded(lambda: _run(options, path), again=again)
 
 
-def _run(options: Options) -> int:
+def _run(options: Options, path: Path | None) -> int:
     with ExitStack() as opened:
-        stream, path = _opened(options["file"], opened)
+        stream = _standard_input() if options["file"] == "-" else _opened(options["file"], opened)
         source = Source(stream, options["source_form"], clock=time.time)
         work = Import(options, source, path)
         opened.callback(work.close)
-        again = "" if path is None else " Run it again: it goes on from there."
-        try:
-            return asyncio.run(work.dry_run() if options["dry_run"] else work.run())
-        except KeyboardInterrupt:
-            complain(f"Interrupted.{again}")
-            return exits.INTERRUPTED
-        except StartupError:
-            raise
-        except GuidkeepError as error:
-            complain(f"It stopped on the way: {exits.sentence_of(error)}{again}")
-            return exits.code_of(error)
+        return asyncio.run(work.dry_run() if options["dry_run"] else work.run())
 
 
 class Import:
@@ -312,14 +306,9 @@ def _would_be_refused(item: Item, schema: MetadataSchema) -> GuidkeepError | Non
     return InvalidRequest(faults) if faults else None
 
 
-def _opened(name: str, opened: ExitStack) -> tuple[IO[bytes], Path | None]:
-    if name == "-":
-        return _standard_input(), None
+def _opened(name: str, opened: ExitStack) -> IO[bytes]:
     try:
-        stream: IO[bytes] = Path(name).open("rb")  # noqa: SIM115 - closed with what was opened
-        opened.enter_context(stream)
-        # A pipe, as of `import <(...)`, can't be read again, and nothing can be written beside it.
-        return stream, Path(name) if Path(name).is_file() else None
+        return opened.enter_context(Path(name).open("rb"))
     except OSError as error:
         raise StartupError(f"{name} can't be read: {error.strerror}.") from error
 

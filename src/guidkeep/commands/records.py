@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch
 from guidkeep.commands import exits
 from guidkeep.commands.output import complain
-from guidkeep.commands.words import json_of, parse_expire, parse_input, parse_words
+from guidkeep.commands.words import parse_expire, parse_input, parse_words
 from guidkeep.errors import NotFound, PreconditionFailed, StartupError
+from guidkeep.jsontext import format_object
 
 if TYPE_CHECKING:
     from guidkeep.client import Client
@@ -100,7 +101,7 @@ def _wanted(options: Options, *, may_be_empty: bool) -> tuple[Words, str]:
     is_silent = not members and not may_be_empty and not sys.stdin.isatty()
     if words.reads_input or is_silent:
         members = parse_input(sys.stdin.buffer.read()) | members
-    return words, json_of(members)
+    return words, format_object(members)
 
 
 def _if_match(options: Options) -> IfMatch:

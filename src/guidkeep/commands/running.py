@@ -19,19 +19,29 @@ if TYPE_CHECKING:
     Options = dict[str, Any]
     Command = Callable[[Client, Options, Output], int]
 
+GOES_ON = " Run it again: it goes on from there."
+
 
 def run(command: Command, options: Options) -> int:
     """Runs a command with a client and an output; returns its exit code."""
     return guarded(lambda: _run(command, options))
 
 
-def guarded(work: Callable[[], int]) -> int:
-    """Does the work; what is raised becomes a sentence and an exit code."""
+def guarded(work: Callable[[], int], *, again: str = "") -> int:
+    """Does the work; what is raised becomes a sentence and an exit code.
+
+    Args:
+        work: returns the exit code.
+        again: what is told as well of work that stopped on its way.
+    """
     try:
         code = work()
         sys.stdout.flush()
     except GuidkeepError as error:
-        complain(exits.sentence_of(error))
+        told = exits.sentence_of(error)
+        if again and not isinstance(error, StartupError):  # else it has not begun
+            told = f"It stopped on the way: {told}{again}"
+        complain(told)
         return exits.code_of(error)
     except BrokenPipeError:
         # Whoever read our output has had enough. Python would complain when it flushes at its end.
@@ -41,7 +51,7 @@ def guarded(work: Callable[[], int]) -> int:
         complain(f"{error.filename or 'A file'} can't be read or written: {error.strerror}.")
         return exits.FAILED
     except KeyboardInterrupt:
-        complain("Interrupted.")
+        complain(f"Interrupted.{again}")
         return exits.INTERRUPTED
     return code
 
