@@ -92,9 +92,20 @@ def test_a_write_on_a_condition_is_not_done_again_when_it_may_have_been_done(
     came: Any, write: Any
 ) -> None:
     script = Script([came])
-    with pytest.raises((OutcomeUnknown, Stopping)):
+    with pytest.raises(OutcomeUnknown):
         script.run(write(script.operations))
     assert script.pauses == []
+
+
+def test_a_server_that_stops_leaves_the_outcome_of_a_write_open_and_of_a_read_not() -> None:
+    stopping = problem(Stopping("It stops."))
+    script = Script([stopping] * 5)
+    with pytest.raises(OutcomeUnknown, match=r"may have happened.*It stops\.") as raised:
+        script.run(script.operations.update(GUID, {}, KEEP, ANY))
+    assert raised.value.request_id == "id"
+    script = Script([stopping] * 5)
+    with pytest.raises(Stopping):
+        script.run(script.operations.read(GUID))
 
 
 @pytest.mark.parametrize("write", WITH_NULL.values(), ids=WITH_NULL)

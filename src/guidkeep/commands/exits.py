@@ -36,7 +36,6 @@ MEANINGS = {
 
 _CODES: tuple[tuple[type[errors.GuidkeepError], int], ...] = (
     (errors.OutcomeUnknown, UNKNOWN),
-    (errors.Stopping, UNKNOWN),
     (errors.TemporaryError, UNAVAILABLE),
     (errors.Unreachable, UNAVAILABLE),
     (errors.NotFound, NOT_FOUND),
@@ -50,7 +49,6 @@ _ADVICE: tuple[tuple[type[errors.GuidkeepError], str], ...] = (
     (errors.OutcomeUnknown, "Read the record to see."),
     (errors.Unreachable, "Is it running there? --url or GUIDKEEP_URL says where it is."),
     (errors.UnknownAnswer, "--url or GUIDKEEP_URL says where Guidkeep is."),
-    (errors.Stopping, "Read the record to see."),
     (errors.TemporaryError, "Try again in a while."),
 )
 
