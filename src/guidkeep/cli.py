@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import __version__, logs, settings
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code, of which `guidkeep.commands.exits` has the table."""
+    _open_what_is_closed()
     parsed = _parsed(arguments)
     run: Callable[[dict[str, Any]], int] = parsed.pop("run")
     try:
@@ -23,6 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartupError as error:
         complain(str(error))
         return exits.USAGE
+
+
+def _open_what_is_closed() -> None:
+    """A standard stream that was closed before the start, as by `<&-`, becomes the null device."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - as long as it runs
 
 
 def _parsed(arguments: Sequence[str] | None) -> dict[str, Any]:

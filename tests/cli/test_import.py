@@ -418,9 +418,26 @@ def test_what_was_interrupted_otherwise_does_not_go_on(
     assert run("import", FILE, "--restart") == 0
 
 
-def test_a_state_that_can_not_be_read_is_told(run: Run, capsys: Capture, user: str) -> None:
+DONE = {"done": 0, "created": 0, "updated": 0, "refused": 0, "refused_bytes": 0, "secret": ""}
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {},
+        [],
+        {"task": 1, "state": {}},
+        {"task": {}, "state": {}},
+        {"task": {}, "state": {**DONE, "done": "1"}},
+        {"task": {}, "state": {**DONE, "done": -1}},
+        {"task": {}, "state": {**DONE, "secret": 1}},
+    ],
+)
+def test_a_state_that_can_not_be_read_is_told(
+    run: Run, capsys: Capture, user: str, kept: Any
+) -> None:
     write([{"user": user}])
-    STATE.write_text("{}")
+    STATE.write_text(json.dumps(kept))
     assert run("import", FILE) == exits.USAGE
     assert "records.import can't be read" in capsys.readouterr().err
     assert run("import", FILE, "--restart") == 0

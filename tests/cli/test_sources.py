@@ -65,10 +65,18 @@ def test_one_record_that_can_not_be_read_is_a_fault_of_its_own(text: bytes, item
     assert read(text) == [item]
 
 
-def test_an_expire_that_is_none_is_a_fault_of_its_line() -> None:
-    [item] = read(b"expire\nsoon\n")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"expire\nsoon\n", "expire: 'soon' is no time"),
+        (b"n:=\n" + b"[" * 200_000, "n:=: maximum recursion depth"),
+    ],
+    ids=["expire", "nested"],
+)
+def test_a_cell_that_is_no_value_is_a_fault_of_its_line(text: bytes, said: str) -> None:
+    [item] = read(text)
     assert item.fault
-    assert item.fault.startswith("expire: 'soon' is no time")
+    assert item.fault.startswith(said)
 
 
 @pytest.mark.parametrize(

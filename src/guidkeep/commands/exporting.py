@@ -54,6 +54,7 @@ def _to_file(options: Options) -> int:
         kept = Progress(
             path.with_name(path.name + ".export"),
             {"address": client.url, "--user": options["user"]},
+            {},
         )
         after, count = _begin(part, kept, is_anew=options["restart"])
         kept.save({})

@@ -38,7 +38,7 @@ from guidkeep.commands.output import Output, complain
 from guidkeep.commands.reading import read_apart
 from guidkeep.commands.refusing import Refusals
 from guidkeep.commands.resuming import Progress
-from guidkeep.commands.running import GOES_ON, address_of, guarded, timeout_of
+from guidkeep.commands.running import GOES_ON, address_of, client_of, guarded
 from guidkeep.commands.sources import Item, Source
 from guidkeep.errors import ClientSideError, Fault, GuidkeepError, InvalidRequest, StartupError
 from guidkeep.record import parse_change
@@ -130,7 +130,7 @@ class Import:
         self._size = None if path is None else path.stat().st_size
         self._tally = Tally()
         self._output = Output(options["form"])
-        self._kept = Progress(_beside(path, ".import"), self._task(path))
+        self._kept = Progress(_beside(path, ".import"), self._task(path), asdict(self._tally))
         self._refusals = Refusals(
             _refused_path(options, path), is_named=options["refused"] is not None
         )
@@ -278,7 +278,7 @@ class Import:
         }
 
     def _client(self) -> AsyncClient:
-        return AsyncClient(address_of(self._options), timeout=timeout_of(self._options))
+        return client_of(AsyncClient, self._options)
 
     def _report(self, did: str, created: str, updated: str | None, refused: str) -> int:
         tally, where = self._tally, self._refusals.close()

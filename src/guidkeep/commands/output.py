@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -41,6 +42,11 @@ class Output:
     def __init__(self, form: Form | None = None) -> None:
         self.stream = sys.stdout
         self.is_table = (form or _form_of(self.stream)) == "table"
+        if isinstance(self.stream, io.TextIOWrapper):
+            if self.is_table:
+                self.stream.reconfigure(errors="backslashreplace")
+            else:
+                self.stream.reconfigure(encoding="utf-8")  # RFC 8259, whatever the locale
 
     def line(self, text: str) -> None:
         """Prints a line as it is."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from guidkeep.client import Client, transport
+from guidkeep.client import AsyncClient, Client, transport
 from guidkeep.commands import exits
 from guidkeep.commands.output import Output, complain
 from guidkeep.errors import GuidkeepError, StartupError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Options = dict[str, Any]
     Command = Callable[[Client, Options, Output], int]
+
+AnyClient = TypeVar("AnyClient", Client, AsyncClient)
 
 GOES_ON = " Run it again: it goes on from there."
 
@@ -63,8 +65,17 @@ def connected(options: Options) -> Iterator[Client]:
     Raises:
         StartupError: they name none.
     """
-    with Client(address_of(options), timeout=timeout_of(options)) as client:
+    with client_of(Client, options) as client:
         yield client
+
+
+def client_of(kind: type[AnyClient], options: Options) -> AnyClient:
+    """The same, of either kind, and to be closed."""
+    address, timeout = address_of(options), timeout_of(options)
+    try:
+        return kind(address, timeout=timeout)
+    except (ValueError, ImportError) as error:
+        raise StartupError(f"The proxy of the environment can't be used: {error}") from error
 
 
 def address_of(options: Options) -> str:

@@ -130,7 +130,7 @@ class Source:
             if cell:
                 try:
                     members.append(self._cell(name, cell))
-                except (StartupError, ValueError) as error:
+                except (StartupError, ValueError, RecursionError) as error:
                     return Item(number, ",".join(row), f"{name}: {error}")
         return Item(number, "{" + ",".join(members) + "}")
 
