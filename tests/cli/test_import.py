@@ -214,6 +214,23 @@ def test_a_dry_run_says_what_would_be_refused_and_writes_nothing(
     assert run("import", FILE, "--dry-run") == 0
 
 
+def test_a_dry_run_refuses_what_is_too_large_for_the_service(
+    run: Run, capsys: Capture, user: str
+) -> None:
+    most = 65_536
+    room = most - len(
+        json.dumps({"guid": new_guid(), "user": user, "t": ""}, separators=(",", ":"))
+    )
+    rows = [{"user": user, "t": "x" * length} for length in (room, room + 1, 2 * most)]
+    FILE.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
+    for words in (["--dry-run"], []):
+        assert run("import", FILE, *words) == exits.FAILED
+        told = json.loads(capsys.readouterr().out)
+        assert (told["created"], told["refused"]) == (1, 2)
+        refused = Path(told["refused_file"]).read_text().splitlines()
+        assert [json.loads(line)["status"] for line in refused] == [413, 413]
+
+
 class Failing:
     """Lets so many batches through; then something happens."""
 

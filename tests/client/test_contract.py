@@ -358,6 +358,7 @@ async def test_bulk_of_nothing_is_nothing(client: Awaited) -> None:
 async def test_the_service_tells_how_it_fares(client: Awaited) -> None:
     assert await client.check() == "ok"
     assert await client.metadata_schema() == DEFAULT
+    assert await client.max_body() == 65_536
     await client.create({"user": "Ann"}, expire=MARCH_2015 + 90_000)
     stats = await client.stats()
     assert stats.as_of == MARCH_2015

@@ -262,6 +262,7 @@ def test_an_answer_that_is_none_of_guidkeeps_is_told_as_such(strange: Answer) ->
         lambda o: o.check(),
         lambda o: o.stats(),
         lambda o: o.metadata_schema(),
+        lambda o: o.max_body(),
         lambda o: o.bulk([Sent(1, b"{}", None)], create_only=False),
         lambda o: o.export(None, None),
     ]

@@ -154,6 +154,12 @@ class Operations:
         except (KeyError, TypeError):
             return strange(answer)
 
+    def max_body(self) -> Steps[int]:
+        """How large a body may be, and the metadata of a record."""
+        answer = yield from self._get("/openapi.json")
+        most = document_of(answer).get("x-max-body")
+        return most if isinstance(most, int) else strange(answer)
+
     def bulk(self, batch: Sequence[Sent], *, create_only: bool) -> Steps[Sequence[Line]]:
         """What became of each line; those that could not be done for now are sent again.
 

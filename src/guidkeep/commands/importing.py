@@ -40,7 +40,14 @@ from guidkeep.commands.refusing import Refusals
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import GOES_ON, address_of, client_of, guarded
 from guidkeep.commands.sources import Item, Source
-from guidkeep.errors import ClientSideError, Fault, GuidkeepError, InvalidRequest, StartupError
+from guidkeep.drafts import Drafts
+from guidkeep.errors import (
+    BodyTooLarge,
+    ClientSideError,
+    GuidkeepError,
+    InvalidRequest,
+    StartupError,
+)
 from guidkeep.record import parse_change
 from guidkeep.schema import MetadataSchema
 
@@ -166,10 +173,13 @@ class Import:
         """Says what the service would refuse, if each record was a new one."""
         self._refusals.begin()
         async with self._client() as client:
-            schema = MetadataSchema(await client.metadata_schema())
+            schema, most = await client.metadata_schema(), await client.max_body()
+        drafts = Drafts(MetadataSchema(schema), max_record=most)
         with progress.shown("checking", sys.stderr) as watch:
             async for item in read_apart(self._source.items()):
-                if error := _would_be_refused(item, schema):
+                try:
+                    _check(item, self._sent(item).text, drafts, most)
+                except (InvalidRequest, BodyTooLarge) as error:
                     self._refuse(item, error)
                 self._tally.done += 1
                 watch(self._share(), self._tally.done)
@@ -294,16 +304,14 @@ class Import:
         return exits.FAILED if tally.refused else 0
 
 
-def _would_be_refused(item: Item, schema: MetadataSchema) -> GuidkeepError | None:
-    """What the service would say of a record that is not there yet."""
+def _check(item: Item, text: bytes, drafts: Drafts, most: int) -> None:
+    """Raises what the service would say of a record that is not there yet, sent as that text."""
     if item.fault is not None:
-        return InvalidRequest(item.fault)
-    try:
-        change = parse_change(item.text.encode(errors="surrogatepass"), now=int(time.time()))
-    except InvalidRequest as error:
-        return error
-    faults: list[Fault] = [*change.faults, *schema.faults(change.metadata)]
-    return InvalidRequest(faults) if faults else None
+        raise InvalidRequest(item.fault)
+    if len(text) > most:
+        raise BodyTooLarge(f"A line must not have more than {most} bytes.")
+    now = int(time.time())
+    drafts.made(parse_change(text, now=now), now)
 
 
 def _opened(name: str, opened: ExitStack) -> IO[bytes]:
