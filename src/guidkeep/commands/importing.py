@@ -5,8 +5,12 @@ written when a batch has been answered, once a second at most, so after an inter
 records may be sent again. Records without a GUID are given one that follows from a secret of the
 import and their place in the file, and are only created: one that is there already was written by
 the import itself, and stays as it is. A record with a GUID of its own is merged into the one that
-is there, so of those that are sent again a null is lost. The file of refused lines is cut to what
-it was then.
+is there, so of those that are sent again a null is lost. With `--create-only`, how far it has sent
+is written before it sends, and what is there already of the records sent but not counted counts as
+created. The file of refused lines is cut to what it was then.
+
+*A file that breaks off.* What is read before that place is written, and counted. The rest may be
+mended: of such a file the size and the time may be others when the import goes on.
 
 *Order.* Several batches are on their way at once, but never two that share a GUID, so the last
 line about a record is the one that stays.
@@ -39,13 +43,14 @@ from guidkeep.commands.reading import read_apart
 from guidkeep.commands.refusing import Refusals
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import GOES_ON, address_of, client_of, guarded
-from guidkeep.commands.sources import Item, Source
+from guidkeep.commands.sources import BrokenOff, Item, Source
 from guidkeep.drafts import Drafts
 from guidkeep.errors import (
     BodyTooLarge,
     ClientSideError,
     GuidkeepError,
     InvalidRequest,
+    PreconditionFailed,
     StartupError,
 )
 from guidkeep.record import parse_change
@@ -65,6 +70,8 @@ BETWEEN_SAVES = 1.0
 """Seconds."""
 MOST_ITEMS = 5000
 """Records that wait at most, those that can't be sent among them."""
+MOST_UNSENT = 1 << 20
+"""Characters of those that can't be sent that wait at most, and one record."""
 CREATED = 201
 
 
@@ -78,6 +85,7 @@ class Tally:
         updated: those that changed one that was there.
         refused: those that were not written.
         refused_bytes: the length of the file that has those.
+        sent: with `--create-only`, the last line with a GUID of its own that may have been sent.
         secret: from which the GUIDs of records that have none follow.
     """
 
@@ -86,6 +94,7 @@ class Tally:
     updated: int = 0
     refused: int = 0
     refused_bytes: int = 0
+    sent: int = 0
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
 
 
@@ -93,12 +102,12 @@ class Flight(NamedTuple):
     """A batch on its way.
 
     Attributes:
-        items: the records, with those among them that can't be sent.
+        items: the records that are not counted yet, with those among them that can't be sent.
         guids: which records they are about.
         answer: what became of those that were sent.
     """
 
-    items: Sequence[Item]
+    items: deque[Item]
     guids: frozenset[str]
     answer: asyncio.Task[Sequence[Line]]
 
@@ -118,7 +127,11 @@ def _run(options: Options, path: Path | None) -> int:
         source = Source(stream, options["source_form"], clock=time.time)
         work = Import(options, source, path)
         opened.callback(work.close)
-        return asyncio.run(work.dry_run() if options["dry_run"] else work.run())
+        try:
+            return asyncio.run(work.dry_run() if options["dry_run"] else work.run())
+        except BrokenOff as error:
+            complain(f"{error} {work.told_of_what_was_before()}")
+            return exits.FAILED
 
 
 class Import:
@@ -142,6 +155,7 @@ class Import:
             _refused_path(options, path), is_named=options["refused"] is not None
         )
         self._flights: deque[Flight] = deque()
+        self._sent_before = 0
         self._saved = time.monotonic()
 
     def close(self) -> None:
@@ -155,9 +169,11 @@ class Import:
             async with self._client() as client:
                 try:
                     await self._write(client, watch)
-                except asyncio.CancelledError:  # interrupted: what is on its way is counted first
+                except BaseException as error:  # what is on its way is counted first
                     with suppress(GuidkeepError):
                         await self._land_all(watch)
+                    if isinstance(error, BrokenOff):
+                        self._kept.allow("size of the file", "time of the file")
                     raise
                 finally:
                     for flight in self._flights:
@@ -181,9 +197,10 @@ class Import:
                     _check(item, self._sent(item).text, drafts, most)
                 except (InvalidRequest, BodyTooLarge) as error:
                     self._refuse(item, error)
+                else:
+                    self._tally.created += 1
                 self._tally.done += 1
                 watch(self._share(), self._tally.done)
-        self._tally.created = self._tally.done - self._tally.refused
         return self._report("Checked", "could be created", None, "would be refused")
 
     def _begin(self) -> None:
@@ -193,6 +210,7 @@ class Import:
             kept = self._kept.load()
         if kept:
             self._tally = Tally(**kept)
+            self._sent_before = self._tally.sent
             complain(
                 f"Goes on after {self._tally.done:,} records, where it was interrupted; "
                 "--restart begins anew."
@@ -204,25 +222,36 @@ class Import:
         self._save()  # before anything is sent: GUIDs follow from the secret in it
 
     async def _write(self, client: AsyncClient, watch: Watch) -> None:
-        batches, items = Batches(), list[Item]()
-        async for item in read_apart(islice(self._source.items(), self._tally.done, None)):
-            if len(items) == MOST_ITEMS:
-                await self._launch(client, batches.rest(), items, watch)
-                items = []
-            if item.fault is None and (full := batches.put(self._sent(item))):
-                await self._launch(client, full, items, watch)
-                items = []
-            items.append(item)
+        batches, items, unsent = Batches(), deque[Item](), 0
+        broken: BrokenOff | None = None
+        try:
+            async for item in read_apart(islice(self._source.items(), self._tally.done, None)):
+                if len(items) == MOST_ITEMS or unsent > MOST_UNSENT:
+                    await self._launch(client, batches.rest(), items, watch)
+                    items, unsent = deque(), 0
+                if item.fault is None and (full := batches.put(self._sent(item))):
+                    await self._launch(client, full, items, watch)
+                    items, unsent = deque(), 0
+                items.append(item)
+                unsent += len(item.text) if item.fault is not None else 0
+        except BrokenOff as error:  # what was read before it is written all the same
+            broken = error
         await self._launch(client, batches.rest(), items, watch)
         await self._land_all(watch)
+        if broken:
+            raise broken
 
     async def _launch(
-        self, client: AsyncClient, batch: Sequence[Sent], items: Sequence[Item], watch: Watch
+        self, client: AsyncClient, batch: Sequence[Sent], items: deque[Item], watch: Watch
     ) -> None:
         guids = frozenset(line.guid for line in batch if line.guid)
         while len(self._flights) >= AT_ONCE or any(guids & one.guids for one in self._flights):
             await self._land(watch)
-        writing = client.write(batch, create_only=self._options["create_only"])
+        create_only = self._options["create_only"]
+        if create_only and (own := [line.number for line in batch if not line.is_drawn]):
+            self._tally.sent = max(self._tally.sent, own[-1])
+            self._save()
+        writing = client.write(batch, create_only=create_only)
         self._flights.append(Flight(items, guids, asyncio.create_task(writing)))
 
     async def _land_all(self, watch: Watch) -> None:
@@ -230,16 +259,22 @@ class Import:
             await self._land(watch)
 
     async def _land(self, watch: Watch) -> None:
-        """Waits for the batch that was sent first, and counts what became of it."""
+        """Waits for the batch that was sent first, and counts what became of it.
+
+        Raises:
+            GuidkeepError: a record could not be done for now; those before it are counted.
+        """
         flight = self._flights[0]
         lines = {line.number: line for line in await asyncio.shield(flight.answer)}
-        for line in lines.values():
-            if line.error and (is_temporary(line.error) or isinstance(line.error, ClientSideError)):
-                raise line.error
+        while flight.items:
+            line = lines.get(flight.items[0].number)
+            error = line.error if line else None
+            if error and (is_temporary(error) or isinstance(error, ClientSideError)):
+                raise error
+            self._count(flight.items[0], line)
+            flight.items.popleft()
+            self._tally.done += 1
         self._flights.popleft()
-        for item in flight.items:
-            self._count(item, lines.get(item.number))
-        self._tally.done += len(flight.items)
         if time.monotonic() - self._saved > BETWEEN_SAVES:
             self._save()
         watch(self._share(), self._tally.done)
@@ -247,16 +282,20 @@ class Import:
     def _count(self, item: Item, line: Line | None) -> None:
         if line is None:
             self._refuse(item, InvalidRequest(item.fault or ""))
+        elif line.status == CREATED or self._is_of_before(line):
+            self._tally.created += 1
         elif line.error:
             self._refuse(item, line.error)
-        elif line.status == CREATED:
-            self._tally.created += 1
         else:
             self._tally.updated += 1
 
+    def _is_of_before(self, line: Line) -> bool:
+        """Whether it is there already, and may be from before this import was interrupted."""
+        return isinstance(line.error, PreconditionFailed) and line.number <= self._sent_before
+
     def _refuse(self, item: Item, error: GuidkeepError) -> None:
-        self._tally.refused += 1
         self._tally.refused_bytes = self._refusals.add(item, error)
+        self._tally.refused += 1
 
     def _sent(self, item: Item) -> Sent:
         return line_of(item.number, item.text, lambda: self._guid(item.number))
@@ -289,6 +328,18 @@ class Import:
 
     def _client(self) -> AsyncClient:
         return client_of(AsyncClient, self._options)
+
+    def told_of_what_was_before(self) -> str:
+        """What became of the records before the place where the file breaks off."""
+        tally, where = self._tally, self._refusals.close()
+        is_dry = self._options["dry_run"]
+        told = f"{tally.created + tally.updated:,} records before it "
+        told += "could be created" if is_dry else "are written"
+        if tally.refused:
+            told += f", {tally.refused:,} {'would be ' if is_dry else ''}refused"
+            told += f": {where} has those" if where else ""
+        goes_on = self._size is not None and not is_dry
+        return f"{told}.{' Mend what follows.' + GOES_ON if goes_on else ''}"
 
     def _report(self, did: str, created: str, updated: str | None, refused: str) -> int:
         tally, where = self._tally, self._refusals.close()

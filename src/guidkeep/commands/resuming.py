@@ -43,7 +43,7 @@ class Progress:
             raise StartupError(
                 f"{self.path} can't be read, which says how far it came: --restart begins anew."
             ) from error
-        different = [name for name, value in self._task.items() if task.get(name) != value]
+        different = [name for name, value in self._task.items() if task.get(name, value) != value]
         if different:
             raise StartupError(
                 f"It was interrupted with another {different[0]}, says {self.path}: "
@@ -75,6 +75,11 @@ class Progress:
         beside = self.path.with_name(self.path.name + ".new")
         beside.write_text(json.dumps({"task": self._task, "state": state}) + "\n")
         beside.replace(self.path)
+
+    def allow(self, *names: str) -> None:
+        """It may go on though these are others then."""
+        for name in names:
+            del self._task[name]
 
     def drop(self) -> None:
         """Forgets it: all is done, or begins anew."""

@@ -54,7 +54,11 @@ record, and the exit code is 1. They do not hold up the others.
 Interrupted, it goes on where it was when it is run again; FILE.import says how far it
 came, until all is done. No record is created twice by that. The last records before it
 stopped may be sent again; of those with a GUID of their own, members that are null are
-lost then, as in any update.
+lost then, as in any update, and with --create-only those that are there already count
+as created.
+
+If from some place on the file can't be read, what is before it is written, and the exit
+code is 1. Mended from that place on, and run again, it goes on there.
 """
 
 IMPORT_EXAMPLES = """\
