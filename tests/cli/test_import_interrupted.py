@@ -75,8 +75,11 @@ def test_its_own_records_are_not_refused_when_it_goes_on(
     write([{"user": user, "n": None} | ({"guid": guid} if is_named else {}) for guid in guids])
     write_batch = AsyncClient.write
 
-    async def lost(*batch: Any, **options: Any) -> Any:
-        await write_batch(*batch, **options)
+    async def lost(client: Any, batch: Any, **options: Any) -> Any:
+        # Known before it is sent, for it may be killed before it hears an answer.
+        state = json.loads(STATE.read_text())["state"]
+        assert state["sent"] == (batch[-1].number if is_named else 0)
+        await write_batch(client, batch, **options)
         raise OutcomeUnknown("It may have happened.")
 
     monkeypatch.setattr(importing, "AT_ONCE", 1)
