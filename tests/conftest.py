@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
+from guidkeep import logs
 from tests.engines import Engines
 from tests.support import Clock, make_registry, opened_store
 
@@ -21,6 +24,19 @@ if TYPE_CHECKING:
 # A busy machine is no failure: how fast examples are made and run is not what the tests are about.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a test sets up for the logs of the process is put back: its stream is closed by then."""
+    loggers = [logging.getLogger(name) for name in (None, *logs.LIBRARIES)]
+    handlers, levels = loggers[0].handlers[:], [logger.level for logger in loggers]
+    configured = structlog.get_config()
+    yield
+    loggers[0].handlers[:] = handlers
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    structlog.configure(**configured)
 
 
 @pytest.fixture(scope="session")

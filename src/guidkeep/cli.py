@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import __version__, logs, settings
-from guidkeep.commands import arguments, exits
+from guidkeep.commands import arguments, exits, texts
+from guidkeep.commands.output import complain
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
@@ -16,13 +19,21 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code, of which `guidkeep.commands.exits` has the table."""
+    _open_what_is_closed()
     parsed = _parsed(arguments)
     run: Callable[[dict[str, Any]], int] = parsed.pop("run")
     try:
         return run(parsed)
     except StartupError as error:
-        print(f"guidkeep: {error}", file=sys.stderr)  # noqa: T201 - it is a command
+        complain(str(error))
         return exits.USAGE
+
+
+def _open_what_is_closed() -> None:
+    """A standard stream that was closed before the start, as by `<&-`, becomes the null device."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - as long as it runs
 
 
 def _parsed(arguments: Sequence[str] | None) -> dict[str, Any]:
@@ -41,30 +52,22 @@ def _parsed(arguments: Sequence[str] | None) -> dict[str, Any]:
 def _serve(flags: dict[str, Any]) -> int:
     chosen = settings.load(flags)
     logs.configure(form=chosen.log_format, level=chosen.log_level)
-    # Imported here so that --help does not wait for it.
     if chosen.workers > 1:
-        from guidkeep import supervisor  # noqa: PLC0415
+        from guidkeep import supervisor  # noqa: PLC0415 - so that --help does not wait for it
 
         supervisor.run(chosen)
     else:
-        from guidkeep import server  # noqa: PLC0415
+        from guidkeep import server  # noqa: PLC0415 - as above
 
         server.run(chosen)
     return 0
-
-
-def _copy(options: dict[str, Any]) -> int:
-    from guidkeep import transfer  # noqa: PLC0415 - as above
-
-    logs.configure(form="auto", level="warning")
-    return transfer.run(transfer.Transfer(**options))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="guidkeep",
         description="Keeps GUIDs and their metadata until they expire.",
-        epilog=arguments.ABOUT,
+        epilog=texts.ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -72,7 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_serve(commands)
     arguments.add(commands)
-    _add_copy(commands)
     _add_completion(commands)
     return parser
 
@@ -87,30 +89,6 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     serve.set_defaults(run=_serve)
     settings.add_flags(serve)
-
-
-def _add_copy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    copy = commands.add_parser(
-        "copy",
-        help="copy all records from one store to another",
-        description="Copies all live records from one store to another, then compares the two. "
-        "Done again, it goes on where it was interrupted, and brings over what changed since. What "
-        "is newer in the target stays. The exit code is 0 if both are the same at the end.",
-        allow_abbrev=False,
-    )
-    copy.set_defaults(run=_copy)
-    copy.add_argument(
-        "--from", dest="source", metavar="URL", required=True, help="The store that is read."
-    )
-    copy.add_argument(
-        "--to", dest="target", metavar="URL", required=True, help="The store that is written."
-    )
-    copy.add_argument(
-        "--delete",
-        action="store_true",
-        help="Delete in the target what the source has not. Not while others write to the target.",
-    )
-    copy.add_argument("--verify-only", action="store_true", help="Compare, and write nothing.")
 
 
 def _completion(options: dict[str, Any]) -> int:
@@ -128,7 +106,7 @@ def _add_completion(commands: argparse._SubParsersAction[argparse.ArgumentParser
         "completion",
         help="print what makes a shell complete the commands",
         description="Prints what makes a shell complete the commands and their options.",
-        epilog=arguments.COMPLETION,
+        epilog=texts.COMPLETION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import structlog
 
 from guidkeep.errors import StoreUnavailable
-from guidkeep.record import Query, Record
+from guidkeep.record import Query, Record, share_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
@@ -88,8 +88,8 @@ class _Stretch(NamedTuple):
 
     @property
     def share(self) -> float:
-        """How much of all GUIDs lies behind it, from 0 to 1: random ones lie evenly."""
-        return 1.0 if self.last == END else int(self.last[:8], 16) / (1 << 32)
+        """How much of all GUIDs lies behind it, from 0 to 1."""
+        return 1.0 if self.last == END else share_of(self.last)
 
 
 async def copy(

@@ -8,11 +8,12 @@ and what would be right.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,3 +237,17 @@ class UnknownAnswer(ClientSideError):
         """`answered` is the status."""
         super().__init__(message)
         self.answered = answered
+
+
+@cache
+def problems() -> Mapping[str, type[GuidkeepError]]:
+    """Every error that the service answers with, by its problem type."""
+    return {kind.type: kind for kind in _answered(GuidkeepError)}
+
+
+def _answered(kind: type[GuidkeepError]) -> Iterator[type[GuidkeepError]]:
+    """The kind, after those that it is a base of: one without a type has that of its own base."""
+    if not issubclass(kind, ClientSideError | StartupError):
+        for special in kind.__subclasses__():
+            yield from _answered(special)
+        yield kind

@@ -11,6 +11,9 @@ import structlog
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
+LIBRARIES = ("uvicorn", "httpx2")
+"""Those whose notes on every start and request are not logged: Guidkeep has words of its own."""
+
 
 def configure(*, form: str, level: str) -> None:
     """Sets up logging for the process, the libraries' logs included.
@@ -61,5 +64,5 @@ def configure(*, form: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # What uvicorn says at "info" Guidkeep says itself, in its own words.
-    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))
+    for library in LIBRARIES:
+        logging.getLogger(library).setLevel(max(logging.WARNING, root.level))

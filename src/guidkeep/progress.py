@@ -49,9 +49,8 @@ def _lines(title: str, stream: IO[str], clock: Callable[[], float]) -> Iterator[
 
 @contextmanager
 def _bar(title: str, stream: IO[str], clock: Callable[[], float]) -> Iterator[Watch]:
-    # Imported here: whoever serves needs no bar.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 - whoever serves needs no bar
+    from rich.progress import (  # noqa: PLC0415 - as above
         BarColumn,
         Progress,
         TaskProgressColumn,

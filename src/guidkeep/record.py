@@ -146,6 +146,11 @@ class Query:
     expires_before: int | None = None
 
 
+def share_of(guid: str) -> float:
+    """How much of all GUIDs lies before it, from 0 to 1: random ones lie evenly."""
+    return int(guid[:8], 16) / (1 << 32)
+
+
 def new_guid() -> str:
     """A random GUID: RFC 9562, version 4."""
     digits = next(_random).hex().upper()

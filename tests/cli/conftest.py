@@ -11,6 +11,8 @@ import pytest
 
 from guidkeep import Client
 from guidkeep.cli import main
+from guidkeep.client import lines
+from guidkeep.commands import importing
 from guidkeep.record import new_guid
 from tests.support import Clock, served
 
@@ -63,6 +65,13 @@ def client(running: Running) -> Iterator[Client]:
 def run() -> Run:
     """Runs the command with these words; returns its exit code."""
     return lambda *words: main([str(word) for word in words])
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch has three lines, and how far it came is saved with each."""
+    monkeypatch.setattr(lines, "BATCH_LINES", 3)
+    monkeypatch.setattr(importing, "BETWEEN_SAVES", -1.0)
 
 
 @pytest.fixture

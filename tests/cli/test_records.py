@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from guidkeep import Client
 from guidkeep.commands import exits
 from guidkeep.record import new_guid
 from tests.cli.conftest import Terminal, feed
 
 if TYPE_CHECKING:
-    from guidkeep import Client
     from guidkeep.server import Running
     from tests.cli.conftest import Run
 
@@ -59,11 +59,13 @@ def test_on_a_terminal_standard_input_is_not_waited_for(
     assert '"user" is a required property' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("is_input", [False, True])
 def test_create_changes_nothing_that_is_there(
-    run: Run, client: Client, capsys: Capture, guid: str
+    run: Run, client: Client, capsys: Capture, monkeypatch: Patch, guid: str, is_input: bool
 ) -> None:
     before = client.create({"user": "Ann"}, guid=guid)
-    assert run("create", guid, "user=Bob") == exits.CONFLICT
+    feed(monkeypatch, f'{{"guid":"{guid}"}}'.encode())
+    assert run("create", *(["-"] if is_input else [guid]), "user=Bob") == exits.CONFLICT
     assert capsys.readouterr().err == (
         f"guidkeep: There is a live record of {guid} already; `guidkeep update` changes it.\n"
     )
@@ -233,6 +235,27 @@ def test_list_of_all_is_more_than_a_page(
     assert len(capsys.readouterr().out.splitlines()) == 1001
 
 
+@pytest.mark.parametrize(
+    ("limit", "asked"), [(1, [2]), (2, [3]), (999, [1000]), (1500, [1000])], ids=str
+)
+def test_list_asks_for_no_more_than_it_lists_and_one(
+    run: Run, client: Client, capsys: Capture, monkeypatch: Patch, user: str, limit: int,
+    asked: list[int],
+) -> None:  # fmt: skip
+    list(client.bulk({"user": user} for _ in range(3)))
+    limits: list[int] = []
+    page = Client.list
+
+    def listed(client: Client, **query: Any) -> Any:
+        limits.append(query["limit"])
+        return page(client, **query)
+
+    monkeypatch.setattr(Client, "list", listed)
+    assert run("list", "--user", user, "--limit", limit) == 0
+    assert len(capsys.readouterr().out.splitlines()) == min(limit, 3)
+    assert limits == asked
+
+
 def test_a_table_of_records_is_aligned_and_says_that_there_are_more(
     run: Run, client: Client, capsys: Capture, user: str
 ) -> None:
@@ -294,7 +317,8 @@ def test_the_environment_can_say_the_form(
         (["create", "-"], exits.USAGE, "Standard input: The body is not JSON"),
         (["create", "user="], exits.REFUSED, "not blank"),
         (["delete", "A", "B", "--if-match", "x"], exits.USAGE, "name one GUID"),
-        (["list", "--expires-before", "x"], exits.USAGE, "'x' is no time"),
+        (["list", "--expires-before", "x"], exits.USAGE, "--expires-before: 'x' is no time"),
+        (["list", "--expires-before", "default"], exits.USAGE, "--expires-before: 'default' is"),
         (["list", "--user", ""], exits.REFUSED, "user must not be empty"),
         (["get", "x", "--url", "there"], exits.USAGE, "--url: 'there' is not the address"),
         (["get", "x", "--timeout", "0"], exits.USAGE, "--timeout: '0' is no time at all"),
@@ -316,7 +340,7 @@ def test_a_limit_is_a_number_above_0(run: Run, capsys: Capture, limit: str) -> N
     with pytest.raises(SystemExit) as ended:
         run("list", "--limit", limit)
     assert ended.value.code == exits.USAGE
-    assert "is not a number above 0" in capsys.readouterr().err
+    assert "is not a number from 1 to 1000000000" in capsys.readouterr().err
 
 
 def test_a_service_that_is_not_there_is_told_with_what_to_do(

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep import Client
+from guidkeep import Client, census
 from guidkeep.client.answers import stats_of
 from guidkeep.client.wire import Answer
-from guidkeep.commands import exits
+from guidkeep.commands import arguments, exits
 from tests.docs.pages import text_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     Capture = pytest.CaptureFixture[str]
     Patch = pytest.MonkeyPatch
 
-COMMANDS = ("create", "get", "update", "delete", "list", "import", "export", "stats", "forecast")
+COMMANDS = (
+    "create",
+    "get",
+    "update",
+    "delete",
+    "list",
+    "import",
+    "export",
+    "stats",
+    "forecast",
+    "copy",
+)
 
 
 def figures(**members: Any) -> dict[str, Any]:
@@ -131,6 +142,10 @@ def test_the_forecast_as_json(run: Run, capsys: Capture, told: dict[str, Any]) -
         "forecast": told["forecast"][:2],
         "later": 1005,
     }
+
+
+def test_the_forecast_has_as_many_days_as_the_service_counts() -> None:
+    assert arguments.DAYS == census.DAYS
 
 
 @pytest.mark.parametrize("days", ["0", "91", "x", "9999999999999"])

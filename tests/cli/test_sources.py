@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guidkeep.commands import sources
-from guidkeep.commands.sources import Item, Source
-from guidkeep.errors import StartupError
+from guidkeep.commands.sources import BrokenOff, Item, Source
 from tests.support import MARCH_2015
 
 if TYPE_CHECKING:
@@ -65,10 +64,18 @@ def test_one_record_that_can_not_be_read_is_a_fault_of_its_own(text: bytes, item
     assert read(text) == [item]
 
 
-def test_an_expire_that_is_none_is_a_fault_of_its_line() -> None:
-    [item] = read(b"expire\nsoon\n")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"expire\nsoon\n", "expire: 'soon' is no time"),
+        (b"n:=\n" + b"[" * 200_000, "n:=: maximum recursion depth"),
+    ],
+    ids=["expire", "nested"],
+)
+def test_a_cell_that_is_no_value_is_a_fault_of_its_line(text: bytes, said: str) -> None:
+    [item] = read(text)
     assert item.fault
-    assert item.fault.startswith("expire: 'soon' is no time")
+    assert item.fault.startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +97,7 @@ def test_an_expire_that_is_none_is_a_fault_of_its_line() -> None:
     ],
 )
 def test_a_file_that_can_not_be_read_on_is_told(text: bytes, form: Form | None, said: str) -> None:
-    with pytest.raises(StartupError, match=said.replace("[", r"\[")):
+    with pytest.raises(BrokenOff, match=said.replace("[", r"\[")):
         read(text, form)
 
 
@@ -101,10 +108,33 @@ def test_a_line_that_is_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) ->
     assert [bool(item.fault) for item in items] == [False, True, False, True]
 
 
+def test_a_row_that_is_too_long_ends_it_however_many_lines_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sources, "LONGEST", 10)
+    good = b"a,b,c,d,e\n" + b"1,2,3,4,5\n" * 3
+    assert len(read(good)) == 3
+    for row in (b"1,2,3,4,56\n", b"," * 100, b'"1\n2\n3\n4\n5",,,,\n'):
+        source = Source(io.BytesIO(good + row), "csv", clock=lambda: MARCH_2015)
+        items = source.items()
+        assert [next(items).number for _ in range(3)] == [2, 3, 4]
+        with pytest.raises(BrokenOff, match="is not CSV: a record is longer than"):
+            next(items)
+
+
+def test_of_what_can_not_be_sent_only_the_beginning_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sources, "SHOWN", 3)
+    assert [item.text for item in read(b"xxxxx\xff\nyyyyy", "ndjson")] == ["xxx", "yyyyy"]
+    assert [item.text for item in read(b"a\nx,yyyy\n")] == ["x,y"]
+    assert [item.text for item in read(b"n:=\nxyyyy\n")] == ["xyy"]
+
+
 def test_an_element_that_is_too_long_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "LONGEST", 10)
     monkeypatch.setattr(sources, "PIECE", 4)
-    with pytest.raises(StartupError, match="longer than"):
+    with pytest.raises(BrokenOff, match="longer than"):
         read(b'["' + b"x" * 100 + b'"]')
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from guidkeep.commands.words import json_of, parse_expire, parse_words
+from guidkeep.commands.words import parse_expire, parse_words
 from guidkeep.errors import StartupError
+from guidkeep.jsontext import format_object
 from tests.support import GUID, MARCH_2015
 
 DAY = 86_400
@@ -53,7 +54,7 @@ def test_what_is_no_time_is_told_with_what_would_be(text: str) -> None:
 )
 def test_words_are_a_guid_and_members(words: list[str], guid: str | None, text: str) -> None:
     found = parse_words(words)
-    assert (found.guid, json_of(found.members), found.reads_input) == (guid, text, False)
+    assert (found.guid, format_object(found.members), found.reads_input) == (guid, text, False)
 
 
 def test_a_dash_is_standard_input() -> None:

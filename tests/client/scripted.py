@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 from guidkeep.client.operations import Operations
 from guidkeep.client.repeating import Patience
 from guidkeep.client.wire import Answer, Give, Lost, More, Pause, Request
+from guidkeep.errors import (
+    GuidkeepError,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    RequestTimeout,
+    Stopping,
+    StoreUnavailable,
+    TooManyRequests,
+)
 from guidkeep.http import problems
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from guidkeep.errors import GuidkeepError
 
 GUID = "9094E4C980C74043A4B586B420E69DDF"
 RECORD = {"guid": GUID, "expire": "4102444800", "user": "Ann"}
@@ -73,3 +82,20 @@ class Script:
             return done.value
         finally:
             assert next(left, None) is None, "not all was asked for"
+
+
+AWAY = problem(StoreUnavailable("away"), retry_after="1")
+OPEN = problem(OutcomeUnknown("who knows"), retry_after="1")
+BUSY = problem(TooManyRequests("busy"))
+LATE = problem(RequestTimeout("late"))
+GATEWAY = Answer(502, {"content-type": "text/html"}, b"<html>Bad gateway</html>")
+GONE = problem(NotFound("There is none."))
+TAKEN = problem(PreconditionFailed("It is there."))
+
+NOTHING_DONE = {"no connection": NO_CONNECTION, "away": AWAY, "busy": BUSY, "late": LATE}
+MAY_BE_DONE = {
+    "no answer": NO_ANSWER,
+    "open": OPEN,
+    "gateway": GATEWAY,
+    "stopping": problem(Stopping("It stops.")),
+}

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import guidkeep
-from guidkeep import AsyncClient, Client
 from guidkeep.errors import (
     BodyTooLarge,
     InvalidRequest,
     NotFound,
     PreconditionFailed,
-    UnknownAnswer,
 )
 from guidkeep.record import is_guid, new_guid
 from guidkeep.schema import DEFAULT
@@ -358,6 +354,7 @@ async def test_bulk_of_nothing_is_nothing(client: Awaited) -> None:
 async def test_the_service_tells_how_it_fares(client: Awaited) -> None:
     assert await client.check() == "ok"
     assert await client.metadata_schema() == DEFAULT
+    assert await client.max_body() == 65_536
     await client.create({"user": "Ann"}, expire=MARCH_2015 + 90_000)
     stats = await client.stats()
     assert stats.as_of == MARCH_2015
@@ -366,53 +363,3 @@ async def test_the_service_tells_how_it_fares(client: Awaited) -> None:
     assert stats.forecast[0].date.isoformat() == "2015-02-28"
     assert stats.cache["url"] == "memory://"
     assert stats.text.startswith('{"as_of"')
-
-
-async def test_addresses_below_a_path_are_asked_there(
-    kind: type[Client | AsyncClient], client: Awaited
-) -> None:
-    from tests.client.awaited import Awaited as Both  # noqa: PLC0415 - a second one, by hand
-
-    other = Both(kind(f"{client.client.url}/below/"))
-    with pytest.raises(NotFound, match="nothing at this address"):
-        await other.stats()
-    await other.close()
-
-
-async def test_asynchronous_lines_will_do_for_the_asynchronous_client(
-    client: Awaited, guid: str
-) -> None:
-    if isinstance(client.client, AsyncClient):
-
-        async def lines() -> Any:
-            yield {"guid": guid, "user": "Ann"}
-
-        assert [line.guid async for line in client.client.bulk(lines())] == [guid]
-
-
-async def test_they_are_context_managers(running: Any) -> None:
-    with Client(running.address) as client:
-        assert client.check() == "ok"
-    async with AsyncClient(running.address) as other:
-        assert await other.check() == "ok"
-
-
-def test_both_clients_have_the_same_operations_with_the_same_arguments() -> None:
-    ours = {name for name in vars(Client) if not name.startswith("_")}
-    assert ours | {"write"} == {name for name in vars(AsyncClient) if not name.startswith("_")}
-    for name in ours - {"bulk"}:
-        one, other = (inspect.signature(getattr(kind, name)) for kind in (Client, AsyncClient))
-        assert one.parameters == other.parameters, name
-        assert getattr(AsyncClient, name).__doc__ == f"As `Client.{name}`."
-
-
-def test_the_clients_are_imported_when_they_are_asked_for() -> None:
-    assert guidkeep.Client is Client
-    assert set(guidkeep.__all__) <= {*dir(guidkeep), *guidkeep._CLIENTS}
-    with pytest.raises(AttributeError, match="nothing"):
-        guidkeep.nothing  # noqa: B018 - asking for it is the test
-
-
-def test_an_answer_that_is_none_of_guidkeeps_is_told_as_such() -> None:
-    error = UnknownAnswer("It is none.", 502)
-    assert (error.answered, error.status) == (502, 500)

@@ -208,7 +208,17 @@ async def test_a_password_is_never_shown(kind: Any) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["127.0.0.1:8080", "ftp://host", "http://", "http://host:x", "http://host/?a=b", "http://h#a"],
+    [
+        "127.0.0.1:8080",
+        "ftp://host",
+        "http://",
+        "http://host:x",
+        "http://host/?a=b",
+        "http://h#a",
+        "http://ä..ö",
+        "http://a..b",
+        "http://h/\x01",
+    ],
 )
 def test_what_is_no_address_is_refused(kind: Any, url: str) -> None:
     with pytest.raises(ValueError, match=r"is not the address of a service; write http://127"):

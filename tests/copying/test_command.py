@@ -15,6 +15,7 @@ import pytest
 
 from guidkeep import copying, progress
 from guidkeep.cli import main
+from guidkeep.commands import exits
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores import open_store
@@ -192,7 +193,7 @@ def test_a_store_that_fails_ends_it_with_a_sentence(
             "ALTER TABLE record ADD COLUMN metadata TEXT AS"
             " (iif(hex(guid) LIKE '%9', json_extract(hidden, 'no path'), hidden))"
         )
-    assert copy(*urls) == 1
+    assert copy(*urls) == exits.UNAVAILABLE
     said = capsys.readouterr()
     assert "guidkeep: It stopped on the way: The store can't be read" in said.err
     assert said.err.endswith("Run it again: it goes on from there.\n")

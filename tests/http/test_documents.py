@@ -88,6 +88,7 @@ async def test_the_document_says_what_the_operator_has_set() -> None:
     assert document["components"]["schemas"]["Metadata"] == schema
     text = json.dumps(document)
     assert "12345 bytes" in text
+    assert document["x-max-body"] == 12_345
     assert "777 seconds" in text
 
 

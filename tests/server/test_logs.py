@@ -21,21 +21,7 @@ from tests.server.wire import record, wired
 from tests.support import served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def as_before() -> Iterator[None]:
-    """The process's logging is put back afterwards."""
-    root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn")
-    handlers, level, quiet = root.handlers[:], root.level, uvicorn.level
-    before = structlog.get_config()
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    uvicorn.setLevel(quiet)
-    structlog.configure(**before)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -118,14 +104,13 @@ def logged(form: str, level: str, capsys: pytest.CaptureFixture[str]) -> str:
     structlog.get_logger("guidkeep.test").info("an event", number=7)
     structlog.get_logger("guidkeep.test").warning("a warning")
     logging.getLogger("uvicorn.error").info("noise")
+    logging.getLogger("httpx2").info("a request")
     logging.getLogger("uvicorn.error").warning("what matters")
     logging.getLogger("somebody").error("else %s", "x", extra={"more": 1})
     return capsys.readouterr().err
 
 
-def test_json_has_a_line_for_each_event(
-    as_before: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_has_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) -> None:
     told = [json.loads(line) for line in logged("json", "info", capsys).splitlines()]
     assert [line["event"] for line in told] == ["an event", "a warning", "what matters", "else x"]
     assert told[0]["number"] == 7
@@ -134,7 +119,7 @@ def test_json_has_a_line_for_each_event(
 
 
 def test_text_is_no_json_and_without_colours_where_there_is_no_terminal(
-    as_before: None, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     told = logged("text", "info", capsys)
     assert "{" not in told
@@ -143,9 +128,7 @@ def test_text_is_no_json_and_without_colours_where_there_is_no_terminal(
     assert "number=7" in told
 
 
-def test_auto_is_json_where_there_is_no_terminal(
-    as_before: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_auto_is_json_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(json.loads(line) for line in logged("auto", "info", capsys).splitlines())
 
 
@@ -158,14 +141,14 @@ def test_auto_is_json_where_there_is_no_terminal(
     ],
 )
 def test_nothing_below_the_level_is_logged(
-    as_before: None, capsys: pytest.CaptureFixture[str], level: str, events: list[str]
+    capsys: pytest.CaptureFixture[str], level: str, events: list[str]
 ) -> None:
     told = [json.loads(line)["event"] for line in logged("json", level, capsys).splitlines()]
     assert told == events
 
 
 def test_an_exception_is_logged_with_its_traceback_and_no_variables(
-    as_before: None, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure(form="json", level="info")
     secret = "of the client"  # noqa: S105 - looked for below
@@ -181,7 +164,7 @@ def test_an_exception_is_logged_with_its_traceback_and_no_variables(
 
 
 def test_a_store_that_fails_is_logged_with_the_requests_id(
-    as_before: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The sentence of SQLite stands in the log, and the client gets none of it."""
     logs.configure(form="json", level="info")

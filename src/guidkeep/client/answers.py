@@ -103,7 +103,7 @@ def strange(answer: Answer) -> NoReturn:
 
 def _error(document: dict[str, Any], allow: str) -> GuidkeepError | None:
     """The error that a problem document tells of; None: it is of no type that is known."""
-    kind = _kinds().get(_type(document) or "")
+    kind = errors.problems().get(_type(document) or "")
     if kind is None:
         return None
     detail = str(document.get("detail", kind.title))
@@ -126,18 +126,6 @@ def _fault(listed: dict[str, str]) -> Fault:
 def _type(document: dict[str, Any]) -> str | None:
     urn = str(document.get("type"))
     return urn.removeprefix(TYPE_PREFIX) if urn.startswith(TYPE_PREFIX) else None
-
-
-def _kinds() -> dict[str, type[GuidkeepError]]:
-    """The errors by the last part of their problem's type."""
-    return {kind.type: kind for kind in _tree(GuidkeepError)}
-
-
-def _tree(kind: type[GuidkeepError]) -> Iterator[type[GuidkeepError]]:
-    for special in kind.__subclasses__():
-        yield from _tree(special)
-    if not issubclass(kind, errors.ClientSideError | errors.StartupError):
-        yield kind
 
 
 def _strange(answer: Answer) -> UnknownAnswer:

@@ -188,6 +188,10 @@ class AsyncClient:
         """As `Client.metadata_schema`."""
         return await self._run(self._operations.metadata_schema())
 
+    async def max_body(self) -> int:
+        """As `Client.max_body`."""
+        return await self._run(self._operations.max_body())
+
     # From what an operation wants to what the transport does.
 
     async def _run(self, steps: Steps[Result]) -> Result:

@@ -154,6 +154,12 @@ class Operations:
         except (KeyError, TypeError):
             return strange(answer)
 
+    def max_body(self) -> Steps[int]:
+        """How large a body may be, and the metadata of a record."""
+        answer = yield from self._get("/openapi.json")
+        most = document_of(answer).get("x-max-body")
+        return most if isinstance(most, int) else strange(answer)
+
     def bulk(self, batch: Sequence[Sent], *, create_only: bool) -> Steps[Sequence[Line]]:
         """What became of each line; those that could not be done for now are sent again.
 
@@ -208,9 +214,7 @@ class Operations:
         attempts = Attempts(self.patience)
         while True:
             path = _address("/export", {"user": user, "after": last or None})
-            outcome = yield from self._exchange(
-                "GET", path, {}, is_streamed=True, attempts=attempts
-            )
+            outcome = yield from self._exchange("GET", path, {}, attempts=attempts)
             answer = _require(outcome.answer, OK)
             if not answer.headers.get("content-type", "").startswith(NDJSON):
                 strange(answer)
@@ -281,16 +285,14 @@ class Operations:
         body: bytes | None = None,
         *,
         is_repeatable: bool = True,
-        is_streamed: bool = False,
         attempts: Attempts | None = None,
     ) -> Steps[Outcome]:
         if body is not None:
             headers = {"content-type": "application/json", **headers}
         return exchange(
-            lambda left: Request(method, path, body, headers, left, is_streamed),
-            self.patience,
+            lambda left: Request(method, path, body, headers, left),
+            attempts or Attempts(self.patience),
             is_repeatable=is_repeatable,
-            attempts=attempts,
         )
 
 

@@ -118,25 +118,19 @@ class Attempts:
 
 
 def exchange(
-    request: Callable[[float | None], Request],
-    patience: Patience,
-    *,
-    is_repeatable: bool = True,
-    attempts: Attempts | None = None,
+    request: Callable[[float | None], Request], attempts: Attempts, *, is_repeatable: bool
 ) -> Steps[Outcome]:
     """Sends a request, again if that is safe and of use; returns the answer that remains.
 
     Args:
         request: makes it, told how many seconds are left.
-        patience: how often, how long.
+        attempts: those that were made already, and how many there may be.
         is_repeatable: whether it may be done twice.
-        attempts: those that were made already, if it goes on.
 
     Raises:
         Unreachable: there is no answer, and nothing was done.
         OutcomeUnknown: there is none, and the write may have been done.
     """
-    attempts = attempts or Attempts(patience)
     while True:
         sent = request(attempts.left)
         was_open = attempts.may_be_done
@@ -152,12 +146,13 @@ def exchange(
 
 def failure(method: str, came: Answer | Lost, attempts: Attempts) -> GuidkeepError:
     """What is raised when there is no answer to go by."""
-    reason = came.reason if isinstance(came, Lost) else error_of(came).detail
+    told = Unreachable(came.reason) if isinstance(came, Lost) else error_of(came)
     error: GuidkeepError
     if attempts.may_be_done and method not in SAFE_METHODS:
-        error = OutcomeUnknown(f"The write may have happened, or may yet. {reason}")
+        error = OutcomeUnknown(f"The write may have happened, or may yet. {told.detail}")
     else:
-        error = Unreachable(f"{reason} Nothing was written.")
+        error = Unreachable(f"{told.detail} Nothing was written.")
+    error.request_id = told.request_id
     error.__cause__ = came.cause if isinstance(came, Lost) else None
     return error
 
@@ -166,8 +161,8 @@ def _is_final(came: Answer, method: str, *, was_open: bool) -> bool:
     """Whether the answer says what became of the operation."""
     if _is_nothing_done(came):
         return not was_open  # of this attempt, but not of the one before
-    # A gateway's 502 to a write: it may have been done behind it.
-    return method in SAFE_METHODS or not _is_open(came) or problem_type(came) is not None
+    # To a write, a gateway's 502 and a 503 `stopping` are none: it may have been done behind them.
+    return method in SAFE_METHODS or not _is_open(came) or problem_type(came) == OutcomeUnknown.type
 
 
 def _is_nothing_done(answer: Answer) -> bool:

@@ -285,6 +285,10 @@ class Client:
         """The JSON Schema (2020-12) that the service checks metadata against."""
         return self._run(self._operations.metadata_schema())
 
+    def max_body(self) -> int:
+        """Bytes that a body, a line of `bulk` and the metadata of a record may have at most."""
+        return self._run(self._operations.max_body())
+
     # From what an operation wants to what the transport does.
 
     def _run(self, steps: Steps[Result]) -> Result:

@@ -43,7 +43,8 @@ def address_of(url: str | None) -> str:
         parts = urlsplit(url)
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
         _ = parts.port
-    except ValueError:
+        httpx2.URL(url).raw_host.decode().encode("idna")  # as the socket will
+    except (ValueError, httpx2.InvalidURL):
         is_one = False
     if not is_one or parts.query or parts.fragment:
         raise ValueError(f"{redacted(url)!r} is not the address of a service; write {DEFAULT_URL}.")

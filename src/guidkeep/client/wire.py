@@ -27,7 +27,6 @@ class Request:
         body: the content.
         headers: those that the request has of its own.
         timeout: seconds that may pass until the answer is there; None: any time.
-        is_streamed: whether the answer's content is taken piece by piece, with `More`.
     """
 
     method: str
@@ -35,7 +34,6 @@ class Request:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
-    is_streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class Answer:
     Attributes:
         status: the HTTP status.
         headers: by lower-case name.
-        body: the content; of a streamed answer that is a 200, empty.
+        body: the content; empty if it is taken piece by piece, with `More`.
     """
 
     status: int

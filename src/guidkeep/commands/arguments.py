@@ -7,7 +7,7 @@ import textwrap
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.commands import exits
+from guidkeep.commands import texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,70 +15,12 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - no other name
     Run = Callable[[dict[str, Any]], int]
 
-EXIT_CODES = f"Exit codes:\n{exits.table()}"
-
-ABOUT = f"""\
-`guidkeep COMMAND --help` explains each.
-
-Environment:
-  GUIDKEEP_URL      where the service is, for the commands that talk to one
-                    (http://127.0.0.1:8080)
-  GUIDKEEP_FORMAT   table or json: what these print, whatever standard output is
-  NO_COLOR          no colours, if set to anything
-  Those of `guidkeep serve` stand in its help.
-
-{EXIT_CODES}
-"""
-
-COMPLETION = """\
-Examples:
-  guidkeep completion bash > ~/.local/share/bash-completion/completions/guidkeep
-  guidkeep completion zsh > ~/.zfunc/_guidkeep      # with ~/.zfunc in fpath
-  guidkeep completion fish > ~/.config/fish/completions/guidkeep.fish
-"""
-
-_MEMBERS = """\
-Members of a record:
-  user=Alice        a text
-  seats:=5          anything else, as JSON: a number keeps its digits
-  -                 more of them on standard input, as a JSON object; it is read as
-                    well if no member is given and it is no terminal
-"""
-
-_EXPIRE = """\
-When it expires:
-  --expire 1893456000                 Unix time in seconds
-  --expire 2030-01-01                 a date, or one with time and zone, as in
-  --expire 2030-01-01T12:00+02:00     this; without a zone it is UTC
-  --expire 30d                        a time from now: s, m, h or d
-  --expire default                    the service's default lifetime from now
-"""
-
-_IMPORT = """\
-Which of the three it is is seen from the first character. In a CSV a cell is a text; a
-column whose name ends in := has JSON; an empty cell is nothing. Its column expire takes
-all that --expire of `guidkeep create` does.
-
-Records that are refused go to FILE.refused, an object on a line with the reason and the
-record, and the exit code is 1. They do not hold up the others.
-
-Interrupted, it goes on where it was when it is run again; FILE.import says how far it
-came, until all is done. No record is created twice by that. The last records before it
-stopped may be sent again; of those with a GUID of their own, members that are null are
-lost then, as in any update.
-"""
-
-_IMPORT_EXAMPLES = """\
-Examples:
-  guidkeep import licences.csv
-  guidkeep import licences.csv --dry-run
-  guidkeep export --url http://old:8080 | guidkeep import - --url http://new:8080
-  jq -r .record licences.csv.refused > again.ndjson
-"""
+DAYS = 90
+"""Those that the service's forecast has: `guidkeep.census.DAYS`."""
 
 
 def add(commands: Commands) -> None:
-    """Gives the command line the commands that talk to a service."""
+    """Gives the command line the commands of this package."""
     _add_create(commands)
     _add_get(commands)
     _add_update(commands)
@@ -88,6 +30,7 @@ def add(commands: Commands) -> None:
     _add_export(commands)
     _add_stats(commands)
     _add_forecast(commands)
+    _add_copy(commands)
 
 
 def _add_create(commands: Commands) -> None:
@@ -97,8 +40,8 @@ def _add_create(commands: Commands) -> None:
         "create a record",
         "Creates a record and prints it. If there is a live record of the GUID already, nothing is "
         "changed and the exit code is 5.",
-        _MEMBERS,
-        _EXPIRE,
+        texts.MEMBERS,
+        texts.EXPIRE,
         """\
         Examples:
           guidkeep create user=Alice seats:=5 --expire 30d
@@ -143,8 +86,8 @@ def _add_update(commands: Commands) -> None:
         "change a record",
         "Changes the live record of a GUID and prints it: members given replace, members left out "
         "stay, null removes one.",
-        _MEMBERS,
-        _EXPIRE,
+        texts.MEMBERS,
+        texts.EXPIRE,
         """\
         Examples:
           guidkeep update 9094E4C980C74043A4B586B420E69DDF user=Bob
@@ -205,7 +148,11 @@ def _add_list(commands: Commands) -> None:
     listing.add_argument("--after", metavar="GUID", help="Only GUIDs after this one.")
     how_many = listing.add_mutually_exclusive_group()
     how_many.add_argument(
-        "--limit", metavar="N", type=_count, default=100, help="At most so many. [100]"
+        "--limit",
+        metavar="N",
+        type=_up_to(10**9),
+        default=100,
+        help="At most so many. [100]",
     )
     how_many.add_argument("--all", action="store_true", help="All there are.")
     _add_common(listing, has_form=True)
@@ -218,8 +165,8 @@ def _add_import(commands: Commands) -> None:
         "write the records of a file",
         "Creates or updates a record for each of a file: NDJSON (an object on a line), one JSON "
         "array of objects, or CSV with names in its first line. A record without a GUID gets one.",
-        _IMPORT,
-        _IMPORT_EXAMPLES,
+        texts.IMPORT,
+        texts.IMPORT_EXAMPLES,
     )
     importing.set_defaults(run=_whole("importing"))
     importing.add_argument("file", metavar="FILE", help="What is read; - is standard input.")
@@ -297,20 +244,53 @@ def _add_forecast(commands: Commands) -> None:
     )
     forecast.set_defaults(run=_simple("service", "forecast"))
     forecast.add_argument(
-        "--days", metavar="N", type=_days, default=30, help="So many days, 1 to 90. [30]"
+        "--days",
+        metavar="N",
+        type=_up_to(DAYS),
+        default=30,
+        help=f"So many days, 1 to {DAYS}. [30]",
     )
     _add_common(forecast, has_form=True)
+
+
+def _add_copy(commands: Commands) -> None:
+    copy = _command(
+        commands,
+        "copy",
+        "copy all records from one store to another",
+        "Copies all live records from one store to another, then compares the two. Done again, it "
+        "goes on where it was interrupted, and brings over what changed since. What is newer in "
+        "the target stays. The exit code is 0 if both are the same at the end, 1 if they are not.",
+        """\
+        Examples:
+          guidkeep copy --from sqlite:///guidkeep.db --to postgresql://db.internal/guidkeep
+          guidkeep copy --from sqlite:///guidkeep.db --to sqlite:///other.db --verify-only
+        """,
+    )
+    copy.set_defaults(run=_whole("copying"))
+    copy.add_argument(
+        "--from", dest="source", metavar="URL", required=True, help="The store that is read."
+    )
+    copy.add_argument(
+        "--to", dest="target", metavar="URL", required=True, help="The store that is written."
+    )
+    copy.add_argument(
+        "--delete",
+        action="store_true",
+        help="Delete in the target what the source has not. Not while others write to the target.",
+    )
+    copy.add_argument("--verify-only", action="store_true", help="Compare, and write nothing.")
 
 
 def _command(
     commands: Commands, name: str, about: str, description: str, *sections: str
 ) -> argparse.ArgumentParser:
-    texts = [textwrap.dedent(section).rstrip() for section in sections]
+    told = [textwrap.dedent(section).rstrip() for section in sections]
     return commands.add_parser(
         name,
         help=about,
         description=textwrap.fill(description, 88),
-        epilog="\n\n".join([*texts, EXIT_CODES]),
+        epilog="\n\n".join([*told, texts.EXIT_CODES]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -383,14 +363,13 @@ def _whole(module: str) -> Run:
     return run
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:10]) <= 10**9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return int(text)
+def _up_to(most: int) -> Callable[[str], int]:
+    """Reads a number from 1 to `most`."""
 
+    def read(text: str) -> int:
+        is_number = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+        if not is_number or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {most}")
+        return int(text)
 
-def _days(text: str) -> int:
-    most = 90
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:10]) <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {most}")
-    return int(text)
+    return read

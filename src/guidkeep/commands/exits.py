@@ -21,13 +21,14 @@ BROKEN_PIPE = 141
 
 MEANINGS = {
     0: "done",
-    FAILED: "some of it was not done (an import refused lines), or an error that is none of these",
+    FAILED: "not all was done (lines refused, stores that differ), or an error that is none of "
+    "these",
     USAGE: "the command line is wrong",
     NOT_FOUND: "there is no live record of that GUID",
     REFUSED: "the request is not valid; nothing was changed",
     CONFLICT: "the record exists already, or is not the version that --if-match names",
-    UNAVAILABLE: "the service can't be reached or answer now; only an import may have changed "
-    "something",
+    UNAVAILABLE: "the service can't be reached or answer now; only an import or copy "
+    "may have changed something",
     UNKNOWN: "a write may have happened, for its answer was lost: read the record",
     INTERRUPTED: "interrupted by Ctrl-C",
 }
@@ -35,7 +36,6 @@ MEANINGS = {
 
 _CODES: tuple[tuple[type[errors.GuidkeepError], int], ...] = (
     (errors.OutcomeUnknown, UNKNOWN),
-    (errors.Stopping, UNKNOWN),
     (errors.TemporaryError, UNAVAILABLE),
     (errors.Unreachable, UNAVAILABLE),
     (errors.NotFound, NOT_FOUND),
@@ -49,7 +49,6 @@ _ADVICE: tuple[tuple[type[errors.GuidkeepError], str], ...] = (
     (errors.OutcomeUnknown, "Read the record to see."),
     (errors.Unreachable, "Is it running there? --url or GUIDKEEP_URL says where it is."),
     (errors.UnknownAnswer, "--url or GUIDKEEP_URL says where Guidkeep is."),
-    (errors.Stopping, "Read the record to see."),
     (errors.TemporaryError, "Try again in a while."),
 )
 

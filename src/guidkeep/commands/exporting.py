@@ -13,17 +13,18 @@ from typing import IO, TYPE_CHECKING, Any
 
 from guidkeep import progress
 from guidkeep.client import Record
-from guidkeep.commands import exits
 from guidkeep.commands.output import complain
 from guidkeep.commands.resuming import Progress
-from guidkeep.commands.running import connected, guarded
-from guidkeep.errors import GuidkeepError, StartupError
+from guidkeep.commands.running import GOES_ON, connected, guarded
+from guidkeep.errors import StartupError
+from guidkeep.record import share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
+
+    from guidkeep.progress import Watch
 
     Options = dict[str, Any]
-    Watch = Callable[[float | None, int], None]
 
 TAIL = 32 << 20
 """Bytes at a file's end in which its last whole line is looked for."""
@@ -33,7 +34,9 @@ EVERY = 500
 
 def run(options: Options) -> int:
     """Exports; returns the exit code."""
-    return guarded(lambda: _to_file(options) if options["file"] else _to_output(options))
+    if options["file"]:
+        return guarded(lambda: _to_file(options), again=GOES_ON)
+    return guarded(lambda: _to_output(options))
 
 
 def _to_output(options: Options) -> int:
@@ -51,27 +54,15 @@ def _to_file(options: Options) -> int:
         kept = Progress(
             path.with_name(path.name + ".export"),
             {"address": client.url, "--user": options["user"]},
+            {},
         )
         after, count = _begin(part, kept, is_anew=options["restart"])
         kept.save({})
-        try:
-            with (
-                part.open("ab") as file,
-                progress.shown("exporting", sys.stderr) as watch,
-            ):
-                records = client.export(user=options["user"], after=after)
-                count = _write(records, file, count, watch)
-                file.flush()
-                os.fsync(file.fileno())
-        except KeyboardInterrupt:
-            complain("Interrupted. Run it again: it goes on from there.")
-            return exits.INTERRUPTED
-        except GuidkeepError as error:
-            complain(
-                f"It stopped on the way: {exits.sentence_of(error)} "
-                "Run it again: it goes on from there."
-            )
-            return exits.code_of(error)
+        with part.open("ab") as file, progress.shown("exporting", sys.stderr) as watch:
+            records = client.export(user=options["user"], after=after)
+            count = _write(records, file, count, watch)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
         kept.drop()
     complain(f"Exported {count:,} records to {path}.")
@@ -115,7 +106,7 @@ def _write(records: Iterable[Record], file: IO[bytes], count: int, watch: Watch)
         file.write(_line(record))
         count += 1
         if count % EVERY == 0:
-            watch(int(record.guid[:8], 16) / (1 << 32), count)  # they come in the order of GUIDs
+            watch(share_of(record.guid), count)  # they come in the order of GUIDs
     return count
 
 

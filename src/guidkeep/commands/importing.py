@@ -5,8 +5,12 @@ written when a batch has been answered, once a second at most, so after an inter
 records may be sent again. Records without a GUID are given one that follows from a secret of the
 import and their place in the file, and are only created: one that is there already was written by
 the import itself, and stays as it is. A record with a GUID of its own is merged into the one that
-is there, so of those that are sent again a null is lost. The file of refused lines is cut to what
-it was then.
+is there, so of those that are sent again a null is lost. With `--create-only`, how far it has sent
+is written before it sends, and what is there already of the records sent but not counted counts as
+created. The file of refused lines is cut to what it was then.
+
+*A file that breaks off.* What is read before that place is written, and counted. The rest may be
+mended: of such a file the size and the time may be others when the import goes on.
 
 *Order.* Several batches are on their way at once, but never two that share a GUID, so the last
 line about a record is the one that stays.
@@ -38,19 +42,27 @@ from guidkeep.commands.output import Output, complain
 from guidkeep.commands.reading import read_apart
 from guidkeep.commands.refusing import Refusals
 from guidkeep.commands.resuming import Progress
-from guidkeep.commands.running import address_of, guarded, timeout_of
-from guidkeep.commands.sources import Item, Source
-from guidkeep.errors import ClientSideError, Fault, GuidkeepError, InvalidRequest, StartupError
+from guidkeep.commands.running import GOES_ON, address_of, client_of, guarded
+from guidkeep.commands.sources import BrokenOff, Item, Source
+from guidkeep.drafts import Drafts
+from guidkeep.errors import (
+    BodyTooLarge,
+    ClientSideError,
+    GuidkeepError,
+    InvalidRequest,
+    PreconditionFailed,
+    StartupError,
+)
 from guidkeep.record import parse_change
 from guidkeep.schema import MetadataSchema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from guidkeep.client import Line
+    from guidkeep.progress import Watch
 
     Options = dict[str, Any]
-    Watch = Callable[[float | None, int], None]
 
 AT_ONCE = 4
 """Batches on their way at once: while one is committed, the next ones travel."""
@@ -58,6 +70,8 @@ BETWEEN_SAVES = 1.0
 """Seconds."""
 MOST_ITEMS = 5000
 """Records that wait at most, those that can't be sent among them."""
+MOST_UNSENT = 1 << 20
+"""Characters of those that can't be sent that wait at most, and one record."""
 CREATED = 201
 
 
@@ -71,6 +85,7 @@ class Tally:
         updated: those that changed one that was there.
         refused: those that were not written.
         refused_bytes: the length of the file that has those.
+        sent: with `--create-only`, the last line with a GUID of its own that may have been sent.
         secret: from which the GUIDs of records that have none follow.
     """
 
@@ -79,6 +94,7 @@ class Tally:
     updated: int = 0
     refused: int = 0
     refused_bytes: int = 0
+    sent: int = 0
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
 
 
@@ -86,38 +102,36 @@ class Flight(NamedTuple):
     """A batch on its way.
 
     Attributes:
-        items: the records, with those among them that can't be sent.
+        items: the records that are not counted yet, with those among them that can't be sent.
         guids: which records they are about.
         answer: what became of those that were sent.
     """
 
-    items: Sequence[Item]
+    items: deque[Item]
     guids: frozenset[str]
     answer: asyncio.Task[Sequence[Line]]
 
 
 def run(options: Options) -> int:
     """Imports the file; returns the exit code."""
-    return guarded(lambda: _run(options))
+    name = options["file"]
+    # A pipe, as of `import <(...)`, can't be read again, and nothing can be written beside it.
+    path = Path(name) if name != "-" and Path(name).is_file() else None
+    again = "" if path is None or options["dry_run"] else GOES_ON
+    return guarded(lambda: _run(options, path), again=again)
 
 
-def _run(options: Options) -> int:
+def _run(options: Options, path: Path | None) -> int:
     with ExitStack() as opened:
-        stream, path = _opened(options["file"], opened)
+        stream = _standard_input() if options["file"] == "-" else _opened(options["file"], opened)
         source = Source(stream, options["source_form"], clock=time.time)
         work = Import(options, source, path)
         opened.callback(work.close)
-        again = "" if path is None else " Run it again: it goes on from there."
         try:
             return asyncio.run(work.dry_run() if options["dry_run"] else work.run())
-        except KeyboardInterrupt:
-            complain(f"Interrupted.{again}")
-            return exits.INTERRUPTED
-        except StartupError:
-            raise
-        except GuidkeepError as error:
-            complain(f"It stopped on the way: {exits.sentence_of(error)}{again}")
-            return exits.code_of(error)
+        except BrokenOff as error:
+            complain(f"{error} {work.told_of_what_was_before()}")
+            return exits.FAILED
 
 
 class Import:
@@ -136,11 +150,12 @@ class Import:
         self._size = None if path is None else path.stat().st_size
         self._tally = Tally()
         self._output = Output(options["form"])
-        self._kept = Progress(_beside(path, ".import"), self._task(path))
+        self._kept = Progress(_beside(path, ".import"), self._task(path), asdict(self._tally))
         self._refusals = Refusals(
             _refused_path(options, path), is_named=options["refused"] is not None
         )
         self._flights: deque[Flight] = deque()
+        self._sent_before = 0
         self._saved = time.monotonic()
 
     def close(self) -> None:
@@ -154,9 +169,11 @@ class Import:
             async with self._client() as client:
                 try:
                     await self._write(client, watch)
-                except asyncio.CancelledError:  # interrupted: what is on its way is counted first
+                except BaseException as error:  # what is on its way is counted first
                     with suppress(GuidkeepError):
                         await self._land_all(watch)
+                    if isinstance(error, BrokenOff):
+                        self._kept.allow("size of the file", "time of the file")
                     raise
                 finally:
                     for flight in self._flights:
@@ -172,14 +189,18 @@ class Import:
         """Says what the service would refuse, if each record was a new one."""
         self._refusals.begin()
         async with self._client() as client:
-            schema = MetadataSchema(await client.metadata_schema())
+            schema, most = await client.metadata_schema(), await client.max_body()
+        drafts = Drafts(MetadataSchema(schema), max_record=most)
         with progress.shown("checking", sys.stderr) as watch:
             async for item in read_apart(self._source.items()):
-                if error := _would_be_refused(item, schema):
+                try:
+                    _check(item, self._sent(item).text, drafts, most)
+                except (InvalidRequest, BodyTooLarge) as error:
                     self._refuse(item, error)
+                else:
+                    self._tally.created += 1
                 self._tally.done += 1
                 watch(self._share(), self._tally.done)
-        self._tally.created = self._tally.done - self._tally.refused
         return self._report("Checked", "could be created", None, "would be refused")
 
     def _begin(self) -> None:
@@ -189,6 +210,7 @@ class Import:
             kept = self._kept.load()
         if kept:
             self._tally = Tally(**kept)
+            self._sent_before = self._tally.sent
             complain(
                 f"Goes on after {self._tally.done:,} records, where it was interrupted; "
                 "--restart begins anew."
@@ -200,25 +222,36 @@ class Import:
         self._save()  # before anything is sent: GUIDs follow from the secret in it
 
     async def _write(self, client: AsyncClient, watch: Watch) -> None:
-        batches, items = Batches(), list[Item]()
-        async for item in read_apart(islice(self._source.items(), self._tally.done, None)):
-            if len(items) == MOST_ITEMS:
-                await self._launch(client, batches.rest(), items, watch)
-                items = []
-            if item.fault is None and (full := batches.put(self._sent(item))):
-                await self._launch(client, full, items, watch)
-                items = []
-            items.append(item)
+        batches, items, unsent = Batches(), deque[Item](), 0
+        broken: BrokenOff | None = None
+        try:
+            async for item in read_apart(islice(self._source.items(), self._tally.done, None)):
+                if len(items) == MOST_ITEMS or unsent > MOST_UNSENT:
+                    await self._launch(client, batches.rest(), items, watch)
+                    items, unsent = deque(), 0
+                if item.fault is None and (full := batches.put(self._sent(item))):
+                    await self._launch(client, full, items, watch)
+                    items, unsent = deque(), 0
+                items.append(item)
+                unsent += len(item.text) if item.fault is not None else 0
+        except BrokenOff as error:  # what was read before it is written all the same
+            broken = error
         await self._launch(client, batches.rest(), items, watch)
         await self._land_all(watch)
+        if broken:
+            raise broken
 
     async def _launch(
-        self, client: AsyncClient, batch: Sequence[Sent], items: Sequence[Item], watch: Watch
+        self, client: AsyncClient, batch: Sequence[Sent], items: deque[Item], watch: Watch
     ) -> None:
         guids = frozenset(line.guid for line in batch if line.guid)
         while len(self._flights) >= AT_ONCE or any(guids & one.guids for one in self._flights):
             await self._land(watch)
-        writing = client.write(batch, create_only=self._options["create_only"])
+        create_only = self._options["create_only"]
+        if create_only and (own := [line.number for line in batch if not line.is_drawn]):
+            self._tally.sent = max(self._tally.sent, own[-1])
+            self._save()
+        writing = client.write(batch, create_only=create_only)
         self._flights.append(Flight(items, guids, asyncio.create_task(writing)))
 
     async def _land_all(self, watch: Watch) -> None:
@@ -226,16 +259,22 @@ class Import:
             await self._land(watch)
 
     async def _land(self, watch: Watch) -> None:
-        """Waits for the batch that was sent first, and counts what became of it."""
+        """Waits for the batch that was sent first, and counts what became of it.
+
+        Raises:
+            GuidkeepError: a record could not be done for now; those before it are counted.
+        """
         flight = self._flights[0]
         lines = {line.number: line for line in await asyncio.shield(flight.answer)}
-        for line in lines.values():
-            if line.error and (is_temporary(line.error) or isinstance(line.error, ClientSideError)):
-                raise line.error
+        while flight.items:
+            line = lines.get(flight.items[0].number)
+            error = line.error if line else None
+            if error and (is_temporary(error) or isinstance(error, ClientSideError)):
+                raise error
+            self._count(flight.items[0], line)
+            flight.items.popleft()
+            self._tally.done += 1
         self._flights.popleft()
-        for item in flight.items:
-            self._count(item, lines.get(item.number))
-        self._tally.done += len(flight.items)
         if time.monotonic() - self._saved > BETWEEN_SAVES:
             self._save()
         watch(self._share(), self._tally.done)
@@ -243,16 +282,20 @@ class Import:
     def _count(self, item: Item, line: Line | None) -> None:
         if line is None:
             self._refuse(item, InvalidRequest(item.fault or ""))
+        elif line.status == CREATED or self._is_of_before(line):
+            self._tally.created += 1
         elif line.error:
             self._refuse(item, line.error)
-        elif line.status == CREATED:
-            self._tally.created += 1
         else:
             self._tally.updated += 1
 
+    def _is_of_before(self, line: Line) -> bool:
+        """Whether it is there already, and may be from before this import was interrupted."""
+        return isinstance(line.error, PreconditionFailed) and line.number <= self._sent_before
+
     def _refuse(self, item: Item, error: GuidkeepError) -> None:
-        self._tally.refused += 1
         self._tally.refused_bytes = self._refusals.add(item, error)
+        self._tally.refused += 1
 
     def _sent(self, item: Item) -> Sent:
         return line_of(item.number, item.text, lambda: self._guid(item.number))
@@ -284,7 +327,19 @@ class Import:
         }
 
     def _client(self) -> AsyncClient:
-        return AsyncClient(address_of(self._options), timeout=timeout_of(self._options))
+        return client_of(AsyncClient, self._options)
+
+    def told_of_what_was_before(self) -> str:
+        """What became of the records before the place where the file breaks off."""
+        tally, where = self._tally, self._refusals.close()
+        is_dry = self._options["dry_run"]
+        told = f"{tally.created + tally.updated:,} records before it "
+        told += "could be created" if is_dry else "are written"
+        if tally.refused:
+            told += f", {tally.refused:,} {'would be ' if is_dry else ''}refused"
+            told += f": {where} has those" if where else ""
+        goes_on = self._size is not None and not is_dry
+        return f"{told}.{' Mend what follows.' + GOES_ON if goes_on else ''}"
 
     def _report(self, did: str, created: str, updated: str | None, refused: str) -> int:
         tally, where = self._tally, self._refusals.close()
@@ -300,26 +355,19 @@ class Import:
         return exits.FAILED if tally.refused else 0
 
 
-def _would_be_refused(item: Item, schema: MetadataSchema) -> GuidkeepError | None:
-    """What the service would say of a record that is not there yet."""
+def _check(item: Item, text: bytes, drafts: Drafts, most: int) -> None:
+    """Raises what the service would say of a record that is not there yet, sent as that text."""
     if item.fault is not None:
-        return InvalidRequest(item.fault)
-    try:
-        change = parse_change(item.text.encode(errors="surrogatepass"), now=int(time.time()))
-    except InvalidRequest as error:
-        return error
-    faults: list[Fault] = [*change.faults, *schema.faults(change.metadata)]
-    return InvalidRequest(faults) if faults else None
+        raise InvalidRequest(item.fault)
+    if len(text) > most:
+        raise BodyTooLarge(f"A line must not have more than {most} bytes.")
+    now = int(time.time())
+    drafts.made(parse_change(text, now=now), now)
 
 
-def _opened(name: str, opened: ExitStack) -> tuple[IO[bytes], Path | None]:
-    if name == "-":
-        return _standard_input(), None
+def _opened(name: str, opened: ExitStack) -> IO[bytes]:
     try:
-        stream: IO[bytes] = Path(name).open("rb")  # noqa: SIM115 - closed with what was opened
-        opened.enter_context(stream)
-        # A pipe, as of `import <(...)`, can't be read again, and nothing can be written beside it.
-        return stream, Path(name) if Path(name).is_file() else None
+        return opened.enter_context(Path(name).open("rb"))
     except OSError as error:
         raise StartupError(f"{name} can't be read: {error.strerror}.") from error
 

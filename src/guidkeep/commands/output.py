@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import time
-from datetime import UTC, datetime
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import parse_object
@@ -37,16 +37,16 @@ class Output:
 
     Args:
         form: a table or JSON; None: as `GUIDKEEP_FORMAT` says, else a table on a terminal.
-        stream: where it goes.
-        now: Unix time in seconds.
     """
 
-    def __init__(
-        self, form: Form | None = None, *, stream: IO[str] | None = None, now: float | None = None
-    ) -> None:
-        self.stream = stream or sys.stdout
-        self.now = time.time() if now is None else now
+    def __init__(self, form: Form | None = None) -> None:
+        self.stream = sys.stdout
         self.is_table = (form or _form_of(self.stream)) == "table"
+        if isinstance(self.stream, io.TextIOWrapper):
+            if self.is_table:
+                self.stream.reconfigure(errors="backslashreplace")
+            else:
+                self.stream.reconfigure(encoding="utf-8")  # RFC 8259, whatever the locale
 
     def line(self, text: str) -> None:
         """Prints a line as it is."""
@@ -64,7 +64,7 @@ class Output:
             return
         rows = [
             ("guid", record.guid),
-            ("expires", f"{instant(record.expire)} ({until(record.expire - self.now)})"),
+            ("expires", f"{instant(record.expire)} ({until(record.expire - time.time())})"),
             *((printable(name), _shown(member)) for name, member in _metadata(record).items()),
             ("etag", record.etag or ""),
         ]
@@ -133,12 +133,7 @@ def printable(text: str) -> str:
     )
 
 
-def day_name(date: str) -> str:
-    """The day of the week of a date."""
-    return datetime.fromisoformat(date).replace(tzinfo=UTC).strftime("%a")
-
-
-def _form_of(stream: IO[str]) -> str:
+def _form_of(stream: TextIO) -> str:
     form = os.environ.get(FORMAT_VARIABLE, "")
     if form not in ("", "table", "json"):
         raise StartupError(f"{FORMAT_VARIABLE}: {form!r} is neither table nor json.")

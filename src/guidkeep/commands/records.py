@@ -10,25 +10,28 @@ from typing import TYPE_CHECKING, Any
 from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch
 from guidkeep.commands import exits
 from guidkeep.commands.output import complain
-from guidkeep.commands.words import json_of, parse_expire, parse_input, parse_words
+from guidkeep.commands.words import DEFAULT, parse_expire, parse_input, parse_words
 from guidkeep.errors import NotFound, PreconditionFailed, StartupError
+from guidkeep.jsontext import format_object
 
 if TYPE_CHECKING:
     from guidkeep.client import Client
     from guidkeep.commands.output import Output
     from guidkeep.commands.words import Words
+    from guidkeep.jsontext import Member
 
     Options = dict[str, Any]
 
 
 def create(client: Client, options: Options, output: Output) -> int:
     """Creates a record."""
-    words, text = _wanted(options, may_be_empty=False)
+    words, members = _wanted(options, may_be_empty=False)
     try:
-        record = client.create(text, guid=words.guid, expire=_expire(options))
+        record = client.create(format_object(members), guid=words.guid, expire=_expire(options))
     except PreconditionFailed as error:
+        guid = words.guid or members["guid"].value  # a drawn one nobody has
         raise PreconditionFailed(
-            f"There is a live record of {words.guid} already; `guidkeep update` changes it."
+            f"There is a live record of {guid} already; `guidkeep update` changes it."
         ) from error
     output.record(record)
     return 0
@@ -46,10 +49,12 @@ def get(client: Client, options: Options, output: Output) -> int:
 
 def update(client: Client, options: Options, output: Output) -> int:
     """Changes a record."""
-    words, text = _wanted(options, may_be_empty=options["expire"] is not None)
+    words, members = _wanted(options, may_be_empty=options["expire"] is not None)
     if words.guid is None:
         raise StartupError("Which record? Write its GUID before the members.")
-    record = client.update(words.guid, text, expire=_expire(options), if_match=_if_match(options))
+    record = client.update(
+        words.guid, format_object(members), expire=_expire(options), if_match=_if_match(options)
+    )
     output.record(record)
     return 0
 
@@ -72,11 +77,14 @@ def delete(client: Client, options: Options, output: Output) -> int:
 
 def list_(client: Client, options: Options, output: Output) -> int:
     """Lists records."""
-    before = options["expires_before"]
-    if before is not None:
-        before = parse_expire(before, now=time.time())
     limit = None if options["all"] else options["limit"]
-    records = client.records(after=options["after"], user=options["user"], expires_before=before)
+    pages = client.pages(
+        limit=_part(limit, -1),  # one more shows whether there are more
+        after=options["after"],
+        user=options["user"],
+        expires_before=_expires_before(options),
+    )
+    records = (record for page in pages for record in page.records)
     shown = 0
     while page := list(islice(records, _part(limit, shown))):
         output.records(page)
@@ -89,18 +97,18 @@ def list_(client: Client, options: Options, output: Output) -> int:
 
 
 def _part(limit: int | None, shown: int) -> int:
-    """How many records are printed next: those that a table aligns; memory is bounded."""
+    """How many records are next: those that a table aligns; memory is bounded."""
     return 1000 if limit is None else min(1000, limit - shown)
 
 
-def _wanted(options: Options, *, may_be_empty: bool) -> tuple[Words, str]:
-    """The words, and the members that they and standard input have, as JSON."""
+def _wanted(options: Options, *, may_be_empty: bool) -> tuple[Words, dict[str, Member]]:
+    """The words, and the members that they and standard input have."""
     words = parse_words(options["words"])
     members = words.members
     is_silent = not members and not may_be_empty and not sys.stdin.isatty()
     if words.reads_input or is_silent:
         members = parse_input(sys.stdin.buffer.read()) | members
-    return words, json_of(members)
+    return words, members
 
 
 def _if_match(options: Options) -> IfMatch:
@@ -110,9 +118,18 @@ def _if_match(options: Options) -> IfMatch:
 
 def _expire(options: Options) -> Expire:
     text = options["expire"]
-    if text is None:
-        return KEEP
+    return KEEP if text is None else _time("--expire", text)
+
+
+def _expires_before(options: Options) -> int | None:
+    text = options["expires_before"]
+    if text == DEFAULT:  # the service adds the default lifetime, and only to what it creates
+        raise StartupError(f"--expires-before: {text!r} is no time; write one, as 30d.")
+    return None if text is None else _time("--expires-before", text)
+
+
+def _time(flag: str, text: str) -> int | None:
     try:
         return parse_expire(text, now=time.time())
     except StartupError as error:
-        raise StartupError(f"--expire: {error}") from error
+        raise StartupError(f"{flag}: {error}") from error

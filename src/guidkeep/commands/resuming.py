@@ -21,11 +21,13 @@ class Progress:
     Args:
         path: the file; None: nothing is kept, as for standard input.
         task: what must be the same for it to go on: the addresses, the options.
+        begin: what is kept at the beginning; what is kept later has the same members.
     """
 
-    def __init__(self, path: Path | None, task: dict[str, Any]) -> None:
+    def __init__(self, path: Path | None, task: dict[str, Any], begin: dict[str, Any]) -> None:
         self.path = path
         self._task = task
+        self._begin = begin
 
     def load(self) -> dict[str, Any] | None:
         """What was kept; None: nothing.
@@ -36,20 +38,28 @@ class Progress:
         if self.path is None or not self.path.exists():
             return None
         try:
-            kept = json.loads(self.path.read_text())
-            task, state = kept["task"], kept["state"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            task, state = self._parsed(self.path.read_text())
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StartupError(
                 f"{self.path} can't be read, which says how far it came: --restart begins anew."
             ) from error
-        different = [name for name, value in self._task.items() if task.get(name) != value]
+        different = [name for name, value in self._task.items() if task.get(name, value) != value]
         if different:
             raise StartupError(
                 f"It was interrupted with another {different[0]}, says {self.path}: "
                 "--restart begins anew."
             )
-        found: dict[str, Any] = state
-        return found
+        return state
+
+    def _parsed(self, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The task and the state; raises KeyError, TypeError or ValueError if they are none."""
+        kept = json.loads(text)
+        task, state = dict(kept["task"]), dict(kept["state"])
+        for name, begin in self._begin.items():
+            is_less = isinstance(begin, int) and state[name] < begin
+            if type(state[name]) is not type(begin) or is_less:
+                raise ValueError(name)
+        return task, {name: state[name] for name in self._begin}
 
     def is_of_this_task(self) -> bool:
         """Whether something was kept, and of the same task."""
@@ -65,6 +75,11 @@ class Progress:
         beside = self.path.with_name(self.path.name + ".new")
         beside.write_text(json.dumps({"task": self._task, "state": state}) + "\n")
         beside.replace(self.path)
+
+    def allow(self, *names: str) -> None:
+        """It may go on though these are others then."""
+        for name in names:
+            del self._task[name]
 
     def drop(self) -> None:
         """Forgets it: all is done, or begins anew."""

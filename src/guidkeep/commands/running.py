@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from guidkeep.client import Client, transport
+from guidkeep.client import AsyncClient, Client, transport
 from guidkeep.commands import exits
 from guidkeep.commands.output import Output, complain
 from guidkeep.errors import GuidkeepError, StartupError
@@ -19,19 +19,31 @@ if TYPE_CHECKING:
     Options = dict[str, Any]
     Command = Callable[[Client, Options, Output], int]
 
+AnyClient = TypeVar("AnyClient", Client, AsyncClient)
+
+GOES_ON = " Run it again: it goes on from there."
+
 
 def run(command: Command, options: Options) -> int:
     """Runs a command with a client and an output; returns its exit code."""
     return guarded(lambda: _run(command, options))
 
 
-def guarded(work: Callable[[], int]) -> int:
-    """Does the work; what is raised becomes a sentence and an exit code."""
+def guarded(work: Callable[[], int], *, again: str = "") -> int:
+    """Does the work; what is raised becomes a sentence and an exit code.
+
+    Args:
+        work: returns the exit code.
+        again: what is told as well of work that stopped on its way.
+    """
     try:
         code = work()
         sys.stdout.flush()
     except GuidkeepError as error:
-        complain(exits.sentence_of(error))
+        told = exits.sentence_of(error)
+        if again and not isinstance(error, StartupError):  # else it has not begun
+            told = f"It stopped on the way: {told}{again}"
+        complain(told)
         return exits.code_of(error)
     except BrokenPipeError:
         # Whoever read our output has had enough. Python would complain when it flushes at its end.
@@ -41,7 +53,7 @@ def guarded(work: Callable[[], int]) -> int:
         complain(f"{error.filename or 'A file'} can't be read or written: {error.strerror}.")
         return exits.FAILED
     except KeyboardInterrupt:
-        complain("Interrupted.")
+        complain(f"Interrupted.{again}")
         return exits.INTERRUPTED
     return code
 
@@ -53,8 +65,17 @@ def connected(options: Options) -> Iterator[Client]:
     Raises:
         StartupError: they name none.
     """
-    with Client(address_of(options), timeout=timeout_of(options)) as client:
+    with client_of(Client, options) as client:
         yield client
+
+
+def client_of(kind: type[AnyClient], options: Options) -> AnyClient:
+    """The same, of either kind, and to be closed."""
+    address, timeout = address_of(options), timeout_of(options)
+    try:
+        return kind(address, timeout=timeout)
+    except (ValueError, ImportError) as error:
+        raise StartupError(f"The proxy of the environment can't be used: {error}") from error
 
 
 def address_of(options: Options) -> str:

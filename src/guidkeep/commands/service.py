@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.commands.output import ACCENT, day_name, printable
+from guidkeep.commands.output import ACCENT, printable
 from guidkeep.record import instant
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def forecast(client: Client, options: dict[str, Any], output: Output) -> int:
     room = max(output.width - width - BEFORE_BARS, NARROWEST)
     most = max((day.expire for day in days), default=0) or 1
     for day in days:
-        name = f"{day_name(day.date.isoformat())} {day.date} {day.expire:>{width},}"
+        name = f"{day.date:%a %Y-%m-%d} {day.expire:>{width},}"
         bar = _bar(day.expire / most * room)
         output.parts((f"{name} " if bar else name, ""), (bar, ACCENT))
     output.line(f"later          {later:>{width},}")

@@ -13,7 +13,7 @@ import io
 import json
 import re
 from json import JSONDecodeError
-from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from guidkeep.commands.words import parse_expire
 from guidkeep.errors import StartupError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LONGEST = 16 << 20
 """Bytes of one record in a file at most; no service takes as many."""
+SHOWN = 1 << 16
+"""Characters that are kept at most of what can't be sent."""
 PIECE = 1 << 16
 """Bytes that are read at a time: how far it is is seen in steps of these."""
 
@@ -37,13 +39,17 @@ class Item(NamedTuple):
 
     Attributes:
         number: its line; in an array, its place, from 1.
-        text: its JSON, or, if it has none, what stands there.
+        text: its JSON, or, if it has none, what stands there, up to `SHOWN` characters.
         fault: why it can't be sent, if it can't.
     """
 
     number: int
     text: str
     fault: str | None = None
+
+
+class BrokenOff(StartupError):
+    """The file is not of its form, so that nothing after that can be read."""
 
 
 class Source:
@@ -74,7 +80,7 @@ class Source:
         """The records, blank lines left out.
 
         Raises:
-            StartupError: the file is not of its form, so that nothing after that can be read.
+            BrokenOff: the file is not of its form, so that nothing after that can be read.
         """
         if self.form == "csv":
             return self._rows()
@@ -92,7 +98,7 @@ class Source:
             while is_cut and not line.endswith(b"\n") and line:
                 line = self._bytes.readline(LONGEST)
             if is_cut:
-                yield Item(number, "", f"The line is longer than {LONGEST >> 20} MiB.")
+                yield _faulty(number, "", f"The line is longer than {LONGEST >> 20} MiB.")
             elif text := line.strip():
                 yield _decoded(number, text)
 
@@ -104,34 +110,36 @@ class Source:
             for number, element in enumerate(elements, 1):
                 yield Item(number, element)
         except UnicodeDecodeError as error:
-            raise StartupError(f"The file is not UTF-8: {error.reason}.") from error
+            raise BrokenOff(f"The file is not UTF-8: {error.reason}.") from error
 
     def _rows(self) -> Iterator[Item]:
-        text = io.TextIOWrapper(self._bytes, encoding="utf-8", errors="strict", newline="")
+        lines = _Lines(io.TextIOWrapper(self._bytes, encoding="utf-8", newline=""))
         csv.field_size_limit(LONGEST)  # of this process; else a cell may have 128 KiB
-        rows = csv.reader(text, strict=True)
+        rows = csv.reader(lines, strict=True)
         try:
             names = next(rows, [])
             _check_names(names)
+            lines.taken = 0
             for row in rows:
+                lines.taken = 0
                 if row:
                     yield self._row(rows.line_num, names, row)
         except UnicodeDecodeError as error:
-            raise StartupError(f"The file is not UTF-8: {error.reason}.") from error
+            raise BrokenOff(f"The file is not UTF-8: {error.reason}.") from error
         except csv.Error as error:
-            raise StartupError(f"Line {rows.line_num} is not CSV: {error}.") from error
+            raise BrokenOff(f"Line {rows.line_num} is not CSV: {error}.") from error
 
     def _row(self, number: int, names: Sequence[str], row: Sequence[str]) -> Item:
         if len(row) != len(names):
             fault = f"The line has {len(row)} cells; the names at the top are {len(names)}."
-            return Item(number, ",".join(row), fault)
+            return _faulty(number, ",".join(row), fault)
         members: list[str] = []
         for name, cell in zip(names, row, strict=True):
             if cell:
                 try:
                     members.append(self._cell(name, cell))
-                except (StartupError, ValueError) as error:
-                    return Item(number, ",".join(row), f"{name}: {error}")
+                except (StartupError, ValueError, RecursionError) as error:
+                    return _faulty(number, ",".join(row), f"{name}: {error}")
         return Item(number, "{" + ",".join(members) + "}")
 
     def _cell(self, name: str, cell: str) -> str:
@@ -141,6 +149,30 @@ class Source:
             lenient.decode(cell)
             return f"{json.dumps(name[:-2], ensure_ascii=False)}:{cell}"
         return f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(cell, ensure_ascii=False)}"
+
+
+class _Lines:
+    """The lines of a CSV, of which a row may take many; none is longer than a record may be.
+
+    Attributes:
+        taken: characters since the row began.
+    """
+
+    def __init__(self, stream: io.TextIOBase) -> None:
+        self._stream = stream
+        self.taken = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._stream.readline(LONGEST + 1 - self.taken)
+        self.taken += len(line)
+        if self.taken > LONGEST:
+            raise csv.Error(f"a record is longer than {LONGEST >> 20} MiB")
+        if not line:
+            raise StopIteration
+        return line
 
 
 class _Elements:
@@ -164,7 +196,7 @@ class _Elements:
                 yield self._element()
             self._expect("]", "After an element there must be a comma or the array's end.")
         if self._next():
-            raise StartupError("There is more after the end of the array.")
+            raise BrokenOff("There is more after the end of the array.")
 
     def _element(self) -> str:
         while True:
@@ -172,7 +204,7 @@ class _Elements:
                 _, end = lenient.raw_decode(self._text, self._at)
             except (JSONDecodeError, RecursionError) as error:
                 if not self._read():
-                    raise StartupError(f"An element of the array is not JSON: {error}.") from error
+                    raise BrokenOff(f"An element of the array is not JSON: {error}.") from error
             else:
                 # 12 may go on as 123, or as 12.5: it is whole when something ends it.
                 if _ends(self._text, end) or not self._read():
@@ -192,14 +224,14 @@ class _Elements:
 
     def _expect(self, character: str, otherwise: str) -> None:
         if self._next() != character:
-            raise StartupError(otherwise)
+            raise BrokenOff(otherwise)
         self._at += 1
 
     def _read(self) -> bool:
         """Reads on: a piece, or as much as waits already, so that a long element is soon whole."""
         waiting = len(self._text) - self._at
         if waiting > LONGEST:
-            raise StartupError(f"An element of the array is longer than {LONGEST >> 20} MiB.")
+            raise BrokenOff(f"An element of the array is longer than {LONGEST >> 20} MiB.")
         piece = self._stream.read(max(PIECE, waiting))
         self._text, self._at = self._text[self._at :] + piece, 0
         return bool(piece)
@@ -229,11 +261,16 @@ def _decoded(number: int, line: bytes) -> Item:
     try:
         return Item(number, line.decode())
     except UnicodeDecodeError as error:
-        return Item(number, line.decode(errors="replace"), f"Byte {error.start} is not UTF-8.")
+        text = line.decode(errors="replace")
+        return _faulty(number, text, f"Byte {error.start} is not UTF-8.")
+
+
+def _faulty(number: int, text: str, fault: str) -> Item:
+    return Item(number, text[:SHOWN], fault)
 
 
 def _check_names(names: Sequence[str]) -> None:
     if not names or not all(names):
-        raise StartupError("The first line of a CSV must name its columns, as in guid,expire,user.")
+        raise BrokenOff("The first line of a CSV must name its columns, as in guid,expire,user.")
     if len(set(names)) < len(names):
-        raise StartupError("A column of the CSV stands twice: name each once.")
+        raise BrokenOff("A column of the CSV stands twice: name each once.")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from guidkeep.errors import InvalidRequest, StartupError
-from guidkeep.jsontext import Member, format_object, parse_object
+from guidkeep.jsontext import Member, parse_object
 from guidkeep.record import parse_seconds, shortened
 from guidkeep.units import parse_duration
 
@@ -62,11 +62,6 @@ def parse_input(text: bytes) -> dict[str, Member]:
         return parse_object(text)
     except InvalidRequest as error:
         raise StartupError(f"Standard input: {error}") from error
-
-
-def json_of(members: dict[str, Member]) -> str:
-    """The members as the text of an object."""
-    return format_object(members)
 
 
 def parse_expire(text: str, *, now: float) -> int | None:

@@ -65,6 +65,7 @@ def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
             "headers": _headers(),
             "responses": _problems(settings),
         },
+        "x-max-body": settings.max_body,
     }
 
 

@@ -1,0 +1,103 @@
+"""`guidkeep copy`: from one store to another, and whether they are the same then."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from guidkeep import copying, logs, progress
+from guidkeep.addresses import redacted
+from guidkeep.commands import exits
+from guidkeep.commands.output import Output
+from guidkeep.commands.running import GOES_ON, guarded
+from guidkeep.errors import StartupError
+from guidkeep.metrics import Metrics
+from guidkeep.stores import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from guidkeep.copying import Difference, Tally
+    from guidkeep.stores import Store
+
+    Options = dict[str, Any]
+
+TIMEOUT = 30.0
+"""Seconds that an operation of a store may take: nobody waits for an answer."""
+
+
+def run(options: Options) -> int:
+    """Copies and compares; returns the exit code: 0 if the stores are the same at the end."""
+    logs.configure(form="auto", level="warning")
+    again = "" if options["verify_only"] else GOES_ON
+    return guarded(lambda: _run(options), again=again)
+
+
+def _run(options: Options) -> int:
+    if options["source"] == options["target"]:
+        raise StartupError("--from and --to are the same store.")
+    _require_file(options["source"])
+    return asyncio.run(_copy(options, Output("table")))
+
+
+async def _copy(options: Options, output: Output) -> int:
+    async with (
+        _opened("--from", options["source"]) as source,
+        _opened("--to", options["target"]) as target,
+    ):
+        if not options["verify_only"]:
+            with progress.shown("copying", sys.stderr) as watch:
+                tally = await copying.copy(
+                    source, target, clock=time.time, watch=watch, delete=options["delete"]
+                )
+            output.line(_told(options, tally))
+        return await _compare(source, target, output)
+
+
+async def _compare(source: Store, target: Store, output: Output) -> int:
+    different = 0
+
+    def differs(guid: str, difference: Difference) -> None:
+        nonlocal different
+        different += 1
+        output.line(f"{guid} {difference.value}")
+
+    with progress.shown("comparing", sys.stderr) as watch:
+        equal = await copying.compare(source, target, clock=time.time, watch=watch, differs=differs)
+    output.line(f"Compared: {equal:,} equal, {different:,} different.")
+    return exits.FAILED if different else 0
+
+
+def _told(options: Options, tally: Tally) -> str:
+    deleted = f"{tally.deleted:,} deleted, " if options["delete"] else ""
+    left = f", {tally.left:,} left as they are in the target" if tally.left else ""
+    return (
+        f"Copied {redacted(options['source'])} to {redacted(options['target'])}: "
+        f"{tally.created:,} created, {tally.updated:,} updated, {deleted}"
+        f"{tally.equal:,} there already{left}."
+    )
+
+
+@asynccontextmanager
+async def _opened(flag: str, url: str) -> AsyncIterator[Store]:
+    try:
+        store = await open_store(url, timeout=TIMEOUT, metrics=Metrics())
+    except StartupError as error:
+        raise StartupError(f"{flag}: {error}") from error
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _require_file(url: str) -> None:
+    """Raises StartupError if `url` names an SQLite file that is not there: it would be made."""
+    parts = urlsplit(url)
+    path = Path(unquote(parts.path[1:]))
+    if parts.scheme == "sqlite" and not path.exists():
+        raise StartupError(f"--from: There is no file {path}.")
