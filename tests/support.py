@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+STORE_TIMEOUT = 120.0
+"""Seconds that a store may take: a busy machine is no failure, nor a cluster's three nodes, nor
+FerretDB, which looks at every document for each write."""
 PATIENCE = 60.0
 """Seconds after which a test that waits has failed."""
 

@@ -15,7 +15,15 @@ import pytest
 from guidkeep.caches import open_cache
 from guidkeep.record import new_guid
 from tests.http.helpers import Api
-from tests.support import MARCH_2015, Clock, app_of, make_registry, opened_store, served
+from tests.support import (
+    MARCH_2015,
+    STORE_TIMEOUT,
+    Clock,
+    app_of,
+    make_registry,
+    opened_store,
+    served,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -52,7 +60,11 @@ class Live:
         if pair not in self._running:
             store, cache = (self._url(name) for name in pair.split())
             started = served(
-                self._clock, store=store, cache=cache, sweep_interval=3600.0, store_timeout=60.0
+                self._clock,
+                store=store,
+                cache=cache,
+                sweep_interval=3600.0,
+                store_timeout=STORE_TIMEOUT,
             )
             self._running[pair] = self.stack.enter_context(started)
         return self._running[pair]

@@ -14,6 +14,7 @@ import pytest
 
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
+from tests.support import STORE_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -24,21 +25,16 @@ if TYPE_CHECKING:
     from tests.engines import Engines
 
 
-PATIENCE = 60.0
-"""Seconds that an operation may take: a busy machine is no failure, nor a cluster's three nodes,
-nor FerretDB, which looks at every document for each write."""
-
-
 class Opener(Protocol):
     def __call__(
-        self, *, timeout: float = PATIENCE, metrics: Metrics | None = None
+        self, *, timeout: float = STORE_TIMEOUT, metrics: Metrics | None = None
     ) -> AbstractAsyncContextManager[Store]: ...
 
 
 def opener_of(url: str) -> Opener:
     @asynccontextmanager
     async def opened(
-        *, timeout: float = PATIENCE, metrics: Metrics | None = None
+        *, timeout: float = STORE_TIMEOUT, metrics: Metrics | None = None
     ) -> AsyncIterator[Store]:
         store = await open_store(url, timeout=timeout, metrics=metrics or Metrics())
         try:
