@@ -1,8 +1,8 @@
 """A whole cluster on this machine: MariaDB, Redis, three nodes of Guidkeep, nginx before them.
 
 `python -m servers.cluster` starts it in `build/cluster`, prints the balancer's address once it
-answers, starts again what dies, and ends all of it on Ctrl-C or SIGTERM. What was stored stays for
-the next time.
+answers, starts again what dies, and ends all of it on Ctrl-C, on SIGTERM, or when its terminal is
+closed. What was stored stays for the next time.
 """
 
 from __future__ import annotations
@@ -104,14 +104,20 @@ class Cluster:
         """Starts the parts, those that others need first; returns the balancer's address.
 
         Raises:
-            Failed: one of them does not start, or is not installed.
+            Failed: one of them does not start, or is not installed; another program has the port.
         """
+        if self._port and listens(self._port):
+            raise Failed(f"Another program listens on 127.0.0.1:{self._port}.")
         store = Store(self._subfolder("mariadb"))
         self._add("mariadb", store)
         cache = redis.own(self._subfolder("redis"))
         self._add("redis", cache)
-        flags = ["--store", store.place, "--cache", cache.url]
-        nodes = [Node(self._subfolder(f"node-{number}"), flags) for number in range(1, NODES + 1)]
+        # Not as flags: those are for everybody on the machine to read, and the URL has a password.
+        shared = {"GUIDKEEP_STORE": store.place, "GUIDKEEP_CACHE": cache.url}
+        nodes = [
+            Node(self._subfolder(f"node-{number}"), [], environment=shared)
+            for number in range(1, NODES + 1)
+        ]
         for number, node in enumerate(nodes, 1):
             self._add(f"node-{number}", node)
         balancer = Balancer(self._subfolder("nginx"), self._port, nodes)
@@ -178,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8080, help="the balancer's; 0: a free one")
     options = parser.parse_args(arguments)
     over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # HUP: the terminal was closed
         signal.signal(number, lambda *_: over.set())
     cluster = Cluster(options.folder.resolve(), options.port)
     try:

@@ -20,7 +20,7 @@ Found = TypeVar("Found")
 
 USUAL = ("/usr/sbin", "/usr/local/sbin")
 """Folders of servers, which are not on everybody's PATH."""
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 """A server that does not answer after so long is taken to be broken."""
 STOP_SECONDS = 60.0
 """A process that has not ended so long after SIGTERM is killed."""
@@ -134,7 +134,10 @@ class Running:
             if self.exit_code is not None:
                 raise Failed(f"{self.name} ended: {self.last_words()}")
             if time.monotonic() > deadline:
-                raise Failed(f"{self.name}: no {what} within {START_SECONDS:g} s")
+                raise Failed(
+                    f"{self.name}: no {what} within {START_SECONDS:g} s; "
+                    f"the last it said: {self.last_words()}"
+                )
             time.sleep(pause)
         return answer
 

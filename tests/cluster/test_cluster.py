@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -74,18 +75,21 @@ class Cluster:
             self.hear()
 
 
+COMMAND = (sys.executable, "-m", "servers.cluster", "--folder")
+
+
 @contextmanager
-def cluster_in(folder: Path) -> Iterator[Cluster]:
+def cluster_in(folder: Path, ending: signal.Signals = signal.SIGINT) -> Iterator[Cluster]:
     for name in ("mariadbd", "redis-server", "nginx"):
         try:
             program(name, package=name)
         except Missing as missing:
             lack(missing)
-    command = [sys.executable, "-m", "servers.cluster", "--folder", str(folder), "--port", "0"]
+    command = [*COMMAND, str(folder), "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Cluster(process)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(ending)
             assert process.stdout
             said = process.stdout.read().splitlines()
             assert said[-len(PARTS) - 2 :] == [
@@ -220,7 +224,7 @@ async def test_a_dead_node_is_passed_over_at_once(
     tmp_path: Path, client: httpx2.AsyncClient
 ) -> None:
     """All methods but those whose request may have been done."""
-    with cluster_in(tmp_path) as cluster:
+    with cluster_in(tmp_path, ending=signal.SIGHUP) as cluster:
         cluster.kill("node-2")
         for number in range(30):
             url = f"{cluster.address}/guid/{number:032X}"
@@ -245,15 +249,23 @@ async def test_a_balancer_that_is_killed_leaves_no_worker_with_its_port(
     await until(lambda: all(map(is_gone, workers)))
 
 
+def refused(*arguments: str) -> str:
+    """What a cluster that does not start says."""
+    ended = subprocess.run(
+        [*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    return ended.stderr
+
+
 def test_two_clusters_in_one_folder_are_refused(tmp_path: Path) -> None:
     with cluster_in(tmp_path):
-        second = subprocess.run(
-            [sys.executable, "-m", "servers.cluster", "--folder", str(tmp_path)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    assert (second.returncode, second.stdout) == (1, "")
-    assert second.stderr == f"cluster: A cluster runs in {tmp_path} already.\n"
+        said = refused(str(tmp_path), "--port", "0")
+    assert said == f"cluster: A cluster runs in {tmp_path} already.\n"
+
+
+def test_a_port_that_another_program_has_is_refused(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(str(tmp_path), "--port", str(port))
+    assert said == f"cluster: Another program listens on 127.0.0.1:{port}.\n"
