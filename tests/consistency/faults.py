@@ -137,6 +137,8 @@ def _replaced(name: str, replacements: Sequence[tuple[str, str]]) -> tuple[str, 
 
 SKEWED = (0.0, 1.5, -2.0)
 """Seconds by which clocks are ahead that differ."""
+BRIEF = {"skews": SKEWED, "short": 0.9, "lifetimes": (2, 3), "reads": 0.7}
+"""A load of records that have expired to one node when another creates them."""
 DENSE = {"clients": 18, "guids": 2, "reads": 0.5, "pause": 0.0, "seconds": 1.0}
 """A load of many writes of few records."""
 LOST = 0.1
@@ -180,7 +182,7 @@ FAULTS = {
     "settle before commit": Fault(planted.SettleBeforeCommit),
     "joins a flight under way": Fault(JoinsFlightUnderWay),
     "versions that are the time": Fault(versions=_microseconds, load=DENSE),
-    "inserts over what has expired": Fault(InsertsOverExpired, load={"skews": SKEWED}),
+    "inserts over what has expired": Fault(InsertsOverExpired, load=BRIEF),
     "raises no fence": Fault(RaisesNoFence, lost=LOST, load=WIDE),
 }
 """What `tests.model.protocol` names, and more."""
