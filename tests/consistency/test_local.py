@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.consistency.blocking import InRedis
-from tests.consistency.faults import FAULTS, LOST, SKEWED, WIDE, Fault
+from tests.consistency.faults import BRIEF, DENSE, FAULTS, LOST, SKEWED, WIDE, Fault
 from tests.consistency.judge import judge, require
 from tests.consistency.local import InMemory, run
 from tests.consistency.promises import Acknowledged
@@ -105,11 +105,12 @@ def test_every_fault_is_caught(open_shared: OpenShared, name: str) -> None:
     pytest.fail(f"{name}: not caught in {operations} operations")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("loaded", [{}, BRIEF, DENSE], ids=["usual", "brief", "dense"])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_what_finds_the_faults_finds_nothing_where_there_is_none(
-    open_shared: OpenShared, seed: int
+    open_shared: OpenShared, seed: int, loaded: dict[str, Any]
 ) -> None:
-    load = replace(HOT, seed=seed)
+    load = replace(HOT, seed=seed, **loaded)
     history, verdict = judged(open_shared, load)
     require(verdict, history, f"virtual hot {seed}", repr(load))
 
