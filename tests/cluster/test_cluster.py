@@ -241,7 +241,7 @@ async def test_a_balancer_that_is_killed_leaves_no_worker_with_its_port(
         cluster.kill("nginx")
         cluster.hear_again("nginx")
         assert (await ask(client, "GET", f"{cluster.address}/livez")).status_code == 200
-        assert all(map(is_gone, killed))
+        await until(lambda: all(map(is_gone, killed)))
         workers = children(cluster.pids["nginx"])
         cluster.kill("nginx")
     assert killed

@@ -9,16 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from guidkeep import registry
 from guidkeep.caches import redis_scripts
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.redis import RedisCache
+from guidkeep.errors import OutcomeUnknown
 from guidkeep.flights import Flights
+from guidkeep.record import new_version
 from guidkeep.registry import Registry
 from tests.registry import faults as planted
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from guidkeep.record import Record
 
 
 class _Joined(Flights[Any]):
@@ -48,6 +53,39 @@ class Forgetful(RedisCache):
         pass
 
 
+class InsertsOverExpired(Registry):
+    """An insert takes the place of a record that has expired, though it was never read."""
+
+    def _compare_and_set(
+        self, guid: str, stored: Record | None, target: Record | None
+    ) -> Awaitable[bool]:
+        if stored is None and target is not None:
+            return self._insert_over(target, self.clock())
+        return super()._compare_and_set(guid, stored, target)
+
+    async def _insert_over(self, target: Record, now: float) -> bool:
+        if await self._store.insert(target):
+            return True
+        found = await self._store.get(target.guid)
+        if found is None or found.is_live(now):
+            return False
+        return await self._store.replace(target, found.version)
+
+
+class RaisesNoFence(Registry):
+    """A write whose answer was lost gives its lease back at once."""
+
+    def _certainty(
+        self, error: BaseException, stored: Record | None, now: float
+    ) -> asyncio.Future[Any] | None:
+        return error.settled if isinstance(error, OutcomeUnknown) else None
+
+
+def _microseconds(now: float, former: Record | None) -> int:
+    """A version that is the time, in place of `new_version`: two nodes may make the same."""
+    return max(int(now * 1_000_000), former.version + 1 if former else 0)
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault, and what shows it.
@@ -58,7 +96,10 @@ class Fault:
         scripts: of the cache in Redis: by name, what to replace by what. What is told of
             `settle` holds for `release`, which is the same without an entry.
         redis: the cache in Redis, with the fault in it.
+        versions: makes versions in place of `new_version`.
         flushes: the cache must forget everything in between, for it to show.
+        lost: the part of the writes which the store must leave without an answer, for it to show.
+        load: what must be otherwise in the load, for it to show.
         nemesis: what must strike, for it to show.
     """
 
@@ -66,15 +107,24 @@ class Fault:
     cache: type[MemoryCache] = MemoryCache
     scripts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     redis: type[RedisCache] = RedisCache
+    versions: Callable[[float, Record | None], int] = new_version
     flushes: int = 0
+    lost: float = 0.0
+    load: Mapping[str, Any] = field(default_factory=dict)
     nemesis: str = "nothing"
 
-    def bodies(self) -> dict[str, tuple[str, str]]:
-        """The scripts with the fault in them, to be put into `redis_scripts._BODIES`."""
+    def plant(self, put: Callable[[dict[str, Any], str, Any], None]) -> None:
+        """Puts what is no class into the modules that are shipped.
+
+        Args:
+            put: sets an item of a dictionary, such as a module's variables.
+        """
         scripts = dict(self.scripts)
         if "settle" in scripts:
             scripts["release"] = scripts["settle"]
-        return {name: _replaced(name, pairs) for name, pairs in scripts.items()}
+        for name, pairs in scripts.items():
+            put(redis_scripts._BODIES, name, _replaced(name, pairs))
+        put(vars(registry), "new_version", self.versions)
 
 
 def _replaced(name: str, replacements: Sequence[tuple[str, str]]) -> tuple[str, str]:
@@ -85,6 +135,17 @@ def _replaced(name: str, replacements: Sequence[tuple[str, str]]) -> tuple[str, 
     return flag, text
 
 
+SKEWED = (0.0, 1.5, -2.0)
+"""Seconds by which clocks are ahead that differ."""
+BRIEF = {"skews": SKEWED, "short": 0.9, "lifetimes": (2, 3), "reads": 0.7}
+"""A load of records that have expired to one node when another creates them."""
+DENSE = {"clients": 18, "guids": 2, "reads": 0.5, "pause": 0.0, "seconds": 1.0}
+"""A load of many writes of few records."""
+LOST = 0.1
+"""The part of the answers that are lost, where some are."""
+WIDE: Mapping[str, Any] = {"clients": 32, "guids": 8}
+"""A load on so many records that it can be judged with them: each write without an answer doubles
+what may have happened."""
 _NO_LEASE = {
     "lease": [("last = ARGV[1]\nsave()", "")],
     "settle": [
@@ -120,8 +181,11 @@ FAULTS = {
     "lost keeps": Fault(cache=planted.LostKeeps, scripts=_LOST_KEEPS, flushes=40),
     "settle before commit": Fault(planted.SettleBeforeCommit),
     "joins a flight under way": Fault(JoinsFlightUnderWay),
+    "versions that are the time": Fault(versions=_microseconds, load=DENSE),
+    "inserts over what has expired": Fault(InsertsOverExpired, load=BRIEF),
+    "raises no fence": Fault(RaisesNoFence, lost=LOST, load=WIDE),
 }
-"""What `lease_model.py` plants, and more: shown by races alone."""
+"""What `tests.model.protocol` names, and more."""
 OUTAGES = {
     "forgets what is unsettled": Fault(redis=Forgetful, nemesis="node cut off from the cache"),
 }

@@ -6,16 +6,20 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from guidkeep.errors import OutcomeUnknown
 from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from guidkeep.caches import Cache, Lease
     from guidkeep.record import Record
     from guidkeep.stores import Store
 
 Result = TypeVar("Result")
+
+LATE = 0.1
+"""Seconds by which a write is late at most whose answer was lost."""
 
 
 class Jitter:
@@ -34,12 +38,13 @@ class Jitter:
 
     async def around(self, call: Callable[[], Awaitable[Result]]) -> Result:
         """The call's result, with a delay before and after."""
-        await self._pause()
+        await self.pause()
         result = await call()
-        await self._pause()
+        await self.pause()
         return result
 
-    async def _pause(self) -> None:
+    async def pause(self) -> None:
+        """One delay."""
         lot = self._random.random()
         if lot > 0.5:
             length = self._most if lot > 1 - self._often else self._most / 10
@@ -103,7 +108,42 @@ class JitteredStore:
             except BaseException as error:  # noqa: BLE001 - raised where it is waited for
                 outcome.settle(error)
 
-        task = asyncio.get_running_loop().create_task(work())
+        self._go(work())
+        return outcome
+
+    def _go(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+class LosingStore(JitteredStore):
+    """One that leaves a part of the writes without an answer: it does them late, or never.
+
+    Args:
+        store: what it stands before.
+        jitter: its delays.
+        seed: which answers are lost, and what becomes of those writes.
+        part: how many of all.
+    """
+
+    def __init__(self, store: Store, jitter: Jitter, *, seed: object, part: float) -> None:
+        super().__init__(store, jitter)
+        self._random = random.Random(f"lost {seed}")  # noqa: S311 - load, no secret
+        self._part = part
+
+    def _surely(self, write: Callable[[], Awaitable[bool]]) -> Outcome[bool]:
+        if self._random.random() >= self._part:
+            return super()._surely(write)
+        outcome: Outcome[bool] = Outcome(loop=asyncio.get_running_loop())
+        late = self._random.random() * LATE
+
+        async def work() -> None:
+            await self._jitter.pause()
+            outcome.settle(OutcomeUnknown("The answer was lost."))
+            await asyncio.sleep(late)
+            if late < LATE / 2:
+                await write()
+
+        self._go(work())
         return outcome

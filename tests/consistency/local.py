@@ -23,7 +23,7 @@ from guidkeep.record import Condition, Record, parse_change
 from guidkeep.registry import Registry
 from guidkeep.schema import MetadataSchema
 from tests.consistency import virtual
-from tests.consistency.jitter import Jitter, JitteredCache, JitteredStore
+from tests.consistency.jitter import Jitter, JitteredCache, LosingStore
 from tests.consistency.operations import Seen, members_of
 from tests.consistency.workload import Recorder
 from tests.registry.memory_store import MemoryStore
@@ -137,6 +137,7 @@ def run(
     shared: Shared | None = None,
     registry: type[Registry] = Registry,
     flushes: int = 0,
+    lost: float = 0.0,
 ) -> Run:
     """Lets the clients work on three nodes.
 
@@ -145,11 +146,14 @@ def run(
         shared: the cache; by default the one in memory.
         registry: what the nodes are made of, the same.
         flushes: how often the cache forgets everything.
+        lost: the part of the writes which the store leaves without an answer.
     """
-    return virtual.run(_run(load, shared or InMemory(), registry, flushes))
+    return virtual.run(_run(load, shared or InMemory(), registry, flushes, lost))
 
 
-async def _run(load: Load, shared: Shared, registry: type[Registry], flushes: int) -> Run:
+async def _run(
+    load: Load, shared: Shared, registry: type[Registry], flushes: int, lost: float
+) -> Run:
     elapsed = asyncio.get_running_loop().time
     random.seed(f"versions {load.seed}")
     store = MemoryStore()
@@ -160,14 +164,15 @@ async def _run(load: Load, shared: Shared, registry: type[Registry], flushes: in
     def node(number: int, skew: float) -> Registry:
         seed = f"{load.seed} {number}"
         return registry(
-            JitteredStore(store, Jitter(f"store {seed}", MOST, often=OFTEN)),
+            LosingStore(store, Jitter(f"store {seed}", MOST, often=OFTEN), seed=seed, part=lost),
             JitteredCache(shared.cache(), Jitter(f"cache {seed}", MOST, often=OFTEN)),
             drafts=Drafts(MetadataSchema()),
             metrics=Metrics(),
             clock=lambda: clock() + skew,
         )
 
-    nodes = LocalNodes([node(number, skew) for number, skew in enumerate(load.skews)])
+    registries = [node(number, skew) for number, skew in enumerate(load.skews)]
+    nodes = LocalNodes(registries)
     flushed: list[tuple[float, float]] = []
 
     async def flush() -> None:
@@ -179,4 +184,5 @@ async def _run(load: Load, shared: Shared, registry: type[Registry], flushes: in
     flushing = asyncio.create_task(flush())
     history = await Recorder(load, elapsed, clock).run(lambda _: nodes)
     await flushing
+    await asyncio.gather(*(each.close() for each in registries))
     return Run(history, flushed)

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import logs, server, settings
-from guidkeep.caches import open_cache, redis, redis_scripts
+from guidkeep.caches import open_cache, redis
 from guidkeep.stores import open_store
 from tests.consistency.faults import FAULTS, OUTAGES
 from tests.consistency.jitter import Jitter, JitteredCache, JitteredStore
@@ -44,7 +44,7 @@ def main() -> None:
 def _plant(fault: Fault) -> None:
     vars(server)["Registry"] = fault.registry
     vars(redis)["RedisCache"] = fault.redis
-    redis_scripts._BODIES.update(fault.bodies())
+    fault.plant(dict.__setitem__)
 
 
 def _delay(seed: str, most: float) -> None:

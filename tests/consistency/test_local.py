@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep.caches import redis_scripts
 from tests.consistency.blocking import InRedis
-from tests.consistency.faults import FAULTS, Fault
+from tests.consistency.faults import BRIEF, DENSE, FAULTS, LOST, SKEWED, WIDE, Fault
 from tests.consistency.judge import judge, require
 from tests.consistency.local import InMemory, run
 from tests.consistency.promises import Acknowledged
 from tests.consistency.workload import Load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from tests.consistency.judge import Verdict
@@ -37,46 +36,37 @@ SEEDS = 40
 @pytest.fixture(params=["memory", "redis"])
 def open_shared(request: pytest.FixtureRequest) -> OpenShared:
     """Opens the cache of all nodes, which has that fault."""
-    return _in_memory if request.param == "memory" else _in_redis(request)
-
-
-@contextmanager
-def _in_memory(fault: Fault) -> Iterator[Shared]:
-    yield InMemory(fault.cache)
-
-
-def _in_redis(request: pytest.FixtureRequest) -> OpenShared:
+    if request.param == "memory":
+        return lambda fault: nullcontext(InMemory(fault.cache))
     engines: Engines = request.getfixturevalue("engines")
-    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
     url = engines.get("redis").fresh()
-
-    @contextmanager
-    def open_it(fault: Fault) -> Iterator[Shared]:
-        for name, body in fault.bodies().items():
-            monkeypatch.setitem(redis_scripts._BODIES, name, body)
-        with InRedis(url) as shared:
-            yield shared
-        monkeypatch.undo()
-
-    return open_it
+    return lambda _: InRedis(url)
 
 
 def judged(
-    open_shared: OpenShared, load: Load, fault: Fault = SOUND, *, flushes: int = 0
+    open_shared: OpenShared, load: Load, fault: Fault = SOUND
 ) -> tuple[list[Operation], Verdict]:
     """A run's history, and the verdict on it."""
-    with open_shared(fault) as shared:
-        ran = run(load, shared=shared, registry=fault.registry, flushes=flushes)
+    with pytest.MonkeyPatch.context() as patch:
+        fault.plant(patch.setitem)
+        with open_shared(fault) as shared:
+            ran = run(
+                load,
+                shared=shared,
+                registry=fault.registry,
+                flushes=fault.flushes,
+                lost=fault.lost,
+            )
     return ran.history, judge(
         ran.history,
         lambda history: [Acknowledged(history, ran.flushes)] if ran.flushes else [],
     )
 
 
-@pytest.mark.parametrize("skews", [(0.0, 0.0, 0.0), (0.0, 1.5, -2.0)], ids=["in time", "skewed"])
+@pytest.mark.parametrize("skews", [(0.0, 0.0, 0.0), SKEWED], ids=["in time", "skewed"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_history_is_linearizable(
-    open_shared: OpenShared, seed: int, skews: tuple[float, float, float]
+    open_shared: OpenShared, seed: int, skews: Sequence[float]
 ) -> None:
     load = Load(seed=seed, seconds=6, skews=skews)
     history, verdict = judged(open_shared, load)
@@ -87,8 +77,18 @@ def test_every_history_is_linearizable(
 @pytest.mark.parametrize("seed", [1, 2])
 def test_after_a_flush_no_answered_write_is_missed(open_shared: OpenShared, seed: int) -> None:
     load = Load(seed=seed)
-    history, verdict = judged(open_shared, load, flushes=40)
+    history, verdict = judged(open_shared, load, Fault(flushes=40))
     require(verdict, history, f"virtual flushed {seed}", repr(load))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_write_whose_answer_is_lost_leaves_nothing_wrong(
+    open_shared: OpenShared, seed: int
+) -> None:
+    load = replace(HOT, seed=seed, **WIDE)
+    history, verdict = judged(open_shared, load, Fault(lost=LOST))
+    assert sum(operation.is_open for operation in history) > 20
+    require(verdict, history, f"virtual lost {seed}", repr(load))
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -96,8 +96,8 @@ def test_every_fault_is_caught(open_shared: OpenShared, name: str) -> None:
     fault = FAULTS[name]
     operations = 0
     for seed in range(1, SEEDS + 1):
-        load = replace(HOT, seed=seed)
-        history, verdict = judged(open_shared, load, fault, flushes=fault.flushes)
+        load = replace(HOT, seed=seed, **fault.load)
+        history, verdict = judged(open_shared, load, fault)
         operations += len(history)
         if verdict.failures:
             print(f"{name}: caught after {operations} operations")  # noqa: T201 - a measure
@@ -105,11 +105,12 @@ def test_every_fault_is_caught(open_shared: OpenShared, name: str) -> None:
     pytest.fail(f"{name}: not caught in {operations} operations")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("loaded", [{}, BRIEF, DENSE], ids=["usual", "brief", "dense"])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_what_finds_the_faults_finds_nothing_where_there_is_none(
-    open_shared: OpenShared, seed: int
+    open_shared: OpenShared, seed: int, loaded: dict[str, Any]
 ) -> None:
-    load = replace(HOT, seed=seed)
+    load = replace(HOT, seed=seed, **loaded)
     history, verdict = judged(open_shared, load)
     require(verdict, history, f"virtual hot {seed}", repr(load))
 

@@ -50,8 +50,15 @@ HOT = Load(seed=SEED, clients=15, guids=2, owned=0, reads=0.8)
 """What faults are looked for with: many clients on few records."""
 TRIES = 12
 """Loads in which a fault must be found; nearly all are found in the first."""
-RARE = ("release all", "lost keeps")
-"""What takes tens of thousands of operations here; `test_local` has it in the same scripts."""
+RARE = (
+    "release all",
+    "lost keeps",
+    "versions that are the time",
+    "inserts over what has expired",
+    "raises no fence",
+)
+"""What takes tens of thousands of operations here, or a store that loses answers; `test_local` has
+it, in the same scripts."""
 
 
 @pytest.mark.parametrize(("store", "nemesis"), RUNS, ids=[": ".join(run) for run in RUNS])
