@@ -166,8 +166,7 @@ async def all_trust_the_cache(addresses: Iterable[str], patience: float = PATIEN
     """Returns when each node reaches the cache and has told it all that it wrote meanwhile."""
     async with asyncio.timeout(patience):
         for address in addresses:
-            # Another process has no event that one could wait for.
-            while not await asyncio.to_thread(trusts_its_cache, address):  # noqa: ASYNC110
+            while not await asyncio.to_thread(trusts_its_cache, address):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
 
 

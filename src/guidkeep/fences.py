@@ -26,6 +26,8 @@ import dataclasses
 from random import uniform
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from guidkeep.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from guidkeep.caches import Cache, Lease
     from guidkeep.record import Record
     from guidkeep.stores import Store
+
+log = structlog.get_logger("guidkeep.fences")
 
 PAUSE, LONGEST_PAUSE = 0.1, 2.0
 """Seconds between tries to raise a fence: the first, doubled each time, and the longest."""
@@ -52,7 +56,9 @@ async def raise_fence(store: Store, former: Record, version: Callable[[], int]) 
         same = dataclasses.replace(former, version=version())
         try:
             await store.replace(same, former.version)
-        except StoreUnavailable:
+        except Exception as error:
+            if not isinstance(error, StoreUnavailable):
+                log.exception("fence failed", guid=former.guid)
             # Not in step with the others: together they might share the next failure too.
             await asyncio.sleep(pause * uniform(0.5, 1))  # noqa: S311 - no secret
             pause = min(2 * pause, LONGEST_PAUSE)

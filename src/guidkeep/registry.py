@@ -66,6 +66,8 @@ MAX_ATTEMPTS = 100
 
 CLOSE_PATIENCE = 10.0
 """Seconds that a registry which is closed waits for outcomes that are not certain yet."""
+CLOSE_REST = 0.1
+"""Seconds from one look to the next at those that take their time to be cancelled then."""
 
 Result = TypeVar("Result")
 
@@ -249,7 +251,7 @@ class Registry:
         patience = asyncio.get_running_loop().time() + CLOSE_PATIENCE
         while self._tasks:
             left = patience - asyncio.get_running_loop().time()
-            done, _ = await asyncio.wait(self._tasks, timeout=max(left, 0))
+            done, _ = await asyncio.wait(self._tasks, timeout=max(left, CLOSE_REST))
             if not done:
                 for task in self._tasks:
                     task.cancel()
@@ -359,9 +361,16 @@ class Registry:
     def _certainty(
         self, error: BaseException, stored: Record | None, now: float
     ) -> asyncio.Future[Any] | None:
-        """What is done once the failed write can't happen any more; None: it can't already."""
-        if not isinstance(error, OutcomeUnknown) or error.settled or stored is None:
-            return error.settled if isinstance(error, OutcomeUnknown) else None
+        """What is done once the failed write can't happen any more; None: it can't already.
+
+        That nothing was written is what a store says with StoreUnavailable, and what a
+        cancellation says. An error that no store should raise says nothing.
+        """
+        if isinstance(error, OutcomeUnknown) and error.settled:
+            return error.settled
+        is_certain = isinstance(error, StoreUnavailable) and not isinstance(error, OutcomeUnknown)
+        if is_certain or not isinstance(error, Exception) or stored is None:
+            return None
         return self._spawn(raise_fence(self._store, stored, lambda: new_version(now, stored)))
 
     # Reading.

@@ -215,29 +215,28 @@ async def _registry(
     """The registry over its store and cache."""
     path = settings.metadata_schema
     schema = MetadataSchema.from_file(path) if path else MetadataSchema()
-    cache = open_cache(
-        settings.cache,
-        max_age=settings.cache_max_age,
-        timeout=settings.cache_timeout,
-        patience=settings.cache_write_timeout,
-        lease_time=settings.cache_write_timeout + LEASE_TIMEOUTS * settings.store_timeout,
-        metrics=metrics,
-    )
-    metrics.watch_cache(cache)
-    store = await open_store(settings.store, timeout=settings.store_timeout, metrics=metrics)
-    registry = Registry(
-        store,
-        cache,
-        drafts=Drafts(schema, lifetime=settings.lifetime, max_record=settings.max_body),
-        metrics=metrics,
-        clock=clock,
-    )
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        cache = open_cache(
+            settings.cache,
+            max_age=settings.cache_max_age,
+            timeout=settings.cache_timeout,
+            patience=settings.cache_write_timeout,
+            lease_time=settings.cache_write_timeout + LEASE_TIMEOUTS * settings.store_timeout,
+            metrics=metrics,
+        )
+        stack.push_async_callback(cache.close)
+        metrics.watch_cache(cache)
+        store = await open_store(settings.store, timeout=settings.store_timeout, metrics=metrics)
+        stack.push_async_callback(store.close)
+        registry = Registry(
+            store,
+            cache,
+            drafts=Drafts(schema, lifetime=settings.lifetime, max_record=settings.max_body),
+            metrics=metrics,
+            clock=clock,
+        )
+        stack.push_async_callback(registry.close)
         yield registry, schema
-    finally:
-        await registry.close()
-        await cache.close()
-        await store.close()
 
 
 @contextlib.asynccontextmanager

@@ -33,7 +33,7 @@ from guidkeep.stopping import on_signals
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from guidkeep.settings import Settings
 
@@ -111,9 +111,9 @@ async def supervise(settings: Settings, *, started: Callable[[str], None] | None
             for at, sock in enumerate(listeners)
         ]
         try:
-            if await _unless(stopping, asyncio.gather(*(worker.start() for worker in workers))):
+            if await _unless(stopping, [worker.start() for worker in workers]):
                 (started or functools.partial(announce, settings))(address)
-                await _unless(stopping, asyncio.gather(*(worker.keep() for worker in workers)))
+                await _unless(stopping, [worker.keep() for worker in workers])
             log.info("stopping", workers=len(workers))
         finally:
             for listener in listeners:
@@ -154,10 +154,14 @@ class Worker:
             start_new_session=True,  # Ctrl-C is the supervisor's
         )
         assert process.stdin is not None  # noqa: S101 - for mypy: it is a pipe
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdout is not None  # noqa: S101 - the same
         process.stdin.write(self._job)
-        said = await process.stdout.readline()
-        answer = json.loads(said) if said else {}
+        try:
+            said = await process.stdout.readline()
+            answer = json.loads(said) if said else {}
+        except ValueError:
+            await _kill(process)
+            raise
         if "address" not in answer:
             status = await process.wait()
             untold = f"A worker ended with {status} before it accepted requests; the log says why."
@@ -204,18 +208,39 @@ class Worker:
             await asyncio.wait_for(process.wait(), self._patience)
         except TimeoutError:
             log.error("worker killed", worker=self._number)  # noqa: TRY400 - it is no fault here
-            process.kill()
-            await process.wait()
+            await _kill(process)
 
 
-async def _unless(stopping: asyncio.Event, work: asyncio.Future[Any]) -> bool:
-    """Waits for the work; False: it is told to stop before that, and the work is cancelled."""
-    waiting: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait([waiting, work], return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if not work.done():
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
-        return False
-    work.result()
-    return True
+async def _kill(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+async def _unless(stopping: asyncio.Event, works: Iterable[Coroutine[Any, Any, object]]) -> bool:
+    """Does all of that; False: it is told to stop before it is done.
+
+    When it returns, or raises the first error of any, none of it goes on.
+    """
+    waiting = asyncio.create_task(stopping.wait())
+    working = asyncio.create_task(_together(works))
+    try:
+        await asyncio.wait([waiting, working], return_when=asyncio.FIRST_COMPLETED)
+        is_done = working.done()
+    finally:
+        for task in (waiting, working):
+            task.cancel()
+        await asyncio.gather(waiting, working, return_exceptions=True)
+    if is_done:
+        working.result()
+    return is_done
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, object]]) -> None:
+    """Does all of that at once; raises the first error when the others have ended."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
+from structlog.testing import capture_logs
 
 from guidkeep import fences, registry
 from guidkeep.caches.memory import MemoryCache
@@ -15,27 +18,29 @@ from tests.registry.slow_store import NEW, OLD, SlowStore, assert_nothing_is_lef
 from tests.support import GUID, MARCH_2015, change, make_registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from guidkeep.registry import Registry
 
 LOST = OutcomeUnknown("the answer was lost")
+UNEXPECTED = ValueError("what came was no answer")
+"""No store should raise it, and so it says nothing of the write."""
 
 
-async def lose(store: SlowStore, write: asyncio.Task[object]) -> None:
-    """The write reads the record; then nobody hears what became of it."""
+async def updating(kept: Registry, store: SlowStore, error: Exception = LOST) -> None:
+    """An update reads the record; then nobody hears what became of it."""
+    write = asyncio.create_task(kept.update(GUID, change(now=MARCH_2015)))
     await store.let_go()
-    await store.let_go(LOST)
-    with pytest.raises(OutcomeUnknown):
+    await store.let_go(error)
+    with pytest.raises(type(error)):
         await write
 
 
-async def updating(kept: Registry, store: SlowStore) -> None:
-    await lose(store, asyncio.create_task(kept.update(GUID, change(now=MARCH_2015))))
-
-
-async def test_a_lost_write_can_not_land_once_its_lease_is_back() -> None:
+@pytest.mark.parametrize("error", [LOST, UNEXPECTED])
+async def test_a_lost_write_can_not_land_once_its_lease_is_back(error: Exception) -> None:
     store = SlowStore(OLD)
     kept = make_registry(store)
-    await updating(kept, store)
+    await updating(kept, store, error)
     store.slow = False
     assert await kept.read(GUID) == OLD
     assert kept.hit(GUID) is None, "the write may land yet"
@@ -52,7 +57,7 @@ async def test_a_lost_write_can_not_land_once_its_lease_is_back() -> None:
 async def test_a_lost_deletion_can_not_land_either() -> None:
     store = SlowStore(OLD)
     kept = make_registry(store)
-    store.delete = _lost  # type: ignore[method-assign,assignment]  # as on a broken connection
+    store.delete = _raiser(LOST)  # type: ignore[method-assign]  # as on a broken connection
     deletion = asyncio.create_task(kept.delete(GUID))
     await store.let_go()
     with pytest.raises(OutcomeUnknown):
@@ -82,8 +87,10 @@ async def test_while_the_store_is_away_the_lease_is_renewed(
     kept = make_registry(store)
     await updating(kept, store)
     [first] = writers(kept)
-    for away in (StoreUnavailable("down"), LOST, StoreUnavailable("down")):
-        await store.let_go(away)
+    with capture_logs() as logs:
+        for away in (StoreUnavailable("down"), LOST, UNEXPECTED, StoreUnavailable("down")):
+            await store.let_go(away)
+    assert [(line["event"], line["guid"]) for line in logs] == [("fence failed", GUID)]
     while first in writers(kept):  # noqa: ASYNC110 - of this there is no event
         await asyncio.sleep(0.001)
     assert len(writers(kept)) == 1
@@ -92,16 +99,37 @@ async def test_while_the_store_is_away_the_lease_is_renewed(
     assert_nothing_is_left(kept)
 
 
-async def test_a_lost_creation_needs_no_fence() -> None:
+@pytest.mark.parametrize("error", [LOST, UNEXPECTED])
+async def test_a_lost_creation_needs_no_fence(error: Exception) -> None:
     """Where it lands there is nothing, and of that the cache keeps nothing."""
     store = SlowStore()
     kept = make_registry(store)
-    store.insert = _lost  # type: ignore[method-assign,assignment]  # as on a broken connection
+    store.insert = _raiser(error)  # type: ignore[method-assign]  # as on a broken connection
     creation = asyncio.create_task(kept.create_or_update(change(now=MARCH_2015)))
     await store.let_go()
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(type(error)):
         await creation
     assert_nothing_is_left(kept)
+
+
+async def test_a_write_that_has_certainly_not_happened_needs_no_fence() -> None:
+    store = SlowStore(OLD)
+    kept = make_registry(store)
+    await updating(kept, store, StoreUnavailable("down"))
+    assert_nothing_is_left(kept)
+
+
+async def test_a_registry_that_closes_looks_now_and_then_at_who_does_not_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "CLOSE_PATIENCE", 0.0)
+    monkeypatch.setattr(registry, "CLOSE_REST", 0.001)
+    wait = Mock(wraps=asyncio.wait)
+    monkeypatch.setattr(asyncio, "wait", wait)
+    kept = make_registry(SlowStore())
+    kept._spawn(_ends_when_cancelled(times=3))
+    await kept.close()
+    assert [call.kwargs["timeout"] for call in wait.mock_calls] == 4 * [0.001]
 
 
 async def test_a_registry_that_closes_leaves_the_lease_of_an_open_outcome_standing(
@@ -122,5 +150,14 @@ def writers(kept: Registry) -> set[int]:
     return set(cache._standing[GUID].writers)
 
 
-async def _lost(*_: object) -> bool:
-    raise LOST
+def _raiser(error: Exception) -> Callable[..., Coroutine[Any, Any, bool]]:
+    async def fail(*_: object) -> bool:
+        raise error
+
+    return fail
+
+
+async def _ends_when_cancelled(*, times: int) -> None:
+    for _ in range(times):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.get_running_loop().create_future()

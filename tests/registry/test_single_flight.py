@@ -139,7 +139,7 @@ async def test_closing_waits_for_writes_that_nobody_waits_for_any_more() -> None
     registry = make_registry(store)
     settled_later: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     write = asyncio.create_task(registry.delete(GUID))
-    store.delete = lambda *_: _raise(OutcomeUnknown("late", settled_later))  # type: ignore[method-assign]
+    store.delete = lambda *_: _raise(OutcomeUnknown("late", settled_later))  # type: ignore[method-assign]  # a fault
     await store.let_go()
     with pytest.raises(OutcomeUnknown):
         await write

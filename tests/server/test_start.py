@@ -14,13 +14,15 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from guidkeep import __version__
+from guidkeep import __version__, server
+from guidkeep.caches.none import NoCache
 from guidkeep.cli import main
 from guidkeep.errors import StartupError
+from guidkeep.registry import Registry
 from guidkeep.server import _allow_descriptors
 from servers.nodes import ENVIRONMENT
 from servers.processes import free_port
@@ -176,6 +178,29 @@ def test_a_metadata_schema_of_the_operators_own_is_used(url: str, tmp_path: Path
     ):
         assert wire.ask("POST", "/guid", b'{"n": 1}').status == 201
         assert wire.ask("POST", "/guid", record()).is_problem(400)
+
+
+@pytest.mark.parametrize(("place", "name"), [(server, "open_store"), (Registry, "close")])
+def test_what_was_opened_is_closed_whatever_fails(
+    url: str, monkeypatch: pytest.MonkeyPatch, place: object, name: str
+) -> None:
+    closed = []
+
+    class Noted(NoCache):
+        async def close(self) -> None:
+            closed.append(self)
+
+    async def fail(*_: object, **__: object) -> NoReturn:
+        raise StartupError("No.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "open_cache", lambda *_, **__: Noted())
+        patch.setattr(place, name, fail)
+        with pytest.raises(StartupError, match=r"No\."), served(store=url):
+            pass
+    assert len(closed) == 1
+    with served(store=url):  # its file is not locked any more
+        pass
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")

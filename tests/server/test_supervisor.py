@@ -208,6 +208,57 @@ async def test_a_start_that_is_given_up_leaves_no_process(url: str) -> None:
     assert own_children() == set()
 
 
+async def test_a_worker_whose_answer_makes_no_sense_is_killed(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\necho what?\nexec sleep 1000\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with closing(socket.socket()) as listener:
+        job = Job(settings=chosen(url), number=0, descriptor=listener.fileno(), names=("\0none",))
+        place = supervisor.Worker(job, listener)
+        with pytest.raises(ValueError, match="Expecting value"):
+            await place.start()
+    assert place._process is not None
+    assert place._process.returncode == -signal.SIGKILL
+
+
+async def test_of_workers_that_start_none_goes_on_when_one_can_not(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one whose process is not there yet, and so can't be stopped."""
+    start = supervisor.Worker.start
+    failing = asyncio.Event()
+
+    async def fail_or_follow(place: supervisor.Worker) -> Process:
+        if not failing.is_set():
+            failing.set()
+            raise StartupError("No.")
+        await asyncio.sleep(0)
+        return await start(place)
+
+    monkeypatch.setattr(supervisor.Worker, "start", fail_or_follow)
+    with pytest.raises(StartupError, match=r"No\."):
+        await supervise(chosen(url, workers=2))
+    assert_nothing_goes_on()
+
+
+async def test_a_supervisor_that_is_cancelled_replaces_no_worker(url: str) -> None:
+    started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.ensure_future(supervise(chosen(url), started=started.set_result))
+    await started
+    serving.cancel()
+    await asyncio.wait([serving])
+    assert serving.cancelled()
+    assert_nothing_goes_on()
+
+
+def assert_nothing_goes_on() -> None:
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert own_children() == set()
+
+
 async def test_a_worker_that_hangs_is_killed_in_the_end(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,11 +25,11 @@ class NoCache:
         """Nothing."""
         return None
 
-    def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:  # noqa: ARG002
+    def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:  # noqa: ARG002 - the protocol's
         """There is nobody to ask."""
         return False
 
-    async def get(self, guid: str, now: float) -> Record | Lease | None:  # noqa: ARG002
+    async def get(self, guid: str, now: float) -> Record | Lease | None:  # noqa: ARG002 - the protocol's
         """A miss, without the right to fill."""
         self.figures.misses += 1
         return None

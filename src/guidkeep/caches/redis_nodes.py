@@ -18,6 +18,7 @@ import structlog
 
 from guidkeep.caches.redis_connection import Connection, ReplyError, Unavailable, connect, ignore
 from guidkeep.caches.redis_server import (
+    EXPECTED,
     PATIENCE,
     UNFIT,
     Server,
@@ -237,8 +238,10 @@ class Cluster:
             for host, port in [*known, *self._seeds]:
                 try:
                     self._learn(host, await self._slots_by(host, port))
-                except (OSError, ValueError) as error:
+                except Exception as error:
                     reason = error
+                    if not isinstance(error, EXPECTED):
+                        log.exception("cache can't be greeted", server=f"{host}:{port}")
                 else:
                     break
             else:

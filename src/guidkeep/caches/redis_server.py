@@ -43,6 +43,8 @@ PATIENCE: Final = 1.0
 """Seconds that opening and greeting a connection may take."""
 HURRIED: Final = frozenset(("get", "fill"))
 """The scripts that a read runs: it asks the store instead, or goes on, when they take too long."""
+EXPECTED: Final = (OSError, ValueError)
+"""What opening and greeting a connection may fail with. ValueError: a host's name that is none."""
 ELSEWHERE: Final = ("MOVED", "ASK", "TRYAGAIN")
 """How a node of a cluster says that it is well, but not the one to ask for this key."""
 UNFIT: Final = (
@@ -234,8 +236,10 @@ class Server:
             async with asyncio.timeout(PATIENCE):
                 connection = await connect(self.host, self.port, self._options.tls, self._make)
                 await self._greet(connection)
-        except (OSError, ValueError) as error:  # ValueError: a host's name that is none
+        except Exception as error:
             self._connecting = None
+            if not isinstance(error, EXPECTED):
+                log.exception("cache can't be greeted", server=str(self))
             reason = Unavailable(str(error) or f"no connection within {PATIENCE:g} s")
             if connection is not None:
                 connection.cut(reason)

@@ -62,9 +62,10 @@ class Openable(Protocol):
 class Store(Protocol):
     """Where records are kept for good.
 
-    Every call may raise StoreUnavailable, and a write OutcomeUnknown. A write that returned
-    is durable: it survives the process and the machine. A write can't be cancelled: if its
-    caller is, that reaches the caller when the outcome is certain.
+    Every call may raise StoreUnavailable, and a write OutcomeUnknown; of a write that raises
+    what it should not the outcome counts as unknown too. A write that returned is durable: it
+    survives the process and the machine. A write can't be cancelled: if its caller is, that
+    reaches the caller when the outcome is certain.
     """
 
     async def get(self, guid: str) -> Record | None:

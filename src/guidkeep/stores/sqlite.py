@@ -131,7 +131,7 @@ class SQLiteStore:
     def __init__(self, file: SQLiteFile, *, timeout: float, metrics: Metrics) -> None:
         self._file = file
         self._timeout = timeout
-        self._writer = file.connect()
+        self._writer = file.connect()  # first: it is closed last, and copies the log then
         self._reader = file.connect(read_only=True)
         self._lister = file.connect(read_only=True)
         self._counter = file.connect(read_only=True, cache_kib=COUNTER_CACHE_KIB)
@@ -183,7 +183,8 @@ class SQLiteStore:
                 "folder, sqlite:////var/lib/guidkeep.db for one elsewhere."
             )
         file = await asyncio.to_thread(SQLiteFile, Path(unquote(parts.path[1:])), timeout)
-        return cls(file, timeout=timeout, metrics=metrics)
+        with file.begun():
+            return cls(file, timeout=timeout, metrics=metrics)
 
     async def get(self, guid: str) -> Record | None:
         """The record as it is stored, expired or not."""
@@ -234,9 +235,7 @@ class SQLiteStore:
         """Finishes the groups that were begun, copies the log into the file, lets go of it."""
         for groups in (self._writes, self._reads, self._lists, self._counts):
             await groups.close()
-        for connection in (self._reader, self._lister, self._counter, self._writer):
-            connection.close()
-        self._file.unlock()
+        self._file.close()
 
     # What follows runs on the threads.
 

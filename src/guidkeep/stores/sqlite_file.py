@@ -10,12 +10,13 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SCHEMA_VERSION = 1
@@ -56,14 +57,26 @@ class SQLiteFile:
                 f"Guidkeep needs {oldest} or newer."
             )
         self._lock = self._acquire_lock()
-        try:
+        self._connections: list[sqlite3.Connection] = []
+        with self.begun():
             self._prepare()
-        except sqlite3.Error as error:
-            self.unlock()
-            raise StartupError(f"Can't use the store {path}: {error}. {_advice(error)}") from error
-        except StartupError:
-            self.unlock()
-            raise
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Lets go of the file if what is begun in the `with` block fails.
+
+        Raises:
+            StartupError: it failed because of the file.
+        """
+        try:
+            yield
+        except BaseException as error:
+            self.close()
+            if not isinstance(error, sqlite3.Error):
+                raise
+            raise StartupError(
+                f"Can't use the store {self._path}: {error}. {_advice(error)}"
+            ) from error
 
     def connect(
         self, *, read_only: bool = False, cache_kib: int = PAGE_CACHE_KIB
@@ -76,6 +89,7 @@ class SQLiteFile:
             isolation_level=None,
             check_same_thread=False,
         )
+        self._connections.append(connection)
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         if read_only:
             connection.execute("PRAGMA query_only = true")
@@ -92,8 +106,10 @@ class SQLiteFile:
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
-    def unlock(self) -> None:
-        """Lets another process have the file."""
+    def close(self) -> None:
+        """Ends the connections, the oldest last, and lets another process have the file."""
+        while self._connections:
+            self._connections.pop().close()
         os.close(self._lock)
 
     def _acquire_lock(self) -> int:
@@ -119,16 +135,13 @@ class SQLiteFile:
         """Makes the schema in an empty file, checks it in another, and that it can be written."""
         with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
             is_new = self._check_owner(connection)
-        connection = self.connect()
-        try:
+        with closing(self.connect()) as connection:
             if is_new:
                 connection.executescript(SCHEMA)
             connection.execute("BEGIN IMMEDIATE")  # whether it can be written
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
             connection.execute("SELECT * FROM record LIMIT 1").fetchone()
-        finally:
-            connection.close()
 
     def _check_owner(self, connection: sqlite3.Connection) -> bool:
         """Whether the file is new; nothing is changed in one that is not Guidkeep's."""

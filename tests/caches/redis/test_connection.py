@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvloop
+from structlog.testing import capture_logs
 
 from guidkeep.caches.redis import RedisCache
 from guidkeep.caches.redis_address import RedisAddress
@@ -78,6 +79,28 @@ async def test_what_is_no_redis_of_ours_is_not_used(
         with pytest.raises(OSError, match=complaint):
             await cache.ping()
         await cache.close()
+
+
+async def test_what_answers_as_no_redis_would_is_a_failure_too_and_is_tried_again(
+    open_at: Opener,
+) -> None:
+    async with impostor(b":1\r\n" * 2) as url:
+        cache = open_at(url)
+        with capture_logs() as logs:
+            for _ in range(2):
+                with pytest.raises(OSError, match="no attribute 'split'"):
+                    await cache.ping()
+        await cache.close()
+    assert [line["event"] for line in logs] == ["cache can't be greeted"] * 2
+
+
+async def test_what_knows_no_cluster_as_a_redis_would_is_a_failure_too(open_at: Opener) -> None:
+    async with impostor(b":1\r\n") as url:
+        cache = open_at(url.replace("redis", "redis+cluster"))
+        with capture_logs() as logs, pytest.raises(OSError, match="keys that nobody has"):
+            await cache.ping()
+        await cache.close()
+    assert [line["event"] for line in logs] == ["cache can't be greeted", "cache lost"]
 
 
 async def connected(

@@ -271,6 +271,17 @@ async def test_a_reply_that_nobody_waits_for_any_more_does_no_harm(
     assert server._connection is connection
 
 
+async def test_a_call_that_was_given_up_before_there_is_a_connection_is_not_made(
+    shared: Redis, open_at: Opener
+) -> None:
+    cache = open_at(shared.fresh())
+    given_up = server_of(cache).submit("lease", cache._key(GUID), 1)
+    give_up(given_up)
+    await cache.ping()
+    assert isinstance(await given_up, Unavailable)
+    await reader(cache)  # no writer's lease stands
+
+
 async def test_one_that_was_a_replica_unnoticed_is_found_out_after_a_silence(
     own: Redis, open_at: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -267,3 +267,27 @@ async def test_what_is_read_only_is_refused(
     assert "be writable" in said
     async with opener() as store:
         assert await store.get(make_record().guid) == make_record()
+
+
+@pytest.mark.parametrize("which", range(1, 6))
+async def test_a_store_that_can_not_be_opened_leaves_nothing_open(
+    opener: Opener, file: Path, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    """The connection that fails is the one that checks the file, or one of the store's own."""
+    opened: list[sqlite3.Connection] = []
+
+    def fail_once(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        if len(opened) == which:
+            raise sqlite3.OperationalError("no file may be opened")
+        opened.append(connect(*arguments, **{**options, "check_same_thread": False}))
+        return opened[-1]
+
+    connect = sqlite3.connect
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", fail_once)
+        assert "no file may be opened" in await refusal(file)
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+    async with opener():  # it is not locked
+        pass
