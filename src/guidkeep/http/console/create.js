@@ -11,10 +11,10 @@ import { showFaults, summary } from "./faults.js";
 import { meant, random } from "./guid.js";
 import { object } from "./json.js";
 
-export async function show({ main, query, go, retitle }) {
+export async function show({ main, query, go, retitle, signal }) {
   retitle("New record");
   const fields = {
-    editor: new Editor([], await metadataSchema()),
+    editor: new Editor([], await metadataSchema(signal)),
     expiry: new Expiry("by default"),
     guid: new GuidField(query.get("guid") ?? ""),
     open: [],

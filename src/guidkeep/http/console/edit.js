@@ -14,9 +14,9 @@ import { grouped } from "./guid.js";
 import { members, object, valueOf } from "./json.js";
 
 export async function show(place) {
-  const [guid] = place.words;
+  const { words: [guid], signal } = place;
   place.retitle(`Edit ${guid}`);
-  const [{ text, etag }, schema] = await Promise.all([read(guid, { signal: place.signal }), metadataSchema()]);
+  const [{ text, etag }, schema] = await Promise.all([read(guid, { signal }), metadataSchema(signal)]);
   const edit = { place, guid, etag, base: members(text) };
   edit.fields = {
     editor: new Editor(edit.base.filter(({ name }) => !["guid", "expire"].includes(name)), schema),
