@@ -151,6 +151,7 @@ def test_a_view_is_for_everybody(
 
 
 def test_axe_would_find_something(console: Console) -> None:
+    console.open("/")
     console.page.evaluate("document.querySelector('label').remove()")
     console.page.clock.resume()
     assert Axe().run(console.page, options=RULES).violations_count > 0
@@ -159,6 +160,7 @@ def test_axe_would_find_something(console: Console) -> None:
 def test_a_record_is_made_changed_and_deleted_with_the_keyboard_alone(console: Console) -> None:
     press = console.page.keyboard.press
     page = console.page
+    console.open("/")
 
     def tab_to(role: Any, name: str) -> None:
         target = page.get_by_role(role, name=name, exact=True)

@@ -7,26 +7,18 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import pytest
 from playwright.sync_api import expect
 
-from tests.console.browser import NOVEMBER_2026, Console
+from tests.console.browser import NOVEMBER_2026
 from tests.support import GUID
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
-    from tests.console.browser import Service
-    from tests.console.conftest import OpenConsole
+    from tests.console.browser import Console, Service
 
 DAY = 86_400
 TODAY = datetime.fromtimestamp(NOVEMBER_2026, UTC)
-
-
-@pytest.fixture
-def console(open_console: OpenConsole) -> Console:
-    """With nothing open: what was counted once is told again for a minute."""
-    return open_console(None)
 
 
 def figure(console: Console, name: str) -> Locator:
