@@ -21,7 +21,7 @@ from guidkeep.settings import Settings
 from guidkeep.stores import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -78,10 +78,22 @@ def make_registry(
     )
 
 
-def app_of(registry: Registry, **settings: Any) -> ASGIApp:
-    """The application over that registry."""
+def app_of(
+    registry: Registry,
+    *,
+    metrics: Metrics | None = None,
+    figures: Callable[[], Awaitable[bytes]] | None = None,
+    is_draining: Callable[[], bool] = lambda: False,
+    **settings: Any,
+) -> ASGIApp:
+    """The application over that registry; `settings` are those that differ from the defaults."""
     return make_app(
-        registry, settings=Settings(**settings), schema=MetadataSchema(), metrics=Metrics()
+        registry,
+        settings=Settings(**settings),
+        schema=MetadataSchema(),
+        metrics=metrics or Metrics(),
+        figures=figures,
+        is_draining=is_draining,
     )
 
 
