@@ -80,6 +80,18 @@ def test_a_view_that_was_left_before_it_was_there_is_not_shown(console: Console,
     expect(console.page.locator("#announcer")).to_have_text(f"{GUID} has expired.")
 
 
+def test_a_list_that_was_left_while_it_was_read_again_says_nothing(console: Console) -> None:
+    console.open("/records")
+    listed = Late(console.page, "GET", "**/guid?*")
+    console.page.get_by_role("button", name="Read again").click()
+    listed.wait_for()
+    expect(console.page.locator("#announcer")).to_have_text("No records.")
+    with console.page.expect_event("requestfailed"):
+        console.page.get_by_role("link", name="Find", exact=True).click()
+    expect(console.page.get_by_label("GUID", exact=True)).to_be_focused()
+    expect(console.page.locator("#announcer")).to_have_text("No records.")
+
+
 @pytest.mark.parametrize("status", [None, 503, 404, 412])
 def test_a_save_that_ends_later_does_not_lead_back(console: Console, status: int | None) -> None:
     console.service.put(GUID)
