@@ -25,7 +25,7 @@ export async function show(place) {
   };
   edit.form = formOf(edit);
   place.main.replaceChildren(edit.form);
-  place.hold(() => edit.fields.editor.isTouched || edit.fields.expiry.chosen !== "");
+  place.hold(() => edit.fields.editor.isEdited || edit.fields.expiry.isEdited);
 }
 
 function formOf(edit) {
@@ -50,10 +50,7 @@ function formOf(edit) {
 function changesOf({ fields: { editor, expiry } }) {
   const right = expiry.check();
   const changes = editor.changes();
-  if (!right || !changes) return null;
-  const expire = expiry.value();
-  const said = expire === null ? [] : [{ name: "expire", key: '"expire"', text: `"${expire}"` }];
-  return [...said, ...changes];
+  return right && changes ? [...expiry.changes(), ...changes] : null;
 }
 
 async function save(edit) {
