@@ -65,7 +65,8 @@ async function route({ keepsFocus = false } = {}) {
   }
   if (signal.aborted) return;
   main.removeAttribute("aria-busy");
-  if (!keepsFocus) main.focus({ preventScroll: true });
+  // Not if the view, or somebody in it, has put it somewhere already.
+  if (!keepsFocus && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
 }
 
 function viewOf(path) {
@@ -95,9 +96,10 @@ function mark(path) {
 /** Leads to a view; `note` is shown there, where it shows notes. */
 function go(hash, { replace = false, note = null } = {}) {
   said = note;
-  if (!replace) location.hash = hash;
-  else history.replaceState(null, "", hash);
-  if (replace) route();
+  const before = location.hash;
+  if (replace) history.replaceState(null, "", hash);
+  else location.hash = hash;
+  if (replace || location.hash === before) route(); // the browser says nothing of these
 }
 
 function retitle(title) {

@@ -79,8 +79,11 @@ function sheet(place, guid, { text, etag }, note) {
 }
 
 function over(article, actions, guid) {
+  const anew = h("a", { href: `#/new?guid=${guid}`, class: "button" }, "Create it anew");
+  const hadFocus = actions.contains(document.activeElement);
   article.classList.add("expired");
-  actions.replaceChildren(h("a", { href: `#/new?guid=${guid}`, class: "button" }, "Create it anew"));
+  actions.replaceChildren(anew);
+  if (hadFocus) anew.focus();
   if (article.isConnected) announceExpiry(guid);
 }
 
