@@ -6,7 +6,6 @@ over all workers.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from datetime import date, timedelta
@@ -14,18 +13,18 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.addresses import redacted
-from guidkeep.http.problems import Answer
+from guidkeep.http.problems import json_answer
 from guidkeep.metrics import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from guidkeep.census import Forecast
+    from guidkeep.http.problems import Answer
     from guidkeep.http.requests import Request
     from guidkeep.registry import Registry
 
 EPOCH = date(1970, 1, 1)
-JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 _SAMPLE = re.compile(
     r"^guidkeep_((?:cache_|swept_|request_seconds)\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE
@@ -61,7 +60,7 @@ class Stats:
             "later": counted.later,
             **self._told((await self._figures()).decode()),
         }
-        return Answer(200, JSON, json.dumps(told).encode())
+        return json_answer(told)
 
     def _told(self, text: str) -> dict[str, Any]:
         sums: dict[str, float] = defaultdict(float)

@@ -11,7 +11,7 @@ import { Expiry } from "./expiry.js";
 import { showFaults, summary } from "./faults.js";
 import { instant } from "./format.js";
 import { grouped } from "./guid.js";
-import { members, object, valueOf } from "./json.js";
+import { members, metadata, object, valueOf } from "./json.js";
 
 export async function show(place) {
   const { words: [guid], signal } = place;
@@ -19,7 +19,7 @@ export async function show(place) {
   const [{ text, etag }, schema] = await Promise.all([read(guid, { signal }), metadataSchema(signal)]);
   const edit = { place, guid, etag, base: members(text) };
   edit.fields = {
-    editor: new Editor(edit.base.filter(({ name }) => !["guid", "expire"].includes(name)), schema),
+    editor: new Editor(metadata(edit.base), schema),
     expiry: new Expiry("as it is"),
     summary: summary(),
   };

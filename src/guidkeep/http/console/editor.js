@@ -2,6 +2,7 @@
 // or JSON. Lines that nobody touched give back the text that was read.
 
 import { freshId, h } from "./dom.js";
+import { isMetadata } from "./json.js";
 
 /** How a value's JSON text is edited: as plain text where that gives the same JSON back. */
 function shownAs(text) {
@@ -100,7 +101,7 @@ class Line {
     if (this.isGone) return null;
     const name = this.memberName;
     if (!name.trim()) return "Give the member a name.";
-    if (["guid", "expire"].includes(name)) return `${name} is no metadata: it has its own field above.`;
+    if (!isMetadata(name)) return `${name} is no metadata: it has its own field above.`;
     if (names.filter((one) => one === name).length > 1) return `There is another ${name}: a name stands once.`;
     try {
       JSON.parse(this.text());

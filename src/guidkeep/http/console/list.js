@@ -7,7 +7,7 @@ import { announceExpiry, follow, forget } from "./countdown.js";
 import { announce, h } from "./dom.js";
 import { instant, timeOfDay } from "./format.js";
 import { grouped } from "./guid.js";
-import { items, members, valueOf } from "./json.js";
+import { items, members, metadata, valueOf } from "./json.js";
 
 const SPANS = [
   ["", "whenever"],
@@ -130,7 +130,7 @@ function row(record) {
 }
 
 function excerpt(record) {
-  const rest = record.filter(({ name }) => !["guid", "expire", "user"].includes(name));
+  const rest = metadata(record).filter(({ name }) => name !== "user");
   const text = rest.map(({ name, text: value }) => `${name}: ${value}`).join(", ");
   return text.length > EXCERPT ? `${text.slice(0, EXCERPT)}…` : text;
 }
