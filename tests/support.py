@@ -91,10 +91,22 @@ def make_registry(
     )
 
 
-def app_of(registry: Registry, **settings: Any) -> ASGIApp:
-    """The application over that registry."""
+def app_of(
+    registry: Registry,
+    *,
+    metrics: Metrics | None = None,
+    figures: Callable[[], Awaitable[bytes]] | None = None,
+    is_draining: Callable[[], bool] = lambda: False,
+    **settings: Any,
+) -> ASGIApp:
+    """The application over that registry; `settings` are those that differ from the defaults."""
     return make_app(
-        registry, settings=Settings(**settings), schema=MetadataSchema(), metrics=Metrics()
+        registry,
+        settings=Settings(**settings),
+        schema=MetadataSchema(),
+        metrics=metrics or Metrics(),
+        figures=figures,
+        is_draining=is_draining,
     )
 
 

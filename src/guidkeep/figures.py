@@ -15,13 +15,8 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING
 
-from prometheus_client import generate_latest
-from prometheus_client.core import Metric
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
-
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from guidkeep.metrics import Metrics
 
@@ -60,26 +55,27 @@ async def shared_figures(
 
 
 def merged(texts: Mapping[int, bytes]) -> bytes:
-    """Several workers' figures in Prometheus' text format, by their numbers, as one such text."""
-    families: dict[str, Metric] = {}
+    """Several workers' figures in Prometheus' text format, by their numbers, as one such text.
+
+    The samples of a family stand together there, under its HELP and TYPE. They are text all the
+    way: to make the library's objects of some thousand lines holds the event loop up for long.
+    """
+    families: dict[bytes, list[bytes]] = {}
     for number, text in texts.items():
-        for family in text_string_to_metric_families(text.decode()):
-            whole = families.setdefault(
-                family.name, Metric(family.name, family.documentation, family.type)
-            )
-            whole.samples += [
-                sample._replace(labels={"worker": str(number), **sample.labels})
-                for sample in family.samples
-            ]
-    return generate_latest(_Told(families.values()))
+        label = b'worker="%d"' % number
+        for family in (b"\n" + text.rstrip(b"\n")).split(b"\n# HELP ")[1:]:
+            about, kind, *samples = family.split(b"\n")  # in help and labels it is escaped
+            lines = families.setdefault(b"# HELP %b\n%b\n" % (about, kind), [])
+            lines += [_labelled(sample, label) for sample in samples]
+    return b"".join([part for head, lines in families.items() for part in (head, *lines)])
 
 
-class _Told(Collector):
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
+def _labelled(sample: bytes, label: bytes) -> bytes:
+    name, _, rest = sample.partition(b"{")
+    if b" " not in name:
+        return b"%b{%b,%b\n" % (name, label, rest)
+    name, _, rest = sample.partition(b" ")  # it has no labels; its exemplar may
+    return b"%b{%b} %b\n" % (name, label, rest)
 
 
 async def _ask(name: str) -> bytes | None:

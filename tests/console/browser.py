@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import shutil
+import ssl
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import httpx2
+import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
 from tests.support import Clock, served
@@ -31,6 +34,10 @@ PATIENCE = 10_000
 NOVEMBER_2026 = 1_795_435_200
 """2026-11-23T12:00:00Z: the time at which these tests begin."""
 NARROW, WIDE = (360, 740), (1280, 800)
+TICK = 0.005
+"""Seconds after which a server looks again whether it is to end, and writes the date anew."""
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that need none: to read all certificates takes longer than to start a server."""
 
 
 def browser_program() -> str | None:
@@ -59,7 +66,7 @@ class Service:
     def __init__(self, address: str, clock: Clock) -> None:
         self.address = address
         self.clock = clock
-        self.client = httpx2.Client(base_url=address, trust_env=False)
+        self.client = httpx2.Client(base_url=address, trust_env=False, verify=NO_TLS)
 
     def put(self, guid: str, **members: Any) -> httpx2.Response:
         """Stores a record; its user is Ann and it lives for a day unless told otherwise."""
@@ -78,7 +85,7 @@ class Service:
         return answer.text if answer.is_success else None
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass, until answers are dated so: uvicorn writes the date once a second."""
+        """Lets time pass, until answers are dated so."""
         self.clock.advance(seconds)
         wanted = formatdate(self.clock.now, usegmt=True)
         deadline = time.monotonic() + PATIENCE / 1000
@@ -90,14 +97,34 @@ class Service:
 def serving(folder: Path, clock: Clock, **settings: Any) -> Iterator[Service]:
     """A whole server; its answers are dated by that clock too, as they are where it is the time."""
     settings = {"store": f"sqlite:///{folder}/guidkeep.db"} | settings
-    with (
-        patch("uvicorn.server.time", SimpleNamespace(time=clock)),
-        served(clock, **settings) as running,
-    ):
+    with brisk(clock), served(clock, **settings) as running:
         service = Service(running.address, clock)
         service.advance(0)
         with contextlib.closing(service.client):
             yield service
+
+
+@contextmanager
+def brisk(clock: Clock) -> Iterator[None]:
+    """uvicorn by that clock, and without its pauses: by itself it writes the date once a second,
+    and looks ten times a second whether it is to end and whether its connections have.
+    """
+    on_tick = uvicorn.Server.on_tick
+
+    async def sleep(_: float) -> None:
+        await asyncio.sleep(TICK)
+
+    async def date_each_time(server: uvicorn.Server, _: int) -> bool:
+        return await on_tick(server, 0)
+
+    with (
+        patch("uvicorn.server.time", SimpleNamespace(time=clock)),
+        patch("uvicorn.server.asyncio", SimpleNamespace(**(vars(asyncio) | {"sleep": sleep}))),
+        patch("uvicorn.Server.on_tick", date_each_time),
+        patch("guidkeep.server.DRAIN_GRACE", TICK),
+        patch("guidkeep.http.protocol.DRAIN_GRACE", TICK),
+    ):
+        yield
 
 
 class Console:
@@ -117,9 +144,9 @@ class Console:
 
     def open(self, place: str = "/") -> None:
         """Opens that view, as from a link."""
-        self.page.goto(
-            "about:blank"
-        )  # else only the fragment changes, and the old view is there yet
+        if self.page.url != "about:blank":
+            # Else only the fragment changes, and the old view is there yet.
+            self.page.goto("about:blank")
         self.page.goto(f"{self.service.address}/console#{place}")
         self.settle()
 

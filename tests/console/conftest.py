@@ -60,7 +60,7 @@ def open_console(browser: Browser, service: Service) -> Iterator[OpenConsole]:
     """Opens a console at a place; see `opened_console` for the options."""
     with ExitStack() as stack:
 
-        def opened(place: str | None = "/", **options: Any) -> Console:
+        def opened(place: str | None = None, **options: Any) -> Console:
             console = stack.enter_context(opened_console(browser, service, **options))
             if place is not None:
                 console.open(place)
@@ -71,4 +71,5 @@ def open_console(browser: Browser, service: Service) -> Iterator[OpenConsole]:
 
 @pytest.fixture
 def console(open_console: OpenConsole) -> Console:
+    """One with nothing open yet."""
     return open_console()

@@ -151,6 +151,7 @@ def test_a_view_is_for_everybody(
 
 
 def test_axe_would_find_something(console: Console) -> None:
+    console.open("/")
     console.page.evaluate("document.querySelector('label').remove()")
     console.page.clock.resume()
     assert Axe().run(console.page, options=RULES).violations_count > 0
@@ -159,6 +160,7 @@ def test_axe_would_find_something(console: Console) -> None:
 def test_a_record_is_made_changed_and_deleted_with_the_keyboard_alone(console: Console) -> None:
     press = console.page.keyboard.press
     page = console.page
+    console.open("/")
 
     def tab_to(role: Any, name: str) -> None:
         target = page.get_by_role(role, name=name, exact=True)
@@ -194,6 +196,31 @@ def test_a_record_is_made_changed_and_deleted_with_the_keyboard_alone(console: C
     press("Shift+Tab")
     press("Enter")
     expect(page.get_by_role("heading", name="Records")).to_be_visible()
+
+
+def test_a_view_that_has_put_the_keyboard_somewhere_keeps_it_there(console: Console) -> None:
+    console.open("/records")
+    console.page.get_by_role("link", name="Find", exact=True).click()
+    expect(console.page.get_by_label("GUID", exact=True)).to_be_focused()
+
+
+@pytest.mark.parametrize("control", ["Edit", "Delete", "Copy the GUID"])
+def test_the_keyboard_is_not_lost_when_the_record_expires(console: Console, control: str) -> None:
+    console.service.put(GUID, expire=NOVEMBER_2026 + 5)
+    console.open(f"/record/{GUID}")
+    console.page.get_by_text(control, exact=True).focus()
+    console.advance(5)
+    expect(console.page.get_by_role("link", name="Create it anew")).to_be_focused()
+
+
+def test_a_record_that_expires_leaves_the_keyboard_elsewhere_alone(console: Console) -> None:
+    console.service.put(GUID, expire=NOVEMBER_2026 + 5)
+    console.open(f"/record/{GUID}")
+    service = console.page.get_by_role("link", name="Service", exact=True)
+    service.focus()
+    console.advance(5)
+    expect(console.page.get_by_role("link", name="Create it anew")).to_be_visible()
+    expect(service).to_be_focused()
 
 
 def test_the_first_tab_leads_past_the_navigation(console: Console) -> None:

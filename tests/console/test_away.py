@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 from playwright.sync_api import expect
 
+from guidkeep.errors import StoreUnavailable
 from tests.console.browser import Console, opened_console, serving
 from tests.console.test_create import value
 from tests.console.test_service import figure
@@ -78,6 +79,21 @@ def test_a_view_that_could_not_be_shown_is_shown_once_the_service_is_back(outage
     outage.end()
     wait_until_back(outage)
     expect(outage.page.get_by_role("link", name=GUID)).to_be_visible()
+
+
+def test_a_list_is_read_again_when_the_service_is_back_or_says_why_not(outage: Outage) -> None:
+    outage.console.open("/records")
+    outage.begin()
+    outage.page.get_by_role("button", name="Read again").click()
+    expect(outage.page.get_by_role("alert")).to_have_text("The service does not answer.")
+    expect(outage.page.get_by_role("link", name=GUID)).to_be_visible()
+    outage.end()
+    with patch("guidkeep.registry.Registry.list", side_effect=StoreUnavailable("Closed.")):
+        wait_until_back(outage)
+        expect(outage.page.get_by_role("alert")).to_have_text("Closed.")
+    outage.service.put("0" * 32)
+    outage.page.get_by_role("button", name="Read again").click()
+    expect(outage.page.locator("tbody tr")).to_have_count(2)
 
 
 def test_what_was_typed_is_kept_and_can_be_saved_when_the_service_is_back(outage: Outage) -> None:

@@ -16,7 +16,7 @@ from tests.support import GUID
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Locator, Route
+    from playwright.sync_api import Browser, Dialog, Locator, Route
 
     from tests.support import Clock
 
@@ -262,8 +262,46 @@ def test_a_record_that_is_there_is_not_written_over(console: Console) -> None:
     create(console)
     expect(console.page.get_by_text("There is a live record of this GUID already")).to_be_visible()
     assert console.service.text(GUID) == before
-    console.page.get_by_role("link", name="look at it").click()
+    look_at(console, "look at it")
     expect(console.page.get_by_role("cell", name="Ann")).to_be_visible()
+
+
+@pytest.mark.parametrize("touched", ["GUID", "expiry", "value", "member", ""])
+def test_a_form_with_something_typed_is_not_left_unasked(console: Console, touched: str) -> None:
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    console.page.on("dialog", answer)
+    if touched == "GUID":
+        guid_field(console).fill(GUID)
+    elif touched == "expiry":
+        console.page.get_by_label("1 day", exact=True).check()
+    elif touched == "value":
+        value(console, "user").fill("Ann")
+    elif touched == "member":
+        add(console, "plan", "", kind="text")
+    console.page.get_by_role("link", name="Service", exact=True).click()
+    expect(console.page.get_by_role("heading", name="Service", exact=True)).to_be_visible()
+    assert asked == (["Leave without saving what you changed?"] if touched else [])
+
+
+def test_what_was_typed_stays_unless_it_is_given_up(console: Console) -> None:
+    value(console, "user").fill("Ann")
+    console.page.once("dialog", lambda dialog: dialog.dismiss())
+    console.page.get_by_role("link", name="Service", exact=True).click()
+    expect(value(console, "user")).to_have_value("Ann")
+    console.page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    console.page.get_by_role("link", name="Cancel").click()
+    expect(console.page.get_by_role("heading", name="Records", exact=True)).to_be_visible()
+
+
+def look_at(console: Console, link: str) -> None:
+    """Leaves the form for the record that is there."""
+    console.page.once("dialog", lambda dialog: dialog.accept())
+    console.page.get_by_role("link", name=link).click()
 
 
 def lose_one_answer(console: Console) -> None:
@@ -315,7 +353,7 @@ def test_what_was_changed_after_a_lost_answer_is_said_not_to_be_saved(console: C
     expect(console.page.get_by_role("alert")).to_contain_text("did create this record")
     expect(value(console, "user")).to_have_value("Bob")
     assert [record["user"] for record in stored(console)] == ["Ann"]
-    console.page.get_by_role("link", name="this record").click()
+    look_at(console, "this record")
     expect(console.page.get_by_role("cell", name="Ann")).to_be_visible()
 
 

@@ -94,6 +94,7 @@ def test_the_clock_of_the_service_counts_and_not_the_browsers(
 
 def test_a_clock_that_is_right_is_left_alone(service: Service, console: Console) -> None:
     """Dates are cut to the second; that is no reason to be a second late."""
+    console.open("/")
     console.page.clock.run_for(900)
     service.put(GUID, expire=NOVEMBER_2026 + 30)
     lead = console.page.evaluate(

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.support import GUID
 
 if TYPE_CHECKING:
-    from tests.console.browser import Console, Service
+    from tests.console.browser import Console
 
 WRITTEN = {
     "lower case": GUID.lower(),
@@ -25,9 +25,11 @@ WRITTEN = {
 }
 
 
-@pytest.fixture(autouse=True)
-def record(service: Service) -> None:
-    service.put(GUID, user="Ann")
+@pytest.fixture
+def console(console: Console) -> Console:
+    console.service.put(GUID, user="Ann")
+    console.open("/")
+    return console
 
 
 def test_a_guid_in_its_right_form_is_opened_without_more_ado(console: Console) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 from playwright.sync_api import expect
 
+from guidkeep.errors import StoreUnavailable
 from tests.console.browser import NOVEMBER_2026
 
 if TYPE_CHECKING:
@@ -132,6 +135,30 @@ def test_reading_again_shows_what_is_there_now(service: Service, console: Consol
     expect(console.page.get_by_text("Read at 13:00:05.")).to_be_visible()
 
 
+def test_show_reads_again_though_nothing_else_is_asked_for(
+    service: Service, console: Console
+) -> None:
+    service.put(GUIDS[0])
+    console.open("/records?user=Ann&within=604800")
+    assert listed(console) == GUIDS[:1]
+    service.put(GUIDS[1])
+    console.page.get_by_role("button", name="Show", exact=True).click()
+    expect(console.page.locator("tbody tr")).to_have_count(2)
+
+
+def test_what_can_not_be_read_again_is_said_and_stays(service: Service, console: Console) -> None:
+    service.put(GUIDS[0])
+    console.open("/records")
+    with patch("guidkeep.registry.Registry.list", side_effect=StoreUnavailable("Closed.")):
+        console.page.get_by_role("button", name="Read again").click()
+        expect(console.page.get_by_role("alert")).to_have_text("Closed.")
+    assert listed(console) == GUIDS[:1]
+    service.put(GUIDS[1])
+    console.page.get_by_role("button", name="Read again").click()
+    expect(console.page.locator("tbody tr")).to_have_count(2)
+    expect(console.page.get_by_role("alert")).to_be_hidden()
+
+
 def test_reading_again_leaves_the_keyboard_where_it_was(service: Service, console: Console) -> None:
     for guid in GUIDS[:2]:
         service.put(guid)
@@ -192,10 +219,12 @@ def test_a_second_touches_only_the_lines_whose_text_it_changes(
     service: Service, console: Console
 ) -> None:
     """A thousand lines, of which three are in their last day."""
-    records = [{"guid": f"{n:032X}", "user": "Ann"} for n in range(1000)]
-    for number, record in enumerate(records):
+    lines = []
+    for number in range(1000):
         left = 4000 + number if number % 400 == 0 else 20 * DAY + number % 3000 + 5
-        service.put(**record, expire=NOVEMBER_2026 + left)
+        record = {"guid": f"{number:032X}", "user": "Ann", "expire": NOVEMBER_2026 + left}
+        lines.append(json.dumps(record))
+    service.client.post("/bulk", content="\n".join(lines).encode())
     console.open("/records?limit=1000")
     assert len(listed(console)) == 1000
     console.page.evaluate(COUNT_CHANGES)

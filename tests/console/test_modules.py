@@ -9,7 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.console.browser import NOVEMBER_2026, opened_console, serving
+from tests.support import Clock
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
     from tests.console.browser import Console
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -19,6 +26,18 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     max_leaves=8,
 )  # fmt: skip
 OBJECTS = st.lists(st.dictionaries(st.text(), VALUES, max_size=5), min_size=20, max_size=20)
+
+
+@pytest.fixture(scope="module")
+def console(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """One page for all: what is tested here keeps nothing."""
+    folder = tmp_path_factory.mktemp("modules")
+    with (
+        serving(folder, Clock(NOVEMBER_2026)) as service,
+        opened_console(browser, service) as console,
+    ):
+        console.open("/")
+        yield console
 
 
 def cut(console: Console, texts: list[str]) -> list[list[list[str]]]:

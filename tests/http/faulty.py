@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from guidkeep.caches.memory import MemoryCache
 from tests.http.helpers import Api
@@ -95,7 +95,7 @@ class CutOffCache(MemoryCache):
 
 @asynccontextmanager
 async def faulty(
-    path: Path, clock: Clock, **settings: int
+    path: Path, clock: Clock, **settings: Any
 ) -> AsyncIterator[tuple[Api, FaultyStore]]:
     """A client of an application over such a store."""
     async with opened_store(path) as store:

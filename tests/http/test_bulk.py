@@ -9,14 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.http.app import make_app
-from guidkeep.metrics import Metrics
 from guidkeep.record import new_guid
-from guidkeep.schema import MetadataSchema
-from guidkeep.settings import Settings
 from tests.http.faulty import faulty
 from tests.http.helpers import EVERY_PAIR, SOON, Api, check_problem, faults, lines_of
-from tests.support import MARCH_2015, make_registry, opened_store
+from tests.support import MARCH_2015, app_of, make_registry, opened_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -250,14 +246,7 @@ async def test_a_server_that_is_about_to_stop_takes_no_line(
 ) -> None:
     async with opened_store(tmp_path / "guidkeep.db") as store:
         registry = make_registry(store, clock=clock)
-        app = make_app(
-            registry,
-            settings=Settings(),
-            schema=MetadataSchema(),
-            metrics=Metrics(),
-            is_draining=lambda: True,
-        )
-        async with Api(app) as api:
+        async with Api(app_of(registry, is_draining=lambda: True)) as api:
             line = json.dumps({"guid": guid, "user": "Ann"})
             [answer] = lines_of(await api.post("/bulk", content=f"\n{line}\n{line}"))
             assert (answer["line"], answer["status"]) == (2, 503)

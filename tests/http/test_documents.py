@@ -51,7 +51,7 @@ OPERATIONS = {
     ("/readyz", "get"): ANY | {200, StoreUnavailable.status},
     ("/metrics", "get"): ANY | {200},
     ("/openapi.json", "get"): ANY | {200},
-    ("/docs", "get"): ANY | {200},
+    ("/docs", "get"): ANY | {200, 304},
     ("/console", "get"): ANY | {200, 304},
 }
 METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "trace"}
@@ -149,6 +149,16 @@ async def test_nothing_that_we_wrote_points_anywhere_else() -> None:
         assert not re.search(
             r"https?:|//[a-z]|@import|url\(\s*['\"]?(?!data:)", text.replace("// ", "")
         )
+
+
+@pytest.mark.parametrize("path", sorted(docs.pages()))
+async def test_a_file_of_the_page_is_asked_about_before_each_use(api: Api, path: str) -> None:
+    """So that after an update the page is not made of old and new files."""
+    first = await api.get(path)
+    assert first.headers["cache-control"] == "no-cache"
+    again = await api.get(path, headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert (await api.get(path, headers={"if-none-match": '"another"'})).status_code == 200
 
 
 @pytest.mark.parametrize("path", sorted(docs.pages()))

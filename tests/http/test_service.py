@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 
 from guidkeep import __version__
 from guidkeep.http import docs
-from guidkeep.http.app import make_app
-from guidkeep.metrics import Metrics
 from guidkeep.record import new_guid
-from guidkeep.schema import MetadataSchema
-from guidkeep.settings import Settings
 from tests.http.faulty import CutOffCache
 from tests.http.helpers import DOCUMENT, SOON, Api, detail
 from tests.support import app_of, make_registry
@@ -84,14 +80,7 @@ async def test_without_its_cache_the_service_is_ready_and_says_that_it_is_degrad
 
 
 async def test_a_server_that_stops_is_alive_and_not_ready(registry: Registry) -> None:
-    app = make_app(
-        registry,
-        settings=Settings(),
-        schema=MetadataSchema(),
-        metrics=Metrics(),
-        is_draining=lambda: True,
-    )
-    async with Api(app) as api:
+    async with Api(app_of(registry, is_draining=lambda: True)) as api:
         answer = await api.get("/readyz")
         assert answer.status_code == 503
         assert "stopping" in detail(answer)

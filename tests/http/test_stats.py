@@ -9,10 +9,8 @@ import pytest
 
 from guidkeep.caches import open_cache
 from guidkeep.errors import StoreUnavailable
-from guidkeep.http.app import make_app
+from guidkeep.figures import merged
 from guidkeep.metrics import SECONDS, Metrics
-from guidkeep.schema import MetadataSchema
-from guidkeep.settings import Settings
 from tests.http.faulty import faulty
 from tests.http.helpers import EVERY_PAIR, Api
 from tests.support import MARCH_2015, app_of, make_registry, opened_store
@@ -91,7 +89,7 @@ async def test_the_cache_s_figures_are_told(tmp_path: Path, clock: Clock) -> Non
         cache = open_cache("memory://", max_age=60)
         metrics.watch_cache(cache)
         registry = make_registry(store, cache, clock)
-        app = make_app(registry, settings=Settings(), schema=MetadataSchema(), metrics=metrics)
+        app = app_of(registry, metrics=metrics)
         async with Api(app) as api:
             guid = (await api.made()).json()["guid"]
             before = (await stats(api))["cache"]
@@ -135,6 +133,36 @@ async def test_requests_are_told_by_route_method_and_status(live: Api, guid: str
     after = await stats(live)
     assert of(after)["count"] == of(before)["count"] + 1
     assert of(after)["seconds"] > of(before)["seconds"]
+
+
+async def test_the_figures_of_several_workers_are_added_up(tmp_path: Path, clock: Clock) -> None:
+    texts = {}
+    for worker in range(2):
+        metrics = Metrics()
+        cache = open_cache("memory://", max_age=60)
+        cache.figures.hits, cache.figures.misses = 5, worker
+        metrics.watch_cache(cache)
+        metrics.swept.inc(3)
+        for seconds in (0.0001, 0.003, 9.5):
+            metrics.requests("/guid/{guid}", "GET", 200).observe(seconds)
+        metrics.requests("/bulk", "POST", 200 + 200 * worker).observe(0.25)
+        texts[worker] = metrics.text()
+
+    async def figures() -> bytes:
+        return merged(texts)
+
+    async with opened_store(tmp_path / "guidkeep.db") as store:
+        registry = make_registry(store, clock=clock)
+        async with Api(app_of(registry, figures=figures)) as api:
+            found = await stats(api)
+        await registry.close()
+    assert (found["cache"]["hits"], found["cache"]["misses"], found["reclaimed"]) == (10, 1, 6)
+    kinds = {(one["route"], one["status"]): one for one in found["requests"]["kinds"]}
+    assert kinds.keys() == {("/guid/{guid}", 200), ("/bulk", 200), ("/bulk", 400)}
+    reads = kinds["/guid/{guid}", 200]
+    assert (reads["method"], reads["count"]) == ("GET", 6)
+    assert reads["seconds"] == pytest.approx(2 * (0.0001 + 0.003 + 9.5))
+    assert reads["counts"] == [2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2]
 
 
 async def test_a_store_that_can_not_count_is_a_503_until_it_can(

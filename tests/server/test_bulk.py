@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from guidkeep.errors import StoreUnavailable
 from guidkeep.http import bulk, export, held
@@ -287,3 +291,41 @@ def test_an_export_that_the_store_can_not_finish_is_cut_off_in_the_middle(
         assert reading.head() == 200
         assert reading.piece().endswith(b"}\n")
         assert reading.is_closed()
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize(("page", "fails"), [(1, False), (2, False), (2, True)])
+def test_a_reader_that_leaves_while_a_page_is_read_is_no_error(
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    version: str,
+    page: int,
+    fails: bool,
+) -> None:
+    monkeypatch.setattr(export, "PAGE", 1)
+    asked, gate = threading.Event(), threading.Event()
+    plain, pages = Registry.list, 0
+
+    async def slow(self: Registry, query: Any) -> Any:
+        nonlocal pages
+        pages += 1
+        if pages == page:
+            asked.set()
+            await asyncio.to_thread(gate.wait)
+            if fails:
+                raise StoreUnavailable("Closed.")
+        return await plain(self, query)
+
+    with capture_logs() as logs, served(store=url) as server, wired(server.address) as other:
+        for _ in range(2):
+            other.ask("POST", "/guid", record())
+        monkeypatch.setattr(Registry, "list", slow)
+        leaving = Wire(server.address)
+        leaving.send(request("GET", "/export").replace(b"1.1", version.encode()))
+        assert asked.wait(10)
+        leaving.reset()
+        eventually(lambda: connections(other) == 1)
+        gate.set()
+    assert [entry for entry in logs if entry["log_level"] == "error"] == []
+    assert [entry for entry in caplog.records if entry.levelno >= logging.ERROR] == []

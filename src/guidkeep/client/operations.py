@@ -39,6 +39,7 @@ from guidkeep.errors import (
     Stopping,
     TemporaryError,
 )
+from guidkeep.http.lines import NDJSON
 from guidkeep.record import new_guid
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 
 OK, CREATED, NO_CONTENT = 200, 201, 204
 NOT_MODIFIED, NOT_FOUND, PRECONDITION_FAILED = 304, 404, 412
-NDJSON = "application/x-ndjson"
 
 NOT_TAKEN = (Stopping, RequestTimeout)
 """By these the answer to a line says that it and all after it were not done."""

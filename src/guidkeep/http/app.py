@@ -15,7 +15,7 @@ from guidkeep.http import console, docs, openapi
 from guidkeep.http.bulk import Bulk
 from guidkeep.http.conditions import condition_of, stated
 from guidkeep.http.export import Export
-from guidkeep.http.problems import Answer
+from guidkeep.http.problems import Answer, json_answer
 from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
 from guidkeep.http.resource import WHOLE_ANSWER, Resource, Traffic, nowhere
 from guidkeep.http.stats import Stats
@@ -190,14 +190,14 @@ class Service:
 
     async def livez(self, _: Request) -> Answer:
         """`GET /livez`: the process answers."""
-        return _json({"status": "ok", "version": __version__})
+        return json_answer({"status": "ok", "version": __version__})
 
     async def readyz(self, _: Request) -> Answer:
         """`GET /readyz`: requests can be served."""
         if self._is_draining():
             raise Stopping("This server is stopping; nothing was done. Ask another.")
         cache = await self._registry.check()
-        return _json({"status": cache, "store": "ok", "cache": cache})
+        return json_answer({"status": cache, "store": "ok", "cache": cache})
 
     async def metrics(self, _: Request) -> Answer:
         """`GET /metrics`, for Prometheus."""
@@ -230,10 +230,6 @@ def _page_answer(page: Page, query: Query) -> Answer:
         headers.append((b"link", f'<{next_url}>; rel="next"'.encode()))
     records = ",".join([record.body for record in page.records])
     return Answer(200, headers, f'{{"guids":[{records}],"next":{json.dumps(next_url)}}}'.encode())
-
-
-def _json(content: dict[str, str]) -> Answer:
-    return Answer(200, [*JSON, (b"cache-control", b"no-store")], json.dumps(content).encode())
 
 
 def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from guidkeep.http.lines import NDJSON
 from guidkeep.http.requests import parse_query
 from guidkeep.http.streams import Streamed
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from guidkeep.record import Query
     from guidkeep.registry import Registry
 
-LINES = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
+LINES = [(b"content-type", NDJSON.encode()), (b"cache-control", b"no-store")]
 PAGE = 1000
 """Records that are read from the store at once, at most."""
 PIECE = 100

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+NDJSON = "application/x-ndjson"
+"""The media type of lines that have a JSON object each."""
+
 
 class Line(NamedTuple):
     """A line that is not blank: its number, from 1, and its text; None: it is too long."""

@@ -56,7 +56,7 @@ def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
             "/readyz": _service("Whether requests can be served", content_json(_STATUS), 503),
             "/metrics": _service("Figures for Prometheus", content_text("text/plain")),
             "/openapi.json": _service("This document", content_json({"type": "object"})),
-            "/docs": _service("This document as a page", content_text("text/html")),
+            "/docs": _page("This document as a page"),
             "/console": _page("Records and figures as a page"),
         },
         "components": {

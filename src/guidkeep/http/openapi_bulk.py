@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.census import DAYS
+from guidkeep.http.lines import NDJSON
 from guidkeep.http.openapi_parts import conditions, content_json, failures, query, ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LINES = "application/x-ndjson"
 _COUNT = {"type": "integer", "minimum": 0}
 _COUNT_OR_NULL = {"type": ["integer", "null"], "minimum": 0}
 
@@ -87,13 +87,13 @@ def _stats() -> dict[str, Any]:
 
 def _lines(*examples: Mapping[str, Any]) -> dict[str, Any]:
     text = "".join(f"{json.dumps(example)}\n" for example in examples)
-    return {LINES: {"schema": {"type": "string"}, "example": text}}
+    return {NDJSON: {"schema": {"type": "string"}, "example": text}}
 
 
 def _any_lines(*examples: Mapping[str, Any]) -> dict[str, Any]:
     """Lines of which any may be wrong: that is said in its own line of the answer."""
     schema = {"description": "Any text; each line should be a `Change`"}
-    return {LINES: {**_lines(*examples)[LINES], "schema": schema}}
+    return {NDJSON: {**_lines(*examples)[NDJSON], "schema": schema}}
 
 
 def _bulk_answer() -> dict[str, Any]:

@@ -25,6 +25,12 @@ class Answer(NamedTuple):
     body: bytes = b""
 
 
+def json_answer(content: dict[str, Any]) -> Answer:
+    """What is so at this moment; it is not to be kept."""
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    return Answer(200, headers, json.dumps(content).encode())
+
+
 def document(error: GuidkeepError, request_id: str | None = None) -> dict[str, Any]:
     """The problem as JSON. Of a 500 nothing of the inside shows, only the request's id."""
     problem: dict[str, Any] = {

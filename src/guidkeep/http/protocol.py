@@ -9,6 +9,7 @@ it comes, the application says whether it takes too long.)
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,6 @@ from guidkeep.http.requests import EXCHANGE
 from guidkeep.http.wire import Exchange, Flow
 
 if TYPE_CHECKING:
-    from starlette.types import Scope
     from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -65,7 +65,6 @@ class GuidkeepProtocol(HitsFirst):
         self._answered = False
         self._unanswered: set[RequestResponseCycle] = set()
         self.exchange: Exchange | None = None
-        self._exchanges = {"begin": self._begin_exchange}  # one for all: thousands may wait
         self._over_since: float | None = None
         self._linger = LINGER
         self._closing_since: float | None = None
@@ -191,11 +190,10 @@ class GuidkeepProtocol(HitsFirst):
     def _begin(
         self, cycle: RequestResponseCycle, app: ASGI3Application, extensions: dict[str, Any]
     ) -> None:
-        extensions[EXCHANGE] = self._exchanges
+        extensions[EXCHANGE] = {"begin": partial(self._begin_exchange, cycle)}
         super()._begin(cycle, app, extensions)
 
-    def _begin_exchange(self, scope: Scope) -> Exchange:
-        [cycle] = [cycle for cycle in self._unanswered if cycle.scope is scope]
+    def _begin_exchange(self, cycle: RequestResponseCycle) -> Exchange:
         self.exchange = Exchange(cycle)
         return self.exchange
 

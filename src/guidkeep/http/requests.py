@@ -20,7 +20,7 @@ RECORD_PREFIX = "/guid/"
 RECORD_ROUTE = "/guid/{guid}"
 EXCHANGE = "guidkeep.exchange"
 """The ASGI extension by which a server tells of a request's connection what no message does, and
-is told of a request or an answer of any length. Its `begin` returns the `Exchange` of a scope.
+is told of a request or an answer of any length. Its `begin` returns the request's `Exchange`.
 Under other servers it is not there, and nothing of that is known or told."""
 LIST_PARAMETERS = ("limit", "after", "user", "expires_before")
 
@@ -137,7 +137,7 @@ class Request:
         """What the server knows of it, and is told of it, beyond the messages."""
         if self._exchange is None:
             extension = self._scope.get("extensions", {}).get(EXCHANGE)
-            self._exchange = extension["begin"](self._scope) if extension else UnknownExchange()
+            self._exchange = extension["begin"]() if extension else UnknownExchange()
         return self._exchange
 
     async def piece(self) -> tuple[bytes, bool]:

@@ -6,29 +6,31 @@ over all workers.
 
 from __future__ import annotations
 
-import json
+import re
 from collections import defaultdict
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from guidkeep.addresses import redacted
-from guidkeep.http.problems import Answer
+from guidkeep.http.problems import json_answer
 from guidkeep.metrics import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from prometheus_client.samples import Sample
-
     from guidkeep.census import Forecast
+    from guidkeep.http.problems import Answer
     from guidkeep.http.requests import Request
     from guidkeep.registry import Registry
 
 EPOCH = date(1970, 1, 1)
-JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+_SAMPLE = re.compile(
+    r"^guidkeep_((?:cache_|swept_|request_seconds)\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE
+)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+"""None that is read here ever has anything to unescape: see `guidkeep.metrics`."""
 
 
 class Stats:
@@ -58,27 +60,28 @@ class Stats:
             "later": counted.later,
             **self._told((await self._figures()).decode()),
         }
-        return Answer(200, JSON, json.dumps(told).encode())
+        return json_answer(told)
 
     def _told(self, text: str) -> dict[str, Any]:
-        sums: dict[str, int] = defaultdict(int)
-        requests: list[Sample] = []
-        for family in text_string_to_metric_families(text):
-            if family.name == "guidkeep_request_seconds":
-                requests += family.samples
-            elif family.name.startswith(("guidkeep_cache_", "guidkeep_swept_")):
-                for sample in family.samples:
-                    sums[sample.name] += int(sample.value)
-        kept = {name: sums[f"guidkeep_cache_{name}"] for name in ("entries", "bytes")}
+        sums: dict[str, float] = defaultdict(float)
+        kinds: dict[tuple[str, ...], dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        for name, told, value in _SAMPLE.findall(text):
+            labels = dict(_LABEL.findall(told))
+            if "route" in labels:
+                kind = tuple(labels[label] for label in ("route", "method", "status"))
+                kinds[kind][labels.get("le", name)] += float(value)
+            else:
+                sums[name] += float(value)
+        kept = {name: int(sums[f"cache_{name}"]) for name in ("entries", "bytes")}
         return {
             "cache": {
                 "url": self._cache,
-                "hits": sums["guidkeep_cache_hits_total"],
-                "misses": sums["guidkeep_cache_misses_total"],
+                "hits": int(sums["cache_hits_total"]),
+                "misses": int(sums["cache_misses_total"]),
                 **(kept if self._counts_entries else dict.fromkeys(kept)),
             },
-            "reclaimed": sums["guidkeep_swept_records_total"],
-            "requests": {"bounds": SECONDS, "kinds": list(_kinds(requests))},
+            "reclaimed": int(sums["swept_records_total"]),
+            "requests": {"bounds": SECONDS, "kinds": [_kind(*one) for one in kinds.items()]},
         }
 
 
@@ -87,20 +90,15 @@ def _forecast(counted: Forecast) -> Iterator[dict[str, Any]]:
         yield {"date": str(EPOCH + timedelta(days=day)), "expire": records}
 
 
-def _kinds(samples: list[Sample]) -> Iterator[dict[str, Any]]:
-    """Requests by route, method and status: how many, how long in all, how many in each bucket."""
-    columns = [*map(str, SECONDS), "+Inf"]
-    found: dict[tuple[str, str, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for sample in samples:
-        kind = tuple(sample.labels[name] for name in ("route", "method", "status"))
-        found[kind][sample.labels.get("le", sample.name.rpartition("_")[2])] += sample.value  # type: ignore[index]  # it has three
-    for (route, method, status), values in found.items():
-        up_to = [0, *(int(values[column]) for column in columns)]
-        yield {
-            "route": route,
-            "method": method,
-            "status": int(status),
-            "count": int(values["count"]),
-            "seconds": values["sum"],
-            "counts": [upper - lower for lower, upper in pairwise(up_to)],
-        }
+def _kind(kind: tuple[str, ...], values: dict[str, float]) -> dict[str, Any]:
+    """Requests of one route, method and status: how many, how long in all, how many by bucket."""
+    route, method, status = kind
+    up_to = [0, *(int(values[bound]) for bound in (*map(str, SECONDS), "+Inf"))]
+    return {
+        "route": route,
+        "method": method,
+        "status": int(status),
+        "count": int(values["request_seconds_count"]),
+        "seconds": values["request_seconds_sum"],
+        "counts": [upper - lower for lower, upper in pairwise(up_to)],
+    }

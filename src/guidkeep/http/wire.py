@@ -117,7 +117,7 @@ class Exchange:
         """Ends the connection in the middle of the answer."""
         self._cycle.disconnected = True
         transport = self._cycle.transport
-        if self._has_chunks:
+        if self._has_chunks or transport.is_closing():  # without its client there is no socket
             transport.close()
             return
         # A reset: an end in good order would be taken for that of the answer.

@@ -111,9 +111,9 @@ export async function stats(signal) {
 let schema;
 
 /** The schema of metadata, as the operator has set it; asked for once. */
-export async function metadataSchema() {
+export async function metadataSchema(signal) {
   if (schema === undefined) {
-    const { text } = await ask("GET", "/openapi.json");
+    const { text } = await ask("GET", "/openapi.json", { signal });
     schema = JSON.parse(text).components.schemas.Metadata;
   }
   return schema;

@@ -28,10 +28,11 @@ let said = null; // what the view that leads to the next one has it say
 
 /**
  * Shows the view of the address. A view is a module with `show(place)`; `place` has:
- *   main: where it puts its content; words: what the address names; query: its parameters;
- *   signal: aborted when the view is left; go: leads to another; retitle: names the page;
- *   note: what the view before has to say of this, or null; hold: takes a function that tells
- *   whether something is unsaved, and then the view is not left unasked.
+ *   main: where it puts its content, with `replaceChildren` and `append`; words: what the address
+ *   names; query: its parameters; signal: aborted when the view is left; go: leads to another;
+ *   retitle: names the page; note: what the view before has to say of this, or null; hold: takes a
+ *   function that tells whether something is unsaved, and then the view is not left unasked.
+ * What it does to the page by these it does no more once it was left: a save may end later.
  * It may return `again`, called when the service is back after it was away.
  */
 async function route({ keepsFocus = false } = {}) {
@@ -42,8 +43,15 @@ async function route({ keepsFocus = false } = {}) {
   const [path, search = ""] = location.hash.slice(1).split("?");
   const [view, words] = viewOf(path);
   const shown = { failed: false, isUnsaved: () => false };
-  const hold = (isUnsaved) => { shown.isUnsaved = isUnsaved; };
-  const place = { main, words, query: new URLSearchParams(search), signal, go, retitle, note: said, hold };
+  const live = (act) => (...given) => { if (!signal.aborted) act(...given); };
+  const place = {
+    main: {
+      replaceChildren: live((...content) => main.replaceChildren(...content)),
+      append: live((...content) => main.append(...content)),
+    },
+    words, query: new URLSearchParams(search), signal, note: said,
+    go: live(go), retitle: live(retitle), hold: live((isUnsaved) => { shown.isUnsaved = isUnsaved; }),
+  };
   said = null;
   mark(path);
   main.setAttribute("aria-busy", "true");
@@ -57,7 +65,8 @@ async function route({ keepsFocus = false } = {}) {
   }
   if (signal.aborted) return;
   main.removeAttribute("aria-busy");
-  if (!keepsFocus) main.focus({ preventScroll: true });
+  // Not if the view, or somebody in it, has put it somewhere already.
+  if (!keepsFocus && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
 }
 
 function viewOf(path) {
@@ -87,9 +96,10 @@ function mark(path) {
 /** Leads to a view; `note` is shown there, where it shows notes. */
 function go(hash, { replace = false, note = null } = {}) {
   said = note;
-  if (!replace) location.hash = hash;
-  else history.replaceState(null, "", hash);
-  if (replace) route();
+  const before = location.hash;
+  if (replace) history.replaceState(null, "", hash);
+  else location.hash = hash;
+  if (replace || location.hash === before) route(); // the browser says nothing of these
 }
 
 function retitle(title) {

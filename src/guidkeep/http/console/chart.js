@@ -26,6 +26,8 @@ export class Forecast {
   constructor(open) {
     this.open = open;
     this.days = [];
+    this.summary = "";
+    this.at = null; // the day under the pointer, counted from today
     this.readout = h("p", { class: "readout" });
     this.plot = h("div", { class: "plot" });
     this.rows = h("tbody");
@@ -34,8 +36,8 @@ export class Forecast {
         h("table", null,
           h("thead", null, h("tr", null, h("th", { scope: "col" }, "Day (UTC)"), h("th", { scope: "col" }, "Expire"))),
           this.rows)));
-    this.plot.addEventListener("pointermove", (event) => this.point(event));
-    this.plot.addEventListener("pointerleave", () => this.rest());
+    this.plot.addEventListener("pointermove", ({ target }) => this.point(target.closest(".day")));
+    this.plot.addEventListener("pointerleave", () => this.point(null));
     this.plot.addEventListener("click", () => this.pointed && this.open(this.pointed));
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(this.plot);
@@ -43,11 +45,11 @@ export class Forecast {
 
   /** Takes a new forecast: `days` of {date, expire}, and how many expire after them. */
   update(days, later) {
+    const sum = days.reduce((all, { expire }) => all + expire, 0);
     this.days = days;
-    this.later = later;
+    this.summary = `${count(sum)} expire within ${days.length} days, ${count(later)} later.`;
     this.rows.replaceChildren(...days.filter(({ expire }) => expire > 0).map((one) =>
       h("tr", null, h("th", { scope: "row" }, h("a", { href: this.address(one) }, day(one.date))), h("td", null, count(one.expire)))));
-    this.rest();
     this.draw();
   }
 
@@ -56,30 +58,35 @@ export class Forecast {
     return `#/records?before=${Date.parse(`${date}T00:00:00Z`) / 1000 + 86_400}`;
   }
 
-  rest() {
-    this.point(null);
-    const sum = this.days.reduce((all, { expire }) => all + expire, 0);
-    this.summary = `${count(sum)} expire within ${this.days.length} days, ${count(this.later ?? 0)} later.`;
-    this.readout.textContent = this.summary;
+  get pointed() {
+    return this.days[this.at];
   }
 
-  point(event) {
-    const bar = event?.target.closest?.(".day");
+  point(bar) {
+    this.at = bar?.dataset.at ?? null;
+    this.tell();
+  }
+
+  tell() {
     this.plot.querySelector(".day.pointed")?.classList.remove("pointed");
-    bar?.classList.add("pointed");
-    this.pointed = bar ? this.days[bar.dataset.at] : null;
-    if (this.pointed) this.readout.textContent = `${day(this.pointed.date)}: ${count(this.pointed.expire)} expire.`;
-    else if (event) this.readout.textContent = this.summary;
+    this.plot.querySelector(`.day[data-at="${this.at}"]`)?.classList.add("pointed");
+    const { pointed } = this;
+    this.readout.textContent = pointed ? `${day(pointed.date)}: ${count(pointed.expire)} expire.` : this.summary;
   }
 
+  /** Draws it anew, for other figures or another width: a pointer that rests stays on its day. */
   draw() {
     const width = this.plot.clientWidth;
-    if (!width || !this.days.length) return;
+    if (width && this.days.length) this.plot.replaceChildren(this.drawing(width));
+    this.tell();
+  }
+
+  drawing(width) {
     const top = nice(Math.max(...this.days.map(({ expire }) => expire), 1));
     const x = (at) => MARGIN.left + ((width - MARGIN.left - MARGIN.right) * at) / this.days.length;
     const y = (value) => MARGIN.top + (HEIGHT - MARGIN.top - MARGIN.bottom) * (1 - value / top);
-    this.plot.replaceChildren(svg("svg", { width, height: HEIGHT, role: "img", "aria-label": `Forecast: ${this.summary}` },
-      rules(top, width, y), this.days.map((one, at) => bar(one, at, x, y)), this.dates(x, width)));
+    return svg("svg", { width, height: HEIGHT, role: "img", "aria-label": `Forecast: ${this.summary}` },
+      rules(top, width, y), this.days.map((one, at) => bar(one, at, x, y)), this.dates(x, width));
   }
 
   /** The first of each month, and today. */

@@ -11,21 +11,21 @@ import { Expiry } from "./expiry.js";
 import { showFaults, summary } from "./faults.js";
 import { instant } from "./format.js";
 import { grouped } from "./guid.js";
-import { members, object, valueOf } from "./json.js";
+import { members, metadata, object, valueOf } from "./json.js";
 
 export async function show(place) {
-  const [guid] = place.words;
+  const { words: [guid], signal } = place;
   place.retitle(`Edit ${guid}`);
-  const [{ text, etag }, schema] = await Promise.all([read(guid, { signal: place.signal }), metadataSchema()]);
+  const [{ text, etag }, schema] = await Promise.all([read(guid, { signal }), metadataSchema(signal)]);
   const edit = { place, guid, etag, base: members(text) };
   edit.fields = {
-    editor: new Editor(edit.base.filter(({ name }) => !["guid", "expire"].includes(name)), schema),
+    editor: new Editor(metadata(edit.base), schema),
     expiry: new Expiry("as it is"),
     summary: summary(),
   };
   edit.form = formOf(edit);
   place.main.replaceChildren(edit.form);
-  place.hold(() => edit.fields.editor.isTouched || edit.fields.expiry.chosen !== "");
+  place.hold(() => edit.fields.editor.isEdited || edit.fields.expiry.isEdited);
 }
 
 function formOf(edit) {
@@ -50,10 +50,7 @@ function formOf(edit) {
 function changesOf({ fields: { editor, expiry } }) {
   const right = expiry.check();
   const changes = editor.changes();
-  if (!right || !changes) return null;
-  const expire = expiry.value();
-  const said = expire === null ? [] : [{ name: "expire", key: '"expire"', text: `"${expire}"` }];
-  return [...said, ...changes];
+  return right && changes ? [...expiry.changes(), ...changes] : null;
 }
 
 async function save(edit) {

@@ -2,6 +2,7 @@
 // or JSON. Lines that nobody touched give back the text that was read.
 
 import { freshId, h } from "./dom.js";
+import { isMetadata } from "./json.js";
 
 /** How a value's JSON text is edited: as plain text where that gives the same JSON back. */
 function shownAs(text) {
@@ -18,6 +19,7 @@ function shownAs(text) {
 class Line {
   constructor({ name, key, text }, { isNew, hint, forget }) {
     this.before = isNew ? null : { name, key, text };
+    this.givenName = name;
     this.hint = hint ?? "";
     this.isGone = false;
     this.forget = forget;
@@ -59,9 +61,15 @@ class Line {
     return this.name instanceof HTMLInputElement ? this.name.value : this.name.textContent;
   }
 
-  get isTouched() {
-    return this.before === null || this.isGone
+  /** Whether it is otherwise than the form was opened with. */
+  get isEdited() {
+    return this.isGone || this.memberName !== this.givenName
       || this.kind.value !== this.initial.kind || this.value.value !== this.initial.value;
+  }
+
+  /** Whether it is sent. */
+  get isChange() {
+    return this.before === null || this.isEdited;
   }
 
   nameRemoval() {
@@ -76,7 +84,7 @@ class Line {
       return;
     }
     this.isGone = !this.isGone;
-    this.value.disabled = this.kind.disabled = this.isGone;
+    this.value.readOnly = this.kind.disabled = this.isGone; // it can still be told what is wrong
     this.element.classList.toggle("gone", this.isGone);
     this.clear();
     this.nameRemoval();
@@ -84,7 +92,7 @@ class Line {
 
   /** The value's JSON text: what was read, if it is as it was. */
   text() {
-    if (!this.isTouched) return this.before.text;
+    if (!this.isChange) return this.before.text;
     return this.kind.value === "text" ? JSON.stringify(this.value.value) : this.value.value.trim();
   }
 
@@ -93,7 +101,7 @@ class Line {
     if (this.isGone) return null;
     const name = this.memberName;
     if (!name.trim()) return "Give the member a name.";
-    if (["guid", "expire"].includes(name)) return `${name} is no metadata: it has its own field above.`;
+    if (!isMetadata(name)) return `${name} is no metadata: it has its own field above.`;
     if (names.filter((one) => one === name).length > 1) return `There is another ${name}: a name stands once.`;
     try {
       JSON.parse(this.text());
@@ -162,11 +170,11 @@ export class Editor {
         right = false;
       }
     }
-    return right ? this.lines.filter((line) => line.isTouched).map(changeOf) : null;
+    return right ? this.lines.filter((line) => line.isChange).map(changeOf) : null;
   }
 
-  get isTouched() {
-    return this.lines.some((line) => line.isTouched);
+  get isEdited() {
+    return this.lines.some((line) => line.isEdited);
   }
 
   /** Shows what the service found wrong at that member; `rest` is the place within its value. */

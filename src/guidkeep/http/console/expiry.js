@@ -15,6 +15,7 @@ const SPANS = [
 /** The part of a form; `unset` is how "say nothing of expire" is called. */
 export class Expiry {
   constructor(unset) {
+    this.sent = null;
     this.choices = [["", unset], ...SPANS, ["at", "at a time"]];
     this.name = freshId("expiry");
     this.fault = h("p", { class: "fault", id: freshId("fault") });
@@ -41,19 +42,34 @@ export class Expiry {
     return this.element.querySelector("input:checked").value;
   }
 
+  get isEdited() {
+    return this.chosen !== "";
+  }
+
   /** Unix time in seconds, by the service's clock; null: nothing is said; NaN: no time was given. */
   value() {
     if (this.chosen === "") return null;
-    if (this.chosen !== "at") return Math.ceil(now() / 1000) + Number(this.chosen);
-    return Math.floor(new Date(this.at.value).getTime() / 1000);
+    if (this.chosen === "at") return Math.floor(new Date(this.at.value).getTime() / 1000);
+    return this.sent ?? Math.ceil(now() / 1000) + Number(this.chosen);
+  }
+
+  /**
+   * What is sent, as `change.js` has it. A span counts from the first time that it is sent, until
+   * another is chosen: sent again, it asks for what the service may have stored.
+   */
+  changes() {
+    const value = this.value();
+    if (value === null) return [];
+    this.sent = value;
+    this.preview.textContent = shown(value);
+    return [{ name: "expire", key: '"expire"', text: `"${value}"` }];
   }
 
   update() {
+    this.sent = null;
     this.atLine.hidden = this.chosen !== "at";
     this.clear();
-    const value = this.value();
-    const shown = value === null || Number.isNaN(value) || value > 253_402_300_799;
-    this.preview.textContent = shown ? "" : `${instant(value)} UTC`;
+    this.preview.textContent = shown(this.value());
   }
 
   /** Whether something can be sent; says what is missing. */
@@ -64,6 +80,7 @@ export class Expiry {
   }
 
   show(detail) {
+    this.sent = null; // it is refused, and so not stored
     this.fault.textContent = detail;
     const field = this.chosen === "at" ? this.at : this.element.querySelector("input:checked");
     field.setAttribute("aria-invalid", "true");
@@ -73,4 +90,9 @@ export class Expiry {
     this.fault.textContent = "";
     for (const field of this.element.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   }
+}
+
+function shown(value) {
+  const isNone = value === null || Number.isNaN(value) || value > 253_402_300_799;
+  return isNone ? "" : `${instant(value)} UTC`;
 }

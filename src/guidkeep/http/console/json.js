@@ -22,6 +22,16 @@ export function valueOf(all, name) {
   return found ? JSON.parse(found.text) : undefined;
 }
 
+/** Whether a member of that name is metadata; the record itself has the others. */
+export function isMetadata(name) {
+  return name !== "guid" && name !== "expire";
+}
+
+/** Of a record's members, those that are. */
+export function metadata(all) {
+  return all.filter(({ name }) => isMetadata(name));
+}
+
 /** An object's text from its members. */
 export function object(all) {
   return `{${all.map(({ key, text }) => `${key}:${text}`).join(",")}}`;

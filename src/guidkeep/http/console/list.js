@@ -7,7 +7,7 @@ import { announceExpiry, follow, forget } from "./countdown.js";
 import { announce, h } from "./dom.js";
 import { instant, timeOfDay } from "./format.js";
 import { grouped } from "./guid.js";
-import { items, members, valueOf } from "./json.js";
+import { items, members, metadata, valueOf } from "./json.js";
 
 const SPANS = [
   ["", "whenever"],
@@ -24,9 +24,19 @@ export async function show(place) {
   retitle("Records");
   const result = h("div", { class: "result", "aria-busy": "true" });
   main.replaceChildren(h("h1", null, "Records"), filters(place), result);
-  const load = () => fill(result, query, signal);
-  await load();
-  return load;
+  await fill(result, query, signal);
+  return () => refill(result, query, signal);
+}
+
+/** Reads it again. What stands there stays if that fails, and says so. */
+async function refill(result, query, signal) {
+  const said = result.querySelector("[role=alert]");
+  said.textContent = "";
+  try {
+    await fill(result, query, signal);
+  } catch (error) {
+    if (!signal.aborted) said.textContent = error.message;
+  }
 }
 
 async function fill(result, query, signal) {
@@ -120,7 +130,7 @@ function row(record) {
 }
 
 function excerpt(record) {
-  const rest = record.filter(({ name }) => !["guid", "expire", "user"].includes(name));
+  const rest = metadata(record).filter(({ name }) => name !== "user");
   const text = rest.map(({ name, text: value }) => `${name}: ${value}`).join(", ");
   return text.length > EXCERPT ? `${text.slice(0, EXCERPT)}…` : text;
 }
@@ -142,11 +152,13 @@ function empty(query) {
 function foot(query, next, result, signal) {
   const after = next && new URL(next, location.href).searchParams.get("after");
   const shown = result.ownerDocument.createTextNode(` Read at ${timeOfDay(Date.now())}.`);
-  const again = () => fill(result, query, signal).catch((error) => announce(error.message));
+  const again = () => refill(result, query, signal);
   return h("div", { class: "foot-line" },
     h("nav", { "aria-label": "Pages" },
       query.get("after") && h("a", { href: address(query, { after: "" }) }, "First page"),
       after && h("a", { href: address(query, { after }), rel: "next" }, "Next page")),
-    h("span", { class: "quiet" }, shown, " ",
-      h("button", { type: "button", class: "link", click: again }, "Read again")));
+    h("div", null,
+      h("span", { class: "quiet" }, shown, " ",
+        h("button", { type: "button", class: "link", click: again }, "Read again")),
+      h("p", { class: "fault", role: "alert" })));
 }

@@ -5,7 +5,7 @@ import { announceExpiry, follow, forget } from "./countdown.js";
 import { announce, h } from "./dom.js";
 import { instant, local, timeOfDay, zone } from "./format.js";
 import { grouped, meant } from "./guid.js";
-import { members, shown, valueOf } from "./json.js";
+import { members, metadata, shown, valueOf } from "./json.js";
 import { confirmRemoval } from "./remove.js";
 import { onReturn } from "./staleness.js";
 
@@ -70,7 +70,7 @@ function sheet(place, guid, { text, etag }, note) {
       h("span", null, "until ", h("time", { datetime: new Date(expire * 1000).toISOString() }, instant(expire)), " UTC"),
       h("span", { class: "quiet" }, `${local(expire)} ${zone(expire)}`),
       h("span", { class: "quiet" }, `Unix time ${expire}`))),
-    metadata(all), actions,
+    table(all), actions,
     h("p", { class: "quiet" }, `Version ${etag}, read at ${timeOfDay(Date.now())}.`));
   place.main.replaceChildren(article);
   if (note) announce(note);
@@ -79,13 +79,16 @@ function sheet(place, guid, { text, etag }, note) {
 }
 
 function over(article, actions, guid) {
+  const anew = h("a", { href: `#/new?guid=${guid}`, class: "button" }, "Create it anew");
+  const hadFocus = actions.contains(document.activeElement);
   article.classList.add("expired");
-  actions.replaceChildren(h("a", { href: `#/new?guid=${guid}`, class: "button" }, "Create it anew"));
+  actions.replaceChildren(anew);
+  if (hadFocus) anew.focus();
   if (article.isConnected) announceExpiry(guid);
 }
 
-function metadata(all) {
-  const rest = all.filter(({ name }) => !["guid", "expire"].includes(name));
+function table(all) {
+  const rest = metadata(all);
   if (rest.length === 0) return h("p", { class: "empty" }, "It has no metadata.");
   return h("table", { class: "metadata" },
     h("caption", { class: "unseen" }, "Metadata"),

@@ -23,7 +23,7 @@ export function confirmRemoval({ main, go }, guid, etag, opener) {
     h("div", { class: "actions" }, sure,
       h("button", { type: "button", autofocus: true, click: () => dialog.close() }, "Keep it"))));
   main.append(dialog);
-  dialog.showModal();
+  if (dialog.isConnected) dialog.showModal(); // not if the view is left already
 }
 
 function closed(dialog, opener) {

@@ -1,0 +1,57 @@
+"""Files that are served to browsers as they lie in a package."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from guidkeep.http.conditions import parse_condition
+from guidkeep.http.problems import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from guidkeep.http.requests import Request
+
+_TYPES = {
+    "html": b"text/html; charset=utf-8",
+    "js": b"text/javascript; charset=utf-8",
+    "css": b"text/css; charset=utf-8",
+    "svg": b"image/svg+xml",
+}
+
+
+def served(package: str, policy: bytes) -> dict[str, Callable[[Request], Awaitable[Answer]]]:
+    """What answers for each file of that package that is for browsers, by the file's name.
+
+    Args:
+        package: the name of the package.
+        policy: the Content-Security-Policy of all of them.
+    """
+    return {
+        file.name: _file(_TYPES[kind], file.read_bytes(), policy)
+        for file in files(package).iterdir()
+        if (kind := file.name.rpartition(".")[2]) in _TYPES
+    }
+
+
+def _file(kind: bytes, content: bytes, policy: bytes) -> Callable[[Request], Awaitable[Answer]]:
+    etag = f'"{sha256(content).hexdigest()[:32]}"'
+    headers = [
+        (b"etag", etag.encode()),
+        # Asked about before each use: after an update no page is made of old and new files.
+        (b"cache-control", b"no-cache"),
+        (b"content-security-policy", policy),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+    ]
+
+    async def answer(request: Request) -> Answer:
+        condition, _ = parse_condition(None, request.list_of(b"if-none-match"))
+        known = condition.if_none_match or ()
+        if "*" in known or etag in known:
+            return Answer(304, headers)
+        return Answer(200, [(b"content-type", kind), *headers], content)
+
+    return answer
