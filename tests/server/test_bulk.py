@@ -325,7 +325,7 @@ def test_a_reader_that_leaves_while_a_page_is_read_is_no_error(
         leaving.send(request("GET", "/export").replace(b"1.1", version.encode()))
         assert asked.wait(10)
         leaving.reset()
-        eventually(lambda: connections(other) == 1)
+        wait_until(lambda: connections(other) == 1)
         gate.set()
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
     assert [entry for entry in caplog.records if entry.levelno >= logging.ERROR] == []
