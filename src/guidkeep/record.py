@@ -242,7 +242,7 @@ def parse_expire(value: Any, *, now: int) -> int:
             "expire must be Unix time in whole seconds, a string of digits or an integer, "
             f'as in "{now + 86_400}".'
         )
-    if LAST_EXPIRE < expire <= LAST_EXPIRE * 1000:
+    if LAST_EXPIRE < expire <= LAST_EXPIRE * 1000 and expire // 1000 > now:
         raise ValueError(
             "expire is so large that it must be in milliseconds; it is Unix time in whole "
             f'seconds: "{expire // 1000}".'

@@ -142,7 +142,7 @@ def test_a_record_that_was_never_there_was_not_deleted(come: list[Answer]) -> No
 @pytest.mark.parametrize("came", [NO_ANSWER, NO_CONNECTION])
 def test_a_read_without_any_answer_says_that_the_service_can_not_be_reached(came: Any) -> None:
     script = Script([came] * 5)
-    with pytest.raises(Unreachable, match=r"Nothing was written\."):
+    with pytest.raises(Unreachable, match=r"This request wrote nothing\."):
         script.run(script.operations.read(GUID))
 
 

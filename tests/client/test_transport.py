@@ -115,7 +115,7 @@ async def test_where_nobody_listens_nothing_was_written(kind: Any) -> None:
     with socket.socket() as taken:  # bound, and never listened on
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(Unreachable, match=f"no connection to {address}.*Nothing was written"):
+        with pytest.raises(Unreachable, match=f"no connection to {address}.*wrote nothing"):
             await ask(kind, address, "create", {"user": "Ann"}, attempts=2)
 
 

@@ -252,6 +252,10 @@ def test_a_conflict_shows_both_versions_and_the_choice_is_saved(console: Console
         ["price", "1.50", "3", "2.00"],
         ["name", "Ä", "Ä", "Z"],
     ]
+    page.get_by_role("button", name="Save as chosen").click()
+    expect(page.locator("input:invalid")).to_have_count(4)  # nothing is chosen for anybody
+    assert json.loads(console.service.text(GUID) or "")["user"] == "Eve"
+    page.get_by_label("user: yours").check()
     page.get_by_label("price: as stored now").check()
     page.get_by_role("button", name="Save as chosen").click()
     assert saved(console) == with_changes(
@@ -276,6 +280,7 @@ def test_a_conflict_may_come_again(console: Console) -> None:
         console.service.client.patch(f"/guid/{GUID}", json={"user": other})
         console.page.get_by_role("button", name=re.compile("^Save")).click()
         expect(console.page.get_by_role("cell", name=other)).to_be_visible()
+        console.page.get_by_label("user: yours").check()
     console.page.get_by_role("button", name="Save as chosen").click()
     assert saved(console) == with_changes(("Ann", "Bob"))
 
@@ -312,7 +317,7 @@ def test_a_record_that_went_away_can_be_created_from_the_form(
     if meanwhile == "delete after a conflict":
         console.service.client.patch(f"/guid/{GUID}", json={"user": "Eve"})
         save(console)
-        console.page.get_by_role("button", name="Save as chosen").wait_for()
+        console.page.get_by_label("user: yours").check()
     if meanwhile == "expire":
         console.advance(86_400)
     else:

@@ -233,10 +233,10 @@ class Connection(asyncio.Protocol):
         now = self._loop.time()
         due = self._rounds[0].since + (self._patience if self.is_late else self._timeout)
         if now < due:
-            self._timer = self._loop.call_at(due, self._look)
+            self._arm(self._loop.call_at(due, self._look))
         elif self._judged != due:
             self._judged = due
-            self._timer = self._loop.call_later(self._timeout * GRACE, self._look)
+            self._arm(self._loop.call_later(self._timeout * GRACE, self._look))
         elif self.is_late:
             self.cut(Silent(f"no answer within {self._patience:g} s"))
         else:
@@ -250,9 +250,8 @@ class Connection(asyncio.Protocol):
         answered = self._answered
         for _, asked, hurried in (*self._rounds, _Round(0.0, self._asked, self._hurried)):
             for place in hurried:
-                take = asked[place]
-                if place >= answered and take is not None:
-                    told.append(take)
+                if place >= answered:
+                    told.append(cast("Taker", asked[place]))
                     asked[place] = ignore
             hurried.clear()
             answered = 0
@@ -262,9 +261,12 @@ class Connection(asyncio.Protocol):
     def _catch_up(self) -> None:
         """The round that was overdue is answered; the next one may be overdue too."""
         self.is_late = False
+        self._arm(self._loop.call_soon(self._look))
+
+    def _arm(self, timer: asyncio.Handle) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_soon(self._look)
+        self._timer = timer
 
 
 def ignore(*_: object) -> None:

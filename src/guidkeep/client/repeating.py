@@ -151,7 +151,7 @@ def failure(method: str, came: Answer | Lost, attempts: Attempts) -> GuidkeepErr
     if attempts.may_be_done and method not in SAFE_METHODS:
         error = OutcomeUnknown(f"The write may have happened, or may yet. {told.detail}")
     else:
-        error = Unreachable(f"{told.detail} Nothing was written.")
+        error = Unreachable(f"{told.detail} This request wrote nothing.")
     error.request_id = told.request_id
     error.__cause__ = came.cause if isinstance(came, Lost) else None
     return error

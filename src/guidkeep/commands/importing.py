@@ -64,6 +64,9 @@ if TYPE_CHECKING:
 
     Options = dict[str, Any]
 
+ATTEMPTS = 100
+"""How often a batch is sent at most: --timeout ends it first. A service that starts again is waited
+for."""
 AT_ONCE = 4
 """Batches on their way at once: while one is committed, the next ones travel."""
 BETWEEN_SAVES = 1.0
@@ -327,7 +330,7 @@ class Import:
         }
 
     def _client(self) -> AsyncClient:
-        return client_of(AsyncClient, self._options)
+        return client_of(AsyncClient, self._options, attempts=ATTEMPTS)
 
     def told_of_what_was_before(self) -> str:
         """What became of the records before the place where the file breaks off."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 AnyClient = TypeVar("AnyClient", Client, AsyncClient)
 
+ATTEMPTS = 5
+"""How often a request is sent at most when somebody waits for what comes of it."""
 GOES_ON = " Run it again: it goes on from there."
 
 
@@ -69,11 +71,20 @@ def connected(options: Options) -> Iterator[Client]:
         yield client
 
 
-def client_of(kind: type[AnyClient], options: Options) -> AnyClient:
-    """The same, of either kind, and to be closed."""
+def client_of(kind: type[AnyClient], options: Options, *, attempts: int = ATTEMPTS) -> AnyClient:
+    """The same, of either kind, and to be closed.
+
+    Args:
+        kind: of client.
+        options: of the command.
+        attempts: how often a request is sent at most, within the time-out.
+
+    Raises:
+        StartupError: they name none.
+    """
     address, timeout = address_of(options), timeout_of(options)
     try:
-        return kind(address, timeout=timeout)
+        return kind(address, timeout=timeout, attempts=attempts)
     except (ValueError, ImportError) as error:
         raise StartupError(f"The proxy of the environment can't be used: {error}") from error
 

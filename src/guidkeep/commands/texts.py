@@ -48,6 +48,9 @@ Which of the three it is is seen from the first character. In a CSV a cell is a 
 column whose name ends in := has JSON; an empty cell is nothing. Its column expire takes
 all that --expire of `guidkeep create` does.
 
+A file that was imported whole, and is imported again, is imported again: records
+without a GUID are created once more. A column or member guid makes them updates.
+
 Records that are refused go to FILE.refused, an object on a line with the reason and the
 record, and the exit code is 1. They do not hold up the others.
 
@@ -66,5 +69,5 @@ Examples:
   guidkeep import licences.csv
   guidkeep import licences.csv --dry-run
   guidkeep export --url http://old:8080 | guidkeep import - --url http://new:8080
-  jq -r .record licences.csv.refused > again.ndjson
+  jq -r .record records.ndjson.refused > again.ndjson
 """

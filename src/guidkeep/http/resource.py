@@ -182,7 +182,9 @@ class Resource:
 
 async def nowhere(_: Request) -> Answer:
     """Answers for addresses where there is nothing."""
-    raise NotFound("There is nothing at this address; /docs shows what there is.")
+    raise NotFound(
+        "There is nothing at this address; /docs shows what there is, /console what is stored."
+    )
 
 
 async def _send(answer: Answer, scope: Scope, send: Send) -> None:

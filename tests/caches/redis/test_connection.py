@@ -198,6 +198,18 @@ async def test_who_is_in_a_hurry_does_not_wait_for_a_redis_that_is_late(own: Red
     await connection.close()
 
 
+async def test_of_a_round_that_is_answered_in_part_the_rest_is_late(own: Redis) -> None:
+    connection = await connected(own, [], timeout=0.2, patience=60)
+    first = connection.ask("ECHO", "first", hurried=True)
+    waiting = connection.ask("BLPOP", "nothing-there", 60)
+    behind = connection.ask("ECHO", "behind", hurried=True)
+    assert await first == b"first"
+    assert isinstance(await behind, Late)
+    own.ask("LPUSH", "nothing-there", "something")
+    assert await waiting == [b"nothing-there", b"something"]
+    await connection.close()
+
+
 async def test_redis_ends_a_connection(own: Redis) -> None:
     lost: list[Unavailable] = []
     connection = await connected(own, lost)

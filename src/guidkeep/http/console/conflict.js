@@ -44,13 +44,13 @@ function lead(differences) {
 /** A line, and what it adds to the changes. */
 function line({ name, key, base, mine, theirs, clash }) {
   const group = freshId("version");
-  const radio = (which, checked) => clash
-    && h("input", { type: "radio", name: group, value: which, checked, "aria-label": `${name}: ${which === "mine" ? "yours" : "as stored now"}` });
-  const cell = (text, which, checked) => h("td", { class: text !== base ? "changed" : "" },
-    clash ? h("label", { class: "version" }, radio(which, checked), value(name, text)) : value(name, text));
+  const radio = (which) => clash
+    && h("input", { type: "radio", name: group, value: which, required: true, "aria-label": `${name}: ${which === "mine" ? "yours" : "as stored now"}` });
+  const cell = (text, which) => h("td", { class: text !== base ? "changed" : "" },
+    clash ? h("label", { class: "version" }, radio(which), value(name, text)) : value(name, text));
   const element = h("tr", { class: clash ? "clash" : "" },
     h("th", { scope: "row" }, name),
-    h("td", null, value(name, base)), cell(theirs, "theirs", false), cell(mine, "mine", true));
+    h("td", null, value(name, base)), cell(theirs, "theirs"), cell(mine, "mine"));
   const takesMine = () => (clash ? element.querySelector("input:checked").value === "mine" : mine !== base);
   return { element, chosen: () => (takesMine() && mine !== theirs ? [{ name, key, text: mine }] : []) };
 }

@@ -2,8 +2,8 @@
 
 import { stats } from "./api.js";
 import { h } from "./dom.js";
-import { count } from "./format.js";
-import { grouped, meant } from "./guid.js";
+import { count, timeOfDay } from "./format.js";
+import { meant } from "./guid.js";
 
 export async function show({ main, go, retitle, signal }) {
   retitle("Find a GUID");
@@ -16,7 +16,7 @@ export async function show({ main, go, retitle, signal }) {
     h("label", { for: "find" }, "GUID"),
     h("div", { class: "line" }, field, h("button", { type: "submit", class: "main" }, "Find")),
     answer);
-  const figures = h("dl", { class: "figures" });
+  const figures = h("div");
   main.replaceChildren(h("h1", null, "Find a GUID"), form, figures);
   field.focus({ preventScroll: true });
   populate(figures, signal);
@@ -27,7 +27,7 @@ function offer(field, answer) {
   field.removeAttribute("aria-invalid");
   const { guid, why, wrong } = field.value.trim() ? meant(field.value) : {};
   if (wrong && field.value.trim().length >= 32) answer.replaceChildren(wrong);
-  else if (why) answer.replaceChildren(`${why}: `, h("a", { href: `#/record/${guid}` }, grouped(guid)));
+  else if (why) answer.replaceChildren(`${why}: `, h("a", { href: `#/record/${guid}`, class: "guid" }, guid));
   else answer.replaceChildren();
 }
 
@@ -45,9 +45,12 @@ function open(event, field, answer, go) {
 
 /** How many there are to find. What can't be told is left out. */
 async function populate(figures, signal) {
-  const { live, forecast } = await stats(signal).catch(() => ({}));
+  const { as_of: asOf, live, forecast } = await stats(signal).catch(() => ({}));
   if (!forecast) return;
   const within = (days) => forecast.slice(0, days).reduce((sum, { expire }) => sum + expire, 0);
-  figures.replaceChildren(...[["Live records", live], ["Expire today (UTC)", within(1)], ["Expire within 7 days", within(7)]]
-    .map(([label, number]) => h("div", null, h("dt", null, label), h("dd", null, count(number)))));
+  const told = [["Live records", live], ["Expire today (UTC)", within(1)], ["Expire within 7 days", within(7)]];
+  figures.replaceChildren(
+    h("dl", { class: "figures" }, told.map(([label, number]) =>
+      h("div", null, h("dt", null, label), h("dd", null, count(number))))),
+    h("p", { class: "quiet" }, `Counted at ${timeOfDay(Number(asOf) * 1000)}.`));
 }

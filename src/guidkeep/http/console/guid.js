@@ -17,9 +17,11 @@ export function meant(text) {
   return { wrong: fault(loose) };
 }
 
-/** A random GUID: 128 bits that nobody else has. */
+/** A random GUID (RFC 9562, version 4). */
 export function random() {
   const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID asks for HTTPS
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("").toUpperCase();
 }
 
