@@ -109,9 +109,14 @@ class Running:
             _signal(child, number)
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends it a signal, if it still runs: SIGSTOP and SIGCONT let it hang for a while."""
+        """Sends it a signal, if it still runs: SIGSTOP and SIGCONT let it hang for a while.
+
+        A SIGSTOP takes its time: this returns when each of the threads has stopped (on Linux).
+        """
         if self.exit_code is None:
             os.kill(self.pid, number)
+            if number == signal.SIGSTOP and sys.platform == "linux":
+                os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     @property
     def exit_code(self) -> int | None:
