@@ -305,14 +305,14 @@ def _unwritten(failure: Failure) -> StoreUnavailable:
 async def _prepare(connections: Connections, place: str, timeout: float) -> None:
     """Makes or checks the tables, as soon as the server can be reached."""
     loop = asyncio.get_running_loop()
-    give_up = loop.time() + START_TIMES * timeout
+    # Each attempt has all its time: what one that is cut short says hides what is wrong.
+    last = loop.time() + (START_TIMES - 1) * timeout
     while True:
-        deadline = min(give_up, loop.time() + timeout)
         try:
-            return await prepare(connections, place=place, deadline=deadline)
+            return await prepare(connections, place=place, deadline=loop.time() + timeout)
         except Failure as failure:
             may_pass = not failure.is_answer or failure.code in _FOR_NOW
-            if may_pass and loop.time() + PAUSE < give_up:
+            if may_pass and loop.time() + PAUSE < last:
                 await asyncio.sleep(PAUSE)
                 continue
             tried = f", tried for {START_TIMES * timeout:g} s" if may_pass else ""

@@ -193,7 +193,7 @@ async def test_connections_are_not_encrypted_where_the_url_does_not_say_so(odd: 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(odd: Odd, query: str) -> None:
     url = f"{odd.server.fresh()}?{query.format(other=quote(str(odd.stranger)))}"
     with pytest.raises(StartupError, match="CERTIFICATE_VERIFY_FAILED"):
-        await MySQLStore.open(url, timeout=0.3, metrics=Metrics())
+        await MySQLStore.open(url, timeout=1.0, metrics=Metrics())
 
 
 async def test_a_certificate_of_another_host_is_refused_unless_only_its_signer_is_asked_for(
@@ -202,7 +202,7 @@ async def test_a_certificate_of_another_host_is_refused_unless_only_its_signer_i
     named = odd.server.fresh().replace("127.0.0.1", "localhost")
     certificate = quote(str(odd.certificate))
     with pytest.raises(StartupError, match="Hostname mismatch"):
-        await MySQLStore.open(f"{named}?ssl-ca={certificate}", timeout=0.3, metrics=Metrics())
+        await MySQLStore.open(f"{named}?ssl-ca={certificate}", timeout=1.0, metrics=Metrics())
     assert await cipher(f"{named}?ssl-mode=verify-ca&ssl-ca={certificate}") != ""
 
 
@@ -211,4 +211,4 @@ async def test_a_server_without_encryption_is_refused_where_it_is_required(
 ) -> None:
     url = f"{engines.get('mysql').fresh()}?ssl-mode=required"
     with pytest.raises(StartupError, match="Can't use the store"):
-        await MySQLStore.open(url, timeout=0.3, metrics=Metrics())
+        await MySQLStore.open(url, timeout=1.0, metrics=Metrics())
