@@ -18,14 +18,14 @@ from guidkeep.errors import StartupError
 driver("pymongo", extra="mongodb")  # says what installs it, if it is not there
 
 import pymongo  # noqa: E402 - after the line above
-from pymongo.errors import (  # noqa: E402
+from pymongo.errors import (  # noqa: E402 - `driver` names a missing one first
     ConfigurationError,
     DuplicateKeyError,
     InvalidURI,
     OperationFailure,
     PyMongoError,
 )
-from pymongo.read_concern import ReadConcern  # noqa: E402
+from pymongo.read_concern import ReadConcern  # noqa: E402 - `driver` names a missing one first
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
