@@ -19,15 +19,16 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
 
 from guidkeep.errors import StoreUnavailable
 from guidkeep.record import Query, Record, share_of
+from guidkeep.tasks import all_done
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from guidkeep.stores import Store
 
@@ -118,7 +119,7 @@ async def copy(
             if delete:
                 extra = stretch.target.keys() - stretch.source.keys()
                 work += [_drop(target, stretch.target[guid], tally) for guid in extra]
-            await _all(work)
+            await all_done(work)
             watch(stretch.share, tally.seen)
     return tally
 
@@ -220,7 +221,7 @@ async def _stretches(
 async def _read(source: _Side, target: _Side, clock: Callable[[], float]) -> _Stretch | None:
     if source.is_over and target.is_over:
         return None
-    await _all([source.fill(), target.fill()])
+    await all_done([source.fill(), target.fill()])
     last = min(source.horizon, target.horizon)
     now = clock()
     return _Stretch(source.take(last, now), target.take(last, now), last)
@@ -255,16 +256,6 @@ class _Side:
         taken = [record for record in self._records if record.guid <= last]
         del self._records[: len(taken)]
         return {record.guid: record for record in taken if record.is_live(now)}
-
-
-async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Does all of it at once. If something fails, the rest has ended too when that is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for each in work:
-                group.create_task(each)
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
 
 
 async def _patiently(call: Callable[[], Awaitable[Result]]) -> Result:

@@ -30,6 +30,7 @@ from guidkeep.binding import address_of, announce, bound_together
 from guidkeep.errors import StartupError
 from guidkeep.http.listening import let_nobody_in
 from guidkeep.stopping import on_signals
+from guidkeep.tasks import all_done
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -223,7 +224,7 @@ async def _unless(stopping: asyncio.Event, works: Iterable[Coroutine[Any, Any, o
     When it returns, or raises the first error of any, none of it goes on.
     """
     waiting = asyncio.create_task(stopping.wait())
-    working = asyncio.create_task(_together(works))
+    working = asyncio.create_task(all_done(works))
     try:
         await asyncio.wait([waiting, working], return_when=asyncio.FIRST_COMPLETED)
         is_done = working.done()
@@ -234,13 +235,3 @@ async def _unless(stopping: asyncio.Event, works: Iterable[Coroutine[Any, Any, o
     if is_done:
         working.result()
     return is_done
-
-
-async def _together(works: Iterable[Coroutine[Any, Any, object]]) -> None:
-    """Does all of that at once; raises the first error when the others have ended."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(work)
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None

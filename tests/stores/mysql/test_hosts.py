@@ -152,6 +152,6 @@ async def test_if_all_are_away_the_url_is_shown(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(mysql_store, "START_TIMES", 1.0)
     url = elsewhere("mysql://ann:s3cret@here/x")
     url = both(url, elsewhere(url))
-    with pytest.raises(StartupError, match="Can.t use the store") as refused:
+    with pytest.raises(StartupError, match="Can't use the store") as refused:
         await MySQLStore.open(url, timeout=1.0, metrics=Metrics())
     assert url.replace("s3cret", "***") in str(refused.value)
