@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
 # Processes that run the tests, which wait for servers and browsers more than they work.
-JOBS   ?= 3
+JOBS   ?= 2
 
 # uv is used where it is on the PATH; else it is fetched with pip into a folder of its own.
 UV_HOME := build/uv

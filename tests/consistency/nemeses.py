@@ -32,7 +32,7 @@ MARGIN = 1.0
 """Seconds that an answer may be older than that. A read shares the flight that follows the one
 which is on its way, and with it the time at which that was asked for: as much earlier as a flight
 takes that waits for Redis in vain."""
-BACK = 15.0
+BACK = 60.0
 """Seconds within which all nodes must have the cache back when it can be reached again."""
 SINCE = 0.3
 """Seconds by which a Redis that starts again is behind: it saved its file that long before."""
@@ -51,6 +51,7 @@ class Nemesis:
         promise: "strict" is linearizability.
         strict_nodes: to which even so the strict promise holds.
         skews: of the nodes' clocks.
+        patience: seconds that a write waits for Redis: long, where it counts as reachable.
     """
 
     strike: Act | None = None
@@ -61,16 +62,12 @@ class Nemesis:
     promise: Literal["strict", "acknowledged", "bounded"] = "strict"
     strict_nodes: frozenset[int] = frozenset()
     skews: Sequence[float] = (0.0, 0.0, 0.0)
+    patience: float = 5.0
 
     @property
     def max_age(self) -> float:
         """Seconds that a cache entry shall live."""
         return MAX_AGE if self.promise == "bounded" else 60.0
-
-    @property
-    def patience(self) -> float:
-        """Seconds that a write waits for Redis: long, where the cache counts as reachable."""
-        return 0.5 if self.promise == "bounded" else 5.0
 
 
 class Attack:
@@ -217,7 +214,9 @@ NEMESES = {
     "cache stopped": Nemesis(
         lambda cluster: cluster.cache.process.signal(signal.SIGSTOP),
         lambda cluster: cluster.cache.process.signal(signal.SIGCONT),
+        3.0,
         promise="bounded",
+        patience=1.5,
     ),
     "node cut off from the cache": Nemesis(
         lambda cluster: cluster.to_cache[0].cut(),
@@ -229,8 +228,9 @@ NEMESES = {
     "node held off from the cache": Nemesis(
         lambda cluster: cluster.to_cache[0].hold(),
         lambda cluster: cluster.to_cache[0].heal(),
-        3.0,
+        4.0,
         promise="bounded",
+        patience=1.5,
         strict_nodes=frozenset({0}),
     ),
 }
