@@ -16,6 +16,7 @@ import pytest
 from guidkeep.metrics import Metrics
 from guidkeep.stores.mysql import MySQLStore
 from servers.galera import OwnGalera
+from servers.processes import Failed
 from tests.cluster.conftest import nodes_on
 from tests.cluster.load import Load
 from tests.consistency import workload
@@ -75,8 +76,20 @@ def alone(server: Server, url: str) -> str:
 
 
 def everything(server: Server, url: str) -> str:
-    """All that this node has, once it has what the others have."""
-    return server.run(f"SET SESSION wsrep_sync_wait = 1; {ALL.format(url.rpartition('/')[2])}")
+    """All that this node has, once it has what the others have.
+
+    One that hung may learn only now that it was left out, and has to come back first.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return server.run(
+                f"SET SESSION wsrep_sync_wait = 1; {ALL.format(url.rpartition('/')[2])}"
+            )
+        except Failed:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 async def struck(
