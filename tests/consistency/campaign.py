@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.consistency.cluster import Cluster
 from tests.consistency.http import Connections
-from tests.consistency.judge import judge
+from tests.consistency.judge import judge, require
 from tests.consistency.nemeses import NEMESES, Attack
 from tests.consistency.workload import Load, Recorder
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 4.0
 """Seconds that a client waits for an answer: longer than a node waits for its store."""
+STRETCH = 10.0
+"""Seconds that clients work on the same records at most."""
 LIVELY = 0.01
 """Seconds that calls of store and cache are delayed at most, so that races are open."""
 
@@ -34,19 +36,36 @@ class Outcome:
     verdict: Verdict
 
 
-def run(servers: Servers, folder: Path, nemesis: str, seed: int, *, seconds: float) -> Outcome:
+def run(servers: Servers, folder: Path, store: str, nemesis: str, seed: int, seconds: float) -> int:
     """Runs clients against three nodes of their own while the nemesis strikes.
+
+    In stretches, each with the next seed and so on records of its own: writes whose outcome stays
+    open add up, and the search has to think of all of them.
 
     Args:
         servers: what the nodes share.
         folder: where the nodes' logs go.
+        store: the name of their store, to tell how it is run again.
         nemesis: its name.
-        seed: what the clients do follows from it.
+        seed: what the clients do in the first stretch follows from it.
         seconds: how long it strikes; one round is done in any case.
+
+    Returns:
+        How many operations were checked. Fails, as `require` does, if one breaks a promise.
     """
     load = Load(seed=seed, skews=NEMESES[nemesis].skews)
+    stretch, checked, end = min(seconds, STRETCH), 0, time.monotonic() + seconds
     with cluster(servers, folder, nemesis, load) as nodes:
-        return work(nodes, nemesis, load, seconds=seconds)
+        while load.seed == seed or time.monotonic() < end:
+            outcome = work(nodes, nemesis, load, seconds=stretch)
+            name, again = (
+                f"{store} {nemesis} {load.seed}",
+                replay(store, nemesis, load.seed, stretch),
+            )
+            require(outcome.verdict, outcome.history, name, again)
+            checked += outcome.verdict.checked
+            load = replace(load, seed=load.seed + 1)
+    return checked
 
 
 def cluster(

@@ -31,7 +31,13 @@ from urllib.parse import unquote
 import structlog
 
 from guidkeep.addresses import redacted, split
-from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
+from guidkeep.errors import (
+    OutcomeUnknown,
+    StartupError,
+    StoreUnavailable,
+    unreadable,
+    unwritable,
+)
 from guidkeep.record import Record
 from guidkeep.stores import Counted, until
 from guidkeep.stores.groups import Groups
@@ -245,7 +251,7 @@ class SQLiteStore:
         except sqlite3.Error as error:
             if _may_be_one(error, guids):
                 return [result for guid in guids for result in self._read([guid])]
-            return [_unavailable(error, "The store can't be read at the moment.")] * len(guids)
+            return [_failed(error, unreadable())] * len(guids)
         records: list[Record | None] = [None] * len(guids)
         for at, expire, version, metadata in found:
             records[at] = Record(guids[at].hex().upper(), expire, version, metadata)
@@ -260,7 +266,7 @@ class SQLiteStore:
             statement = _PAGE.format(index=index, where=" AND ".join(where))
             [text] = self._lister.execute(statement, values).fetchone()
         except sqlite3.Error as error:
-            return [_unavailable(error, "The store can't be read at the moment.")]
+            return [_failed(error, unreadable())]
         return [[Record(*row) for row in json.loads(text)]]
 
     def _index_for_list(self, values: Mapping[str, Any]) -> str:
@@ -282,7 +288,7 @@ class SQLiteStore:
             end = until(found and found[0], first, before)
             [records] = self._counter.execute(_COUNT, values | {"before": end}).fetchone()
         except sqlite3.Error as error:
-            return [_unavailable(error, "The store can't be read at the moment.")]
+            return [_failed(error, unreadable())]
         return [Counted(records, end)]
 
     def _write(self, writes: Sequence[_Write]) -> Sequence[int | Exception]:
@@ -293,10 +299,7 @@ class SQLiteStore:
             self._roll_back()
             if _may_be_one(error, writes):
                 return [result for write in writes for result in self._write([write])]
-            failure = _unavailable(
-                error, "The store can't write at the moment; nothing was written."
-            )
-            return [failure] * len(writes)
+            return [_failed(error, unwritable())] * len(writes)
         except OutcomeUnknown as error:
             return [error] * len(writes)
         finally:
@@ -416,9 +419,8 @@ def _index(length: int) -> str:
     return f"[{',0' * length}]".replace(",", "", 1)
 
 
-def _unavailable(error: sqlite3.Error, message: str) -> StoreUnavailable:
+def _failed(error: sqlite3.Error, failure: StoreUnavailable) -> StoreUnavailable:
     log.error("store failed", error=str(error), code=getattr(error, "sqlite_errorname", None))
-    failure = StoreUnavailable(message)
     failure.__cause__ = error
     return failure
 
