@@ -67,6 +67,11 @@ def format_object(members: dict[str, Member]) -> str:
     return "{" + ",".join([f"{member.key}:{member.text}" for member in members.values()]) + "}"
 
 
+def on_one_line(text: str) -> str:
+    """JSON text as a line of NDJSON: a raw line break only ever stands between tokens."""
+    return text.replace("\n", " ").replace("\r", " ")
+
+
 def merge(target: dict[str, Member], patch: dict[str, Member]) -> dict[str, Member]:
     """`target` after the JSON merge patch `patch` (RFC 7396); neither is changed.
 

@@ -227,6 +227,15 @@ def test_list_prints_a_record_a_line(run: Run, client: Client, capsys: Capture, 
     assert capsys.readouterr() == ("".join(wanted), "")
 
 
+def test_a_record_that_came_on_several_lines_is_on_one_in_a_list(
+    run: Run, capsys: Capture, guid: str, user: str
+) -> None:
+    assert run("create", guid, f"user={user}", "kept:=[1,\n 2\r\n]") == 0
+    assert '"kept":[1,\n 2\r\n]}' in capsys.readouterr().out
+    assert run("list", "--user", user) == 0
+    assert capsys.readouterr().out.endswith('"kept":[1,  2  ]}\n')
+
+
 def test_list_of_all_is_more_than_a_page(
     run: Run, client: Client, capsys: Capture, user: str
 ) -> None:

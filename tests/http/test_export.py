@@ -11,7 +11,7 @@ from guidkeep.errors import StoreUnavailable
 from guidkeep.http import export
 from guidkeep.record import new_guid
 from tests.http.faulty import faulty
-from tests.http.helpers import EVERY_PAIR, SOON, Api, faults
+from tests.http.helpers import EVERY_PAIR, SOON, Api, faults, lines_of
 from tests.support import MARCH_2015, app_of, make_registry, opened_store
 
 if TYPE_CHECKING:
@@ -44,10 +44,23 @@ async def test_it_has_every_record_as_a_read_answers_it_in_guid_order(api: Api, 
     assert answer.text.endswith("\n")
     lines = answer.text.removesuffix("\n").split("\n")
     assert [line for line in lines if line in mine] == mine
-    # Other tests leave records that only a lenient reader takes: numbers of 5,000 digits, say.
     guids = [line.removeprefix('{"guid":"')[:32] for line in lines]
     assert guids == sorted(set(guids))
     assert guids == await api.all_guids(limit=1000)
+
+
+@EVERY_PAIR
+async def test_a_record_that_came_on_several_lines_is_on_one(
+    api: Api, guid: str, user: str
+) -> None:
+    kept = '[1.10,\n {"a\\nb":\r\n\t"c"}\r]'
+    await api.post(f"/guid/{guid}", content=f'{{"user": {json.dumps(user)},\n"kept": {kept}}}')
+    assert kept in (await api.get(f"/guid/{guid}")).text
+    answer = await api.get("/export", params={"user": user})
+    [line] = answer.text.removesuffix("\n").split("\n")
+    assert line.endswith('"kept":[1.10,  {"a\\nb":  \t"c"} ]}')
+    [told] = lines_of(await api.post("/bulk", content=line))
+    assert (told["guid"], told["status"]) == (guid, 200)
 
 
 @EVERY_PAIR

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from guidkeep.errors import StartupError
-from guidkeep.jsontext import parse_object
+from guidkeep.jsontext import on_one_line, parse_object
 from guidkeep.record import instant
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Output:
         """Prints records: a table, or the JSON of each on a line."""
         if not self.is_table:
             for record in records:
-                self.line(record.text)
+                self.line(on_one_line(record.text))
             return
         self.table(
             ("GUID", "EXPIRES", "USER", "MORE"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from guidkeep.http.lines import NDJSON
 from guidkeep.http.requests import parse_query
 from guidkeep.http.streams import Streamed
+from guidkeep.jsontext import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -46,5 +47,5 @@ class Export:
             for at in range(0, len(records), PIECE):
                 now = self._registry.clock()
                 live = [record for record in records[at : at + PIECE] if record.is_live(now)]
-                yield "".join([f"{record.body}\n" for record in live]).encode()
+                yield "".join([f"{on_one_line(record.body)}\n" for record in live]).encode()
             query = replace(query, after=records[-1].guid) if more else query
