@@ -102,7 +102,9 @@ def _cluster_node(folder: Path, bus: int, stack: ExitStack) -> Redis:
     flags += ["--cluster-port", str(bus), "--cluster-replica-validity-factor", "0"]
     place = folder / f"node-{bus}"
     place.mkdir()
-    node = own(place, flags=[*flags, "--repl-diskless-sync-delay", "0"])
+    # A replica counts from the first byte that it was sent, be that a ping.
+    flags += ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
+    node = own(place, flags=flags)
     stack.callback(node.stop)
     node.start()
     return node

@@ -1,6 +1,6 @@
 """A Redis Cluster: keys that are elsewhere, slots that move, masters that die.
 
-The tests share one cluster and run in this order; the last ones leave it damaged.
+The tests share one cluster, but for those that leave it damaged.
 """
 
 from __future__ import annotations
@@ -39,6 +39,14 @@ GUIDS = [f"{at:032X}" for at in range(64)]
 def cluster(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
     engines.get("redis")  # skips the tests where Redis is missing
     with redis_cluster.started(tmp_path_factory.mktemp("cluster"), replicas=3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def own_cluster(engines: Engines, tmp_path: Path) -> Iterator[RedisCluster]:
+    """One that a test may leave damaged."""
+    engines.get("redis")
+    with redis_cluster.started(tmp_path, replicas=3) as cluster:
         yield cluster
 
 
@@ -302,15 +310,15 @@ async def test_a_cluster_that_hangs_can_be_closed(open_at: Opener, own: Redis) -
 
 
 async def test_a_replica_takes_the_place_of_a_master_that_was_killed(
-    cluster: RedisCluster, open_at: Opener
+    own_cluster: RedisCluster, open_at: Opener
 ) -> None:
     """Meanwhile the keys of the others are there; then there is nothing from before."""
-    cache = open_at(cluster.fresh(), timeout=SOON)
+    cache = open_at(own_cluster.fresh(), timeout=SOON)
     await fill_up(cache)
-    lost = cluster.masters[0]
-    theirs = [guid for guid in GUIDS if cluster.owner(prefix(cache) + guid) is not lost]
+    lost = own_cluster.masters[0]
+    theirs = [guid for guid in GUIDS if own_cluster.owner(prefix(cache) + guid) is not lost]
     mine = next(guid for guid in GUIDS if guid not in theirs)
-    replica = cluster.nodes[3]
+    replica = own_cluster.nodes[3]
     lost.ask("WAIT", 1, 1000)
     with capture_logs() as logs:
         lost.process.kill()
@@ -329,12 +337,12 @@ async def test_a_replica_takes_the_place_of_a_master_that_was_killed(
     await cache.ping()
 
 
-async def test_slots_that_nobody_has_are_misses(cluster: RedisCluster, open_at: Opener) -> None:
-    left = cluster.masters[2]
+async def test_slots_that_nobody_has_are_misses(own_cluster: RedisCluster, open_at: Opener) -> None:
+    left = own_cluster.masters[2]
     cache = open_at(f"redis+cluster://127.0.0.1:{left.port}/", timeout=SOON)
-    mine = next(guid for guid in GUIDS if cluster.owner(prefix(cache) + guid) is left)
+    mine = next(guid for guid in GUIDS if own_cluster.owner(prefix(cache) + guid) is left)
     await keep(cache, record(mine))
-    for node in (cluster.masters[1], cluster.nodes[4]):
+    for node in (own_cluster.masters[1], own_cluster.nodes[4]):
         node.process.kill()
     await until(lambda: b"cluster_state:fail" in left.ask("CLUSTER", "INFO"))
     for guid in (mine, *GUIDS):
