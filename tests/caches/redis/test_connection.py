@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -207,6 +208,21 @@ async def test_of_a_round_that_is_answered_in_part_the_rest_is_late(own: Redis) 
     assert isinstance(await behind, Late)
     own.ask("LPUSH", "nothing-there", "something")
     assert await waiting == [b"nothing-there", b"something"]
+    await connection.close()
+
+
+async def test_when_the_loop_was_held_up_redis_is_given_a_moment_more(own: Redis) -> None:
+    """Where the machine was held up Redis was too: it has yet to answer."""
+    connection = await connected(own, [], timeout=0.5)
+    assert await connection.ask("PING") == b"PONG"
+    own.process.signal(signal.SIGSTOP)
+    asked = connection.ask("ECHO", "here", hurried=True)
+    await asyncio.sleep(0)  # it is sent
+    time.sleep(0.5)  # noqa: ASYNC251 - that is what it is about
+    for _ in range(3):
+        await asyncio.sleep(0)  # it is seen that the answer is overdue
+    own.process.signal(signal.SIGCONT)
+    assert await asked == b"here"
     await connection.close()
 
 

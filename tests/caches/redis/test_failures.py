@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -136,17 +135,6 @@ async def test_redis_hangs(own: Redis, open_at: Opener) -> None:
     await until(lambda: cache.figures.unsettled == 0)
     await keep(cache, NEWER)
     assert await held(cache) == NEWER
-
-
-async def test_the_loop_was_held_up_and_redis_is_not_to_blame(own: Redis, open_at: Opener) -> None:
-    cache = open_at(own.url, timeout=SOON, patience=5.0)
-    await keep(cache)
-    asked = asyncio.ensure_future(cache.get(GUID, NOW))
-    await asyncio.sleep(0)  # it is handed in
-    await asyncio.sleep(0)  # and sent
-    own.ask("PING")  # it has answered that
-    time.sleep(3 * SOON)  # noqa: ASYNC251 - that is what it is about
-    assert await asked == RECORD
 
 
 async def test_what_redis_does_when_it_wakes_up_does_no_harm(own: Redis, open_at: Opener) -> None:
