@@ -213,6 +213,17 @@ def test_the_keyboard_is_not_lost_when_the_record_expires(console: Console, cont
     expect(console.page.get_by_role("link", name="Create it anew")).to_be_focused()
 
 
+def test_nor_when_it_expires_behind_the_question_whether_to_delete_it(console: Console) -> None:
+    console.service.put(GUID, expire=NOVEMBER_2026 + 5)
+    console.open(f"/record/{GUID}")
+    console.page.get_by_role("button", name="Delete", exact=True).click()
+    console.advance(5)
+    anew = console.page.get_by_role("link", name="Create it anew", include_hidden=True)
+    expect(anew).to_be_visible()
+    console.page.get_by_role("button", name="Keep it").click()
+    expect(anew).to_be_focused()
+
+
 def test_a_record_that_expires_leaves_the_keyboard_elsewhere_alone(console: Console) -> None:
     console.service.put(GUID, expire=NOVEMBER_2026 + 5)
     console.open(f"/record/{GUID}")

@@ -27,8 +27,10 @@ export function confirmRemoval({ main, go }, guid, etag, opener) {
 }
 
 function closed(dialog, opener) {
+  const view = dialog.parentElement;
   dialog.remove();
-  opener.focus();
+  const isThere = opener.isConnected; // not if the record has expired meanwhile
+  (isThere ? opener : view?.querySelector(".actions a"))?.focus();
 }
 
 async function carryOut(dialog, sure, said, guid, etag, go) {
