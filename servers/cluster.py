@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from servers import nginx, redis
-from servers.mysql import MariaDB
+from servers.mysql import BINARY_LOG, MariaDB
 from servers.nodes import Node
 from servers.processes import Failed, Running, free_port, listens
 
@@ -108,7 +108,7 @@ class Cluster:
         """
         if self._port and listens(self._port):
             raise Failed(f"Another program listens on 127.0.0.1:{self._port}.")
-        store = Store(self._subfolder("mariadb"))
+        store = Store(self._subfolder("mariadb"), options=BINARY_LOG)
         self._add("mariadb", store)
         cache = redis.own(self._subfolder("redis"))
         self._add("redis", cache)

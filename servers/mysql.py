@@ -27,6 +27,9 @@ SETTINGS = (
 )
 """What every server here is told. Nothing of it bears on durability."""
 
+BINARY_LOG = ("--log-bin=binlog", "--sync-binlog=1")
+"""With these no read shows a commit that a crash takes back; MySQL is shipped so, MariaDB not."""
+
 
 class Server:
     """A MySQL server that runs, and that a user who may do all can log in to.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from servers import redis
+from servers import mysql, redis
 from servers.processes import Missing
 from tests.consistency.cluster import Servers
 from tests.engines import lack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+OPTIONS: Mapping[str, dict[str, Any]] = {"mysql": {"options": mysql.BINARY_LOG}}
+"""With what they are started; MariaDB as shipped does not promise all that is checked."""
 
 
 class Fleet:
@@ -41,7 +44,8 @@ class Fleet:
 
     def _start(self, name: str) -> Servers | str:
         try:
-            store = importlib.import_module(f"servers.{name}").started(self._new_folder(name))
+            module = importlib.import_module(f"servers.{name}")
+            store = module.started(self._new_folder(name), **OPTIONS.get(name, {}))
             cache = redis.started(self._new_folder(f"redis-for-{name}"))
             return Servers(*map(self._stack.enter_context, (store, cache)))
         except Missing as missing:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, cast
 import httpx2
 import pytest
 
-from servers import galera, postgresql
+from servers import galera, mysql, postgresql
 from servers.nodes import ENVIRONMENT
 from tests.docs.examples import BIN
 from tests.docs.pages import text_of
 from tests.server.processes import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tests.engines import Engines
@@ -107,16 +107,33 @@ def test_each_recipe_works_and_takes_the_records_along(places: dict[str, str]) -
     assert copied == 4
 
 
-def test_galera_is_tested_with_the_settings_of_the_page() -> None:
-    """But for the addresses; and the log is flushed as MariaDB does as shipped."""
-    [block] = re.findall(
+def settings(name: str) -> dict[str, str]:
+    """Of MariaDB, as the page has them: those of the block that has one of that name."""
+    blocks = re.findall(
         r"^```ini\n(.*?)^```$", text_of("docs/scaling.md"), re.MULTILINE | re.DOTALL
     )
+    [block] = [block for block in blocks if re.search(f"^{name} =", block, re.MULTILINE)]
     parser = ConfigParser()
     parser.read_string(block)
-    page = dict(parser["mysqld"])
-    options = (option.removeprefix("--").partition("=") for option in galera.SETTINGS)
-    tested = {name.replace("-", "_"): value for name, _, value in options}
+    return dict(parser["mysqld"])
+
+
+def told(flags: Iterable[str]) -> dict[str, str]:
+    """The same, as flags of a server."""
+    options = (flag.removeprefix("--").partition("=") for flag in flags)
+    return {name.replace("-", "_"): value for name, _, value in options}
+
+
+def test_the_binary_log_is_tested_with_the_settings_of_the_page() -> None:
+    page = settings("log_bin")
+    assert page.pop("binlog_expire_logs_seconds") == "86400"
+    assert page == told(mysql.BINARY_LOG)
+
+
+def test_galera_is_tested_with_the_settings_of_the_page() -> None:
+    """But for the addresses; and the log is flushed as MariaDB does as shipped."""
+    page = settings("wsrep_on")
+    tested = told(galera.SETTINGS)
     detection = ";".join(galera.FAILURE_DETECTION)
     assert page.pop("wsrep_provider_options").strip('"') == detection
     assert page.pop("wsrep_cluster_address") == f"gcomm://{three_of('galera')}"

@@ -76,10 +76,11 @@ _BREAKING: Mapping[str, Collection[str]] = {
     "innodb_flush_method": ("nosync", "littlesync", "o_direct_no_fsync"),
 }
 """Values with which a power cut may take answered writes away. Beside these: with a binary log,
-what is not in it is rolled back after a crash, so it must be on the disk too (sync_binlog)."""
+what is not in it is rolled back after a crash, so it must be on the disk too (sync_binlog). Without
+one InnoDB shows others a commit before it is on the disk, and before it is answered."""
 _SETTINGS = f"""
 SHOW GLOBAL VARIABLES WHERE Variable_name IN
-('log_bin', 'sync_binlog', 'max_allowed_packet', {", ".join(map(repr, _BREAKING))})
+('log_bin', 'sync_binlog', 'wsrep_on', 'max_allowed_packet', {", ".join(map(repr, _BREAKING))})
 """
 
 
@@ -140,10 +141,14 @@ def _warn(settings: Mapping[str, str]) -> None:
     breaking = [
         name for name, values in _BREAKING.items() if settings.get(name, "").lower() in values
     ]
-    if settings.get("log_bin") == "ON" and settings["sync_binlog"] != "1":
+    has_binary_log = settings.get("log_bin") == "ON"
+    if has_binary_log and settings["sync_binlog"] != "1":
         breaking.append("sync_binlog")
     for name in breaking:
         log.warning("a power cut may take answered writes away", setting=name, value=settings[name])
+    # Where others of a Galera cluster have what was committed, a crash of one takes nothing away.
+    if not has_binary_log and settings.get("wsrep_on") != "ON":
+        log.warning("a crash may take back what a read has shown", setting="log_bin", value="OFF")
 
 
 def _text(value: str | bytes) -> str:

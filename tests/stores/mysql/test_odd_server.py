@@ -149,11 +149,17 @@ async def test_settings_that_break_durability_are_warned_of(new_url: Callable[[]
     assert PASSWORD not in repr(logs)
 
 
-async def test_a_server_as_it_is_shipped_is_not_warned_of(engines: Engines) -> None:
+@pytest.mark.parametrize("name", ["mysql", "galera"])
+async def test_of_a_server_as_it_is_shipped_it_is_said_if_it_has_no_binary_log(
+    engines: Engines, name: str
+) -> None:
+    server = engines.get(name)
+    has_none = isinstance(server, mysql.Server) and server.run("SELECT @@log_bin").strip() == "0"
     with capture_logs() as logs:
-        async with opener_of(engines.get("mysql").fresh())():
+        async with opener_of(server.fresh())():
             pass
-    assert logs == []
+    told = [(line["event"], line["setting"]) for line in logs]
+    assert told == [("a crash may take back what a read has shown", "log_bin")] * has_none
 
 
 async def cipher(url: str) -> str:
