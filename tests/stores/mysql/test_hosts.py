@@ -73,6 +73,23 @@ async def test_hosts_that_are_away_are_passed_over_once(
     assert [line["event"] for line in logs] == ["store host passed over"] * 2
 
 
+async def test_of_hosts_that_are_all_away_it_is_said_once(
+    pair: tuple[str, str], rough: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql_connections, "LONGEST_PAUSE", 0.0)
+    async with opener_of(both(pair[0], elsewhere(pair[0])))() as store:
+        rough.process.kill()
+        try:
+            with capture_logs() as logs:
+                for _ in range(3):
+                    with pytest.raises(StoreUnavailable):
+                        await store.ping()
+        finally:
+            rough.start()
+        await store.ping()
+    assert [line["event"] for line in logs][-2:] == ["store host passed over", "store unreachable"]
+
+
 async def test_where_one_is_full_and_the_other_away_who_comes_waits_for_room(
     server: Server, new_url: Callable[[], str]
 ) -> None:
