@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LAST_EXPIRE = 253_402_300_799
 """9999-12-31T23:59:59Z, the last instant that a date with four digits for its year can name."""
 
+ENVELOPE = 128
+"""Bytes that a record on a line may have more than its metadata: for `guid` and `expire`."""
+
 is_guid = re.compile(r"[0-9A-F]{32}").fullmatch
 _digits = re.compile(r"[0-9]+").fullmatch
 _plain_user = re.compile(r'\{"user":"([^"\\]*)"').match
@@ -57,6 +60,12 @@ class Record:
         """The record as JSON: one flat object, `guid` and `expire` first."""
         rest = "}" if self.metadata == "{}" else f",{self.metadata[1:]}"
         return f'{{"guid":"{self.guid}","expire":"{self.expire}"{rest}'
+
+    @property
+    def size(self) -> int:
+        """Bytes of the metadata."""
+        text = self.metadata
+        return len(text) if text.isascii() else len(text.encode())
 
     @property
     def user(self) -> str | None:

@@ -427,7 +427,7 @@ def _fitting(records: list[Record]) -> list[Record]:
     """As many of the records as go into one page, one at least."""
     size = 0
     for at, record in enumerate(records):
-        size += len(record.metadata)
+        size += record.size
         if size > MAX_PAGE and at:
             return records[:at]
     return records

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.record import new_guid
+from guidkeep.record import ENVELOPE, new_guid
 from tests.http.faulty import faulty
 from tests.http.helpers import EVERY_PAIR, SOON, Api, check_problem, faults, lines_of
 from tests.support import MARCH_2015, app_of, make_registry, opened_store
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support import Clock
 
 LONG = 65_536
-"""Bytes of the longest line that is read."""
+"""Bytes of the longest body that is read."""
 
 
 async def bulk(api: Api, *lines: Any, **headers: str) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ async def test_nothing_is_answered_with_nothing(api: Api, content: str) -> None:
     assert (answer.status_code, answer.text) == (200, "")
 
 
-@pytest.mark.parametrize("extra", [1, 200_000])
+@pytest.mark.parametrize("extra", [ENVELOPE + 1, 200_000])
 async def test_a_line_that_is_too_long_is_refused_and_the_others_are_not(
     api: Api, extra: int
 ) -> None:
@@ -151,6 +151,23 @@ async def test_a_line_that_is_too_long_is_refused_and_the_others_are_not(
     assert statuses(answers) == [201, 413, 201, 413]
     check_problem(413, answers[1]["problem"])
     assert answers[1]["guid"] is None
+
+
+async def test_the_largest_record_goes_out_on_a_line_and_in_again(api: Api, guid: str) -> None:
+    user = f"user of {guid}"
+    text = f'{{"user":"{user}","pad":"'
+    made = await api.put(f"/guid/{guid}", content=text + "x" * (LONG - len(text) - 2) + '"}')
+    assert made.status_code == 201
+    line = (await api.get("/export", params={"user": user})).text
+    assert len(line) > LONG
+    assert statuses(lines_of(await api.post("/bulk", content=line))) == [200]
+
+
+async def test_a_line_has_little_more_room_than_a_body(api: Api) -> None:
+    spaces = " " * (LONG + ENVELOPE - len('{"user":"Ann"}'))
+    line = f'{{{spaces}"user":"Ann"}}'
+    answers = await bulk(api, line, f" {line}")
+    assert statuses(answers) == [201, 413]
 
 
 async def test_a_crowd_of_lines_is_done_whole_and_in_order(api: Api) -> None:

@@ -150,6 +150,13 @@ async def test_what_is_no_list_of_entity_tags_is_refused_and_changes_nothing(
     assert (await api.get(f"/guid/{guid}")).text == made.text
 
 
+async def test_white_space_is_what_http_says_it_is(api: Api, guid: str) -> None:
+    await api.made(guid)
+    for value, status in ((b"*", 200), (b"\xa0*", 400)):
+        answer = await api.get(f"/guid/{guid}", headers=[(b"If-Match", value)])
+        assert answer.status_code == status
+
+
 @pytest.mark.parametrize("order", [1, -1])
 async def test_a_condition_may_be_spread_over_several_header_lines(
     api: Api, guid: str, order: int

@@ -32,7 +32,7 @@ async def test_a_page_of_large_records_has_fewer_and_the_next_goes_on(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry_module, "MAX_PAGE", 250)
-    body = json.dumps({"user": "Ann", "pad": "x" * 100})
+    body = json.dumps({"user": "Ann", "pad": "\N{GRINNING FACE}" * 25}, ensure_ascii=False)
     made = [f"{number:032X}" for number in range(5)]
     for guid in made:
         await registry.create_or_update(change(guid, body, now=MARCH_2015))

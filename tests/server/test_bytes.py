@@ -248,6 +248,20 @@ def test_an_upgrade_is_not_done_and_the_request_answered(
         assert wire.ask("GET", f"/guid/{guid}").status == 200
 
 
+@pytest.mark.parametrize("path", ["/guid/{guid}", "/export"])
+def test_an_upgrade_is_nothing_to_an_old_client(address: str, guid: str, path: str) -> None:
+    """RFC 9110 §7.8: in an HTTP/1.0 request it is ignored; the connection ends with the answer."""
+    with wired(address) as wire:
+        wire.ask("POST", f"/guid/{guid}", record())
+    asked = f"GET {path.format(guid=guid)} HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with wired(address) as wire:
+        wire.send(asked.encode())
+        heard = wire.rest()
+    assert heard.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"transfer-encoding" not in heard
+    assert guid.encode() in heard
+
+
 @pytest.mark.parametrize("form", ["http://guidkeep/guid/{guid}", "HTTP://Other:80/guid/{guid}"])
 def test_an_absolute_url_is_the_same_address(address: str, guid: str, form: str) -> None:
     """RFC 9112 §3.2.2: a server must accept it."""

@@ -53,7 +53,7 @@ from guidkeep.errors import (
     PreconditionFailed,
     StartupError,
 )
-from guidkeep.record import parse_change
+from guidkeep.record import ENVELOPE, parse_change
 from guidkeep.schema import MetadataSchema
 
 if TYPE_CHECKING:
@@ -362,8 +362,8 @@ def _check(item: Item, text: bytes, drafts: Drafts, most: int) -> None:
     """Raises what the service would say of a record that is not there yet, sent as that text."""
     if item.fault is not None:
         raise InvalidRequest(item.fault)
-    if len(text) > most:
-        raise BodyTooLarge(f"A line must not have more than {most} bytes.")
+    if len(text) > most + ENVELOPE:
+        raise BodyTooLarge(f"A line must not have more than {most + ENVELOPE} bytes.")
     now = int(time.time())
     drafts.made(parse_change(text, now=now), now)
 

@@ -42,7 +42,7 @@ from guidkeep.http.export import LINES
 from guidkeep.http.held import Held, Room
 from guidkeep.http.lines import Lines
 from guidkeep.http.streams import Streamed
-from guidkeep.record import parse_change
+from guidkeep.record import ENVELOPE, parse_change
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -74,7 +74,7 @@ class Bulk:
     Args:
         registry: does what the lines ask for.
         traffic: counts what is worked on.
-        max_body: bytes of a line at most.
+        max_body: bytes of a record's metadata at most; a line may have `ENVELOPE` more.
         patience: seconds in which a whole line has to come.
         is_draining: whether the server is about to stop.
     """
@@ -90,7 +90,7 @@ class Bulk:
     ) -> None:
         self.registry = registry
         self.traffic = traffic
-        self.max_body = max_body
+        self.max_line = max_body + ENVELOPE
         self.patience = patience
         self.is_draining = is_draining
         self.room = Room(HELD)
@@ -116,7 +116,7 @@ class _Exchange:
         self._bulk = bulk
         self._request = request
         self._condition = condition
-        self._lines = Lines(bulk.max_body)
+        self._lines = Lines(bulk.max_line)
         self._waited = 0.0  # for a whole line, in seconds
         self._working: deque[_Work] = deque()
         self._size = 0
@@ -197,8 +197,7 @@ class _Exchange:
 
     def _begin(self, line: Line) -> None:
         if line.text is None:
-            limit = self._bulk.max_body
-            detail = f"The line must not have more than {limit} bytes."
+            detail = f"The line must not have more than {self._bulk.max_line} bytes."
             self._refuse(line.number, None, BodyTooLarge(detail))
             return
         now = self._bulk.registry.clock()

@@ -58,7 +58,7 @@ def _parse(
     if value is None:
         return None
     text = value.decode("latin-1")
-    if text.strip() == "*":
+    if text.strip(" \t") == "*":
         return frozenset("*")
     if not _list(text):
         detail = f'{name} must be * or entity tags with their quotes, as in "1427736345000000".'

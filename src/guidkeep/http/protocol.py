@@ -209,7 +209,8 @@ class GuidkeepProtocol(HitsFirst):
             self.end(InvalidRequest("This is no proxy: CONNECT is not answered."))
             return
         headers = [b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade"]
-        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self.url, b"".join(headers))
+        version = self.parser.get_http_version().encode()
+        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(headers))
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(head + rest)
 

@@ -243,7 +243,7 @@ def _pairs(query_string: bytes, names: Sequence[str]) -> tuple[dict[str, str], l
         if name not in names:
             detail = f"There is no parameter {name!r}; {', '.join(names)} are."
             faults.append(Fault(detail, parameter=name))
-        elif name in given:
+        elif value and name in given:
             faults.append(Fault(f"{name} stands twice; give it once.", parameter=name))
         if value:
             given[name] = value

@@ -15,7 +15,8 @@ so inside a transaction nobody else changes anything: the group's outcome is dec
 from the versions read at its beginning. Reads have connections and threads of their own and see
 the last commit.
 
-The file itself, its lock and its schema are in `guidkeep.stores.sqlite_file`.
+The file itself, its lock and its schema are in `guidkeep.stores.sqlite_file`; what is asked for
+pages and counts is in `guidkeep.stores.sqlite_lists`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from guidkeep.errors import (
     unwritable,
 )
 from guidkeep.record import Record
-from guidkeep.stores import Counted, until
+from guidkeep.stores import sqlite_lists
 from guidkeep.stores.groups import Groups
 from guidkeep.stores.sqlite_file import SQLiteFile, code_of
 
@@ -48,14 +49,13 @@ if TYPE_CHECKING:
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
+    from guidkeep.stores import Counted
 
 log = structlog.get_logger("guidkeep.stores.sqlite")
 
 GROUP_LIMIT = 1024
 COUNTER_CACHE_KIB = 2_048
 """A count reads a page of the index once, so there is little to keep."""
-FEW = 10_000
-"""Records that are found by `expire` and sorted sooner than met among all in GUID order."""
 
 _FAILS_FOR_ALL = {
     sqlite3.SQLITE_BUSY,
@@ -70,22 +70,6 @@ _FAILS_FOR_ALL = {
 _READ = """
 SELECT json_group_array(json_array(at.key, record.expire, record.version, record.metadata))
 FROM json_each(:index) AS at CROSS JOIN record ON guid = substr(:bytes, 16 * at.key + 1, 16)
-"""
-_PAGE = """
-SELECT json_group_array(json_array(hex(guid), expire, version, metadata))
-FROM (SELECT * FROM record {index} WHERE {where} ORDER BY guid LIMIT :limit)
-"""
-_EXPIRING = """
-SELECT count(*)
-FROM (SELECT 1 FROM record WHERE expire > :now AND expire < :before LIMIT :few + 1)
-"""
-_NEXT = """
-SELECT expire FROM record INDEXED BY record_by_expire
-WHERE expire >= :first AND expire < :before ORDER BY expire LIMIT 1 OFFSET :limit
-"""
-_COUNT = """
-SELECT count(*) FROM record INDEXED BY record_by_expire
-WHERE expire >= :first AND expire < :before
 """
 _VERSIONS = """
 SELECT json_group_array(json_array(at.key, version))
@@ -157,7 +141,7 @@ class SQLiteStore:
             give_up=lambda _: self._give_up_read(self._reader),
             observe=metrics.observe_group("read"),
         )
-        self._lists: Groups[tuple[list[str], Mapping[str, Any]], list[Record]] = Groups(
+        self._lists: Groups[tuple[Query, int], list[Record]] = Groups(
             "guidkeep-lister",
             self._list,
             limit=1,  # so that a long one is given up alone
@@ -212,18 +196,7 @@ class SQLiteStore:
 
     async def page(self, query: Query, now: int) -> list[Record]:
         """Live records in GUID order."""
-        where = ["expire > :now"]
-        values: dict[str, Any] = {"now": now, "limit": query.limit}
-        if query.after is not None:
-            where.append("guid > :after")
-            values["after"] = bytes.fromhex(query.after)
-        if query.user is not None:
-            where.append("user = :user")
-            values["user"] = query.user.encode()
-        if query.expires_before is not None:
-            where.append("expire < :before")
-            values["before"] = query.expires_before
-        return await self._lists.submit((where, values))
+        return await self._lists.submit((query, now))
 
     async def count(self, first: int, before: int, limit: int) -> Counted:
         """Counts records by their `expire`, about `limit` of them, along the index."""
@@ -257,39 +230,19 @@ class SQLiteStore:
             records[at] = Record(guids[at].hex().upper(), expire, version, metadata)
         return records
 
-    def _list(
-        self, queries: Sequence[tuple[list[str], Mapping[str, Any]]]
-    ) -> Sequence[list[Record] | Exception]:
-        [(where, values)] = queries
+    def _list(self, queries: Sequence[tuple[Query, int]]) -> Sequence[list[Record] | Exception]:
+        [(query, now)] = queries
         try:
-            index = self._index_for_list(values)
-            statement = _PAGE.format(index=index, where=" AND ".join(where))
-            [text] = self._lister.execute(statement, values).fetchone()
+            return [sqlite_lists.page(self._lister, query, now)]
         except sqlite3.Error as error:
             return [_failed(error, unreadable())]
-        return [[Record(*row) for row in json.loads(text)]]
-
-    def _index_for_list(self, values: Mapping[str, Any]) -> str:
-        """How to look for records that expire soon: by `expire` if they are few, else by GUID.
-
-        In GUID order a hundred are soon met if they are many, but if they are few the whole
-        table is read. SQLite keeps no figures that would tell it which it is.
-        """
-        if "before" not in values or "user" in values:
-            return ""
-        [found] = self._lister.execute(_EXPIRING, {**values, "few": FEW}).fetchone()
-        return "INDEXED BY record_by_expire" if found <= FEW else ""
 
     def _count(self, steps: Sequence[tuple[int, int, int]]) -> Sequence[Counted | Exception]:
         [(first, before, limit)] = steps
-        values = {"first": first, "before": before, "limit": limit}
         try:
-            found = self._counter.execute(_NEXT, values).fetchone()
-            end = until(found and found[0], first, before)
-            [records] = self._counter.execute(_COUNT, values | {"before": end}).fetchone()
+            return [sqlite_lists.count(self._counter, first, before, limit)]
         except sqlite3.Error as error:
             return [_failed(error, unreadable())]
-        return [Counted(records, end)]
 
     def _write(self, writes: Sequence[_Write]) -> Sequence[int | Exception]:
         """Commits a group; if one of its rows is refused, each write alone: it spoils none."""

@@ -13,7 +13,7 @@ import pytest
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores import sqlite
+from guidkeep.stores import sqlite_lists
 from guidkeep.stores.sqlite import SQLiteStore
 from tests.stores.records import NOW, PAGE, cut_off, groups_of, guid_of, make_record, newer, plant
 
@@ -259,6 +259,19 @@ async def test_a_long_list_holds_up_neither_reads_nor_writes(opener: Opener, fil
             await listing
 
 
+async def test_a_page_that_is_too_long_for_one_value_is_read_all_the_same(
+    opener: Opener, file: Path
+) -> None:
+    """A value of SQLite has a billion bytes at most; here fewer."""
+    records = [make_record(number, metadata='{"t":"%s"}' % ("x" * 900)) for number in range(20)]
+    async with opener() as store:
+        assert isinstance(store, SQLiteStore)
+        for record in records:
+            await store.insert(record)
+        store._lister.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000)
+        assert await store.page(Query(), NOW) == records
+
+
 async def test_a_rollback_that_fails_is_survived(opener: Opener, file: Path) -> None:
     """SQLite's own authorizer refuses the statements."""
     refused = {"COMMIT", "ROLLBACK"}
@@ -295,7 +308,7 @@ async def test_records_that_can_not_be_counted_are_503_and_hold_up_nothing(
 async def test_a_count_that_takes_too_long_is_interrupted(
     opener: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_COUNT", f"SELECT {ENDLESS}")
+    monkeypatch.setattr(sqlite_lists, "_COUNT", f"SELECT {ENDLESS}")
     async with opener(timeout=0.5) as store:
         with pytest.raises(StoreUnavailable, match="did not answer"):
             await store.count(0, NOW + 1000, 10)
