@@ -285,11 +285,13 @@ async def test_bulk_is_a_result_for_a_line_in_order(client: Awaited, guid: str) 
         {"user": 5},
         "no json",
         b'{"user": "x", "guid": "x"}',
+        "\f",
         "{}",
+        '{"user": "a\nb"}',
     ]
     found = await client.bulk(lines)
-    assert [line.number for line in found] == [1, 2, 4, 5, 6, 7, 8]
-    assert [line.status for line in found] == [201, 200, 201, 400, 400, 400, 400]
+    assert [line.number for line in found] == [1, 2, 4, 5, 6, 7, 9, 10]
+    assert [line.status for line in found] == [201, 200, 201, 400, 400, 400, 400, 400]
     assert found[1].guid == guid
     assert found[1].etag == (await client.read(guid)).etag != there.etag
     assert (await client.read(found[2].guid)).text.endswith('"user":"text","n":1.50}')
