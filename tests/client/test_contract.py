@@ -10,6 +10,7 @@ import pytest
 
 from guidkeep.errors import (
     BodyTooLarge,
+    HeadersTooLarge,
     InvalidRequest,
     NotFound,
     PreconditionFailed,
@@ -250,6 +251,15 @@ async def test_a_filter_that_is_empty_does_not_list_everybodys(client: Awaited) 
     for asked in (client.list(user=""), client.records(user=""), client.export(user="")):
         with pytest.raises(InvalidRequest, match="empty"):
             await asked
+
+
+async def test_a_filter_that_no_request_can_carry_is_refused(client: Awaited) -> None:
+    for ask in (client.list, client.pages, client.records, client.export):
+        with pytest.raises(InvalidRequest, match="UTF-8; character 1 can't") as raised:
+            await ask(user="é\ud800")
+        assert [fault.parameter for fault in raised.value.faults] == ["user"]
+        with pytest.raises(HeadersTooLarge):
+            await ask(user="x" * 70_000)
 
 
 async def test_a_list_may_be_refused(client: Awaited) -> None:
