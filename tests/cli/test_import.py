@@ -79,6 +79,41 @@ def test_refused_records_go_to_a_file_with_their_reasons(
     assert len(list(client.export(user=user))) == 8
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'[{"user":"USER"},\n{"user":"\xff"},\n{"user":\n5},\n{"user":"USER"}]',
+        b'user:=\n"""USER"""\n\xff\n"\n5"\n"""USER"""\n',
+    ],
+    ids=["json", "csv"],
+)
+@pytest.mark.parametrize("words", [["--dry-run"], []])
+def test_each_refused_record_is_on_a_line_of_its_own(
+    run: Run, client: Client, capsys: Capture, user: str, text: bytes, words: list[str]
+) -> None:
+    FILE.write_bytes(text.replace(b"USER", user.encode()))
+    assert run("import", FILE, *words) == exits.FAILED
+    told = json.loads(capsys.readouterr().out)
+    assert (told["created"], told["refused"]) == (2, 2)
+    assert len(list(client.export(user=user))) == (0 if words else 2)
+    refused = Path(told["refused_file"]).read_text().splitlines()
+    not_text, number = (json.loads(line) for line in refused)
+    assert not_text["detail"].endswith("is not UTF-8.")
+    assert "\n" not in number["record"]
+    assert json.loads(number["record"]) == {"user": 5}
+
+
+def test_what_the_service_refuses_as_a_body_is_refused_as_a_line(run: Run, capsys: Capture) -> None:
+    rows = [b'{"user":"a\rb"}', b'{"user":"a"}\f', b'{\v"user":"a"}', b"\f"]
+    FILE.write_bytes(b"\r\n".join(rows))
+    for words in (["--dry-run"], []):
+        assert run("import", FILE, *words) == exits.FAILED
+        told = json.loads(capsys.readouterr().out)
+        assert (told["created"], told["refused"]) == (0, 3)
+    records = [json.loads(line)["record"].encode() for line in REFUSED.read_text().splitlines()]
+    assert records == rows[:3]
+
+
 def test_refusals_go_where_they_are_sent(run: Run, capsys: Capture, monkeypatch: Patch) -> None:
     write([{"user": 5}])
     assert run("import", FILE, "--refused", "elsewhere") == exits.FAILED

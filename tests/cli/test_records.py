@@ -41,11 +41,12 @@ def test_create_draws_a_guid_where_none_is_given(run: Run, client: Client, capsy
     assert client.read(json.loads(capsys.readouterr().out)["guid"]).user == "Ann"
 
 
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("words", [[], ["-"], ["-", "n:=2"]])
 def test_create_takes_members_from_standard_input(
-    run: Run, capsys: Capture, monkeypatch: Patch, words: list[str]
+    run: Run, capsys: Capture, monkeypatch: Patch, words: list[str], bom: bytes
 ) -> None:
-    feed(monkeypatch, b'{"user": "Ann", "n": 1.10}')
+    feed(monkeypatch, bom + b'{"user": "Ann", "n": 1.10}')
     assert run("create", *words) == 0
     number = "2" if "n:=2" in words else "1.10"
     assert capsys.readouterr().out.endswith(f'"user":"Ann","n":{number}}}\n')
@@ -317,6 +318,7 @@ def test_the_environment_can_say_the_form(
         (["update", "n=1"], exits.USAGE, "Write its GUID before the members."),
         (["create", "user:=x"], exits.USAGE, "user:=x is no JSON: write user=TEXT"),
         (["create", 'user:=1,"a":2}'], exits.USAGE, "is no JSON"),
+        (["create", "user=A", "user=B"], exits.USAGE, "'user' stands twice: give it once."),
         (["create", "user=A", "x"], exits.USAGE, "'x' is no member: write NAME=TEXT"),
         (["create", "=A"], exits.USAGE, "'=A' is no member"),
         (["create", "guid=A"], exits.USAGE, "'guid' is no metadata: give it as the first word."),
@@ -329,6 +331,10 @@ def test_the_environment_can_say_the_form(
         (["list", "--expires-before", "x"], exits.USAGE, "--expires-before: 'x' is no time"),
         (["list", "--expires-before", "default"], exits.USAGE, "--expires-before: 'default' is"),
         (["list", "--user", ""], exits.REFUSED, "user must not be empty"),
+        (["list", "--user", "\udcff"], exits.REFUSED, "user must be UTF-8; character 0 can't"),
+        (["export", "--user", "\udcff"], exits.REFUSED, "user must be UTF-8; character 0 can't"),
+        (["list", "--user", "x" * 70_000], exits.REFUSED, "can't be sent: URL too long."),
+        (["export", "--user", "x" * 50_000], exits.REFUSED, "must not have more than"),
         (["get", "x", "--url", "there"], exits.USAGE, "--url: 'there' is not the address"),
         (["get", "x", "--timeout", "0"], exits.USAGE, "--timeout: '0' is no time at all"),
     ],
@@ -379,11 +385,6 @@ def test_a_flag_goes_before_the_environment(
 ) -> None:
     monkeypatch.setenv("GUIDKEEP_URL", "http://127.0.0.1:9")
     assert run("create", "user=Ann", "--url", running.address) == 0
-
-
-def test_a_member_of_that_name_stands_where_it_is_written_last(run: Run, capsys: Capture) -> None:
-    assert run("create", new_guid(), "user=Ann", "n=1", "n:=2") == 0
-    assert capsys.readouterr().out.endswith('"user":"Ann","n":2}\n')
 
 
 def test_on_a_terminal_a_line_of_a_table_is_cut_where_it_ends(

@@ -34,7 +34,8 @@ def read(text: bytes, form: Form | None = None) -> list[Item]:
         (b'{"a": 1}\n\n{"b":1.10}', [Item(1, '{"a": 1}'), Item(3, '{"b":1.10}')]),
         (b'{"a": 1}\r\nno json\n', [Item(1, '{"a": 1}'), Item(2, "no json")]),
         (b" [ ] \n", []),
-        (b'[{"a":\n1.10} , 5,"x"]', [Item(1, '{"a":\n1.10}'), Item(2, "5"), Item(3, '"x"')]),
+        (b'[{"a":\n1.10} , 5,"x"]', [Item(1, '{"a": 1.10}'), Item(2, "5"), Item(3, '"x"')]),
+        (b'a:=\n"[1,\r\n2]"\n', [Item(3, '{"a":[1,  2]}')]),
         (b'guid,user\nA,Ann\n\nB,"Lee, ""Bob""\nJr"\n,\n',
          [Item(2, '{"guid":"A","user":"Ann"}'),
           Item(5, '{"guid":"B","user":"Lee, \\"Bob\\"\\nJr"}'), Item(6, "{}")]),
@@ -56,6 +57,11 @@ def test_the_form_is_seen_from_the_first_character(
     ("text", "item"),
     [
         (b'{"a"\xff}', Item(1, '{"a"\N{REPLACEMENT CHARACTER}}', "Byte 4 is not UTF-8.")),
+        (b'{"a":1}\f', Item(1, '{"a":1}\f')),
+        (b'{"a":"b\rc"}', Item(1, '{"a":"b\rc"}')),
+        (b'["\xc3\xa9\xff"]', Item(1, '"é\N{REPLACEMENT CHARACTER}"', "Byte 3 is not UTF-8.")),
+        (b"a\n\xff\n", Item(2, "\N{REPLACEMENT CHARACTER}", "a: Byte 0 is not UTF-8.")),
+        (b"expire\n1\xc3\n", Item(2, "1\N{REPLACEMENT CHARACTER}", "expire: Byte 1 is not UTF-8.")),
         (b"a,b\n1\n", Item(2, "1", "The line has 1 cells; the names at the top are 2.")),
         (b"n:=\nx\n", Item(2, "x", "n:=: Expecting value: line 1 column 1 (char 0)")),
     ],
@@ -88,8 +94,8 @@ def test_a_cell_that_is_no_value_is_a_fault_of_its_line(text: bytes, said: str) 
         (b'[{"a"', None, "is not JSON"),
         (b"[" * 100_000, None, "is not JSON"),
         (b"[] x", None, "more after the end"),
-        (b'["\xff"]', None, "not UTF-8"),
-        (b"a\n\xff\n", None, "not UTF-8"),
+        (b"[\xff]", None, "is not JSON"),
+        (b"\xff\n1\n", None, "must be UTF-8"),
         (b"a,a\n", None, "stands twice"),
         (b"a,\n", None, "must name its columns"),
         (b"", "csv", "must name its columns"),
@@ -99,6 +105,19 @@ def test_a_cell_that_is_no_value_is_a_fault_of_its_line(text: bytes, said: str) 
 def test_a_file_that_can_not_be_read_on_is_told(text: bytes, form: Form | None, said: str) -> None:
     with pytest.raises(BrokenOff, match=said.replace("[", r"\[")):
         read(text, form)
+
+
+def test_a_byte_that_is_not_utf_8_holds_up_no_other_record() -> None:
+    bad = "\N{REPLACEMENT CHARACTER}"
+    for text, shown in (
+        (b'{"a":1}\n{"a":"\xff"}\n{"a":2}', f'{{"a":"{bad}"}}'),
+        (b'[{"a":1},{"a":"\xff"},{"a":2}]', f'{{"a":"{bad}"}}'),
+        (b"a:=,b\n1,\n,\xff\n2,\n", f",{bad}"),
+        (b"a:=,b\n1,\n,\xff,\n2,\n", f",{bad},"),
+    ):
+        before, item, after = read(text)
+        assert [before.text, item.text, after.text] == ['{"a":1}', shown, '{"a":2}']
+        assert [bool(one.fault) for one in (before, item, after)] == [False, True, False]
 
 
 def test_a_line_that_is_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

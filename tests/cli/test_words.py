@@ -57,6 +57,18 @@ def test_words_are_a_guid_and_members(words: list[str], guid: str | None, text: 
     assert (found.guid, format_object(found.members), found.reads_input) == (guid, text, False)
 
 
+@pytest.mark.parametrize("word", ['seats:=5,"x":6', 'seats:=5,"seats":6', 'seats:=5}, {"x":6'])
+def test_json_of_one_member_brings_no_other(word: str) -> None:
+    with pytest.raises(StartupError, match="is no JSON: write seats=TEXT"):
+        parse_words(["user=Ann", word])
+
+
+@pytest.mark.parametrize("words", [["user=A", "user=B"], ["n=1", "-", "n:=2"]])
+def test_a_name_is_given_once(words: list[str]) -> None:
+    with pytest.raises(StartupError, match="stands twice: give it once"):
+        parse_words(words)
+
+
 def test_a_dash_is_standard_input() -> None:
     assert parse_words([GUID, "-", "a=b"]).reads_input
     assert parse_words(["-"]).guid is None

@@ -10,6 +10,7 @@ import pytest
 
 from guidkeep.errors import (
     BodyTooLarge,
+    HeadersTooLarge,
     InvalidRequest,
     NotFound,
     PreconditionFailed,
@@ -252,6 +253,15 @@ async def test_a_filter_that_is_empty_does_not_list_everybodys(client: Awaited) 
             await asked
 
 
+async def test_a_filter_that_no_request_can_carry_is_refused(client: Awaited) -> None:
+    for ask in (client.list, client.pages, client.records, client.export):
+        with pytest.raises(InvalidRequest, match="UTF-8; character 1 can't") as raised:
+            await ask(user="é\ud800")
+        assert [fault.parameter for fault in raised.value.faults] == ["user"]
+        with pytest.raises(HeadersTooLarge):
+            await ask(user="x" * 70_000)
+
+
 async def test_a_list_may_be_refused(client: Awaited) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await client.list(limit=0)
@@ -285,11 +295,13 @@ async def test_bulk_is_a_result_for_a_line_in_order(client: Awaited, guid: str) 
         {"user": 5},
         "no json",
         b'{"user": "x", "guid": "x"}',
+        "\f",
         "{}",
+        '{"user": "a\nb"}',
     ]
     found = await client.bulk(lines)
-    assert [line.number for line in found] == [1, 2, 4, 5, 6, 7, 8]
-    assert [line.status for line in found] == [201, 200, 201, 400, 400, 400, 400]
+    assert [line.number for line in found] == [1, 2, 4, 5, 6, 7, 9, 10]
+    assert [line.status for line in found] == [201, 200, 201, 400, 400, 400, 400, 400]
     assert found[1].guid == guid
     assert found[1].etag == (await client.read(guid)).etag != there.etag
     assert (await client.read(found[2].guid)).text.endswith('"user":"text","n":1.50}')

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from guidkeep.client.bodies import members_of
 from guidkeep.client.lines import (
     BATCH_BYTES,
     BATCH_LINES,
@@ -16,6 +17,9 @@ from guidkeep.client.lines import (
     has_null,
     line_of,
 )
+from guidkeep.errors import InvalidRequest
+from guidkeep.http.lines import Lines
+from guidkeep.jsontext import parse_object
 from tests.client.scripted import GUID
 
 FRESH = "F" * 32
@@ -29,7 +33,7 @@ FRESH = "F" * 32
         ("{ }", f'{{"guid":"{FRESH}"}}'),
         ('{"n": 1.10}', f'{{"guid":"{FRESH}","n": 1.10}}'),
         (b' {"n": 1}\r\n', f'{{"guid":"{FRESH}","n": 1}}'),
-        ('{"n":\n 1}', f'{{"guid":"{FRESH}","n":  1}}'),
+        ('{"n":\n 1,\r\n"m":2}', f'{{"guid":"{FRESH}","n":  1,  "m":2}}'),
         ('{"deep": {"guid": 1}}', f'{{"guid":"{FRESH}","deep": {{"guid": 1}}}}'),
         ('{"\\u0061": 1}', f'{{"guid":"{FRESH}","\\u0061": 1}}'),
     ],
@@ -52,10 +56,40 @@ def test_a_line_without_a_guid_gets_one(line: Any, text: str) -> None:
         ("no json", None),
         ("[" * 100_000, None),
         ("", None),
+        ('\f{"a": 1}', None),
     ],
 )
 def test_any_other_line_stays_as_it_is(line: str, guid: str | None) -> None:
     assert line_of(7, line, lambda: FRESH) == Sent(7, line.encode(), guid)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"user": "a\nb"}',
+        '{"user": "a\rb"}',
+        f'{{"guid": "{GUID}", "user": "a\r\nb"}}',
+        '{\f"user": "A"}',
+        '{"user": "A"}\f',
+        '{"n":\n1} x',
+        '{"user":\n"\ud800"}',
+        "[\n" * 100_000,
+    ],
+    ids=str,
+)
+def test_a_line_that_is_refused_as_a_body_is_none_that_is_taken(line: str) -> None:
+    with pytest.raises(InvalidRequest):
+        members_of(line.encode(errors="surrogatepass"))
+    sent = line_of(7, line, lambda: FRESH).text
+    assert b"\n" not in sent
+    with pytest.raises(InvalidRequest):
+        parse_object(sent)
+
+
+@pytest.mark.parametrize("line", ["", " \r\n", "\f", "\v "])
+def test_a_line_is_blank_if_it_is_to_the_service(line: str) -> None:
+    assert line_of(7, line) == Sent(7, b"", None)
+    assert Lines(99).feed(f"{line}\n".encode()) == []
 
 
 def test_without_more_ado_the_guid_is_random() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from guidkeep.client.bodies import Metadata, body_of, members_of
 from guidkeep.client.records import Record
-from guidkeep.jsontext import lenient
+from guidkeep.jsontext import lenient, on_one_line
 from guidkeep.record import is_guid, new_guid
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BATCH_BYTES = 65_536
 """Bytes of a batch at most, unless it is one line: less than a socket's buffers hold."""
 BATCH_LINES = 1000
+
+_WHITE = b" \t\r\n"
+"""What JSON takes for white space: with more of it taken away, what is refused would be valid."""
 
 
 class Sent(NamedTuple):
@@ -82,17 +85,17 @@ def line_of(number: int, line: Metadata | Record, fresh: Callable[[], str] = new
         line = line.text
     if isinstance(line, str | bytes):
         text = line if isinstance(line, bytes) else line.encode(errors="surrogatepass")
-        text = text.replace(b"\n", b" ").replace(b"\r", b" ").strip()  # only ever between tokens
+        text = _on_one_line(text.strip(_WHITE))
     else:
         text = body_of(members_of(line))
-    if not text:
-        return Sent(number, text, None)
+    if not text.strip():  # a form feed is as blank to the service
+        return Sent(number, b"", None)
     if b'"guid"' in text or b"\\u" in text or text[:1] != b"{":
         named, has_guid = _named(text)
         if has_guid:
             return Sent(number, text, named)
     guid = fresh()
-    rest = text[1:].lstrip()
+    rest = text[1:].lstrip(_WHITE)
     comma = b"" if rest[:1] == b"}" else b","
     named_text = b'{"guid":"%b"%b%b' % (guid.encode(), comma, rest)
     return Sent(number, named_text, guid, is_drawn=True)
@@ -136,6 +139,18 @@ class Splitter:
         if not piece and self._rest:
             lines.append(self._rest)
         return [line for line in lines if line]
+
+
+def _on_one_line(text: bytes) -> bytes:
+    """The text without a line feed, and as valid as it was: CR is as wrong in a string as that."""
+    if b"\n" not in text:
+        return text
+    try:
+        whole = text.decode()
+        lenient.decode(whole)
+    except (ValueError, RecursionError):
+        return text.replace(b"\n", b"\r")
+    return on_one_line(whole).encode()
 
 
 def _named(text: bytes) -> tuple[str | None, bool]:

@@ -311,6 +311,11 @@ def _filter(user: str | None) -> str | None:
     """The filter; an empty one would count as none, and everybody's records would be answered."""
     if user == "":
         raise InvalidRequest([Fault("user must not be empty; leave it out.", parameter="user")])
+    try:
+        (user or "").encode()
+    except UnicodeEncodeError as error:
+        told = f"user must be UTF-8; character {error.start} can't be written in it."
+        raise InvalidRequest([Fault(told, parameter="user")]) from error
     return user
 
 

@@ -20,7 +20,8 @@ class Record:
     """A live record, as the service answered it.
 
     Attributes:
-        text: its JSON, character for character: one flat object, `guid` and `expire` first.
+        text: its JSON, character for character (in an export, a line break between tokens is a
+            space): one flat object, `guid` and `expire` first.
         etag: its version as an entity tag, for `if_match`; None in lists and exports, which
             do not tell it.
     """

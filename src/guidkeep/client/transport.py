@@ -12,6 +12,7 @@ import httpx2
 from guidkeep import __version__
 from guidkeep.addresses import redacted
 from guidkeep.client.wire import Answer, Lost
+from guidkeep.errors import HeadersTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,15 +67,23 @@ def headers_of(given: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def build(http: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.Request:
-    """The request as httpx sends it: the time-out is that of each step of it."""
+    """The request as httpx sends it: the time-out is that of each step of it.
+
+    Raises:
+        HeadersTooLarge: the address is longer than httpx sends one, as of a user that is listed;
+            the service would refuse it.
+    """
     connect = CONNECT_TIMEOUT if request.timeout is None else min(CONNECT_TIMEOUT, request.timeout)
-    return http.build_request(
-        request.method,
-        request.path,
-        content=request.body,
-        headers=dict(request.headers),
-        timeout=httpx2.Timeout(request.timeout, connect=connect),
-    )
+    try:
+        return http.build_request(
+            request.method,
+            request.path,
+            content=request.body,
+            headers=dict(request.headers),
+            timeout=httpx2.Timeout(request.timeout, connect=connect),
+        )
+    except httpx2.InvalidURL as error:
+        raise HeadersTooLarge(f"The address of the request can't be sent: {error}.") from error
 
 
 def answer_of(response: httpx2.Response, body: bytes) -> Answer:

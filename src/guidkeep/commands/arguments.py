@@ -201,8 +201,9 @@ def _add_export(commands: Commands) -> None:
         commands,
         "export",
         "write all records into a file",
-        "Writes all live records as NDJSON, each as the service keeps it, in the order of their "
-        "GUIDs. What `guidkeep import` makes of it in an empty service is the same to the byte.",
+        "Writes all live records as NDJSON, in the order of their GUIDs: each as the service keeps "
+        "it, but for line breaks between tokens, which are spaces. Imported into an empty service "
+        "and exported again, it is the same to the byte.",
         """\
         FILE is written as FILE.part and renamed when it is whole. Interrupted, it goes on where
         it was when it is run again.

@@ -42,6 +42,7 @@ _CODES: tuple[tuple[type[errors.GuidkeepError], int], ...] = (
     (errors.PreconditionFailed, CONFLICT),
     (errors.InvalidRequest, REFUSED),
     (errors.BodyTooLarge, REFUSED),
+    (errors.HeadersTooLarge, REFUSED),
     (errors.StartupError, USAGE),
 )
 

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from guidkeep.commands.words import parse_expire
 from guidkeep.errors import StartupError
-from guidkeep.jsontext import lenient
+from guidkeep.jsontext import lenient, on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +32,9 @@ PIECE = 1 << 16
 """Bytes that are read at a time: how far it is is seen in steps of these."""
 
 _WHITE = " \t\r\n"
+_ANY_BYTES = "surrogateescape"
+"""How text is decoded: what is not UTF-8 becomes what UTF-8 never is (PEP 383), so one bad byte is
+the fault of its record, not of all that is decoded with it."""
 
 
 class Item(NamedTuple):
@@ -39,7 +42,8 @@ class Item(NamedTuple):
 
     Attributes:
         number: its line; in an array, its place, from 1.
-        text: its JSON, or, if it has none, what stands there, up to `SHOWN` characters.
+        text: its JSON, on one line, or, if it has none, what stands there, up to `SHOWN`
+            characters.
         fault: why it can't be sent, if it can't.
     """
 
@@ -99,21 +103,18 @@ class Source:
                 line = self._bytes.readline(LONGEST)
             if is_cut:
                 yield _faulty(number, "", f"The line is longer than {LONGEST >> 20} MiB.")
-            elif text := line.strip():
-                yield _decoded(number, text)
+            elif line.strip():
+                yield _checked(number, line.decode(errors=_ANY_BYTES).strip(_WHITE))
 
     def _elements(self) -> Iterator[Item]:
-        """The elements of an array, their text as it is."""
-        text = io.TextIOWrapper(self._bytes, encoding="utf-8", errors="strict")
-        elements = _Elements(text)
-        try:
-            for number, element in enumerate(elements, 1):
-                yield Item(number, element)
-        except UnicodeDecodeError as error:
-            raise BrokenOff(f"The file is not UTF-8: {error.reason}.") from error
+        """The elements of an array, their text as it is but for line breaks."""
+        text = io.TextIOWrapper(self._bytes, encoding="utf-8", errors=_ANY_BYTES)
+        for number, element in enumerate(_Elements(text), 1):
+            yield _checked(number, on_one_line(element))
 
     def _rows(self) -> Iterator[Item]:
-        lines = _Lines(io.TextIOWrapper(self._bytes, encoding="utf-8", newline=""))
+        text = io.TextIOWrapper(self._bytes, encoding="utf-8", errors=_ANY_BYTES, newline="")
+        lines = _Lines(text)
         csv.field_size_limit(LONGEST)  # of this process; else a cell may have 128 KiB
         rows = csv.reader(lines, strict=True)
         try:
@@ -124,8 +125,6 @@ class Source:
                 lines.taken = 0
                 if row:
                     yield self._row(rows.line_num, names, row)
-        except UnicodeDecodeError as error:
-            raise BrokenOff(f"The file is not UTF-8: {error.reason}.") from error
         except csv.Error as error:
             raise BrokenOff(f"Line {rows.line_num} is not CSV: {error}.") from error
 
@@ -143,11 +142,13 @@ class Source:
         return Item(number, "{" + ",".join(members) + "}")
 
     def _cell(self, name: str, cell: str) -> str:
+        if fault := _fault(cell):
+            raise ValueError(fault)
         if name == "expire":
             return f'"expire":{json.dumps(parse_expire(cell, now=self._clock()))}'
         if name.endswith(":="):
             lenient.decode(cell)
-            return f"{json.dumps(name[:-2], ensure_ascii=False)}:{cell}"
+            return f"{json.dumps(name[:-2], ensure_ascii=False)}:{on_one_line(cell)}"
         return f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(cell, ensure_ascii=False)}"
 
 
@@ -257,20 +258,29 @@ class _Counted(io.RawIOBase):
 _ends = re.compile(r"[ \t\r\n]*[,\]]").match
 
 
-def _decoded(number: int, line: bytes) -> Item:
+def _checked(number: int, text: str) -> Item:
+    fault = _fault(text)
+    return _faulty(number, text, fault) if fault else Item(number, text)
+
+
+def _fault(text: str) -> str | None:
+    """Where a text that was decoded whatever its bytes are is not UTF-8, if it is not."""
     try:
-        return Item(number, line.decode())
-    except UnicodeDecodeError as error:
-        text = line.decode(errors="replace")
-        return _faulty(number, text, f"Byte {error.start} is not UTF-8.")
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"Byte {len(text[: error.start].encode())} is not UTF-8."
+    return None
 
 
 def _faulty(number: int, text: str, fault: str) -> Item:
-    return Item(number, text[:SHOWN], fault)
+    shown = text[:SHOWN].encode(errors=_ANY_BYTES).decode(errors="replace")
+    return Item(number, shown, fault)
 
 
 def _check_names(names: Sequence[str]) -> None:
     if not names or not all(names):
         raise BrokenOff("The first line of a CSV must name its columns, as in guid,expire,user.")
+    if any(map(_fault, names)):
+        raise BrokenOff("The first line of a CSV must be UTF-8, as all of it.")
     if len(set(names)) < len(names):
         raise BrokenOff("A column of the CSV stands twice: name each once.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from datetime import UTC, datetime
@@ -40,7 +41,7 @@ def parse_words(words: Sequence[str]) -> Words:
     """Reads `[GUID] [NAME=TEXT | NAME:=JSON | -] ...`.
 
     Raises:
-        StartupError: a word is none of these.
+        StartupError: a word is none of these, or a member is there already.
     """
     guid = words[0] if words and "=" not in words[0] and words[0] != "-" else None
     rest = words if guid is None else words[1:]
@@ -48,6 +49,8 @@ def parse_words(words: Sequence[str]) -> Words:
     for word in rest:
         if word != "-":
             name, member = _parse_member(word)
+            if name in members:
+                raise StartupError(f"{shortened(name)!r} stands twice: give it once.")
             members[name] = member
     return Words(guid, members, "-" in rest)
 
@@ -59,7 +62,7 @@ def parse_input(text: bytes) -> dict[str, Member]:
         StartupError: it is none.
     """
     try:
-        return parse_object(text)
+        return parse_object(text.removeprefix(codecs.BOM_UTF8))
     except InvalidRequest as error:
         raise StartupError(f"Standard input: {error}") from error
 
@@ -106,8 +109,9 @@ def _parse_member(word: str) -> tuple[str, Member]:
     if operator == "=":
         return name, Member(key, json.dumps(text, ensure_ascii=False), text)
     try:
-        return name, parse_object(f"{{{key}:{text}}}")[name]
-    except (InvalidRequest, KeyError) as error:
+        [member] = parse_object(f"{{{key}:{text}}}").values()
+    except (InvalidRequest, ValueError) as error:  # ValueError: `5,"x":6` would bring a second one
         raise StartupError(
             f"{name}:={shortened(text)} is no JSON: write {name}=TEXT if it is meant as text."
         ) from error
+    return name, member
