@@ -68,7 +68,9 @@ class MetadataSchema:
             StartupError: the file can't be read, is not JSON, or holds no schema.
         """
         try:
-            return cls(json.loads(path.read_bytes()))
+            schema = json.loads(path.read_bytes())
+            json.dumps(schema, allow_nan=False)  # refuses 1e400, which would be Infinity when shown
+            return cls(schema)
         except OSError as error:
             raise StartupError(f"Can't read the metadata schema: {error}.") from error
         except (ValueError, RecursionError) as error:

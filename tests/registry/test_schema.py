@@ -100,6 +100,8 @@ def test_a_schema_is_read_from_its_file(tmp_path: Path) -> None:
         (None, "Can't read the metadata schema"),
         (b"{", "is not JSON"),
         (b"\xff\xfe\xff", "is not JSON"),
+        (b'{"maximum": 1e400}', "is not JSON: Out of range"),
+        (b'{"maximum": NaN}', "is not JSON: Out of range"),
     ],
 )
 def test_a_file_that_holds_no_schema_is_refused(

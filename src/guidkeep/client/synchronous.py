@@ -286,7 +286,7 @@ class Client:
         return self._run(self._operations.metadata_schema())
 
     def max_body(self) -> int:
-        """Bytes that a body, a line of `bulk` and the metadata of a record may have at most."""
+        """Bytes that a body and the metadata of a record may have at most."""
         return self._run(self._operations.max_body())
 
     # From what an operation wants to what the transport does.
