@@ -24,13 +24,9 @@ if TYPE_CHECKING:
     from tests.consistency.conftest import Fleet
 
 SECONDS = float(os.environ.get("GUIDKEEP_TEST_NEMESIS_SECONDS", "4"))
-SQL = ("mysql", "postgresql")
-RUNS = [
-    *((store, nemesis) for store in SQL for nemesis in NEMESES if nemesis != "nothing"),
-    ("mongodb", "node held off from the store"),
-    ("mongodb", "store killed"),
-]
-"""What differs from store to store is how a write fails; so FerretDB has those nemeses alone."""
+SHARES = {"mysql": 1.0, "postgresql": 1.0, "mongodb": 1 / 6}
+"""Of that time, for each store: FerretDB is slow, so its writes' outcomes stay open for long."""
+RUNS = [(store, nemesis) for store in SHARES for nemesis in NEMESES if nemesis != "nothing"]
 SEED = 1
 HOT = Load(seed=SEED, clients=15, guids=2, owned=0, reads=0.8)
 """What faults are looked for with: many clients on few records."""
@@ -50,8 +46,9 @@ it, in the same scripts."""
 @pytest.mark.timeout(300 + 5 * SECONDS)
 @pytest.mark.parametrize(("store", "nemesis"), RUNS, ids=[": ".join(run) for run in RUNS])
 def test_what_is_promised_holds(fleet: Fleet, tmp_path: Path, store: str, nemesis: str) -> None:
-    checked = campaign.run(fleet.get(store), tmp_path, store, nemesis, SEED, SECONDS)
-    assert checked > 300, "too little was done to tell"
+    seconds = SECONDS * SHARES[store]
+    checked = campaign.run(fleet.get(store), tmp_path, store, nemesis, SEED, seconds)
+    assert checked > 300 * SHARES[store], "too little was done to tell"
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if name not in RARE])
@@ -73,7 +70,7 @@ def caught(
     """Fails unless the fault is found; on one store, for it is the same on all."""
     operations = 0
     with campaign.cluster(
-        fleet.get(SQL[0]), folder, nemesis, load, fault=fault, jitter=jitter
+        fleet.get("mysql"), folder, nemesis, load, fault=fault, jitter=jitter
     ) as nodes:
         for seed in range(load.seed, load.seed + TRIES):
             outcome = campaign.work(nodes, nemesis, replace(load, seed=seed), seconds=1)
