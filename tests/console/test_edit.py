@@ -339,3 +339,52 @@ def test_what_somebody_else_created_anew_is_not_written_over(console: Console) -
     assert console.service.text(GUID) == other
     save(console)
     expect(console.page.get_by_role("cell", name="Eve")).to_be_visible()
+
+
+@pytest.fixture
+def broken(console: Console) -> str:
+    """The record, with a value on several lines whose breaks no form of a browser keeps."""
+    text = (
+        f'{{"guid":"{GUID}","expire":"{EXPIRE}","user":"Ann","o":{{\r\n"a":1,\r"b":2\r\n}},"n":1}}'
+    )
+    console.service.put_text(GUID, text)
+    console.open(f"/record/{GUID}/edit")
+    return text
+
+
+def test_line_breaks_that_the_browser_has_otherwise_are_no_change(
+    console: Console, broken: str
+) -> None:
+    sent = writes(console)
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    console.page.on("dialog", answer)
+    value(console, "o").fill("{}")
+    value(console, "o").fill('{\n"a":1,\n"b":2\n}')
+    console.page.get_by_role("link", name="Records", exact=True).click()
+    expect(console.page.get_by_role("cell", name="Ann", exact=True)).to_be_visible()
+    assert asked == []
+    console.open(f"/record/{GUID}/edit")
+    save(console)
+    assert saved(console) == broken
+    expect(console.page.locator(".note")).to_have_text("Nothing was changed.")
+    assert sent == []
+
+
+def test_a_value_with_other_line_breaks_keeps_them_beside_a_change(
+    console: Console, broken: str
+) -> None:
+    sent = writes(console)
+    value(console, "n").fill("2")
+    console.service.client.patch(f"/guid/{GUID}", json={"o": 3})
+    save(console)
+    expect(console.page.get_by_text("both changes can stand")).to_be_visible()
+    console.page.get_by_role("button", name="Save as chosen").click()
+    assert saved(console) == broken.replace('{\r\n"a":1,\r"b":2\r\n}', "3").replace(
+        '"n":1', '"n":2'
+    )
+    assert [request.post_data for request in sent] == ['{"n":2}'] * 2

@@ -34,6 +34,7 @@ class Line {
       input: () => this.clear(),
     });
     this.value.value = this.initial.value;
+    this.initial.value = this.value.value; // it takes every line break for a LF
     this.label = h("label", { for: this.id, class: "unseen" }, `Value of ${name || "the new member"}`);
     this.fault = h("p", { class: "fault", id: `${this.id}-fault` });
     this.removal = h("button", { type: "button", class: "link", click: () => this.toggle() }, "Remove");
