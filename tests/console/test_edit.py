@@ -388,3 +388,17 @@ def test_a_value_with_other_line_breaks_keeps_them_beside_a_change(
         '"n":1', '"n":2'
     )
     assert [request.post_data for request in sent] == ['{"n":2}'] * 2
+
+
+@pytest.mark.parametrize("name", ["", " ", "\ufeff", "\r\n"])
+def test_a_member_that_was_read_may_have_no_name_to_see(console: Console, name: str) -> None:
+    text = STORED.replace("}}", f'}},{json.dumps(name)}:1,"n":1}}')
+    console.service.put_text(GUID, text)
+    console.open(f"/record/{GUID}/edit")
+    value(console, "n").fill("2")
+    save(console)
+    assert saved(console) == text.replace('"n":1', '"n":2')
+    console.open(f"/record/{GUID}/edit")
+    value(console, "the member without a name to see").fill("3")
+    save(console)
+    assert saved(console) == text.replace('"n":1', '"n":2').replace(":1,", ":3,")
