@@ -113,6 +113,22 @@ def test_what_is_stored_is_what_was_written(
     assert saved(console) == with_changes(('"owner":{"team": "A", "floor": 3.0}', written))
 
 
+def test_an_object_is_stored_as_it_was_written_and_known_again(console: Console) -> None:
+    value(console, "price").fill('{ "net" : 1.50 }')
+    lose_one_answer(console)
+    save(console)
+    expect(console.page.get_by_role("alert")).to_have_text("The service does not answer.")
+    save(console)
+    assert saved(console) == with_changes(("1.50", '{ "net" : 1.50 }'))
+    expect(console.page.locator(".note")).to_have_text("It was saved already.")
+
+
+def test_what_is_nested_too_deeply_is_refused_by_the_service(console: Console) -> None:
+    value(console, "price").fill('{"a":' * 9000 + "1" + "}" * 9000)
+    save(console)
+    expect(console.page.get_by_role("alert")).to_contain_text("nested")
+
+
 def test_the_expiry_is_changed_alone(console: Console) -> None:
     sent = writes(console)
     console.page.get_by_label("7 days", exact=True).check()
