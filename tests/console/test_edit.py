@@ -123,6 +123,14 @@ def test_an_object_is_stored_as_it_was_written_and_known_again(console: Console)
     expect(console.page.locator(".note")).to_have_text("It was saved already.")
 
 
+def test_the_keyboard_stays_in_a_form_whose_save_failed(console: Console) -> None:
+    value(console, "user").fill("Bob")
+    console.page.route("**/guid/*", lambda route: route.fulfill(status=503), times=1)
+    save(console)
+    expect(console.page.get_by_role("alert")).to_contain_text("503")
+    expect(console.page.get_by_role("button", name="Save", exact=True)).to_be_focused()
+
+
 def test_what_is_nested_too_deeply_is_refused_by_the_service(console: Console) -> None:
     value(console, "price").fill('{"a":' * 9000 + "1" + "}" * 9000)
     save(console)
