@@ -287,6 +287,29 @@ def test_a_conflict_shows_both_versions_and_the_choice_is_saved(console: Console
     )
 
 
+def test_versions_that_would_look_the_same_are_shown_as_they_are_written(console: Console) -> None:
+    member(console, "price").get_by_label("Kind of value").select_option(label="text")
+    value(console, "price").fill("3")
+    console.service.client.patch(f"/guid/{GUID}", json={"price": 3})
+    save(console)
+    row = console.page.locator("tbody tr")
+    expect(row.locator("td")).to_have_text(["1.50", "3", '"3"'])
+
+
+def test_names_are_shown_with_all_their_spaces(console: Console) -> None:
+    console.service.put_text(GUID, STORED.replace("}}", '},"a  b":1,"a b":2}'))
+    console.open(f"/record/{GUID}")
+    names = console.page.locator("tbody th")
+    assert names.all_inner_texts()[-2:] == ["a  b", "a b"]
+    console.open(f"/record/{GUID}/edit")
+    assert console.page.locator(".member .name").all_inner_texts()[-2:] == ["a  b", "a b"]
+    value(console, "price").fill("2")
+    console.service.client.patch(f"/guid/{GUID}", json={"a  b": 2})
+    save(console)
+    expect(names).to_have_count(2)
+    assert names.all_inner_texts() == ["price", "a  b"]
+
+
 def test_changes_to_other_members_can_both_stand(console: Console) -> None:
     value(console, "user").fill("Bob")
     console.page.get_by_label("7 days", exact=True).check()
