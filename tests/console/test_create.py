@@ -288,6 +288,21 @@ def test_a_form_with_something_typed_is_not_left_unasked(console: Console, touch
     assert asked == (["Leave without saving what you changed?"] if touched else [])
 
 
+def test_a_link_whose_guid_is_on_two_lines_is_not_yet_something_typed(console: Console) -> None:
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    console.open(f"/new?guid={GUID[:16]}%0A{GUID[16:]}")
+    expect(guid_field(console)).to_have_value(GUID)
+    console.page.on("dialog", answer)
+    console.page.get_by_role("link", name="Service", exact=True).click()
+    expect(console.page.get_by_role("heading", name="Service", exact=True)).to_be_visible()
+    assert asked == []
+
+
 def test_what_was_typed_stays_unless_it_is_given_up(console: Console) -> None:
     value(console, "user").fill("Ann")
     console.page.once("dialog", lambda dialog: dialog.dismiss())

@@ -11,10 +11,15 @@ import pytest
 from playwright.sync_api import expect
 
 from guidkeep.errors import StoreUnavailable
-from tests.console.browser import NOVEMBER_2026
+from tests.console.browser import NOVEMBER_2026, opened_console, serving
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
     from tests.console.browser import Console, Service
+    from tests.support import Clock
 
 GUIDS = [f"{number:032X}" for number in range(1, 121)]
 DAY = 86_400
@@ -48,6 +53,29 @@ def test_records_are_listed_with_what_is_known_of_them(service: Service, console
     expect(second.locator("td").first).to_have_text("<b>Bob</b>")
     expect(second.locator(".rest")).to_have_text(re.compile(r'^note: "x{153}…$'))
     expect(second.locator(".left")).to_have_text("01:30")
+
+
+def test_what_is_long_is_not_cut_within_a_character(service: Service, console: Console) -> None:
+    record = json.dumps({"user": "Ann", "n": "x" * 155 + "\N{WATER WAVE}"}, ensure_ascii=False)
+    service.put_text(GUIDS[0], record)
+    console.open("/records")
+    expect(console.page.locator("td.rest")).to_have_text(f'n: "{"x" * 155}…')
+
+
+def test_a_user_that_is_no_text_is_listed_with_the_other_metadata(
+    browser: Browser, tmp_path: Path, clock: Clock
+) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text("true")
+    with (
+        serving(tmp_path, clock, metadata_schema=schema) as service,
+        opened_console(browser, service) as console,
+    ):
+        service.put_text(GUIDS[0], '{"user":12345678901234567890,"plan":"gold"}')
+        console.open("/records")
+        expect(console.page.locator("td.user")).to_be_empty()
+        rest = console.page.locator("td.rest")
+        expect(rest).to_have_text('user: 12345678901234567890, plan: "gold"')
 
 
 def test_pages_follow_each_other_and_stand_in_the_address(
@@ -122,6 +150,34 @@ def test_a_list_before_an_instant_keeps_it_when_the_user_changes(
     expect(console.page.locator("tbody tr")).to_have_count(1)
     assert listed(console) == [GUIDS[2]]
     expect(console.page.get_by_label("Expires", exact=True)).to_have_value("before")
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "label", "chosen"),
+    [
+        ("user=A%0Ab", GUIDS[:1], "User, exactly", "Ab"),  # as such a field has it
+        ("user=who?%26", GUIDS[1:2], "User, exactly", "who?&"),
+        ("within=7200", GUIDS[:2], "Expires", "within 7200 seconds"),
+        ("within=soon", GUIDS[:4], "Expires", "whenever"),
+        ("limit=3", GUIDS[:3], "A page has", "3"),
+    ],
+)
+def test_show_asks_for_what_a_link_asked_for(
+    service: Service, console: Console, asked: str, found: list[str], label: str, chosen: str
+) -> None:
+    for guid, user, left in zip(GUIDS, ("A\nb", "who?&", "Ann", "Ab"), (1, 2, 3, 4), strict=False):
+        service.put(guid, user=user, expire=NOVEMBER_2026 + left * 3000)
+    console.open(f"/records?{asked}")
+    field = console.page.get_by_label(label, exact=True)
+    for _ in range(2):
+        assert listed(console) == found
+        if label == "User, exactly":
+            expect(field).to_have_value(chosen)
+        else:
+            expect(field.locator("option:checked")).to_have_text(chosen)
+        console.page.evaluate("document.querySelector('.foot-line').id = 'old'")
+        console.page.get_by_role("button", name="Show", exact=True).click()
+        console.page.locator("#old").wait_for(state="detached")
 
 
 def test_reading_again_shows_what_is_there_now(service: Service, console: Console) -> None:

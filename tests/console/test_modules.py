@@ -180,6 +180,8 @@ def test_the_figures_of_several_workers_are_added_up(console: Console) -> None:
         ("m.share(1)", "100 %"),
         ("m.zone(1795435200)", "UTC+01:00"),
         ("m.local(1795435200)", "2026-11-23 13:00:00"),
+        ("m.instant(253402300799)", "9999-12-31 23:59:59"),  # the last that a record may have
+        ("m.local(253402300799)", "10000-01-01 00:59:59"),
     ],
 )
 def test_figures_are_shown_with_what_they_say(console: Console, call: str, shown: str) -> None:

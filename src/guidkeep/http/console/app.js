@@ -40,7 +40,7 @@ async function route({ keepsFocus = false } = {}) {
   leaving = new AbortController();
   forget();
   const { signal } = leaving;
-  const [path, search = ""] = location.hash.slice(1).split("?");
+  const [path, ...search] = location.hash.slice(1).split("?");
   const [view, words] = viewOf(path);
   const shown = { failed: false, isUnsaved: () => false };
   const live = (act) => (...given) => { if (!signal.aborted) act(...given); };
@@ -49,7 +49,7 @@ async function route({ keepsFocus = false } = {}) {
       replaceChildren: live((...content) => main.replaceChildren(...content)),
       append: live((...content) => main.append(...content)),
     },
-    words, query: new URLSearchParams(search), signal, note: said,
+    words, query: new URLSearchParams(search.join("?")), signal, note: said,
     go: live(go), retitle: live(retitle), hold: live((isUnsaved) => { shown.isUnsaved = isUnsaved; }),
   };
   said = null;

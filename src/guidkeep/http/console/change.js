@@ -10,11 +10,11 @@ import { object } from "./json.js";
  * How to send changes to a record with those members: {method, body}.
  *
  * A PATCH names the changed members alone. But a merge patch (RFC 7396) takes null for "remove", and
- * puts an object into the one that is there; where that is not what was written, the whole record
- * goes as a PUT, in which all other members are the text that was read. Either goes with If-Match.
+ * an object for another patch, of which not all is stored as it was written. With either the whole
+ * record goes as a PUT, in which all other members are the text that was read. Both have If-Match.
  */
 export function request(members, changes) {
-  const fits = changes.every(({ name, text }) => canPatch(members.find((one) => one.name === name)?.text, text));
+  const fits = changes.every(({ text }) => text === null || !(text === "null" || text.startsWith("{")));
   if (fits) return { method: "PATCH", body: object(changes.map((one) => ({ ...one, text: one.text ?? "null" }))) };
   return { method: "PUT", body: object(apply(members, changes).filter(({ name }) => name !== "guid")) };
 }
@@ -28,21 +28,6 @@ export function apply(members, changes) {
     return change ? { ...member, text: change.text } : member;
   });
   return [...kept, ...left.values()].filter(({ text }) => text !== null);
-}
-
-function canPatch(before, after) {
-  if (after === null) return true;
-  const value = JSON.parse(after);
-  return !(isObject(value) && before?.startsWith("{")) && !holdsNull(value);
-}
-
-/** Whether a merge patch would lose a null of it: those in arrays stay. */
-function holdsNull(value) {
-  return value === null || (isObject(value) && Object.values(value).some(holdsNull));
-}
-
-function isObject(value) {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
 /**

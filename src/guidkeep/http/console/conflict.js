@@ -44,19 +44,26 @@ function lead(differences) {
 /** A line, and what it adds to the changes. */
 function line({ name, key, base, mine, theirs, clash }) {
   const group = freshId("version");
+  const asWritten = lookAlike([base, mine, theirs]);
   const radio = (which) => clash
     && h("input", { type: "radio", name: group, value: which, required: true, "aria-label": `${name}: ${which === "mine" ? "yours" : "as stored now"}` });
   const cell = (text, which) => h("td", { class: text !== base ? "changed" : "" },
-    clash ? h("label", { class: "version" }, radio(which), value(name, text)) : value(name, text));
+    clash ? h("label", { class: "version" }, radio(which), value(name, text, asWritten)) : value(name, text, asWritten));
   const element = h("tr", { class: clash ? "clash" : "" },
     h("th", { scope: "row" }, name),
-    h("td", null, value(name, base)), cell(theirs, "theirs"), cell(mine, "mine"));
+    h("td", null, value(name, base, asWritten)), cell(theirs, "theirs"), cell(mine, "mine"));
   const takesMine = () => (clash ? element.querySelector("input:checked").value === "mine" : mine !== base);
   return { element, chosen: () => (takesMine() && mine !== theirs ? [{ name, key, text: mine }] : []) };
 }
 
-function value(name, text) {
+/** Whether different texts could be taken for one another as they are shown, such as 1 and "1". */
+function lookAlike(texts) {
+  const different = [...new Set(texts)].filter((text) => text !== null);
+  return new Set(different.map((text) => shown(text).trim())).size < different.length;
+}
+
+function value(name, text, asWritten) {
   if (text === null) return h("span", { class: "quiet" }, "not there");
   if (name === "expire") return `${instant(Number(JSON.parse(text)))} UTC`;
-  return h("span", { class: text.startsWith('"') ? "plain" : "json" }, shown(text));
+  return h("span", { class: text.startsWith('"') ? "plain" : "json" }, asWritten ? text : shown(text));
 }

@@ -42,12 +42,12 @@ export async function show({ main, query, go, retitle, signal, hold }) {
 class GuidField {
   constructor(value) {
     this.drawn = random();
-    this.given = value;
     this.fault = h("p", { class: "fault", id: "new-guid-fault" });
     this.field = h("input", {
       id: "new-guid", type: "text", class: "guid", value, autocomplete: "off", spellcheck: "false",
       "aria-describedby": "new-guid-hint new-guid-fault", input: () => this.clear(), change: () => this.tidy(),
     });
+    this.given = this.field.value; // without the line breaks of a link
     this.element = h("div", { class: "field" }, h("label", { for: "new-guid" }, "GUID"), this.field,
       h("p", { class: "hint", id: "new-guid-hint" }, "Left empty, a random one is made."), this.fault);
   }

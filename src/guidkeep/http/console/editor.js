@@ -34,7 +34,8 @@ class Line {
       input: () => this.clear(),
     });
     this.value.value = this.initial.value;
-    this.label = h("label", { for: this.id, class: "unseen" }, `Value of ${name || "the new member"}`);
+    this.initial.value = this.value.value; // it takes every line break for a LF
+    this.label = h("label", { for: this.id, class: "unseen" }, `Value of ${this.called}`);
     this.fault = h("p", { class: "fault", id: `${this.id}-fault` });
     this.removal = h("button", { type: "button", class: "link", click: () => this.toggle() }, "Remove");
     this.element = h("div", { class: "member" },
@@ -51,14 +52,25 @@ class Line {
       autocapitalize: "off", "aria-describedby": `${this.id}-fault`,
       input: () => {
         this.clear();
-        this.label.textContent = `Value of ${this.memberName || "the new member"}`;
+        this.label.textContent = `Value of ${this.called}`;
         this.nameRemoval();
       },
     });
   }
 
   get memberName() {
-    return this.name instanceof HTMLInputElement ? this.name.value : this.name.textContent;
+    return this.isNamedHere ? this.name.value : this.name.textContent;
+  }
+
+  /** Whether its name is typed here, and not that of a member that was read or is asked for. */
+  get isNamedHere() {
+    return this.name instanceof HTMLInputElement;
+  }
+
+  /** What it is called where it is spoken of. */
+  get called() {
+    if (this.memberName.trim()) return this.memberName;
+    return this.isNamedHere ? "the new member" : "the member without a name to see";
   }
 
   /** Whether it is otherwise than the form was opened with. */
@@ -75,7 +87,7 @@ class Line {
   nameRemoval() {
     const verb = this.isGone ? "Restore" : "Remove";
     this.removal.textContent = verb;
-    this.removal.setAttribute("aria-label", `${verb} ${this.memberName || "the new member"}`);
+    this.removal.setAttribute("aria-label", `${verb} ${this.called}`);
   }
 
   toggle() {
@@ -100,7 +112,7 @@ class Line {
   wrong(names) {
     if (this.isGone) return null;
     const name = this.memberName;
-    if (!name.trim()) return "Give the member a name.";
+    if (this.isNamedHere && !name.trim()) return "Give the member a name.";
     if (!isMetadata(name)) return `${name} is no metadata: it has its own field above.`;
     if (names.filter((one) => one === name).length > 1) return `There is another ${name}: a name stands once.`;
     try {
@@ -113,7 +125,7 @@ class Line {
 
   show(detail) {
     this.fault.textContent = `${this.fault.textContent} ${detail}`.trim();
-    const nameless = this.name instanceof HTMLInputElement && !this.memberName.trim();
+    const nameless = this.isNamedHere && !this.memberName.trim();
     (nameless ? this.name : this.value).setAttribute("aria-invalid", "true");
   }
 

@@ -22,7 +22,9 @@ export function showFaults(error, form, { editor, expiry, guid, summary: above }
   const say = placed ? unplaced : [error.message, ...unplaced.filter((one) => one !== error.message)];
   if (placed) say.unshift(placed === 1 ? "One thing is not right yet." : `${placed} things are not right yet.`);
   above.replaceChildren(h("p", null, say.join(" ")));
-  (form.querySelector("[aria-invalid]") ?? form.querySelector("button[type=submit]")).focus();
+  const submit = form.querySelector("button[type=submit]");
+  submit.disabled = false; // else it takes no focus
+  (form.querySelector("[aria-invalid]") ?? submit).focus();
 }
 
 function unescaped(step) {

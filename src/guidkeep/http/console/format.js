@@ -28,14 +28,18 @@ export function stays(seconds) {
 
 /** An instant in UTC, from Unix time in seconds. */
 export function instant(seconds) {
-  return new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
+  return written(new Date(seconds * 1000));
+}
+
+/** A year beyond 9999, which a zone can make of the last instant, has no sign. */
+function written(date) {
+  return date.toISOString().replace(/^\+0*|\.\d+Z$/g, "").replace("T", " ");
 }
 
 /** The same by the browser's zone. */
 export function local(seconds) {
   const date = new Date(seconds * 1000);
-  const shifted = new Date(date.getTime() - date.getTimezoneOffset() * 60_000);
-  return shifted.toISOString().slice(0, 19).replace("T", " ");
+  return written(new Date(date.getTime() - date.getTimezoneOffset() * 60_000));
 }
 
 /** The browser's zone at that instant, as in UTC+02:00. */

@@ -80,20 +80,30 @@ function moment(before) {
   return /^\d{1,11}$/.test(before) ? `${instant(Number(before))} UTC` : `“${before}”`;
 }
 
+/** The spans to choose from, and what else a link asks for. */
+function spans(query) {
+  const [before, within] = [query.get("before"), query.get("within")];
+  if (before) return [...SPANS, ["before", `before ${moment(before)}`]];
+  const isOther = Number(within) && SPANS.every(([seconds]) => seconds !== within);
+  return isOther ? [...SPANS, [within, `within ${within} seconds`]] : SPANS;
+}
+
 function filters({ query, go }) {
   const option = (chosen) => ([value, label]) =>
     h("option", { value, selected: value === chosen }, label);
   const before = query.get("before");
-  const spans = before ? [...SPANS, ["before", `before ${moment(before)}`]] : SPANS;
   const user = h("input", { id: "user", name: "user", type: "text", autocomplete: "off", value: query.get("user") ?? "" });
+  const untouched = user.value; // without the line breaks that a link can ask for
   const within = h("select", { id: "within", name: "within" },
-    spans.map(option(before ? "before" : query.get("within") ?? "")));
+    spans(query).map(option(before ? "before" : query.get("within") ?? "")));
+  const size = query.get("limit") || "100";
   const limit = h("select", { id: "limit", name: "limit" },
-    SIZES.map((size) => option(query.get("limit") ?? "100")([size, size])));
+    [...new Set([...SIZES, size])].map((one) => option(size)([one, one])));
   const submit = (event) => {
     event?.preventDefault();
     const kept = within.value === "before" ? { before } : { within: within.value };
-    go(address(new URLSearchParams(), { user: user.value, limit: limit.value === "100" ? "" : limit.value, ...kept }));
+    const name = user.value === untouched ? query.get("user") : user.value;
+    go(address(new URLSearchParams(), { user: name, limit: limit.value === "100" ? "" : limit.value, ...kept }));
   };
   return h("form", { class: "filters", role: "search", submit },
     h("div", { class: "field" }, h("label", { for: "user" }, "User, exactly"), user),
@@ -130,9 +140,9 @@ function row(record) {
 }
 
 function excerpt(record) {
-  const rest = metadata(record).filter(({ name }) => name !== "user");
+  const rest = metadata(record).filter(({ name, text }) => name !== "user" || !text.startsWith('"'));
   const text = rest.map(({ name, text: value }) => `${name}: ${value}`).join(", ");
-  return text.length > EXCERPT ? `${text.slice(0, EXCERPT)}…` : text;
+  return text.length > EXCERPT ? `${text.slice(0, EXCERPT).replace(/[\ud800-\udbff]$/, "")}…` : text;
 }
 
 function empty(query) {
