@@ -22,7 +22,7 @@ from tests.stores.records import guid_of, make_record
 from tests.support import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from servers.mysql import MariaDB, Server
 
@@ -38,6 +38,11 @@ def elsewhere(url: str) -> str:
     """The same URL, of a place where nobody listens."""
     login = urlsplit(url).netloc.rpartition("@")[0]
     return urlsplit(url)._replace(netloc=f"{login}@127.0.0.1:{free_port()}").geturl()
+
+
+def passed_over(logs: Iterable[Mapping[str, object]]) -> list[object]:
+    """Why, of each host that was."""
+    return [line["error"] for line in logs if line["event"] == "store host passed over"]
 
 
 @pytest.fixture
@@ -70,7 +75,7 @@ async def test_hosts_that_are_away_are_passed_over_once(
         async with opener_of(both(elsewhere(url), elsewhere(url), url))() as store:
             work = (store.insert(make_record(number)) for number in range(50))
             assert all(await asyncio.gather(*work))
-    assert [line["event"] for line in logs] == ["store host passed over"] * 2
+    assert len(passed_over(logs)) == 2
 
 
 async def test_of_hosts_that_are_all_away_it_is_said_once(
@@ -141,7 +146,7 @@ async def test_one_that_only_reads_is_passed_over(
             async with opener_of(both(*pair))() as store:
                 assert await store.insert(make_record())
                 assert sessions(server, pair[1])
-        assert [line["error"] for line in logs] == ["it only reads"]
+        assert passed_over(logs) == ["it only reads"]
         monkeypatch.setattr(mysql_store, "START_TIMES", 0.1)
         with pytest.raises(StartupError, match="it only reads"):
             await MySQLStore.open(both(pair[0], pair[0]), timeout=1.0, metrics=Metrics())
