@@ -1,8 +1,9 @@
 """Rounds: operations that arrive together travel together, to a server and back.
 
 A round trip costs the event loop about as much for a hundred operations as for one. So whatever
-arrives in one turn of the loop, or while as many rounds are on their way as may be, makes up the
-next round. No operation waits for others to come: one that arrives alone leaves at once.
+arrives in one turn of the loop and the next, or while as many rounds are on their way as may be,
+makes up the next round. No operation waits for others to come: one that arrives alone leaves when
+that turn is over.
 
 This is `guidkeep.stores.groups` for servers that are asked over asyncio, not by a thread.
 """
@@ -13,6 +14,7 @@ import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from guidkeep import turns
 from guidkeep.errors import StoreUnavailable
 from guidkeep.outcome import Outcome
 
@@ -69,9 +71,8 @@ class Rounds(Generic[Item, Result]):
         outcome: Outcome[Result] = Outcome(loop=self._loop)
         self._waiting.append(_Waiting(item, outcome, self._loop.time()))
         if not self._start_is_due and len(self._under_way) < self._at_once:
-            # Not at once: whatever else this turn of the loop brings joins the round.
             self._start_is_due = True
-            self._loop.call_soon(self._start)
+            turns.after_next(self._loop, self._start)
         return outcome
 
     async def close(self) -> None:

@@ -63,6 +63,17 @@ async def test_what_one_turn_of_the_loop_brings_travels_together() -> None:
     assert doubler.observed == [(5, True)]
 
 
+async def test_what_the_next_turn_of_the_loop_brings_travels_with_it() -> None:
+    """Requests that came in together hand in their operations in two turns."""
+    doubler = Doubler(at_once=2)
+    outcomes = [doubler.rounds.submit(1)]
+    await asyncio.sleep(0)
+    outcomes.append(doubler.rounds.submit(2))
+    await doubler.let_back()
+    assert doubler.began == [[1, 2]]
+    assert await asyncio.gather(*outcomes) == [2, 4]
+
+
 async def test_what_comes_while_all_rounds_are_away_makes_up_the_next() -> None:
     doubler = Doubler(at_once=2)
     first = doubler.rounds.submit(1)

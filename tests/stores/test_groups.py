@@ -89,6 +89,14 @@ async def test_what_one_turn_of_the_loop_brings_is_one_group_in_order(doubler: F
     assert doubler.thread.ran == [[6, 2, 4]]
 
 
+async def test_what_the_next_turn_of_the_loop_brings_joins_the_group(doubler: Fixture) -> None:
+    """Requests that came in together hand in their operations in two turns."""
+    first = doubler.groups.submit(2)
+    await asyncio.sleep(0)
+    assert [await each for each in (first, doubler.groups.submit(4))] == [4, 8]
+    assert doubler.thread.ran == [[2, 4]]
+
+
 async def test_what_comes_while_a_group_runs_makes_up_the_next(doubler: Fixture) -> None:
     first = await doubler.block()
     others = [doubler.groups.submit(item) for item in (2, 4)]

@@ -1,8 +1,8 @@
 """One connection to a Redis: commands go out in rounds, replies come back in the same order.
 
-Commands of one turn of the event loop go out in one piece. Rounds do not wait for each other. An
-error is a reply like any other, so that nobody has to look at it: a `ReplyError` where Redis
-answered with one, `Unavailable` where it did not answer.
+Commands of one turn of the event loop and the next go out in one piece. Rounds do not wait for each
+other. An error is a reply like any other, so that nobody has to look at it: a `ReplyError` where
+Redis answered with one, `Unavailable` where it did not answer.
 
 *Deadlines.* Who is in a hurry, as a read is, can do without: when the oldest round was not answered
 in `timeout` the connection is late, and until that round is answered nobody in a hurry waits.
@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from guidkeep import turns
 from guidkeep.addresses import driver
 from guidkeep.outcome import Outcome
 
@@ -114,7 +115,7 @@ class Connection(asyncio.Protocol):
         self._expected = identity
 
     def send(self, command: bytes, take: Taker, *, hurried: bool = False) -> None:
-        """Sends a command with this turn's round; `take` is called with its reply.
+        """Sends a command with the next round; `take` is called with its reply.
 
         On a connection that is late one in a hurry is not sent.
         """
@@ -127,7 +128,7 @@ class Connection(asyncio.Protocol):
                 return
             self._hurried.append(len(self._asked))
         if not self._out:
-            self._loop.call_soon(self._flush)
+            turns.after_next(self._loop, self._flush)
         self._out.append(command)
         self._asked.append(take)
 
@@ -138,10 +139,10 @@ class Connection(asyncio.Protocol):
         return outcome
 
     def verify(self) -> None:
-        """Makes sure, along with this turn's round, that the server is what it was."""
+        """Makes sure, along with the next round, that the server is what it was."""
         if self._expected is not None and self.error is None:
             if not self._out:
-                self._loop.call_soon(self._flush)
+                turns.after_next(self._loop, self._flush)
             self._out.append(_WHO_ARE_YOU)
             self._asked.append(None)
 

@@ -2,8 +2,8 @@
 
 A durable write costs a flush of the disk, and handing one operation to a thread and back costs
 more than the operation. A group pays both once. No operation waits for others to come: the
-thread takes whatever is there as soon as it is free (so one client alone is served at once,
-and the busier it gets the larger the groups).
+thread takes whatever is there as soon as it is free, or, if it was idle, when the event loop's next
+turn is over (so one client alone is served at once, and the busier it gets the larger the groups).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from guidkeep import turns
 from guidkeep.errors import StoreUnavailable
 from guidkeep.outcome import Outcome
 
@@ -64,10 +65,9 @@ class Groups(Generic[Item, Result]):
         future: Outcome[Result] = Outcome(loop=self._loop)
         self._waiting.append((item, future))
         if self._running is None and not self._start_is_due:
-            # Not at once: whatever else this turn of the loop brings joins the group.
             self._start_is_due = True
             self._idle.clear()
-            self._loop.call_soon(self._start)
+            turns.after_next(self._loop, self._start)
         return future
 
     async def close(self) -> None:

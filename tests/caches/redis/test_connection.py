@@ -22,6 +22,7 @@ from guidkeep.caches.redis_connection import (
     connect,
     fields,
     identity,
+    ignore,
 )
 from guidkeep.metrics import Metrics
 from servers import redis
@@ -30,7 +31,7 @@ from tests.caches.redis.conftest import NOW, RECORD, held, keep, server_of
 from tests.support import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from servers.redis import Redis
@@ -105,17 +106,41 @@ async def test_what_knows_no_cluster_as_a_redis_would_is_a_failure_too(open_at: 
 
 
 async def connected(
-    server: Redis, lost: list[Unavailable], timeout: float = 5, patience: float = 5
+    server: Redis,
+    lost: list[Unavailable],
+    *,
+    timeout: float = 5,
+    patience: float = 5,
+    observe: Callable[[int, float], None] = ignore,
 ) -> Connection:
     def make() -> Connection:
         return Connection(
             timeout=timeout,
             patience=patience,
-            observe=lambda *_: None,
+            observe=observe,
             lost=lambda _, error: lost.append(error),
         )
 
     return await connect(server.host, server.port, None, make)
+
+
+async def gone_out() -> None:
+    """What was asked is sent: after a turn of the loop in which more may join it."""
+    for _ in range(2):
+        await asyncio.sleep(0)
+
+
+async def test_what_one_turn_of_the_loop_and_the_next_bring_goes_out_in_one_piece(
+    shared: Redis,
+) -> None:
+    sizes: list[int] = []
+    connection = await connected(shared, [], observe=lambda size, _: sizes.append(size))
+    first = connection.ask("PING")
+    await asyncio.sleep(0)
+    second = connection.ask("PING")
+    assert [await first, await second] == [b"PONG"] * 2
+    assert sizes == [2]
+    await connection.close()
 
 
 async def test_what_is_on_its_way_when_a_connection_is_cut_is_lost(shared: Redis) -> None:
@@ -123,7 +148,7 @@ async def test_what_is_on_its_way_when_a_connection_is_cut_is_lost(shared: Redis
     connection = await connected(shared, lost)
     assert await connection.ask("PING") == b"PONG"
     sent = [connection.ask("PING"), connection.ask("PING")]
-    await asyncio.sleep(0)
+    await gone_out()
     unsent = connection.ask("PING")
     error = Unavailable("as the test wants it")
     connection.verify()  # there is nothing yet that it should be
@@ -185,7 +210,7 @@ async def test_who_is_in_a_hurry_does_not_wait_for_a_redis_that_is_late(own: Red
     assert await connection.ask("PING", hurried=True) == b"PONG"
     own.process.signal(signal.SIGSTOP)
     first = [connection.ask("ECHO", "first", hurried=True), connection.ask("ECHO", "second")]
-    await asyncio.sleep(0)  # these go out
+    await gone_out()
     second = connection.ask("ECHO", "third", hurried=True)
     assert isinstance(await first[0], Late)
     assert isinstance(await second, Late)
@@ -217,7 +242,7 @@ async def test_when_the_loop_was_held_up_redis_is_given_a_moment_more(own: Redis
     assert await connection.ask("PING") == b"PONG"
     own.process.signal(signal.SIGSTOP)
     asked = connection.ask("ECHO", "here", hurried=True)
-    await asyncio.sleep(0)  # it is sent
+    await gone_out()
     time.sleep(0.5)  # noqa: ASYNC251 - that is what it is about
     for _ in range(3):
         await asyncio.sleep(0)  # it is seen that the answer is overdue

@@ -242,11 +242,11 @@ async def test_whoever_looks_at_a_redis_that_hangs_or_is_not_connected_is_told_n
 async def test_a_reply_that_nobody_waits_for_any_more_does_no_harm(
     own: Redis, open_at: Opener
 ) -> None:
-    """It waited for the connection, and was given up after it was sent."""
+    """It waited for the connection, and was given up after it was handed to it."""
     cache = open_at(own.url)
     server = server_of(cache)
     asked = server.submit("get", b"key", NOW, 1)
-    while server._connection is None:  # noqa: ASYNC110 - it is sent in that turn of the loop
+    while server._connection is None:  # noqa: ASYNC110 - in that turn of the loop it is
         await asyncio.sleep(0)
     connection = server._connection
     give_up(asked)
