@@ -64,15 +64,13 @@ class Rounds(Generic[Item, Result]):
         self._observe = observe
         self._waiting: list[_Waiting] = []
         self._under_way: set[asyncio.Task[None]] = set()
-        self._start_is_due = False
 
     def submit(self, item: Item) -> Outcome[Result]:
         """Hands an operation in; the outcome is certain when its round is back."""
         outcome: Outcome[Result] = Outcome(loop=self._loop)
-        self._waiting.append(_Waiting(item, outcome, self._loop.time()))
-        if not self._start_is_due and len(self._under_way) < self._at_once:
-            self._start_is_due = True
+        if not self._waiting and len(self._under_way) < self._at_once:
             turns.after_next(self._loop, self._start)
+        self._waiting.append(_Waiting(item, outcome, self._loop.time()))
         return outcome
 
     async def close(self) -> None:
@@ -83,7 +81,6 @@ class Rounds(Generic[Item, Result]):
                 await asyncio.wait(self._under_way)
 
     def _start(self) -> None:
-        self._start_is_due = False
         while self._waiting and len(self._under_way) < self._at_once:
             round_ = self._waiting[: self._limit]
             del self._waiting[: self._limit]

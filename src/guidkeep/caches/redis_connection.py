@@ -127,10 +127,7 @@ class Connection(asyncio.Protocol):
                 take(Unavailable("Redis is late"))
                 return
             self._hurried.append(len(self._asked))
-        if not self._out:
-            turns.after_next(self._loop, self._flush)
-        self._out.append(command)
-        self._asked.append(take)
+        self._add(command, take)
 
     def ask(self, *words: str | bytes | float, hurried: bool = False) -> Outcome[Any]:
         """Sends a command that is made of these words; the outcome is its reply."""
@@ -141,10 +138,7 @@ class Connection(asyncio.Protocol):
     def verify(self) -> None:
         """Makes sure, along with the next round, that the server is what it was."""
         if self._expected is not None and self.error is None:
-            if not self._out:
-                turns.after_next(self._loop, self._flush)
-            self._out.append(_WHO_ARE_YOU)
-            self._asked.append(None)
+            self._add(_WHO_ARE_YOU, None)
 
     def cut(self, error: Unavailable) -> None:
         """Ends the connection; what is on its way is lost."""
@@ -209,6 +203,12 @@ class Connection(asyncio.Protocol):
             self.cut(Unavailable("what answers does not speak Redis' language"))
 
     # Plumbing.
+
+    def _add(self, command: bytes, take: Taker | None) -> None:
+        if not self._out:
+            turns.after_next(self._loop, self._flush)
+        self._out.append(command)
+        self._asked.append(take)
 
     def _flush(self) -> None:
         if self.error is not None:

@@ -55,8 +55,7 @@ class Groups(Generic[Item, Result]):
         self._give_up = give_up
         self._observe = observe
         self._waiting: list[tuple[Item, Outcome[Result]]] = []
-        self._running: list[Outcome[Result]] | None = None
-        self._start_is_due = False
+        self._running: list[Outcome[Result]] = []
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -64,8 +63,7 @@ class Groups(Generic[Item, Result]):
         """Hands an operation in; the outcome is certain when its group is done."""
         future: Outcome[Result] = Outcome(loop=self._loop)
         self._waiting.append((item, future))
-        if self._running is None and not self._start_is_due:
-            self._start_is_due = True
+        if self._idle.is_set():
             self._idle.clear()
             turns.after_next(self._loop, self._start)
         return future
@@ -76,7 +74,6 @@ class Groups(Generic[Item, Result]):
         self._thread.shutdown()
 
     def _start(self) -> None:
-        self._start_is_due = False
         group = self._waiting[: self._limit]
         del self._waiting[: self._limit]
         self._running = [future for _, future in group]
@@ -98,7 +95,7 @@ class Groups(Generic[Item, Result]):
         began: float,
     ) -> None:
         watch.cancel()
-        futures, self._running = self._running or [], None
+        futures, self._running = self._running, []
         self._observe(len(futures), perf_counter() - began)
         self._go_on()  # first, so that the thread works while the answers are made
         failure = done.exception()
@@ -109,7 +106,7 @@ class Groups(Generic[Item, Result]):
 
     def _late(self, done: asyncio.Future[Any]) -> None:
         """Answers those who wait, for as long as the group does not come back."""
-        for future in self._running or []:
+        for future in self._running:
             if not future.done():
                 future.set_exception(self._give_up(done))
         for _, future in self._waiting:
