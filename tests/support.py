@@ -152,6 +152,12 @@ def served(clock: Clock | None = None, **settings: Any) -> Iterator[Running]:
         raise failures[0]
 
 
+async def turns(count: int = 20) -> None:
+    """Lets everybody come as far as they can, or as far as so many turns of the loop bring them."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 async def until(holds: Callable[[], object]) -> None:
     """Returns when that is true."""
     async with asyncio.timeout(PATIENCE):

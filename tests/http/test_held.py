@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from guidkeep.http import held
 from guidkeep.http.held import Held, Room
+from tests.support import turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,11 +43,6 @@ class Told:
 
 def pieces(count: int) -> Sequence[bytes]:
     return [b"%05d;" % number * 50 for number in range(count)]
-
-
-async def turns() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def rest(queue: Held) -> bytes:

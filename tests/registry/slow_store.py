@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.record import Record
 from tests.registry.memory_store import MemoryStore
-from tests.support import GUID, MARCH_2015
+from tests.support import GUID, MARCH_2015, turns
 
 if TYPE_CHECKING:
     from guidkeep.registry import Registry
@@ -47,20 +47,14 @@ class SlowStore(MemoryStore):
 
     async def let_go(self, error: BaseException | None = None) -> None:
         """Lets the one go that has waited longest."""
-        await settled()
+        await turns()
         self.waiting = [gate for gate in self.waiting if not gate.done()]  # who was cancelled left
         gate = self.waiting.pop(0)
         if error is None:
             gate.set_result(None)
         else:
             gate.set_exception(error)
-        await settled()
-
-
-async def settled() -> None:
-    """Everybody comes as far as they can: there are no threads here, only turns of the loop."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+        await turns()
 
 
 def assert_nothing_is_left(registry: Registry) -> None:

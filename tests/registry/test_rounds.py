@@ -9,6 +9,7 @@ import pytest
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.rounds import Rounds
+from tests.support import turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,11 +48,6 @@ class Doubler:
         await turns()
         self.gates.pop(0).set_result(error)
         await turns()
-
-
-async def turns() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 async def test_what_one_turn_of_the_loop_brings_travels_together() -> None:

@@ -16,6 +16,7 @@ from guidkeep.http.protocol import GuidkeepProtocol, watch
 from guidkeep.http.wire import Wire
 from guidkeep.metrics import Metrics
 from guidkeep.settings import Settings
+from tests.support import turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,11 +57,6 @@ async def ends() -> AsyncIterator[Ends]:
     await asyncio.sleep(0)
 
 
-async def turns_of_the_loop() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
 async def test_a_connection_that_closes_waits_for_its_reader_no_longer_than_the_write_timeout(
     ends: Ends,
 ) -> None:
@@ -71,10 +67,10 @@ async def test_a_connection_that_closes_waits_for_its_reader_no_longer_than_the_
     now = perf_counter()
     for seconds in (0, 19):
         ends.server.look(now + seconds)
-        await turns_of_the_loop()
+        await turns()
         assert ends.is_open()
     ends.server.look(now + 21)
-    await turns_of_the_loop()
+    await turns()
     assert not ends.is_open()
 
 
@@ -86,16 +82,16 @@ async def test_a_connection_that_catches_up_is_left_alone(ends: Ends) -> None:
     left = 200_000
     while left:
         left -= len(await loop.sock_recv(ends.client, 65_536))
-    await turns_of_the_loop()
+    await turns()
     assert not ends.is_stalled()
     ends.server.look(ends.server.since + 21)
-    await turns_of_the_loop()
+    await turns()
     assert ends.is_open()
 
 
 async def test_a_connection_that_waits_for_nothing_is_closed_without_a_word(ends: Ends) -> None:
     ends.server.give_up()
-    await turns_of_the_loop()
+    await turns()
     assert not ends.is_open()
     assert ends.client.recv(100) == b""
 
@@ -117,7 +113,7 @@ async def test_what_goes_wrong_with_one_connection_does_not_end_the_watch(
 
     connections: set[Any] = {Broken()}
     watching = asyncio.create_task(watch(connections))
-    await turns_of_the_loop()
+    await turns()
     connections.add(Good())
     done, _ = await asyncio.wait(
         [watching, asyncio.create_task(looked.wait())], return_when=asyncio.FIRST_COMPLETED

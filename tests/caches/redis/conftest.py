@@ -14,7 +14,7 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Record
 from servers import redis
 from tests.engines import here
-from tests.support import GUID, MARCH_2015, Clock
+from tests.support import GUID, MARCH_2015, Clock, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -77,6 +77,11 @@ def own(engines: Engines, tmp_path: Path) -> Iterator[Redis]:
     engines.get("redis")  # skips the test where Redis is missing
     with here(redis.started(tmp_path)) as server:
         yield server
+
+
+async def gone_out() -> None:
+    """What was asked is sent: after a turn of the loop in which more may join it."""
+    await turns(2)
 
 
 async def reader(cache: RedisCache, guid: str = GUID) -> Lease:

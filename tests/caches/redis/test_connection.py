@@ -27,8 +27,8 @@ from guidkeep.caches.redis_connection import (
 from guidkeep.metrics import Metrics
 from servers import redis
 from servers.processes import free_port
-from tests.caches.redis.conftest import NOW, RECORD, held, keep, server_of
-from tests.support import until
+from tests.caches.redis.conftest import NOW, RECORD, gone_out, held, keep, server_of
+from tests.support import turns, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -122,12 +122,6 @@ async def connected(
         )
 
     return await connect(server.host, server.port, None, make)
-
-
-async def gone_out() -> None:
-    """What was asked is sent: after a turn of the loop in which more may join it."""
-    for _ in range(2):
-        await asyncio.sleep(0)
 
 
 async def test_what_one_turn_of_the_loop_and_the_next_bring_goes_out_in_one_piece(
@@ -244,8 +238,7 @@ async def test_when_the_loop_was_held_up_redis_is_given_a_moment_more(own: Redis
     asked = connection.ask("ECHO", "here", hurried=True)
     await gone_out()
     time.sleep(0.5)  # noqa: ASYNC251 - that is what it is about
-    for _ in range(3):
-        await asyncio.sleep(0)  # it is seen that the answer is overdue
+    await turns(3)  # it is seen that the answer is overdue
     own.process.signal(signal.SIGCONT)
     assert await asked == b"here"
     await connection.close()

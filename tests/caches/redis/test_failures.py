@@ -26,6 +26,7 @@ from tests.caches.redis.conftest import (
     RECORD,
     SOON,
     find,
+    gone_out,
     held,
     keep,
     lose,
@@ -242,14 +243,17 @@ async def test_whoever_looks_at_a_redis_that_hangs_or_is_not_connected_is_told_n
 async def test_a_reply_that_nobody_waits_for_any_more_does_no_harm(
     own: Redis, open_at: Opener
 ) -> None:
-    """It waited for the connection, and was given up after it was handed to it."""
+    """It waited for the connection, and was given up after it was sent."""
     cache = open_at(own.url)
     server = server_of(cache)
     asked = server.submit("get", b"key", NOW, 1)
-    while server._connection is None:  # noqa: ASYNC110 - in that turn of the loop it is
+    while server._connection is None:  # noqa: ASYNC110 - in that turn of the loop it is handed in
         await asyncio.sleep(0)
+    own.process.signal(signal.SIGSTOP)
     connection = server._connection
+    await gone_out()
     give_up(asked)
+    own.process.signal(signal.SIGCONT)
     assert isinstance(await asked, Unavailable)
     await keep(cache)
     assert await held(cache) == RECORD

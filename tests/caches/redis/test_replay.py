@@ -25,6 +25,7 @@ from tests.caches.redis.conftest import (
     RECORD,
     SOON,
     find,
+    gone_out,
     held,
     keep,
     lose,
@@ -32,7 +33,7 @@ from tests.caches.redis.conftest import (
     server_of,
     until_a_reader_may_fill,
 )
-from tests.support import GUID, Clock, until
+from tests.support import GUID, Clock, turns, until
 
 if TYPE_CHECKING:
     from servers.redis import Redis
@@ -192,8 +193,7 @@ async def test_while_redis_is_away_a_write_does_not_make_the_node_go_through_all
     monkeypatch.setattr(cache, "_redrop", redrop)
     for at in range(10):
         await cache.settle(await cache.lease(f"{at:032X}"), None, NOW)
-        for _ in range(5):  # turns enough for the keeper
-            await asyncio.sleep(0)
+        await turns()  # enough for the keeper
     replay.assert_called_once()  # when the keeper begins
     redrop.assert_not_called()
     assert cache.figures.unsettled == 10
@@ -226,6 +226,7 @@ async def test_failures_are_counted(own: Redis, open_at: Opener) -> None:
 async def cancelled(own: Redis, call: asyncio.Future[object]) -> None:
     """Cancels the call while Redis has it; its outcome is certain when that arrives."""
     await asyncio.sleep(0)  # it is handed in
+    await gone_out()
     call.cancel()
     await asyncio.sleep(0)
     assert not call.done()
