@@ -91,11 +91,19 @@ class CrossSiteRefused(GuidkeepError):
 
 
 class NotFound(GuidkeepError):
-    """There is no live record of that GUID, or nothing at that address."""
+    """There is no live record of that GUID."""
 
     status = 404
     type = "not-found"
     title = "Not found"
+
+
+class NoSuchAddress(GuidkeepError):
+    """There is no route at that address: whoever asks for a record there has a wrong base URL."""
+
+    status = 404
+    type = "no-such-address"
+    title = "There is nothing at this address"
 
 
 class MethodNotAllowed(GuidkeepError):
@@ -138,6 +146,27 @@ class BodyTooLarge(GuidkeepError):
     status = 413
     type = "body-too-large"
     title = "The body is too large"
+
+
+class EncodedBody(GuidkeepError):
+    """The body is compressed, or encoded in another way (`Content-Encoding`)."""
+
+    status = 415
+    type = "encoded-body"
+    title = "The body must not be encoded"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What would be right, as RFC 9110 §12.5.3 asks."""
+        return {"accept-encoding": "identity"}
+
+
+class MisdirectedRequest(GuidkeepError):
+    """The request names a host that this server does not answer to."""
+
+    status = 421
+    type = "misdirected-request"
+    title = "This server does not answer to that host"
 
 
 class TemporaryError(GuidkeepError):

@@ -63,6 +63,15 @@ async def test_where_there_is_nothing_every_method_finds_nothing(api: Api) -> No
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
             answer = await api.request(method, path)
             assert (method, path, answer.status_code) == (method, path, 404)
+            if method != "HEAD":
+                assert answer.json()["type"] == "urn:guidkeep:problem:no-such-address"
+
+
+async def test_a_guid_without_a_live_record_is_another_kind_of_404(api: Api, guid: str) -> None:
+    for method in ("GET", "PATCH", "DELETE"):
+        answer = await api.request(method, f"/guid/{guid}")
+        assert answer.status_code == 404
+        assert answer.json()["type"] == "urn:guidkeep:problem:not-found"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import structlog
 from guidkeep.errors import (
     GuidkeepError,
     MethodNotAllowed,
-    NotFound,
+    NoSuchAddress,
     StoreUnavailable,
     TooManyRequests,
 )
@@ -182,7 +182,7 @@ class Resource:
 
 async def nowhere(_: Request) -> Answer:
     """Answers for addresses where there is nothing."""
-    raise NotFound(
+    raise NoSuchAddress(
         "There is nothing at this address; /docs shows what there is, /console what is stored."
     )
 
