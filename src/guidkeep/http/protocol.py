@@ -23,6 +23,7 @@ from guidkeep.errors import (
     Stopping,
     TooManyRequests,
 )
+from guidkeep.http.framing import framing_fault
 from guidkeep.http.hits import HitsFirst
 from guidkeep.http.problems import last_words
 from guidkeep.http.requests import EXCHANGE
@@ -140,7 +141,7 @@ class GuidkeepProtocol(HitsFirst):
             self._head_is_open = False
             self._answered = True
             return
-        if self.parser.should_upgrade() or not self._check_host():
+        if self.parser.should_upgrade() or not self._check_framing():
             return
         self._head_is_open = False
         super().on_headers_complete()
@@ -228,13 +229,12 @@ class GuidkeepProtocol(HitsFirst):
             self.end(HeadersTooLarge(detail))
         return size <= most
 
-    def _check_host(self) -> bool:
-        """Ends the connection unless the request names its host once (RFC 9112 §3.2)."""
-        hosts = [name for name, _ in self.headers].count(b"host")
-        is_right = hosts == 1 or (hosts == 0 and self.parser.get_http_version() == "1.0")
-        if not is_right:
-            self.end(InvalidRequest("A request names its Host exactly once (RFC 9112 §3.2)."))
-        return is_right
+    def _check_framing(self) -> bool:
+        """Ends the connection unless everybody would find the same end of the request."""
+        fault = framing_fault(self.headers, self.parser.get_http_version())
+        if fault is not None:
+            self.end(InvalidRequest(fault))
+        return fault is None
 
     # From the server and its watch.
 

@@ -1,0 +1,39 @@
+"""How a request is framed: what its head may say about where its content ends. Pure.
+
+The parser refuses what is no HTTP. What is left are heads that two parsers can read in two ways: a
+proxy in front may take another byte for the end of the request, and what one takes for content
+the other takes for the next request (request smuggling, RFC 9112 §11.2). Those are refused, and
+their connection closes, since nobody can say where the next request begins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def framing_fault(headers: Iterable[tuple[bytes, bytes]], version: str) -> str | None:
+    """What is wrong with the framing of a request, as a sentence; None: nothing is.
+
+    Args:
+        headers: the fields of the head; names in lower case.
+        version: of HTTP, as in `1.1`.
+    """
+    hosts = 0
+    codings = []
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding":
+            codings.append(value.strip(b" \t").lower())
+    if hosts > 1 or (hosts == 0 and version != "1.0"):
+        return "A request names its Host exactly once (RFC 9112 §3.2)."
+    if not codings:
+        return None
+    if version == "1.0":
+        return "HTTP/1.0 has no Transfer-Encoding; send Content-Length (RFC 9112 §6.1)."
+    if codings != [b"chunked"]:
+        return "Transfer-Encoding must be chunked, once, and nothing else (RFC 9112 §6.1)."
+    return None
