@@ -6,7 +6,12 @@ import importlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import (
+    SplitResult,
+    parse_qsl,
+    unquote,
+    urlsplit,  # noqa: TID251 - here it is given whole URLs only
+)
 
 from guidkeep.errors import StartupError
 
@@ -15,15 +20,57 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-_authority = re.compile(r"(?<=://)[^/?#]*")
-_password = re.compile(r"(?<=://)([^/?#@:]*):.*(?=@)")
-"""To the last `@`: a password may hold what should have been percent-encoded."""
-_secret = re.compile(r"(?i)([?&][a-z_]*(?:password|secret|token)[a-z_]*=)[^&#]*")
+_authority = re.compile(r"[^:/?#]*://([^/?#]*)").match
+_scheme = re.compile(r"(?i)[a-z][a-z0-9+.-]*(?=://)")
+_place_alone = re.compile(r"[\w.-]*(:[0-9]*)?", re.ASCII).fullmatch
+_control = re.compile(r"[\x00-\x1f\x7f-\x9f]|%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
+
+_ENCODED = "What is special in a name or password is percent-encoded: / as %2F, ? as %3F, @ as %40."
+HIDDEN = "\N{HORIZONTAL ELLIPSIS}"
+"""Stands for the part of a URL that is not shown."""
 
 
 def redacted(url: str) -> str:
-    """The URL as it may be shown: `***` stands for its password."""
-    return _secret.sub(r"\1***", _password.sub(r"\1:***", url))
+    """The URL as it may be shown: scheme, hosts, ports and path.
+
+    A user may be a token and a parameter a key, so neither is shown. Where the password ends is
+    certain only in a URL that is well formed; of any other the scheme is shown and nothing else.
+    """
+    try:
+        parts, names = _split(url)
+        for name in names:
+            _place(name, 0)
+    except (ValueError, StartupError):
+        return _hidden(url)
+    shown = f"{parts.scheme}://{','.join(names)}{parts.path}"
+    return shown if _scheme.match(url) and shown.isprintable() else _hidden(url)
+
+
+def _hidden(url: str) -> str:
+    """What is shown of a URL in which nobody can tell where the password is."""
+    if scheme := _scheme.match(url):
+        return f"{scheme[0]}://{HIDDEN}"
+    return url if _place_alone(url) else HIDDEN
+
+
+def require_whole(url: str) -> None:
+    """Refuses a URL that would be cut short, or in which the password's end is uncertain.
+
+    Raises:
+        StartupError: it has a fragment, a control character, or an `@` after its hosts.
+    """
+    found = _authority(url)
+    after = url[found.end() :] if found else url
+    is_file = scheme_of(url) == "sqlite" and found is not None and not found[1]
+    if "#" in url:
+        flaw = "a #, which would cut it short: write %23 for a # in a name or password."
+    elif _control.search(url):
+        flaw = "a control character, which no name or password in it may hold."
+    elif "@" in after and not is_file:
+        flaw = f"an @ after its hosts. {_ENCODED}"
+    else:
+        return
+    raise StartupError(f"The URL {_hidden(url)} has {flaw}")
 
 
 def scheme_of(url: str) -> str:
@@ -39,8 +86,9 @@ def split(url: str) -> SplitResult:
     """The URL's parts; what they are is not looked at.
 
     Raises:
-        StartupError: it is no URL.
+        StartupError: it is no URL, or not a whole one.
     """
+    require_whole(url)
     try:
         return urlsplit(url)
     except ValueError:
@@ -49,10 +97,7 @@ def split(url: str) -> SplitResult:
 
 def _no_url(url: str) -> StartupError:
     """To be raised from None: a ValueError of urllib's may say a part of the password."""
-    return StartupError(
-        f"{redacted(url)!r} is not a URL. What is special in a password is "
-        "percent-encoded: / as %2F, @ as %40."
-    )
+    return StartupError(f"{redacted(url)!r} is not a URL. {_ENCODED}")
 
 
 def driver(module: str, *, extra: str) -> Any:
@@ -76,7 +121,7 @@ def driver(module: str, *, extra: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a URL says of a server; shown without the password.
+    """What a URL says of a server; shown without user, password and parameters.
 
     Attributes:
         url: the URL as it was given. Not to be shown.
@@ -95,10 +140,10 @@ class Address:
     host: str
     port: int
     places: tuple[tuple[str, int], ...]
-    user: str
+    user: str = field(repr=False)
     password: str = field(repr=False)
     database: str
-    parameters: dict[str, str]
+    parameters: dict[str, str] = field(repr=False)
 
     @classmethod
     def parse(cls, url: str, *, port: int, several: bool = False) -> Address:
@@ -164,13 +209,15 @@ def _split(url: str) -> tuple[SplitResult, list[str]]:
 
     Raises:
         ValueError: it is none.
+        StartupError: it is not a whole one.
     """
-    found = _authority.search(url)
+    require_whole(url)
+    found = _authority(url)
     if found is None:
         return urlsplit(url), [""]
-    login, at, hosts = found[0].rpartition("@")
+    login, at, hosts = found[1].rpartition("@")
     names = hosts.split(",")
-    return urlsplit(f"{url[: found.start()]}{login}{at}{names[0]}{url[found.end() :]}"), names
+    return urlsplit(f"{url[: found.start(1)]}{login}{at}{names[0]}{url[found.end() :]}"), names
 
 
 def _place(name: str, port: int) -> tuple[str, int]:

@@ -132,7 +132,7 @@ class Settings:
         stores.DEFAULT_URL,
         _text,
         "URL",
-        "Where records are kept: sqlite:///FILE, mysql://, postgresql:// or mongodb://.",
+        "Where records are kept: sqlite:///FILE, mysql://, mariadb://, postgresql:// or mongodb://.",
     )
     cache: str = _setting(
         caches.DEFAULT_URL,

@@ -31,9 +31,12 @@ def test_none_is_a_cache_too() -> None:
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("valkey://localhost", "No cache is named by 'valkey://ann:***@localhost'"),
+        ("valkey://localhost", "No cache is named by 'valkey://localhost'"),
         ("", "No cache is named by ''"),
         ("memory", "No cache is named by 'memory'"),
+        ("memory://#?max_size=1MiB", "write %23"),
+        ("none://%00", "a control character"),
+        ("redis://h/0#1", "write %23"),
         ("memory://?max_age=5", "unknown parameter: max_age"),
         ("memory://?max_size=1MiB&colour=red", "unknown parameter: colour"),
         ("none://?max_size=1MiB", "unknown parameter: max_size"),

@@ -3,28 +3,115 @@
 from __future__ import annotations
 
 import traceback
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from guidkeep.addresses import Address, driver, redacted, scheme_of, split
+from guidkeep.caches import open_cache
+from guidkeep.caches.redis_address import RedisAddress
+from guidkeep.client.transport import address_of
 from guidkeep.errors import StartupError
+from guidkeep.units import parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("mysql://ann:s3cret@db.example/guidkeep", "mysql://ann:***@db.example/guidkeep"),
-        ("redis://:s3cret@db.example", "redis://:***@db.example"),
-        ("mongodb://ann:s3cret@a,b:27018/x?w=1", "mongodb://ann:***@a,b:27018/x?w=1"),
-        ("mysql://db.example/x?ssl_password=s3cret&pool=8", "mysql://db.example/x?ssl_password=***&pool=8"),
-        ("mysql://ann:12/34@db.example/x", "mysql://ann:***@db.example/x"),
-        ("redis://:s3/c#r?e@t@db.example:1/0", "redis://:***@db.example:1/0"),
-        ("mysql://ann@db.example/x", "mysql://ann@db.example/x"),
+        ("mysql://ann:s3cret@db.example/guidkeep", "mysql://db.example/guidkeep"),
+        ("redis://:s3cret@db.example", "redis://db.example"),
+        ("redis://s3cret@db.example/1", "redis://db.example/1"),
+        ("postgresql://ann@pg1:s3cret@db.example/x", "postgresql://db.example/x"),
+        ("mongodb://ann:s3cret@a,b:27018/x?w=1", "mongodb://a,b:27018/x"),
+        ("mysql://db.example/x?ssl_password=s3cret&pool=8", "mysql://db.example/x"),
+        ("http://ann:s3cret@[::1]:1/x", "http://[::1]:1/x"),
         ("sqlite:///guidkeep.db", "sqlite:///guidkeep.db"),
+        ("sqlite:////d/ann@home.db", "sqlite:////d/ann@home.db"),
+        # Of these nobody can tell where the password is.
+        ("sqlite://ann:12/34@h", "sqlite://…"),
+        ("mysql://ann:12/34@db.example/x", "mysql://…"),
+        ("redis://:s3/c#r?e@t@db.example:1/0", "redis://…"),
+        ("redis://ann@prod:s3cret", "redis://…"),
+        ("postgresql:///ann:s3cret@h/x", "postgresql://…"),
+        ("redis:x://ann:s3cret@h", "…"),
+        ("ann:s3cret@h", "…"),
+        ("sqlite:///a\u202eb", "sqlite://…"),
+        # Without a scheme it is no URL, but what was forgotten is easily seen.
+        ("127.0.0.1:8080", "127.0.0.1:8080"),
+        ("memory", "memory"),
     ],
 )  # fmt: skip
-def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+def test_a_url_is_shown_as_scheme_hosts_and_path_and_no_more(url: str, shown: str) -> None:
     assert redacted(url) == shown
+
+
+SCHEMES = ("sqlite", "mysql", "mariadb", "postgresql", "mongodb", "redis", "rediss",
+           "redis+cluster", "memory", "none", "oracle")  # fmt: skip
+PARTS = st.text(st.characters() | st.sampled_from("@:/?#%[]&=,.0189ab"), max_size=12)
+
+
+@given(
+    scheme=st.sampled_from(SCHEMES),
+    user=PARTS,
+    password=PARTS.filter(lambda text: len(text) >= 4),
+    host=PARTS,
+    is_encoded=st.booleans(),
+)
+async def test_no_password_is_shown_whatever_is_in_it(
+    scheme: str, user: str, password: str, host: str, is_encoded: bool
+) -> None:
+    """Neither by `redacted` nor by any error of what reads URLs, its causes included."""
+    written = quote(password, safe="") if is_encoded else password
+    url = f"{scheme}://{user}:{written}@{host}/0?x=1"
+    assume(password not in str(refusals(f"{scheme}://{host}/0?x=1")))  # as it is without one
+    for shown in refusals(url):
+        assert password not in shown
+        assert repr(password)[1:-1] not in shown
+        assert written not in shown
+
+
+def refusals(url: str) -> list[str]:
+    """What is shown of a URL: by itself, and by each of those that read one."""
+    readers: list[Callable[[str], object]] = [
+        split,
+        address_of,
+        lambda url: open_cache(url, max_age=1),
+        lambda url: Address.parse(url, port=1).refuse_the_rest(),
+        lambda url: Address.parse(url, port=1).take("x", parse_size, ""),
+        lambda url: shown.append(repr(Address.parse(url, port=1))),
+        lambda url: shown.append(str(Address.parse(url, port=1))),
+        lambda url: shown.append(repr(RedisAddress.parse(url))),
+    ]
+    shown = [redacted(url)]
+    for read in readers:
+        try:
+            read(url)
+        except (StartupError, ValueError) as error:
+            shown.append(" ".join(told(error)))
+    return shown
+
+
+def told(error: BaseException | None) -> Iterator[str]:
+    """What a traceback would say of an error and of what led to it."""
+    while error is not None:
+        yield str(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+@pytest.mark.parametrize("part", ["a#b", "a\0b", "a%00b", "a\nb", "a%0Ab", "a%7fb", "a\x85b"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_url_that_would_be_cut_short_is_refused_wherever_that_is(scheme: str, part: str) -> None:
+    for url in (f"{scheme}://h/{part}", f"{scheme}://ann:s3cret{part}@h/0", f"{scheme}:///{part}"):
+        for read in (split, lambda url: Address.parse(url, port=1)):
+            with pytest.raises(StartupError, match="%23" if "#" in part else "control") as refused:
+                read(url)
+            assert "s3cret" not in str(refused.value)
 
 
 def test_an_address_is_read_from_its_url() -> None:
@@ -93,6 +180,7 @@ def test_a_scheme_is_known_whatever_comes_after_it(url: str, scheme: str) -> Non
 def test_an_address_shows_no_password_however_it_is_printed() -> None:
     address = Address.parse("mysql://ann:s3cret@h/x", port=1)
     assert "s3cret" not in f"{address} {address!r}"
+    assert str(address) == "mysql://h/x"
 
 
 def test_a_parameter_is_taken_once_and_the_rest_refused() -> None:

@@ -47,7 +47,7 @@ class RedisAddress:
     shown: str
     seeds: tuple[tuple[str, int], ...]
     is_cluster: bool
-    user: str
+    user: str = field(repr=False)
     password: str = field(repr=False)
     database: int
     prefix: str

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx2
 
 from guidkeep import __version__
-from guidkeep.addresses import redacted
+from guidkeep.addresses import redacted, split
 from guidkeep.client.wire import Answer, Lost
-from guidkeep.errors import HeadersTooLarge
+from guidkeep.errors import HeadersTooLarge, StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,20 +40,23 @@ def address_of(url: str | None) -> str:
     """
     url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
     try:
-        parts = urlsplit(url)
+        parts = split(url)
+    except StartupError as error:
+        raise ValueError(str(error)) from None
+    try:
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
         _ = parts.port
         httpx2.URL(url).raw_host.decode().encode("idna")  # as the socket will
     except (ValueError, httpx2.InvalidURL):
         is_one = False
-    if not is_one or parts.query or parts.fragment:
+    if not is_one or parts.query:
         raise ValueError(f"{redacted(url)!r} is not the address of a service; write {DEFAULT_URL}.")
     return url.rstrip("/")
 
 
 def is_here(url: str) -> bool:
     """Whether that is this machine: no proxy leads there."""
-    host = urlsplit(url).hostname or ""
+    host = split(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

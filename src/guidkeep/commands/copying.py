@@ -8,10 +8,10 @@ import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from guidkeep import copying, logs, progress
-from guidkeep.addresses import redacted
+from guidkeep.addresses import redacted, split
 from guidkeep.commands import exits
 from guidkeep.commands.output import Output
 from guidkeep.commands.running import GOES_ON, guarded
@@ -97,7 +97,10 @@ async def _opened(flag: str, url: str) -> AsyncIterator[Store]:
 
 def _require_file(url: str) -> None:
     """Raises StartupError if `url` names an SQLite file that is not there: it would be made."""
-    parts = urlsplit(url)
+    try:
+        parts = split(url)
+    except StartupError as error:
+        raise StartupError(f"--from: {error}") from error
     path = Path(unquote(parts.path[1:]))
     if parts.scheme == "sqlite" and not path.exists():
         raise StartupError(f"--from: There is no file {path}.")

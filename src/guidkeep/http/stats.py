@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.addresses import redacted
+from guidkeep.addresses import scheme_of
 from guidkeep.http.problems import json_answer
 from guidkeep.metrics import SECONDS
 
@@ -39,7 +39,7 @@ class Stats:
     Args:
         registry: counts the records.
         figures: what `/metrics` answers.
-        cache: the URL of the cache; its password is not shown.
+        cache: the URL of the cache; its kind alone is shown.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Stats:
     ) -> None:
         self._registry = registry
         self._figures = figures
-        self._cache = redacted(cache)
+        self._cache = f"{scheme_of(cache)}://"
         self._counts_entries = cache.startswith(("memory:", "none:"))
 
     async def answer(self, _: Request) -> Answer:

@@ -137,7 +137,7 @@ async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:
     if backend is None:
         raise StartupError(
             f"No store is named by {redacted(url)!r}; there are sqlite:///FILE, mysql://, "
-            "postgresql:// and mongodb://."
+            "mariadb://, postgresql:// and mongodb://."
         )
     # Imported only when its URL is used: nobody needs the drivers of the others.
     module = importlib.import_module(f"guidkeep.stores.{backend.module}")

@@ -5,14 +5,13 @@ What a URL may say is told in `guidkeep.stores.mongodb`.
 
 from __future__ import annotations
 
-import re
 import warnings
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl
 
 import structlog
 
-from guidkeep.addresses import driver, redacted
+from guidkeep.addresses import driver, redacted, split
 from guidkeep.errors import StartupError
 
 driver("pymongo", extra="mongodb")  # says what installs it, if it is not there
@@ -37,8 +36,6 @@ Document: TypeAlias = dict[str, Any]
 
 DATABASE = "guidkeep"
 SCHEMA = 1
-
-_token = re.compile(r"(?i)(?<=authMechanismProperties=)[^&#]*")
 
 
 async def connect(
@@ -67,7 +64,7 @@ async def connect(
             return client, await _prepare(client.get_default_database(DATABASE))
     except PyMongoError as error:
         await client.close()
-        raise StartupError(f"{_shown(url)} can't be used: {_why(error, timeout)}") from error
+        raise StartupError(f"{redacted(url)} can't be used: {_why(error, timeout)}") from error
     except BaseException:
         await client.close()
         raise
@@ -88,7 +85,7 @@ def _client(url: str, timeout: float, pool: int) -> pymongo.AsyncMongoClient[Doc
         "connectTimeoutMS": milliseconds * 3 // 2,
         "appname": "guidkeep",
     }
-    given = {name.lower() for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)}
+    given = {name.lower() for name, _ in parse_qsl(split(url).query, keep_blank_values=True)}
     options = {name: value for name, value in defaults.items() if name.lower() not in given}
     try:
         with warnings.catch_warnings():
@@ -104,7 +101,7 @@ def _client(url: str, timeout: float, pool: int) -> pymongo.AsyncMongoClient[Doc
         # Not in the driver's words, which may have a secret's value in them.
         named = sorted((name for name in given if name in str(error).lower()), key=len)
         wrong = f"its parameter {named[-1]}" if named else "its hosts and parameters"
-        raise StartupError(f"{_shown(url)} is wrong: look at {wrong}.") from None
+        raise StartupError(f"{redacted(url)} is wrong: look at {wrong}.") from None
 
 
 def _check(client: pymongo.AsyncMongoClient[Document], url: str) -> None:
@@ -118,13 +115,13 @@ def _check(client: pymongo.AsyncMongoClient[Document], url: str) -> None:
     ]
     for is_wrong, what in faults:
         if is_wrong:
-            raise StartupError(f"{_shown(url)} can't be used as it is: {what}.")
+            raise StartupError(f"{redacted(url)} can't be used as it is: {what}.")
     concern = writes.document
     if concern.get("w") != "majority" or concern.get("j") is not True:
         log.warning(
             "write concern is weaker than w=majority and journal=true: a power cut or a fail-over "
             "may take answered writes",
-            store=_shown(url),
+            store=redacted(url),
             write_concern=concern,
         )
 
@@ -156,8 +153,3 @@ def _why(error: PyMongoError, timeout: float) -> str:
     if isinstance(error, OperationFailure) and error.code in (13, 18):
         return "the server refuses this user and password, or the user may not write there."
     return f"the driver says {type(error).__name__}, the log says more."
-
-
-def _shown(url: str) -> str:
-    """The URL as it may be shown."""
-    return _token.sub("***", redacted(url))

@@ -40,7 +40,8 @@ async def test_nobody_there_is_said_with_the_url_but_not_its_password() -> None:
     url = f"mongodb://ann:{SECRET}@127.0.0.1:{free_port()}/db?authSource=admin"
     with capture_logs() as logs:
         error = await refusal(url)
-    assert str(error).startswith(url.replace(SECRET, "***"))
+    shown = url.replace(f"ann:{SECRET}@", "").partition("?")[0]
+    assert str(error).startswith(f"{shown} can't be used")
     assert "no server that takes writes answered within 0.5 s" in str(error)
     assert SECRET not in "".join(traceback.format_exception(error)) + str(logs)
 
@@ -86,8 +87,8 @@ async def test_a_server_that_hangs_up_is_named_with_the_drivers_error(cutter: Cu
         ("readPreference=primaryPreferred", "reads go to the primary"),
         ("readConcernLevel=local", "majority or linearizable"),
         ("directConnection=true", "a member may be no primary"),
-        (f"authMechanismProperties=AWS_SESSION_TOKEN:{SECRET}&w=0", "w=0"),
-        (f"tlsCertificateKeyFilePassword={SECRET}&w=0", "w=0"),
+        (f"authMechanismProperties=AWS_SESSION_TOKEN:{SECRET}&w=0", "look at its parameter w"),
+        (f"tlsCertificateKeyFilePassword={SECRET}&w=0", "look at its parameter w"),
     ],
 )
 async def test_wrong_parameters_are_refused(parameters: str, complaint: str) -> None:

@@ -209,9 +209,9 @@ async def test_a_relative_url_is_a_file_in_this_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    store = await open_store("sqlite:///with%20space.db", timeout=5, metrics=Metrics())
+    store = await open_store("sqlite:///with%20space%231.db", timeout=5, metrics=Metrics())
     await store.close()
-    assert (tmp_path / "with space.db").exists()
+    assert (tmp_path / "with space#1.db").exists()
 
 
 @pytest.mark.parametrize(
