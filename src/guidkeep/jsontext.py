@@ -17,11 +17,11 @@ from sys import float_info, get_int_max_str_digits
 from typing import Any, NamedTuple, NoReturn
 
 from guidkeep.errors import InvalidRequest
+from guidkeep.jsonfaults import end_of_space, explained
 
 MAX_DEPTH = 32
 """How deep arrays and objects may nest; the body's own object is the first level."""
 
-_space = re.compile(r"[ \t\n\r]*").match
 _brackets = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
@@ -48,7 +48,7 @@ def parse_object(body: bytes | str) -> dict[str, Member]:
     try:
         values = _decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise InvalidRequest(_explain(error)) from error
+        raise InvalidRequest(f"The body is not JSON: {explained(error)}.") from error
     except RecursionError as error:
         raise InvalidRequest(_TOO_DEEP) from error
     if not isinstance(values, dict):
@@ -60,6 +60,14 @@ def parse_object(body: bytes | str) -> dict[str, Member]:
     if "\\u" in text:
         _refuse_lone_surrogates(values)
     return _members(text, values)
+
+
+def require_json(text: str) -> None:
+    """Raises ValueError, which says what would be right, unless `text` is JSON of any kind."""
+    try:
+        lenient.decode(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"not JSON: {explained(error)}.") from error
 
 
 def format_object(members: dict[str, Member]) -> str:
@@ -98,21 +106,16 @@ def merge(target: dict[str, Member], patch: dict[str, Member]) -> dict[str, Memb
 def _members(text: str, values: dict[str, Any]) -> dict[str, Member]:
     """Cuts an object's text into its members; the text is known to be valid."""
     members = {}
-    at = _end_of_space(text, text.index("{") + 1)
+    at = end_of_space(text, text.index("{") + 1)
     while text[at] == '"':
         name, end = scanstring(text, at + 1, True)
         key = text[at:end]
-        start = _end_of_space(text, text.index(":", end) + 1)
+        start = end_of_space(text, text.index(":", end) + 1)
         _, end = _scan_once(text, start)
         members[name] = Member(key, text[start:end], values[name])
-        at = _end_of_space(text, end)
-        at = _end_of_space(text, at + 1) if text[at] == "," else at
+        at = end_of_space(text, end)
+        at = end_of_space(text, at + 1) if text[at] == "," else at
     return members
-
-
-def _end_of_space(text: str, at: int) -> int:
-    found = _space(text, at)
-    return found.end() if found else at  # pragma: no branch - the pattern matches everywhere
 
 
 def _decode(body: bytes) -> str:
@@ -122,16 +125,6 @@ def _decode(body: bytes) -> str:
         raise InvalidRequest(
             f"The body must be UTF-8 (RFC 8259); byte {error.start} is not."
         ) from error
-
-
-def _explain(error: json.JSONDecodeError) -> str:
-    """Where the JSON went wrong, and what would be right in the commonest case."""
-    before = error.doc[: error.pos].rstrip()
-    after = error.doc[error.pos :].lstrip()
-    what = error.msg
-    if before.endswith(",") and after[:1] in ("}", "]"):
-        what = f"A comma before {after[0]!r} is not JSON: take it away"
-    return f"The body is not JSON: {what} (line {error.lineno}, column {error.colno})."
 
 
 def _depth(text: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 
 from guidkeep.errors import Fault, StartupError
+from guidkeep.jsonfaults import explained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,8 +74,16 @@ class MetadataSchema:
             return cls(schema)
         except OSError as error:
             raise StartupError(f"Can't read the metadata schema: {error}.") from error
-        except (ValueError, RecursionError) as error:
-            raise StartupError(f"The metadata schema {path} is not JSON: {error}.") from error
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise StartupError(
+                f"The metadata schema {path} is not JSON: {explained(error)}."
+            ) from error
+        except UnicodeDecodeError as error:
+            raise StartupError(f"The metadata schema {path} is not UTF-8.") from error
+        except ValueError as error:
+            raise StartupError(
+                f"The metadata schema {path} has a number that is none of JSON's, or too large."
+            ) from error
 
     def faults(self, metadata: Mapping[str, Member]) -> list[Fault]:
         """All that is wrong with `metadata`, each with its place and what would be right."""

@@ -63,7 +63,10 @@ def test_the_form_is_seen_from_the_first_character(
         (b"a\n\xff\n", Item(2, "\N{REPLACEMENT CHARACTER}", "a: Byte 0 is not UTF-8.")),
         (b"expire\n1\xc3\n", Item(2, "1\N{REPLACEMENT CHARACTER}", "expire: Byte 1 is not UTF-8.")),
         (b"a,b\n1\n", Item(2, "1", "The line has 1 cells; the names at the top are 2.")),
-        (b"n:=\nx\n", Item(2, "x", "n:=: Expecting value: line 1 column 1 (char 0)")),
+        (
+            b"n:=\nx\n",
+            Item(2, "x", "n:=: not JSON: expected a value, found 'x' (line 1, column 1)."),
+        ),
     ],
 )
 def test_one_record_that_can_not_be_read_is_a_fault_of_its_own(text: bytes, item: Item) -> None:
@@ -74,7 +77,7 @@ def test_one_record_that_can_not_be_read_is_a_fault_of_its_own(text: bytes, item
     ("text", "said"),
     [
         (b"expire\nsoon\n", "expire: 'soon' is no time"),
-        (b"n:=\n" + b"[" * 200_000, "n:=: maximum recursion depth"),
+        (b"n:=\n" + b"[" * 200_000, "n:=: not JSON: it is nested too deeply."),
     ],
     ids=["expire", "nested"],
 )

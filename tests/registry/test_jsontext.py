@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from math import isfinite
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from guidkeep.errors import InvalidRequest
+from guidkeep.jsonfaults import explained
 from guidkeep.jsontext import MAX_DEPTH, format_object, merge, parse_object
 
 space = st.sampled_from(["", "", " ", "\n", "\t ", "\r\n"])
@@ -113,8 +115,8 @@ def test_what_the_standard_library_refuses_is_refused_and_the_rest_is_read(text:
     [
         (b"\xff{}", "must be UTF-8 (RFC 8259); byte 0 is not."),
         ('{"a":1}'.encode("utf-16"), "must be UTF-8"),
-        (b'{"expire": "1427822745",\n}', "A comma before '}' is not JSON: take it away"),
-        (b'{"a": [1, ]}', "A comma before ']' is not JSON"),
+        (b'{"expire": "1427822745",\n}', "not JSON: a comma before '}' is one too many: take it"),
+        (b'{"a": [1, ]}', "a comma before ']' is one too many"),
         (b'{"a"\n 1}', "line 2, column 2"),
         (b'{"a": NaN}', "NaN is not JSON"),
         (b'{"a": [-Infinity]}', "-Infinity is not JSON"),
@@ -134,6 +136,54 @@ def test_what_the_standard_library_refuses_is_refused_and_the_rest_is_read(text:
 )
 def test_what_is_no_object_is_refused_with_what_would_be_right(body: bytes, complaint: str) -> None:
     assert complaint in refused(body)
+
+
+@pytest.mark.parametrize(
+    ("text", "explanation"),
+    [
+        ("  ", "expected a value, found the end (line 1, column 3)"),
+        ('{"a":1} x', "expected nothing more, found 'x' (line 1, column 9)"),
+        ('{"a":1}}', "expected nothing more, found '}' (line 1, column 8)"),
+        ('{"a"\n 1}', "expected ':' after the name, found '1' (line 2, column 2)"),
+        ("{'a':1}", """expected a name in double quotes, found "'" (line 1, column 2)"""),
+        ('{"a":1,\r\n', "expected a name in double quotes, found the end (line 2, column 1)"),
+        ('\ufeff{"a":1}', "expected a value, found U+FEFF (line 1, column 1)"),
+        ('{"a":nul}', "expected a value, found 'n' (line 1, column 6)"),
+        ('{"a":[1,,2]}', "expected a value, found ',' (line 1, column 9)"),
+        ('{"a":01}', "expected ',' or '}', found '1' (line 1, column 7)"),
+        ('{"a":{"b":[]} "c":2}', "expected ',' or '}', found '\"' (line 1, column 15)"),
+        ('{"a":[{}, {"[":1} 2]}', "expected ',' or ']', found '2' (line 1, column 19)"),
+        ('{"a":"x', "the string that begins here has no closing quote (line 1, column 6)"),
+        ('{"a":"\\u12', "after \\u there must be four hexadecimal digits (line 1, column 7)"),
+        ('{"a":"\\u12zz"}', "after \\u there must be four hexadecimal digits (line 1, column 7)"),
+        (
+            '{"a":"C:\\x"}',
+            'a backslash must be written \\\\, unless one of "\\/bfnrtu follows it (line 1, column 9)',  # noqa: E501 - the whole sentence
+        ),
+        (
+            '{"a":"b\tc"}',
+            "in a string U+0009 must be escaped, as in \\n or \\u001f (line 1, column 8)",
+        ),
+    ],
+)
+def test_what_is_not_json_is_explained_with_its_place(text: str, explanation: str) -> None:
+    assert refused(text) == f"The body is not JSON: {explanation}."
+
+
+@pytest.mark.parametrize("stops_at", [6, 8])
+def test_the_explanation_depends_neither_on_the_decoders_words_nor_on_where_it_stops(
+    stops_at: int,
+) -> None:
+    error = json.JSONDecodeError("Whatever it says", '{"a":1, }', stops_at)
+    assert explained(error) == "a comma before '}' is one too many: take it away (line 1, column 9)"
+
+
+@given(object_texts, st.data())
+def test_any_cut_of_an_object_is_explained(text: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(text) - 1))
+    cut = text[:at] + data.draw(st.sampled_from(["", *"{}[]:,\"\\\n0x'"]))
+    with suppress(InvalidRequest):
+        parse_object(cut)
 
 
 def nested(levels: int, bracket: str) -> str:

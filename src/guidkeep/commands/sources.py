@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from guidkeep.commands.words import parse_expire
 from guidkeep.errors import StartupError
-from guidkeep.jsontext import lenient, on_one_line
+from guidkeep.jsonfaults import explained
+from guidkeep.jsontext import lenient, on_one_line, require_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -137,7 +138,7 @@ class Source:
             if cell:
                 try:
                     members.append(self._cell(name, cell))
-                except (StartupError, ValueError, RecursionError) as error:
+                except (StartupError, ValueError) as error:
                     return _faulty(number, ",".join(row), f"{name}: {error}")
         return Item(number, "{" + ",".join(members) + "}")
 
@@ -147,7 +148,7 @@ class Source:
         if name == "expire":
             return f'"expire":{json.dumps(parse_expire(cell, now=self._clock()))}'
         if name.endswith(":="):
-            lenient.decode(cell)
+            require_json(cell)
             return f"{json.dumps(name[:-2], ensure_ascii=False)}:{on_one_line(cell)}"
         return f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(cell, ensure_ascii=False)}"
 
@@ -205,7 +206,9 @@ class _Elements:
                 _, end = lenient.raw_decode(self._text, self._at)
             except (JSONDecodeError, RecursionError) as error:
                 if not self._read():
-                    raise BrokenOff(f"An element of the array is not JSON: {error}.") from error
+                    raise BrokenOff(
+                        f"An element of the array is not JSON: {explained(error)}."
+                    ) from error
             else:
                 # 12 may go on as 123, or as 12.5: it is whole when something ends it.
                 if _ends(self._text, end) or not self._read():
