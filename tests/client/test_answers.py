@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from guidkeep.client.bodies import ANY
 from guidkeep.client.lines import Sent
 from guidkeep.client.wire import Answer
-from guidkeep.errors import MethodNotAllowed, UnknownAnswer
-from tests.client.scripted import GUID, Script, answer, problem
+from guidkeep.commands import exits
+from guidkeep.errors import MethodNotAllowed, OutcomeUnknown, UnknownAnswer
+from tests.client.scripted import GATEWAY, GUID, Script, answer, problem
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,13 @@ from tests.client.scripted import GUID, Script, answer, problem
         Answer(302, {}, b'{"type": "urn:guidkeep:problem:not-found"}'),
         Answer(404, {}, b'{"type": "about:blank"}'),
         Answer(404, {}, b'{"type": "urn:guidkeep:problem:news"}'),
-        Answer(500, {}, b"[" * 100_000),
+        Answer(200, {}, b""),
+        Answer(204, {}, b""),
+        Answer(501, {}, b"[" * 100_000),
+        Answer(200, {}, b'{"guid": "%b"}' % GUID.encode()),
+        Answer(200, {}, b'{"guids": [5], "next": null}'),
+        Answer(200, {}, b'{"guids": [{"guid": "x"}]}'),
+        Answer(404, {}, b'{"type": "urn:guidkeep:problem:no-such-address"}'),
     ],
 )
 def test_an_answer_that_is_none_of_guidkeeps_is_told_as_such(strange: Answer) -> None:
@@ -52,3 +60,105 @@ def test_a_method_that_is_not_allowed_names_those_that_are() -> None:
     with pytest.raises(MethodNotAllowed) as raised:
         script.run(script.operations.read(GUID))
     assert raised.value.headers == {"allow": "GET, HEAD"}
+
+
+NOT_FOUND_PAGE = b"<html><head><title>404 Not\n Found</title></head><body>nginx</body></html>"
+PLACE = "https://ann:secret@there/"
+
+
+@pytest.mark.parametrize(
+    ("strange", "said"),
+    [
+        (Answer(200, {}, b""), "200, with nothing in it, is no answer of Guidkeep's"),
+        (Answer(200, {}, b"<TITLE>Log in</TITLE>"), "200, with the page 'Log in', is no answer"),
+        (Answer(404, {}, NOT_FOUND_PAGE), "404, with the page '404 Not Found', is no answer"),
+        (Answer(404, {}, b"\x1b[2J"), r"404, with '\x1b[2J', is no answer"),
+        (Answer(404, {}, b'{"type": "urn:guidkeep:problem:no-such-address"}'), "a path too much?"),
+        (
+            Answer(301, {"location": PLACE}, b""),
+            "301 leads to 'https://ann:***@there/', and",
+        ),
+        (Answer(302, {}, b""), "302, with nothing in it, is no answer"),
+        (Answer(502, {}, b"Bad Gateway"), "502, with 'Bad Gateway', is not Guidkeep's: something"),
+        (Answer(524, {}, b""), "524, with nothing in it, is not Guidkeep's: something"),
+    ],
+)
+def test_what_answered_in_its_place_is_told(strange: Answer, said: str) -> None:
+    script = Script([strange] * (5 if strange.status > 500 else 1))
+    with pytest.raises(UnknownAnswer) as raised:
+        script.run(script.operations.read(GUID))
+    assert said in raised.value.detail
+    assert exits.code_of(raised.value) == exits.UNAVAILABLE
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 507, 520, 522, 530])
+def test_a_write_that_something_in_between_answered_with_a_5xx_may_have_happened(
+    status: int,
+) -> None:
+    page = Answer(status, {"content-type": "text/html"}, b"<html>Oops</html>")
+    script = Script([page])
+    with pytest.raises(OutcomeUnknown, match=r"may have happened.*Oops") as raised:
+        script.run(script.operations.update(GUID, {}, None, '"1"'))
+    assert exits.code_of(raised.value) == exits.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 501])
+def test_a_write_that_something_in_between_refused_was_not_done_unless_an_attempt_before_was(
+    status: int,
+) -> None:
+    page = Answer(status, {}, b"<html>No</html>")
+    script = Script([page])
+    with pytest.raises(UnknownAnswer):
+        script.run(script.operations.delete(GUID, ANY))
+    script = Script([GATEWAY, page])
+    with pytest.raises(OutcomeUnknown):
+        script.run(script.operations.delete(GUID, ANY))
+
+
+@pytest.mark.parametrize(
+    ("came", "is_told"),
+    [
+        ('"5"', '"5"'),
+        ('W/"5"', '"5"'),
+        ('"5-gzip"', '"5"'),
+        ('"5--gzip"', '"5"'),
+        ('W/"5-br"', '"5"'),
+        ('"a-gzip"', '"a-gzip"'),
+        ('W/"a"', '"a"'),
+        ("*", "*"),
+    ],
+)
+def test_a_version_that_a_proxy_has_altered_is_told_and_sent_as_the_service_wrote_it(
+    came: str, is_told: str
+) -> None:
+    script = Script([answer(200, etag=came)])
+    assert script.run(script.operations.read(GUID)).etag == is_told
+    script = Script([answer(200)])
+    script.run(script.operations.update(GUID, {}, None, came))
+    assert script.sent[0].headers["if-match"] == is_told
+    script = Script([answer(304)])
+    assert script.run(script.operations.read_if_changed(GUID, came)) is None
+    assert script.sent[0].headers["if-none-match"] == is_told
+
+
+LINE = f'{{"guid":"{GUID}","expire":"4102444800","user":"Ann"}}'.encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"{}", b"<html>", b"5", b"[" * 100_000, LINE[:-1], LINE[:-3] + b'\xff"}', LINE[1:]],
+    ids=range(7),
+)
+def test_an_export_with_a_line_that_is_no_record_ends_there(line: bytes) -> None:
+    begun = Answer(200, {"content-type": "application/x-ndjson"})
+    script = Script([begun, LINE + b"\n", line + b"\n"])
+    with pytest.raises(UnknownAnswer):
+        script.run(script.operations.export(None, None))
+    assert script.given == [GUID]
+
+
+def test_figures_that_are_not_guidkeeps_are_told_as_such() -> None:
+    figures = {"as_of": 1, "live": 1, "forecast": [], "later": 0, "reclaimed": 0}
+    script = Script([answer(200, {**figures, "cache": 5, "requests": {}})])
+    with pytest.raises(UnknownAnswer):
+        script.run(script.operations.stats())

@@ -239,32 +239,35 @@ def test_one_attempt_is_never_repeated() -> None:
 BEGUN = Answer(200, {"content-type": "application/x-ndjson"})
 
 
+A, B, C = "A" * 32, "B" * 32, "C" * 32
+
+
 def piece(*guids: str) -> bytes:
     """Lines of an export."""
-    return b"".join(b'{"guid":"%b"}\n' % guid.encode() for guid in guids)
+    return b"".join(b'{"guid":"%b","expire":"4102444800"}\n' % guid.encode() for guid in guids)
 
 
 def test_an_export_goes_on_where_its_connection_was_lost() -> None:
-    a, b, c = piece("A"), piece("B"), piece("C")
+    a, b, c = piece(A), piece(B), piece(C)
     script = Script([BEGUN, a + b[:5], NO_ANSWER, BEGUN, a + b, c[:7], c[7:], b""])
     script.run(script.operations.export(None, None))
-    assert script.given == ["A", "B", "C"]
+    assert script.given == [A, B, C]
     assert script.pauses == [0.05]
 
 
 def test_an_export_that_gets_nowhere_is_given_up() -> None:
-    script = Script([BEGUN, piece("A"), *[NO_ANSWER, BEGUN] * 4, NO_ANSWER])
+    script = Script([BEGUN, piece(A), *[NO_ANSWER, BEGUN] * 4, NO_ANSWER])
     with pytest.raises(Unreachable):
         script.run(script.operations.export("Ann", None))
-    assert script.given == ["A"]
+    assert script.given == [A]
     paths = [request.path for request in script.sent]
-    assert paths == ["/export?user=Ann", *["/export?user=Ann&after=A"] * 4]
+    assert paths == ["/export?user=Ann", *[f"/export?user=Ann&after={A}"] * 4]
 
 
 def test_an_export_may_lack_its_last_line_end() -> None:
-    script = Script([BEGUN, piece("A", "B")[:-1], b""])
+    script = Script([BEGUN, piece(A, B)[:-1], b""])
     script.run(script.operations.export(None, None))
-    assert script.given == ["A", "B"]
+    assert script.given == [A, B]
 
 
 def test_an_export_may_begin_after_a_guid() -> None:

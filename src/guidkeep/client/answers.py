@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from guidkeep import errors
+from guidkeep.addresses import redacted
 from guidkeep.client.records import Day, Line, Page, Record, Stats
+from guidkeep.client.wire import Answer
 from guidkeep.errors import Fault, GuidkeepError, InvalidRequest, MethodNotAllowed, UnknownAnswer
 from guidkeep.http.problems import TYPE_PREFIX
 from guidkeep.jsontext import lenient
-from guidkeep.record import is_guid, shortened
+from guidkeep.record import is_guid, parse_seconds, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from guidkeep.client.wire import Answer
+NO_SUCH_ADDRESS = "no-such-address"
+"""The problem type of a 404 that is about the address, and about no record."""
+
+_record_begins = re.compile(
+    r'\s*\{\s*"guid"\s*:\s*"[0-9A-F]{32}"\s*,\s*"expire"\s*:\s*"[0-9]{1,12}"\s*[,}]'
+).match
+_altered_tag = re.compile(r'(?:W/)?"([0-9]+)(?:-{1,2}(?:gzip|br|zstd|deflate))?"').fullmatch
+_title = re.compile(rb"<title[^>]*>(.{1,300}?)</title", re.IGNORECASE | re.DOTALL).search
+
+
+def strong(etag: str) -> str:
+    """The version as the service wrote it.
+
+    A proxy that compresses an answer makes its tag weak (nginx: `W/"5"`) or adds the coding to it
+    (Apache, Caddy: `"5-gzip"`), and neither ever matches `If-Match`. The service itself writes
+    nothing but digits.
+    """
+    if found := _altered_tag(etag):
+        return f'"{found[1]}"'
+    return etag.removeprefix("W/") if etag.startswith('W/"') else etag
 
 
 def problem_type(answer: Answer) -> str | None:
@@ -28,7 +50,11 @@ def problem_type(answer: Answer) -> str | None:
 def error_of(answer: Answer) -> GuidkeepError:
     """The exception that the service's registry raised, its faults included."""
     document = _object(answer.body)
-    if document is None or answer.status < errors.InvalidRequest.status:
+    if (
+        document is None
+        or answer.status < errors.InvalidRequest.status
+        or _type(document) == NO_SUCH_ADDRESS
+    ):
         return _strange(answer)
     error = _error(document, answer.headers.get("allow", ""))
     return _strange(answer) if error is None else error
@@ -41,9 +67,25 @@ def record_of(answer: Answer) -> Record:
         UnknownAnswer: it carries none.
     """
     document = document_of(answer)
-    if not is_guid(str(document.get("guid"))):
-        raise _strange(answer)
-    return Record(answer.body.decode(), answer.headers.get("etag"))
+    etag = answer.headers.get("etag")
+    return Record(
+        _checked(answer, document, answer.body.decode()), None if etag is None else strong(etag)
+    )
+
+
+def streamed_record_of(answer: Answer, line: bytes) -> Record:
+    """The record on a line of an export, of which only the beginning and the end are looked at.
+
+    Raises:
+        UnknownAnswer: there is none on it.
+    """
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not _record_begins(text) or not text.rstrip().endswith("}"):
+        raise _strange(Answer(answer.status, answer.headers, line))
+    return Record(text)
 
 
 def page_of(answer: Answer) -> Page:
@@ -51,12 +93,17 @@ def page_of(answer: Answer) -> Page:
     document = document_of(answer)
     if not isinstance(document.get("guids"), list):
         raise _strange(answer)
-    return Page(list(_records(answer.body.decode())), more=document.get("next") is not None)
+    texts = list(_texts(answer.body.decode()))
+    for member, text in zip(document["guids"], texts, strict=True):
+        _checked(answer, member, text)
+    return Page([Record(text) for text in texts], more=document.get("next") is not None)
 
 
 def stats_of(answer: Answer) -> Stats:
     """The figures of `GET /stats`."""
     found = document_of(answer)
+    if not (isinstance(found.get("cache"), dict) and isinstance(found.get("requests"), dict)):
+        raise _strange(answer)
     try:
         return Stats(
             as_of=int(found["as_of"]),
@@ -129,11 +176,42 @@ def _type(document: dict[str, Any]) -> str | None:
 
 
 def _strange(answer: Answer) -> UnknownAnswer:
-    said = shortened(" ".join(answer.body.decode(errors="replace").split()), 80)
-    return UnknownAnswer(
-        f"{answer.status}, with {said!r}, is no answer of Guidkeep's: is the address right?",
-        answer.status,
-    )
+    document = _object(answer.body)
+    if document and _type(document) == NO_SUCH_ADDRESS:
+        told = "Guidkeep is there, but knows no such address: has the URL a path too much?"
+    elif 300 <= answer.status < 400 and (place := answer.headers.get("location")):  # noqa: PLR2004 - RFC 9110 §15.4
+        told = (
+            f"{answer.status} leads to {shortened(redacted(place), 200)!r}, and is not followed: "
+            "if Guidkeep is there, give its URL."
+        )
+    elif answer.status >= 500 and _type(document or {}) is None:  # noqa: PLR2004 - as above, §15.6
+        told = f"{_shown(answer)} is not Guidkeep's: something in front of it failed."
+    else:
+        told = f"{_shown(answer)} is no answer of Guidkeep's: is the address right?"
+    return UnknownAnswer(told, answer.status)
+
+
+def _shown(answer: Answer) -> str:
+    """An answer in a few words."""
+    text = " ".join(answer.body.decode(errors="replace").split())
+    if not text:
+        return f"{answer.status}, with nothing in it,"
+    if title := _title(answer.body):
+        text = " ".join(title[1].decode(errors="replace").split())
+        return f"{answer.status}, with the page {shortened(text, 80)!r},"
+    return f"{answer.status}, with {shortened(text, 80)!r},"
+
+
+def _checked(answer: Answer, member: Any, text: str) -> str:
+    """The text of a record.
+
+    Raises:
+        UnknownAnswer: it is none.
+    """
+    is_one = isinstance(member, dict) and is_guid(str(member.get("guid")))
+    if not is_one or parse_seconds(member.get("expire")) is None:
+        raise _strange(answer)
+    return text
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
@@ -144,7 +222,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _records(page: str) -> Iterator[Record]:
+def _texts(page: str) -> Iterator[str]:
     """Cuts the records out of a page's text, which is known to be valid."""
     at = page.index("[") + 1
     while True:
@@ -152,5 +230,5 @@ def _records(page: str) -> Iterator[Record]:
             _, end = lenient.raw_decode(page, at)
         except JSONDecodeError:  # the array's end
             return
-        yield Record(page[at:end])
+        yield page[at:end]
         at = end + 1  # past the comma; the service writes no space there

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Literal
 
+from guidkeep.client.answers import strong
 from guidkeep.errors import Fault, InvalidRequest
 from guidkeep.jsontext import Member, format_object, parse_object
 from guidkeep.record import guid_fault, shortened
@@ -90,14 +91,14 @@ def conditions_of(if_match: IfMatch) -> dict[str, str]:
 
 
 def checked_etag(etag: str) -> str:
-    """The version, if a header can carry it.
+    """The version as the service wrote it, if a header can carry it.
 
     Raises:
         InvalidRequest: it can't.
     """
     if not (etag.isascii() and etag.isprintable()) or etag != etag.strip():
         raise InvalidRequest(f"{shortened(etag)!r} is no version of a record: none is so written.")
-    return etag
+    return strong(etag)
 
 
 def checked(guid: str) -> str:

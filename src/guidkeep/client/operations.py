@@ -10,9 +10,11 @@ from guidkeep.client.answers import (
     error_of,
     line_of,
     page_of,
+    problem_type,
     record_of,
     stats_of,
     strange,
+    streamed_record_of,
 )
 from guidkeep.client.bodies import (
     Expire,
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from guidkeep.client.wire import Answer, Steps, Stream
 
 OK, CREATED, NO_CONTENT = 200, 201, 204
-NOT_MODIFIED, NOT_FOUND, PRECONDITION_FAILED = 304, 404, 412
+NOT_MODIFIED, PRECONDITION_FAILED = 304, 412
 
 NOT_TAKEN = (Stopping, RequestTimeout)
 """By these the answer to a line says that it and all after it were not done."""
@@ -117,7 +119,8 @@ class Operations:
     def delete(self, guid: str, if_match: IfMatch) -> Steps[None]:
         """The record's end. One that a lost attempt may have deleted counts as deleted."""
         outcome = yield from self._write("DELETE", guid, None, conditions_of(if_match))
-        if not (outcome.is_repeated and outcome.answer.status == NOT_FOUND):
+        was_there = problem_type(outcome.answer) != NotFound.type
+        if not outcome.is_repeated or was_there:
             _require(outcome.answer, NO_CONTENT)
 
     def list(
@@ -220,7 +223,7 @@ class Operations:
                 strange(answer)
             splitter, is_past = Splitter(), not last
             while not isinstance(piece := (yield More()), Lost):
-                records = [Record(line.decode()) for line in splitter.feed(piece)]
+                records = [streamed_record_of(answer, line) for line in splitter.feed(piece)]
                 if not is_past:
                     records = [record for record in records if record.guid > last]
                 if records:

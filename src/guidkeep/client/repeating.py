@@ -2,9 +2,9 @@
 
 *What is safe.* A request that the service did not get, or of which it says that nothing was done,
 can always be sent again: no connection, 408, 429, and a 503 of the type `store-unavailable`.
-After a lost connection, a time-out, a 503 that leaves the outcome open, or a 502 or 504 of
-something in between, nobody knows whether it was done. Then only what does the same when it is
-done twice is sent again: reads, and writes on no condition, but for one: a null that creates a
+After a lost connection, a time-out, a 503 that leaves the outcome open, or a 500, 502, 504 or the
+like of something in between, nobody knows whether it was done. Then only what does the same when it
+is done twice is sent again: reads, and writes on no condition, but for one: a null that creates a
 record is kept, and merged into it a second time it would be removed, so what creates or updates a
 GUID of the caller's is not sent again if it has one. A write with `if_match` is not either, for if
 the first attempt went through the second would be told that the record has changed, and the caller
@@ -36,9 +36,14 @@ FIRST_PAUSE = 0.1
 """Seconds before the second attempt, at most, when nothing says how long."""
 LONGEST_PAUSE = 5.0
 
+REFUSED, BROKEN = 400, 500
+"""Statuses from these on: the request was not done; nobody says whether it was."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 _NOTHING_DONE = frozenset({408, 429})
-_OPEN = frozenset({502, 503, 504})
+_OPEN = frozenset({502, 503, 504, *range(520, 531)})
+"""Those above 504 are Cloudflare's."""
+_NOT_IMPLEMENTED = frozenset({501, 505})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class Attempts:
         self.may_be_done = self.may_be_done or is_open
         if is_open and not is_repeatable:
             return None
-        if isinstance(came, Answer) and not is_open and not _is_nothing_done(came):
+        if isinstance(came, Answer) and came.status not in _OPEN | _NOTHING_DONE:
             return None
         return self.next_pause(self._asked_for(came))
 
@@ -161,8 +166,10 @@ def _is_final(came: Answer, method: str, *, was_open: bool) -> bool:
     """Whether the answer says what became of the operation."""
     if _is_nothing_done(came):
         return not was_open  # of this attempt, but not of the one before
+    if method in SAFE_METHODS or problem_type(came) == OutcomeUnknown.type:
+        return True
     # To a write, a gateway's 502 and a 503 `stopping` are none: it may have been done behind them.
-    return method in SAFE_METHODS or not _is_open(came) or problem_type(came) == OutcomeUnknown.type
+    return not _is_open(came) and not (was_open and _is_strange(came))
 
 
 def _is_nothing_done(answer: Answer) -> bool:
@@ -175,4 +182,11 @@ def _is_open(came: Answer | Lost) -> bool:
     """Whether the request may have been done though nobody says so."""
     if isinstance(came, Lost):
         return came.was_sent
-    return came.status in _OPEN and not _is_nothing_done(came)
+    if came.status in _OPEN:
+        return not _is_nothing_done(came)
+    return came.status >= BROKEN and came.status not in _NOT_IMPLEMENTED and _is_strange(came)
+
+
+def _is_strange(came: Answer) -> bool:
+    """Whether something in between refused the request, and not Guidkeep."""
+    return came.status >= REFUSED and problem_type(came) is None

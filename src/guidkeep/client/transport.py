@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -31,6 +32,9 @@ _NOTHING_SENT = (
     httpx2.LocalProtocolError,
 )
 
+_is_no_tls = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|HTTP_REQUEST").search
+"""How OpenSSL says, by its names of errors, that the other side does not speak TLS."""
+
 
 def address_of(url: str | None) -> str:
     """The service's address, without a slash at its end.
@@ -49,8 +53,11 @@ def address_of(url: str | None) -> str:
         httpx2.URL(url).raw_host.decode().encode("idna")  # as the socket will
     except (ValueError, httpx2.InvalidURL):
         is_one = False
-    if not is_one or parts.query:
-        raise ValueError(f"{redacted(url)!r} is not the address of a service; write {DEFAULT_URL}.")
+    if not is_one or "?" in url:
+        why = ": it ends before a query (?)" if is_one else ""
+        raise ValueError(
+            f"{redacted(url)!r} is not the address of a service; write {DEFAULT_URL}{why}."
+        )
     return url.rstrip("/")
 
 
@@ -97,6 +104,8 @@ def lost(error: httpx2.RequestError, url: str) -> Lost:
     """What it means that the transport raised."""
     if isinstance(error, _NOTHING_SENT):
         why = str(error) or "it takes no connection"
+        if _is_no_tls(why):
+            why = "what listens there speaks no TLS; is it http://?"
         return Lost(f"There is no connection to {url}: {why}.", was_sent=False, cause=error)
     if isinstance(error, httpx2.TimeoutException):
         return late(url, error)

@@ -27,8 +27,8 @@ MEANINGS = {
     NOT_FOUND: "there is no live record of that GUID",
     REFUSED: "the request is not valid; nothing was changed",
     CONFLICT: "the record exists already, or is not the version that --if-match names",
-    UNAVAILABLE: "the service can't be reached or answer now; only an import or copy "
-    "may have changed something",
+    UNAVAILABLE: "the service can't be reached or answer now, or something else answers at its "
+    "URL; only an import or copy may have changed something",
     UNKNOWN: "a write may have happened, for its answer was lost: read the record",
     INTERRUPTED: "interrupted by Ctrl-C",
 }
@@ -37,7 +37,7 @@ MEANINGS = {
 _CODES: tuple[tuple[type[errors.GuidkeepError], int], ...] = (
     (errors.OutcomeUnknown, UNKNOWN),
     (errors.TemporaryError, UNAVAILABLE),
-    (errors.Unreachable, UNAVAILABLE),
+    (errors.ClientSideError, UNAVAILABLE),
     (errors.NotFound, NOT_FOUND),
     (errors.PreconditionFailed, CONFLICT),
     (errors.InvalidRequest, REFUSED),
