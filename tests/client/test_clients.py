@@ -9,7 +9,7 @@ import pytest
 
 import guidkeep
 from guidkeep import AsyncClient, Client
-from guidkeep.errors import NotFound
+from guidkeep.errors import UnknownAnswer
 from tests.client.awaited import Awaited
 
 
@@ -17,7 +17,7 @@ async def test_addresses_below_a_path_are_asked_there(
     kind: type[Client | AsyncClient], client: Awaited
 ) -> None:
     other = Awaited(kind(f"{client.client.url}/below/"))
-    with pytest.raises(NotFound, match="nothing at this address"):
+    with pytest.raises(UnknownAnswer, match="a path too much"):
         await other.stats()
     await other.close()
 

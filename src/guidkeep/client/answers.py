@@ -11,16 +11,20 @@ from guidkeep import errors
 from guidkeep.addresses import redacted
 from guidkeep.client.records import Day, Line, Page, Record, Stats
 from guidkeep.client.wire import Answer
-from guidkeep.errors import Fault, GuidkeepError, InvalidRequest, MethodNotAllowed, UnknownAnswer
+from guidkeep.errors import (
+    Fault,
+    GuidkeepError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NoSuchAddress,
+    UnknownAnswer,
+)
 from guidkeep.http.problems import TYPE_PREFIX
 from guidkeep.jsontext import lenient
 from guidkeep.record import is_guid, parse_seconds, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-NO_SUCH_ADDRESS = "no-such-address"
-"""The problem type of a 404 that is about the address, and about no record."""
 
 _record_begins = re.compile(
     r'\s*\{\s*"guid"\s*:\s*"[0-9A-F]{32}"\s*,\s*"expire"\s*:\s*"[0-9]{1,12}"\s*[,}]'
@@ -50,14 +54,12 @@ def problem_type(answer: Answer) -> str | None:
 def error_of(answer: Answer) -> GuidkeepError:
     """The exception that the service's registry raised, its faults included."""
     document = _object(answer.body)
-    if (
-        document is None
-        or answer.status < errors.InvalidRequest.status
-        or _type(document) == NO_SUCH_ADDRESS
-    ):
+    if document is None or answer.status < errors.InvalidRequest.status:
         return _strange(answer)
     error = _error(document, answer.headers.get("allow", ""))
-    return _strange(answer) if error is None else error
+    # A GUID in a path is checked before it is sent: the service read something else for one.
+    is_misled = error is not None and any(fault.parameter == "guid" for fault in error.faults)
+    return _strange(answer) if error is None or is_misled else error
 
 
 def record_of(answer: Answer) -> Record:
@@ -151,7 +153,7 @@ def strange(answer: Answer) -> NoReturn:
 def _error(document: dict[str, Any], allow: str) -> GuidkeepError | None:
     """The error that a problem document tells of; None: it is of no type that is known."""
     kind = errors.problems().get(_type(document) or "")
-    if kind is None:
+    if kind is None or kind is NoSuchAddress:
         return None
     detail = str(document.get("detail", kind.title))
     error: GuidkeepError
@@ -177,7 +179,7 @@ def _type(document: dict[str, Any]) -> str | None:
 
 def _strange(answer: Answer) -> UnknownAnswer:
     document = _object(answer.body)
-    if document and _type(document) == NO_SUCH_ADDRESS:
+    if document and _type(document) in (NoSuchAddress.type, InvalidRequest.type):
         told = "Guidkeep is there, but knows no such address: has the URL a path too much?"
     elif 300 <= answer.status < 400 and (place := answer.headers.get("location")):  # noqa: PLR2004 - RFC 9110 §15.4
         told = (
