@@ -74,10 +74,8 @@ PLACE = "https://ann:secret@there/"
         (Answer(404, {}, NOT_FOUND_PAGE), "404, with the page '404 Not Found', is no answer"),
         (Answer(404, {}, b"\x1b[2J"), r"404, with '\x1b[2J', is no answer"),
         (Answer(404, {}, b'{"type": "urn:guidkeep:problem:no-such-address"}'), "a path too much?"),
-        (
-            Answer(301, {"location": PLACE}, b""),
-            "301 leads to 'https://ann:***@there/', and",
-        ),
+        (Answer(301, {"location": PLACE}, b""), "301 leads to 'https://there/', and is"),
+        (Answer(302, {"location": "/a?key=b#c"}, b""), "302 leads to '/a', and is not"),
         (Answer(302, {}, b""), "302, with nothing in it, is no answer"),
         (Answer(502, {}, b"Bad Gateway"), "502, with 'Bad Gateway', is not Guidkeep's: something"),
         (Answer(524, {}, b""), "524, with nothing in it, is not Guidkeep's: something"),

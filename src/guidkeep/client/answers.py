@@ -183,7 +183,7 @@ def _strange(answer: Answer) -> UnknownAnswer:
         told = "Guidkeep is there, but knows no such address: has the URL a path too much?"
     elif 300 <= answer.status < 400 and (place := answer.headers.get("location")):  # noqa: PLR2004 - RFC 9110 §15.4
         told = (
-            f"{answer.status} leads to {shortened(redacted(place), 200)!r}, and is not followed: "
+            f"{answer.status} leads to {_shown_place(place)!r}, and is not followed: "
             "if Guidkeep is there, give its URL."
         )
     elif answer.status >= 500 and _type(document or {}) is None:  # noqa: PLR2004 - as above, §15.6
@@ -191,6 +191,12 @@ def _strange(answer: Answer) -> UnknownAnswer:
     else:
         told = f"{_shown(answer)} is no answer of Guidkeep's: is the address right?"
     return UnknownAnswer(told, answer.status)
+
+
+def _shown_place(place: str) -> str:
+    """Where a redirect leads, without what may be a secret."""
+    place = re.split("[?#]", place, maxsplit=1)[0]
+    return shortened(redacted(place) if "//" in place else place, 200)
 
 
 def _shown(answer: Answer) -> str:

@@ -27,8 +27,8 @@ MEANINGS = {
     NOT_FOUND: "there is no live record of that GUID",
     REFUSED: "the request is not valid; nothing was changed",
     CONFLICT: "the record exists already, or is not the version that --if-match names",
-    UNAVAILABLE: "the service can't be reached or answer now, or something else answers at its "
-    "URL; only an import or copy may have changed something",
+    UNAVAILABLE: "no Guidkeep answers there, or not now; only an import or copy may have changed "
+    "something",
     UNKNOWN: "a write may have happened, for its answer was lost: read the record",
     INTERRUPTED: "interrupted by Ctrl-C",
 }
