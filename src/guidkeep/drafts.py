@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guidkeep.errors import BodyTooLarge, InvalidRequest
+from guidkeep.errors import BodyTooLarge, Fault, InvalidRequest
 from guidkeep.jsontext import format_object, merge, parse_object
+from guidkeep.misspelt import meant_by
 from guidkeep.record import LAST_EXPIRE, Record
+from guidkeep.schema import pointer
 
 if TYPE_CHECKING:
     from guidkeep.jsontext import Member
@@ -39,25 +41,55 @@ class Drafts:
         self._lifetime = lifetime
         self._max_record = max_record
 
-    def made(self, change: Change, now: float) -> Record:
-        """A new record, or one replaced as a whole.
+    def made(self, change: Change, now: float, former: Record | None = None) -> Record:
+        """A new record, or one that replaces `former` as a whole.
 
         Raises:
             InvalidRequest: with all that is wrong.
             BodyTooLarge: its metadata would be.
         """
-        return self._draft(change, change.expire, dict(change.metadata), now)
+        faults = self.faults(change, former, merges=False)
+        return self._draft(change, faults, change.expire_at(now), dict(change.metadata), now)
 
     def merged(self, current: Record, change: Change, now: float) -> Record:
         """The current record with the change merged in; raises as `made` does."""
-        expire = change.expire if change.sets_expire else current.expire
-        metadata = merge(parse_object(current.metadata), dict(change.metadata))
-        return self._draft(change, expire, metadata, now)
+        faults = self.faults(change, current, merges=True)
+        expire = change.expire_at(now) if change.sets_expire else current.expire
+        former = parse_object(current.metadata)
+        if change.names_ttl:
+            former.pop("ttl", None)  # of a time when it was metadata
+        return self._draft(change, faults, expire, merge(former, dict(change.metadata)), now)
+
+    def faults(self, change: Change, former: Record | None, *, merges: bool) -> list[Fault]:
+        """What is wrong with the change itself, whatever the schema says of the record.
+
+        Members that are likely misspellings are refused, unless the schema declares them, the
+        record has them already, just so, or a merge removes them.
+
+        Args:
+            change: what is wanted.
+            former: the record that is changed or replaced.
+            merges: whether a null removes a member.
+        """
+        faults = list(change.faults)
+        if change.misspelt:
+            before = parse_object(former.metadata) if former else {}
+            for name in change.misspelt:
+                new, old = change.metadata[name], before.get(name)
+                is_meant = name in self._schema.declared or (old and old.text == new.text)
+                if not is_meant and not (merges and new.value is None):
+                    faults.append(Fault(meant_by(name), pointer=pointer([name])))
+        return faults
 
     def _draft(
-        self, change: Change, expire: int | None, metadata: dict[str, Member], now: float
+        self,
+        change: Change,
+        faults: list[Fault],
+        expire: int | None,
+        metadata: dict[str, Member],
+        now: float,
     ) -> Record:
-        faults = [*change.faults, *self._schema.faults(metadata)]
+        faults += self._schema.faults(metadata)
         if faults:
             raise InvalidRequest(faults)
         if expire is None:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from guidkeep.errors import Fault, PreconditionFailed
 from guidkeep.jsontext import parse_object
+from guidkeep.misspelt import is_misspelt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from guidkeep.jsontext import Member
 
@@ -86,18 +87,28 @@ class Change:
 
     Attributes:
         guid: the GUID of URL or body; None: one is to be generated.
-        expire: Unix time in seconds; None: now and the default lifetime.
-        sets_expire: whether the body says anything of `expire`, be it null.
+        expire: Unix time in seconds; None: now and the default lifetime, or `ttl`.
+        ttl: seconds from now; None: nothing is said of it.
+        sets_expire: whether the body says when the record expires, be it by a null `expire`.
+        names_ttl: whether `ttl` is among the members, be it null.
         metadata: the other members.
+        misspelt: names among them that are probably meant for `guid`, `expire` or `ttl`.
         faults: what is wrong with the body. Raised by the registry, together with what the
             schema finds, so that the client hears of everything at once.
     """
 
     guid: str | None = None
     expire: int | None = None
+    ttl: int | None = None
     sets_expire: bool = False
+    names_ttl: bool = False
     metadata: Mapping[str, Member] = field(default_factory=dict)
+    misspelt: Sequence[str] = ()
     faults: Sequence[Fault] = ()
+
+    def expire_at(self, now: float) -> int | None:
+        """When the record expires if the change is made at `now`; None: the default lifetime."""
+        return self.expire if self.ttl is None else min(int(now) + self.ttl, LAST_EXPIRE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +206,7 @@ def guid_fault(text: object) -> str | None:
         return "A GUID is a string of 32 upper-case hexadecimal digits."
     if is_guid(text):
         return None
-    bare = text.strip("{}").replace("-", "").upper()
+    bare = _bare(text)
     if is_guid(bare):
         why = "GUIDs are upper-case" if len(text) == len(bare) else "GUIDs have no dashes or braces"
         return f"{why}: write {bare}."
@@ -229,17 +240,54 @@ def parse_change(
             faults.append(Fault(detail, pointer="/guid"))
         else:
             guid = named.value
-    expire = None
-    given = members.pop("expire", None)
-    if given and given.value is not None:
-        try:
-            expire = parse_expire(given.value, now=now)
-        except ValueError as error:
-            faults.append(Fault(str(error), pointer="/expire"))
-    return Change(guid, expire, given is not None, members, faults)
+    expire, ttl = members.pop("expire", None), members.pop("ttl", None)
+    if expire and expire.value is not None and ttl and ttl.value is not None:
+        detail = "ttl stands in the place of expire: give one of the two."
+        faults.append(Fault(detail, pointer="/ttl"))
+    return Change(
+        guid,
+        expire=_read(expire, parse_expire, now, faults, "/expire"),
+        ttl=_read(ttl, parse_ttl, now, faults, "/ttl"),
+        sets_expire=expire is not None or (ttl is not None and ttl.value is not None),
+        names_ttl=ttl is not None,
+        metadata=members,
+        misspelt=[name for name in members if _is_misspelt(name, members)],
+        faults=faults,
+    )
 
 
-def parse_expire(value: Any, *, now: int) -> int:
+def _is_misspelt(name: str, members: Mapping[str, Member]) -> bool:
+    """Whether the name is one of those; one like `guid` only where the value is meant for one."""
+    lower = name.strip().lower()
+    if not is_misspelt(lower):
+        return False
+    value = members[name].value
+    return lower != "guid" or (isinstance(value, str) and is_guid(_bare(value)) is not None)
+
+
+def _bare(text: str) -> str:
+    """A GUID without braces and dashes, in upper case, if it is one so written."""
+    return text.strip("{}").replace("-", "").upper()
+
+
+def _read(
+    member: Member | None,
+    parse: Callable[[Any, int], int],
+    now: int,
+    faults: list[Fault],
+    pointer: str,
+) -> int | None:
+    """What `parse` makes of the member; None: it is absent, null, or at fault."""
+    if member is None or member.value is None:
+        return None
+    try:
+        return parse(member.value, now)
+    except ValueError as error:
+        faults.append(Fault(str(error), pointer=pointer))
+        return None
+
+
+def parse_expire(value: Any, now: int) -> int:
     """Reads `expire`: Unix time in whole seconds, as a string of digits or an integer.
 
     Raises:
@@ -260,9 +308,32 @@ def parse_expire(value: Any, *, now: int) -> int:
         raise ValueError(f'expire must not be after 9999-12-31T23:59:59Z, "{LAST_EXPIRE}".')
     if expire <= now:
         raise ValueError(
-            f"expire must lie in the future; {expire} is {instant(expire)}, now is {instant(now)}."
+            f"expire must lie in the future; {shortened(str(expire))} is {instant(expire)}, "
+            f"now is {instant(now)}."
         )
     return expire
+
+
+def parse_ttl(value: Any, now: int) -> int:
+    """Reads `ttl`: whole seconds from now, as a string of digits or an integer.
+
+    Raises:
+        ValueError: it is something else, less than 1, or leads beyond `LAST_EXPIRE`.
+    """
+    ttl = parse_seconds(value)
+    if ttl is None:
+        raise ValueError(
+            "ttl must be a whole number of seconds from now, an integer or a string of digits, "
+            "as in 3600."
+        )
+    if ttl < 1:
+        raise ValueError("ttl must be at least 1: a number of seconds from now.")
+    if ttl > LAST_EXPIRE - now:
+        raise ValueError(
+            "ttl is too large: the record would expire after 9999-12-31T23:59:59Z; at most "
+            f"{LAST_EXPIRE - now} seconds are left until then."
+        )
+    return ttl
 
 
 def parse_seconds(value: object) -> int | None:

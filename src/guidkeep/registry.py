@@ -176,7 +176,7 @@ class Registry:
             InvalidRequest, PreconditionFailed.
         """
         return await self._put(
-            change, condition, lambda _, now: self._drafts.made(change, now), now
+            change, condition, lambda current, now: self._drafts.made(change, now, current), now
         )
 
     async def update(
@@ -188,12 +188,14 @@ class Registry:
             InvalidRequest, NotFound, PreconditionFailed.
         """
         if not is_guid(guid):
-            raise InvalidRequest(change.faults)
+            raise InvalidRequest(self._drafts.faults(change, None, merges=True))
 
         def decide(current: Record | None, now: float) -> Record | None:
-            if current is None and change.faults:
-                raise InvalidRequest(change.faults)
-            return self._drafts.merged(current, change, now) if current else None
+            if current is not None:
+                return self._drafts.merged(current, change, now)
+            if faults := self._drafts.faults(change, None, merges=True):
+                raise InvalidRequest(faults)
+            return None
 
         written = await self._write(guid, condition, decide, now)
         return written.record

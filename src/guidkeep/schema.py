@@ -60,6 +60,14 @@ class MetadataSchema:
             reason = str(error).splitlines()[0]
             raise StartupError(f"The metadata schema is not a valid one: {reason}.") from error
         self.document = schema
+        named = schema if isinstance(schema, dict) else {}
+        self.declared = frozenset([*named.get("properties", ()), *named.get("required", ())])
+        """Names of members that the schema declares, in its own `properties` or `required`."""
+        if "ttl" in self.declared:
+            raise StartupError(
+                "The metadata schema declares a member ttl, which is the record's own: it says in "
+                "how many seconds the record expires, and is not stored. Name the member otherwise."
+            )
 
     @classmethod
     def from_file(cls, path: Path) -> MetadataSchema:

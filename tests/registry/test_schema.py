@@ -72,6 +72,8 @@ def test_an_empty_schema_takes_everything_and_false_takes_nothing() -> None:
         ({"$schema": "http://json-schema.org/draft-07/schema#"}, "draft-07"),
         ({"type": "text"}, "not a valid one"),
         ({"pattern": "("}, "not a valid one"),
+        ({"properties": {"ttl": True}}, "declares a member ttl, which is the record's own"),
+        ({"required": ["ttl"]}, "declares a member ttl, which is the record's own"),
         ({"$ref": "https://example.com/schema.json"}, "not a valid one"),
     ],
 )

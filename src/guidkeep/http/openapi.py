@@ -36,6 +36,12 @@ Every example here can be sent as it stands.
 """
 
 
+MEMBERS = (
+    "The other members are metadata. A name that is likely meant for `guid`, `expire` or `ttl`, as "
+    "`expires` or `TTL`, is refused unless the metadata schema declares it."
+)
+
+
 def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
     """The document, as a client of this server needs it."""
     return {
@@ -98,7 +104,7 @@ def _collection() -> dict[str, Any]:
             "summary": "Create a record, its GUID generated",
             "description": "With a `guid` member it is `POST /guid/{guid}`.",
             "parameters": conditions(),
-            "requestBody": _body("Change", {"user": "Cylance, Inc."}),
+            "requestBody": _body("Change", {"ttl": 3600, "user": "Cylance, Inc."}),
             "responses": {**_written(), **failures(400, 403, 412, 413, 503)},
         },
     }  # fmt: skip
@@ -205,6 +211,15 @@ def _schemas(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
                     {"type": "null"},
                 ],
             },
+            "ttl": {
+                "description": "Instead of `expire`: the seconds from now in which the record "
+                "expires. It is not stored.",
+                "oneOf": [
+                    {"type": "integer", "minimum": 1, "maximum": LAST_EXPIRE},
+                    {"type": "string", "pattern": "^[0-9]{1,12}$"},
+                    {"type": "null"},
+                ],
+            },
         },
     }
     return {
@@ -217,7 +232,7 @@ def _schemas(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
         "Metadata": schema.document,
         "Record": record,
         "NewRecord": {**change, "allOf": [ref("schemas", "Metadata")]},
-        "Change": {**change, "description": "The other members are metadata."},
+        "Change": {**change, "description": MEMBERS},
         "Page": {
             "type": "object",
             "required": ["guids", "next"],

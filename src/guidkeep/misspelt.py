@@ -1,0 +1,27 @@
+"""Names that are probably meant for the record's own members: `guid`, `expire` and `ttl`.
+
+Stored as metadata, `{"expires": ...}` would leave the record with the default lifetime, and
+`{"GUID": ...}` with a random GUID, and nobody would notice for a month.
+"""
+
+from __future__ import annotations
+
+_EXPIRE = 'write "expire" for Unix time in seconds, or "ttl" for seconds from now'
+_TTL = 'write "ttl" for seconds from now, or "expire" for Unix time in seconds'
+
+_MEANT = {
+    "guid": 'write "guid"',
+    **dict.fromkeys(("expire", "expires", "expiry", "expiration", "exp"), _EXPIRE),
+    **{f"{verb}{gap}at": _EXPIRE for verb in ("expire", "expires") for gap in ("", "_", "-", " ")},
+    "ttl": _TTL,
+    **{f"{verb}{gap}in": _TTL for verb in ("expire", "expires") for gap in ("", "_", "-", " ")},
+}
+"""By name in lower case: what would be right."""
+
+is_misspelt = frozenset(_MEANT).__contains__
+"""Whether a name, in lower case and without white space around it, is meant for one of them."""
+
+
+def meant_by(name: str) -> str:
+    """A sentence that names the right member."""
+    return f'"{name}" is not a member of a record: {_MEANT[name.strip().lower()]}.'
