@@ -33,6 +33,8 @@ def logging_as_before() -> Iterator[None]:
     handlers, levels = loggers[0].handlers[:], [logger.level for logger in loggers]
     configured = structlog.get_config()
     yield
+    for handler in set(loggers[0].handlers) - set(handlers):
+        handler.close()
     loggers[0].handlers[:] = handlers
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)

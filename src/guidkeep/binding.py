@@ -20,6 +20,7 @@ from guidkeep import __version__
 from guidkeep.addresses import redacted
 from guidkeep.errors import StartupError
 from guidkeep.http.listening import let_nobody_in
+from guidkeep.writing import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,4 +108,4 @@ def address_of(listener: socket.socket) -> str:
 def announce(settings: Settings, address: str) -> None:
     """Prints what is served, and where."""
     line = f"Guidkeep {__version__} serves {redacted(settings.store)} on {address}"
-    print(line, flush=True)  # noqa: T201 - who started it waits for this line
+    say(line)

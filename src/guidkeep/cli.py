@@ -51,7 +51,7 @@ def _parsed(arguments: Sequence[str] | None) -> dict[str, Any]:
 
 def _serve(flags: dict[str, Any]) -> int:
     chosen = settings.load(flags)
-    logs.configure(form=chosen.log_format, level=chosen.log_level)
+    logs.configure(form=chosen.log_format, level=chosen.log_level, guids=chosen.log_guids)
     if chosen.workers > 1:
         from guidkeep import supervisor  # noqa: PLC0415 - so that --help does not wait for it
 

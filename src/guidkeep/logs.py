@@ -1,27 +1,88 @@
-"""Structured logs on standard error: readable on a terminal, JSON otherwise."""
+"""Structured logs on standard error: readable on a terminal, JSON otherwise.
+
+Every event passes the processors below, those of libraries too, so that no call can forget what
+they see to: a GUID is as good as a secret, and is shown as `--log-guids` says; in text, whatever is
+not printable is an escape sequence, so that no path or message can reach into a terminal or forge
+a line. Nobody waits for whoever reads standard error (`guidkeep.writing`).
+"""
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import logging
 import os
+import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from guidkeep.writing import BackgroundWriter
+
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor
 
 LIBRARIES = ("uvicorn", "httpx2")
 """Those whose notes on every start and request are not logged: Guidkeep has words of its own."""
+FLUSH_SECONDS = 2.0
+"""How long the end of the process waits for the log to be read."""
+
+_GUID = re.compile(r"(?i)([0-9a-f]{8})(?:-?[0-9a-f]){24,}")
+"""GUIDs, UUIDs with dashes, and whatever is longer."""
+_BYTES = re.compile(r"""(?i)b(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+"""Bytes as Python writes them, which is how an exception shows a GUID as stores have it."""
+_LENGTH = 16
+_EXEMPT = frozenset(("request_id",))
+"""It may come from a proxy, and the same id stands in that one's log."""
+_MULTILINE = ("exception", "stack")
 
 
-def configure(*, form: str, level: str) -> None:
+class Handler(logging.Handler):
+    """Writes to a descriptor, and never waits for it."""
+
+    def __init__(self, descriptor: int, encoding: str) -> None:
+        super().__init__()
+        self._encoding = encoding
+        self._writer = BackgroundWriter(descriptor, self._lost)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hands the event over."""
+        try:
+            line = self._line(record)
+        except Exception as error:  # noqa: BLE001 - of a library's event: its text is not to be had
+            name = type(error).__name__
+            line = self._made(record.name, "an event could not be logged", error=name)
+        self._writer.write(line)
+
+    def flush(self) -> None:
+        """Waits for what was handed over to be written, for a while."""
+        self._writer.flush(FLUSH_SECONDS)
+
+    def close(self) -> None:
+        """Writes what is left, and lets go of the descriptor."""
+        self._writer.close()
+        super().close()
+
+    def _lost(self, count: int) -> bytes:
+        return self._made(__name__, "log lines lost", lines=count)
+
+    def _made(self, logger: str, event: str, **values: Any) -> bytes:
+        record = logging.LogRecord(logger, logging.WARNING, "", 0, event, None, None)
+        record.__dict__.update(values)
+        return self._line(record)
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return f"{self.format(record)}\n".encode(self._encoding, "backslashreplace")
+
+
+def configure(*, form: str, level: str, guids: str = "prefix") -> None:
     """Sets up logging for the process, the libraries' logs included.
 
     Args:
         form: "text", "json", or "auto": text on a terminal, else JSON.
         level: the least severity that is logged.
+        guids: how they are shown: "full", "prefix" (their first eight digits) or "off".
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -30,22 +91,6 @@ def configure(*, form: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     readable = form == "text" or (form == "auto" and sys.stderr.isatty())
-    finish: list[Processor] = (
-        [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
-                exception_formatter=structlog.dev.plain_traceback,
-            )
-        ]
-        if readable
-        else [
-            # Without the local variables, which hold bodies and headers of requests.
-            structlog.processors.ExceptionRenderer(
-                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-            ),
-            structlog.processors.JSONRenderer(),
-        ]
-    )
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -56,11 +101,14 @@ def configure(*, form: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _handler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *(_as_text(guids) if readable else _as_json(guids)),
+            ],
         )
     )
     root = logging.getLogger()
@@ -68,3 +116,88 @@ def configure(*, form: str, level: str) -> None:
     root.setLevel(level.upper())
     for library in LIBRARIES:
         logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
+
+
+def _handler() -> logging.Handler:
+    try:
+        return Handler(sys.stderr.fileno(), sys.stderr.encoding)
+    except OSError:  # it is memory, which has no reader to wait for
+        return logging.StreamHandler(sys.stderr)
+
+
+def _as_text(guids: str) -> list[Processor]:
+    return [
+        structlog.processors.format_exc_info,
+        _guarded(guids),
+        _escaped,
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+            exception_formatter=structlog.dev.plain_traceback,
+            repr_native_str=True,  # which escapes what is not printable
+        ),
+    ]
+
+
+def _as_json(guids: str) -> list[Processor]:
+    return [
+        # Without the local variables, which hold bodies and headers of requests.
+        structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        ),
+        _guarded(guids),
+        structlog.processors.JSONRenderer(),  # in ASCII
+    ]
+
+
+def _guarded(guids: str) -> Processor:
+    """What shows GUIDs as they are to be shown, in every name and value of an event."""
+    instead = {"prefix": "\\1\N{HORIZONTAL ELLIPSIS}", "off": "\N{HORIZONTAL ELLIPSIS}"}.get(guids)
+
+    def shown(text: str) -> str:
+        return text if instead is None else _GUID.sub(instead, _BYTES.sub(_as_hex, text))
+
+    def guard(value: Any) -> Any:
+        match value:
+            case str():
+                return shown(value)
+            case None | bool() | int() | float():
+                return value
+            case dict():
+                return {guard(key): guard(item) for key, item in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [guard(item) for item in value]
+            case _:
+                return shown(repr(value))
+
+    def process(_: Any, __: str, event: EventDict) -> EventDict:
+        return {
+            shown(name): value if name in _EXEMPT else guard(value) for name, value in event.items()
+        }
+
+    return process
+
+
+def _as_hex(literal: re.Match[str]) -> str:
+    """A GUID's bytes as digits; other bytes as they are, as those in a line of source."""
+    with contextlib.suppress(ValueError, SyntaxError):
+        value: bytes = ast.literal_eval(literal[0])
+        if len(value) >= _LENGTH and "\\" in literal[0]:
+            return value.hex()
+    return literal[0]
+
+
+def _escaped(_: Any, __: str, event: EventDict) -> EventDict:
+    """Escapes what the renderer prints as it is: names, the event itself, and tracebacks."""
+    escaped = {_printable(name): value for name, value in event.items()}
+    escaped["event"] = _printable(str(event["event"]))
+    for name in _MULTILINE:
+        if name in event:
+            # Set in, so that no line of it looks like an event's.
+            escaped[name] = "\n".join(f"  {_printable(line)}" for line in event[name].split("\n"))
+    return escaped
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOG_FORMATS = ("auto", "text", "json")
 MOST_WORKERS = 256
+LOG_GUIDS = ("prefix", "full", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -206,6 +207,12 @@ class Settings:
     )
     log_level: str = _setting(
         "info", _one_of(LOG_LEVELS), "|".join(LOG_LEVELS), "Least severity that is logged."
+    )
+    log_guids: str = _setting(
+        "prefix",
+        _one_of(LOG_GUIDS),
+        "|".join(LOG_GUIDS),
+        "GUIDs in logs: whole, their first eight digits, or none. Who knows a GUID may use it.",
     )
 
 

@@ -37,8 +37,8 @@ def main(orders: IO[bytes], answers: IO[bytes]) -> int:
 
     job: Job = pickle.load(orders)  # noqa: S301 - from the process that started this one
     settings = job.settings
-    logs.configure(form=settings.log_format, level=settings.log_level)
     structlog.contextvars.bind_contextvars(worker=job.number)
+    logs.configure(form=settings.log_format, level=settings.log_level, guids=settings.log_guids)
     try:
         server.run(settings, lambda: _work(job, orders.fileno(), say))
     except StartupError as error:

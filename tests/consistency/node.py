@@ -37,7 +37,7 @@ def main() -> None:
     if jitter:
         _delay(seed, jitter)
     chosen = settings.load(flags)
-    logs.configure(form=chosen.log_format, level=chosen.log_level)
+    logs.configure(form=chosen.log_format, level=chosen.log_level, guids="full")
     server.run(chosen, lambda: server.serve(chosen, clock=lambda: time.time() + skew))
 
 

@@ -45,9 +45,11 @@ def test_a_server_logs_json_and_only_its_own_words(tmp_path: Path) -> None:
         assert line["timestamp"].endswith("Z")
 
 
-def test_every_request_is_logged_when_that_is_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("guids", ["", "prefix", "full", "off"])
+def test_every_request_is_logged_when_that_is_asked_for(tmp_path: Path, guids: str) -> None:
     log = tmp_path / "log"
-    with serving(tmp_path / "a.db", "--access-log", "on", log=log) as server:
+    flags = ("--access-log", "on", *(("--log-guids", guids) if guids else ()))
+    with serving(tmp_path / "a.db", *flags, log=log) as server:
         with wired(server.address) as wire:
             guid = wire.ask("POST", "/guid", record("a secret")).json["guid"]
             wire.ask("GET", f"/guid/{guid}", None, "X-Request-ID: from-the-proxy")
@@ -55,10 +57,11 @@ def test_every_request_is_logged_when_that_is_asked_for(tmp_path: Path) -> None:
             wire.ask("GET", "/nowhere?q=1")
         assert server.stop() == 0
     told = [line for line in lines(log) if line["event"] == "request"]
+    shown = {"full": guid, "off": "…"}.get(guids, f"{guid[:8]}…")
     assert [(line["method"], line["path"], line["status"]) for line in told] == [
         ("POST", "/guid", 201),
-        ("GET", f"/guid/{guid}", 200),
-        ("GET", f"/guid/{guid}", 200),
+        ("GET", f"/guid/{shown}", 200),
+        ("GET", f"/guid/{shown}", 200),
         ("GET", "/nowhere", 404),
     ]
     assert told[1]["request_id"] == "from-the-proxy"

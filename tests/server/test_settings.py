@@ -47,6 +47,7 @@ VALUES: dict[str, tuple[str, object, str, object]] = {
     "access_log": ("on", True, "NO", False),
     "log_format": ("json", "json", "text", "text"),
     "log_level": ("debug", "debug", "error", "error"),
+    "log_guids": ("full", "full", "off", "off"),
 }
 
 HUGE = "9" * 5000
@@ -75,6 +76,7 @@ WRONG = {
     "access_log": ["maybe", "2", "oui"],
     "log_format": ["", "xml", "JSON"],
     "log_level": ["", "trace", "INFO"],
+    "log_guids": ["", "none", "8"],
 }
 
 
