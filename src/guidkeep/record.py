@@ -158,12 +158,17 @@ class Query:
         after: only GUIDs greater than this one.
         user: only those whose metadata's `user` is this string.
         expires_before: only those that expire before this Unix time, in seconds.
+        until: only GUIDs up to this one, itself included.
+        by_expire: how a store finds them: the records that expire before `expires_before` by
+            their `expire`, to be sorted. Otherwise it walks in the order of the GUIDs.
     """
 
     limit: int = 100
     after: str | None = None
     user: str | None = None
     expires_before: int | None = None
+    until: str | None = None
+    by_expire: bool = False
 
 
 def share_of(guid: str) -> float:

@@ -33,6 +33,7 @@ from guidkeep.errors import (
 )
 from guidkeep.fences import hold_until, raise_fence
 from guidkeep.flights import Flights
+from guidkeep.lists import read_page
 from guidkeep.record import (
     ANY,
     Condition,
@@ -50,12 +51,10 @@ if TYPE_CHECKING:
     from guidkeep.caches import Cache
     from guidkeep.census import Forecast
     from guidkeep.drafts import Drafts
+    from guidkeep.lists import Page
     from guidkeep.metrics import Metrics
     from guidkeep.record import Change
     from guidkeep.stores import Counted, Store
-
-MAX_PAGE = 4_194_304
-"""Bytes of metadata in a page at most, unless one record has more; the next page has the rest."""
 
 SWEEP_MARGIN = 60
 """Seconds: the sweep reclaims what expired longer ago than this, so that the clocks of several
@@ -81,13 +80,6 @@ class Written(NamedTuple):
 
     record: Record
     created: bool
-
-
-class Page(NamedTuple):
-    """A part of a list: records in GUID order, and whether there are more after the last."""
-
-    records: list[Record]
-    more: bool
 
 
 class Registry:
@@ -210,11 +202,8 @@ class Registry:
         await self._write(guid, condition, lambda *_: None)
 
     async def list(self, query: Query) -> Page:
-        """Live records in GUID order, as many as are asked for, or as `MAX_PAGE` allows."""
-        wanted = dataclasses.replace(query, limit=query.limit + 1)
-        records = await self._timed("page", self._store.page(wanted, int(self.clock())))
-        fitting = _fitting(records[: query.limit])
-        return Page(fitting, more=len(records) > len(fitting))
+        """A page of live records in GUID order; what it may cost is in `guidkeep.lists`."""
+        return await self._timed("page", read_page(self._store, query, int(self.clock())))
 
     async def forecast(self) -> Forecast:
         """How many records are live, and when they will expire, as counted a minute ago or so.
@@ -423,13 +412,3 @@ def _check(guid: str) -> None:
 
 def _absent(guid: str) -> NotFound:
     return NotFound(f"There is no live record of {guid}.")
-
-
-def _fitting(records: list[Record]) -> list[Record]:
-    """As many of the records as go into one page, one at least."""
-    size = 0
-    for at, record in enumerate(records):
-        size += record.size
-        if size > MAX_PAGE and at:
-            return records[:at]
-    return records

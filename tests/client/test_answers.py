@@ -29,6 +29,7 @@ from tests.client.scripted import GATEWAY, GUID, Script, answer, problem
         Answer(200, {}, b'{"guid": "%b"}' % GUID.encode()),
         Answer(200, {}, b'{"guids": [5], "next": null}'),
         Answer(200, {}, b'{"guids": [{"guid": "x"}]}'),
+        Answer(200, {}, b'{"guids": [], "next": "/guid?after=x"}'),
         Answer(404, {}, b'{"type": "urn:guidkeep:problem:no-such-address"}'),
     ],
 )

@@ -243,7 +243,7 @@ async def test_lists_come_in_pages_in_the_order_of_guids(client: Awaited) -> Non
     assert [record.guid for record in await client.records(user=user, after=guids[1])] == guids[2:]
     assert [record.guid for record in await client.export(user=user)] == guids
     assert [record.guid for record in await client.export(user=user, after=guids[1])] == guids[2:]
-    assert await client.pages(user=new_guid()) == [([], False)]
+    assert await client.pages(user=new_guid()) == [([], None)]
     assert await client.records(user=user, expires_before=SOON) == []
 
 

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import pytest
 from playwright.sync_api import expect
 
+from guidkeep import lists
 from guidkeep.errors import StoreUnavailable
 from tests.console.browser import NOVEMBER_2026, opened_console, serving
 
@@ -286,3 +287,19 @@ def test_a_second_touches_only_the_lines_whose_text_it_changes(
     console.page.evaluate(COUNT_CHANGES)
     console.advance(4)
     assert console.page.evaluate("window.changes") == 3 * 4
+
+
+def test_a_page_that_ended_before_anything_matched_leads_on_by_itself(
+    service: Service, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FEW", "FIRST", "WINDOW", "EXAMINED"):
+        monkeypatch.setattr(lists, name, 1)
+    for guid in GUIDS[:3]:
+        service.put(guid, expire=NOVEMBER_2026 + 2 * DAY)
+    for guid in GUIDS[3:5]:
+        service.put(guid, expire=NOVEMBER_2026 + 60)
+    console.open("/records?within=3600")
+    expect(console.page.locator("tbody tr")).to_have_count(1)
+    expect(console.page.locator("tbody th")).to_have_text(GUIDS[3])
+    console.page.get_by_role("link", name="Next page").click()
+    expect(console.page.locator("tbody th")).to_have_text(GUIDS[4])

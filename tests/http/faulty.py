@@ -70,6 +70,10 @@ class FaultyStore:
         await self._obey()
         return await self._store.page(query, now)
 
+    async def skip(self, query: Query, count: int) -> str | None:
+        await self._obey()
+        return await self._store.skip(query, count)
+
     async def count(self, first: int, before: int, limit: int) -> Counted:
         await self._obey()
         return await self._store.count(first, before, limit)

@@ -45,10 +45,19 @@ class MemoryStore:
             for guid, record in sorted(self.records.items())
             if record.is_live(now)
             and (query.after is None or guid > query.after)
+            and (query.until is None or guid <= query.until)
             and (query.user is None or record.user == query.user)
             and (query.expires_before is None or record.expire < query.expires_before)
         ]
         return found[: query.limit]
+
+    async def skip(self, query: Query, count: int) -> str | None:
+        passed = [
+            guid
+            for guid, record in sorted(self.records.items())
+            if guid > (query.after or "") and query.user in (None, record.user)
+        ]
+        return passed[count - 1] if len(passed) >= count else None
 
     async def count(self, first: int, before: int, limit: int) -> Counted:
         found = sorted(

@@ -99,6 +99,7 @@ class SteppedStore:
         self.close = store.close
         self.page = store.page
         self.count = store.count
+        self.skip = store.skip
         self._store = store
         self._gates = gates
         self._history = history

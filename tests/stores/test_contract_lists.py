@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
+from guidkeep import lists
 from guidkeep.record import Query, Record
 from tests.stores.records import NOW, guid_of, make_record, newer
 
@@ -68,6 +70,64 @@ async def test_every_filter_alone_and_with_every_other_finds_what_the_contract_s
     ):
         query = Query(limit, None if after is None else guid_of(after), user, before)
         assert await store.page(query, NOW) == listed(query, NOW), query
+
+
+async def test_bounded_pages_lead_through_what_the_contract_says_whatever_is_asked(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"FIRST": 2, "MOST": 3, "WINDOW": 7, "EXAMINED": 9, "FEW": 9}.items():
+        monkeypatch.setattr(lists, name, value)
+    monkeypatch.setattr(lists, "FEW_OF_A_USER", 9)
+    await fill(store, RECORDS)
+    short = 0
+    for limit, after, user, before in product(
+        (1, 3, 100), (None, 17), (None, "Ann", "Ann\0"), (None, NOW, NOW + 2, NOW + 4)
+    ):
+        query = Query(limit, None if after is None else guid_of(after), user, before)
+        wanted = listed(replace(query, limit=1000), NOW)
+        walked: list[Record] = []
+        page = await lists.read_page(store, query, NOW)
+        while page.after is not None:
+            assert page.after > (query.after or "")
+            assert len(page.records) <= limit
+            short += len(page.records) < limit
+            walked += page.records
+            query = replace(query, after=page.after)
+            page = await lists.read_page(store, query, NOW)
+        assert walked + page.records == wanted, query
+    assert short
+
+
+async def test_to_skip_is_to_count_all_records_or_those_of_a_user(store: Store) -> None:
+    await fill(store, RECORDS)
+    for after, user, count in product((None, 17, 59), (None, "Ann", "Ann\0"), (1, 2, 5, 60, 61)):
+        query = Query(1, None if after is None else guid_of(after), user, expires_before=NOW)
+        passed = [
+            record.guid
+            for record in RECORDS
+            if record.guid > (query.after or "") and user in (None, record.user)
+        ]
+        found = await store.skip(query, count)
+        assert found == (passed[count - 1] if len(passed) >= count else None), (query, count)
+
+
+async def test_a_page_reaches_no_further_than_it_is_told(store: Store) -> None:
+    await fill(store, RECORDS)
+    for user in (None, "Ann"):
+        query = Query(1000, guid_of(5), user, until=guid_of(36))
+        beyond = listed(replace(query, until=None), NOW)
+        within = [record for record in beyond if record.guid <= guid_of(36)]
+        assert await store.page(query, NOW) == within
+
+
+@pytest.mark.parametrize("user", [None, "Ann"])
+async def test_a_page_is_the_same_if_its_records_are_found_by_expire(
+    store: Store, user: str | None
+) -> None:
+    await fill(store, RECORDS)
+    for limit, after in product((1, 3, 1000), (None, guid_of(17))):
+        query = Query(limit, after, user, NOW + 3, by_expire=True)
+        assert await store.page(query, NOW) == listed(query, NOW)
 
 
 @pytest.mark.parametrize("now", [NOW - 3, NOW - 2, NOW, NOW + 3, NOW + 4, NOW + 5])

@@ -6,6 +6,7 @@ import re
 from datetime import date
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import parse_qs
 
 from guidkeep import errors
 from guidkeep.addresses import redacted
@@ -98,7 +99,14 @@ def page_of(answer: Answer) -> Page:
     texts = list(_texts(answer.body.decode()))
     for member, text in zip(document["guids"], texts, strict=True):
         _checked(answer, member, text)
-    return Page([Record(text) for text in texts], more=document.get("next") is not None)
+    records = [Record(text) for text in texts]
+    following = document.get("next")
+    if following is None:
+        return Page(records, after=None)
+    [after, *_] = parse_qs(str(following).partition("?")[2]).get("after") or [""]
+    if not is_guid(after):
+        raise _strange(answer)
+    return Page(records, after=after)
 
 
 def stats_of(answer: Answer) -> Stats:

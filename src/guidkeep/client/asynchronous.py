@@ -138,7 +138,7 @@ class AsyncClient:
                 limit=limit, after=after, user=user, expires_before=expires_before
             )
             yield page
-            more, after = page.more, page.records[-1].guid if page.records else None
+            more, after = page.more, page.after
 
     async def records(
         self,

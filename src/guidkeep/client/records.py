@@ -81,12 +81,18 @@ class Page(NamedTuple):
     """A part of a list.
 
     Attributes:
-        records: in the order of their GUIDs.
-        more: whether there are others after the last.
+        records: in the order of their GUIDs. There may be fewer than were asked for, or none,
+            though there are more: a page ends when the service has looked at enough records.
+        after: the GUID after which the next page begins; None: there are no more.
     """
 
     records: Sequence[Record]
-    more: bool
+    after: str | None
+
+    @property
+    def more(self) -> bool:
+        """Whether there may be others after these."""
+        return self.after is not None
 
 
 class Line(NamedTuple):

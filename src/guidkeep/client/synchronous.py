@@ -221,7 +221,7 @@ class Client:
         while more:
             page = self.list(limit=limit, after=after, user=user, expires_before=expires_before)
             yield page
-            more, after = page.more, page.records[-1].guid if page.records else None
+            more, after = page.more, page.after
 
     def records(
         self,

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from guidkeep.http.requests import Request
+    from guidkeep.lists import Page
     from guidkeep.metrics import Metrics
     from guidkeep.record import Change, Condition, Query, Record
-    from guidkeep.registry import Page, Registry
+    from guidkeep.registry import Registry
     from guidkeep.schema import MetadataSchema
     from guidkeep.settings import Settings
 
@@ -218,10 +219,10 @@ def _record_answer(record: Record, *, created: bool = False) -> Answer:
 
 def _page_answer(page: Page, query: Query) -> Answer:
     headers, next_url = list(JSON), None
-    if page.more:
+    if page.after is not None:
         fields = {
             "limit": query.limit,
-            "after": page.records[-1].guid,
+            "after": page.after,
             "user": query.user,
             "expires_before": query.expires_before,
         }

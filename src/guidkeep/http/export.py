@@ -41,11 +41,11 @@ class Export:
         return Streamed(200, LINES, self._pieces(replace(query, limit=PAGE)))
 
     async def _pieces(self, query: Query) -> AsyncGenerator[bytes, None]:
-        more = True
-        while more:
-            records, more = await self._registry.list(query)
+        reads_on = True
+        while reads_on:
+            records, after = await self._registry.list(query)
             for at in range(0, len(records), PIECE):
                 now = self._registry.clock()
                 live = [record for record in records[at : at + PIECE] if record.is_live(now)]
                 yield "".join([f"{on_one_line(record.body)}\n" for record in live]).encode()
-            query = replace(query, after=records[-1].guid) if more else query
+            query, reads_on = replace(query, after=after), after is not None

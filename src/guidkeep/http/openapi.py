@@ -91,7 +91,8 @@ def _collection() -> dict[str, Any]:
             ],
             "responses": {
                 "200": {
-                    "description": "A part of the list, and where it goes on",
+                    "description": "A part of the list, and where it goes on. There may be fewer "
+                    "records than `limit`, or none, though there are more.",
                     "headers": {"Link": ref("headers", "Link")},
                     "content": content_json(ref("schemas", "Page")),
                 },

@@ -85,7 +85,19 @@ class Store(Protocol):
         ...
 
     async def page(self, query: Query, now: int) -> list[Record]:
-        """Live records in GUID order."""
+        """Live records in GUID order.
+
+        It examines no more records than lie between `after` and `until` (of the user's, if one
+        is named), or, with `by_expire`, than expire from `now` on and before `expires_before`.
+        """
+        ...
+
+    async def skip(self, query: Query, count: int) -> str | None:
+        """The GUID of the record that comes so many after `after`; None: there are not so many.
+
+        All records are counted, or, if `query` names a user, all of that user: live or not,
+        whatever else it asks. It examines `count` entries of an index, and no record.
+        """
         ...
 
     async def count(self, first: int, before: int, limit: int) -> Counted:

@@ -139,6 +139,7 @@ class MongoDBStore:
         self._rounds = rounds = AllRounds(timeout=timeout, metrics=metrics)
         self._reads = rounds.of("read", _in_time(self._read), limit=reads, at_once=at_once)
         self._lists = rounds.of("list", _in_time(self._list), at_once=some)
+        self._skips = rounds.of("list", _in_time(self._skip), at_once=some)
         self._inserts = rounds.of("write", _in_time(self._insert), limit=INSERTS, at_once=some)
         self._updates = rounds.of("write", _in_time(self._update), at_once=many)
         self._counts = rounds.of("count", _in_time(self._count))
@@ -178,6 +179,10 @@ class MongoDBStore:
         """Live records in GUID order."""
         return await self._lists.submit((query, now))
 
+    async def skip(self, query: Query, count: int) -> str | None:
+        """The GUID of the record that comes so many after the query's."""
+        return await self._skips.submit((query, count))
+
     async def count(self, first: int, before: int, limit: int) -> Counted:
         """Counts records by their `expire`, about `limit` of them, along the index."""
         return await self._counts.submit((first, before, limit))
@@ -206,17 +211,32 @@ class MongoDBStore:
 
     async def _list(self, queries: Sequence[tuple[Query, int]]) -> Sequence[list[Record]]:
         [(query, now)] = queries
-        condition: Document = {"expire": {"$gt": now}}
-        if query.after is not None:
-            condition["_id"] = {"$gt": bytes.fromhex(query.after)}
-        if query.user is not None:
-            condition["user"] = query.user
+        condition = _walk(query)
+        condition["expire"] = {"$gt": now}
+        if query.until is not None:
+            condition["_id"]["$lte"] = bytes.fromhex(query.until)
         if query.expires_before is not None:
             condition["expire"]["$lt"] = query.expires_before
         found = await self._find(
-            condition, sort=[("_id", 1)], limit=query.limit, batch_size=min(READS, query.limit)
+            condition,
+            sort=[("_id", 1)],
+            limit=query.limit,
+            batch_size=min(READS, query.limit),
+            hint="by_expire" if query.by_expire else _index(query),
         )
         return [[_record(document) for document in found]]
+
+    async def _skip(self, skips: Sequence[tuple[Query, int]]) -> Sequence[str | None]:
+        [(query, count)] = skips
+        found = await self._find(
+            _walk(query),
+            {"_id": 1},
+            sort=[("_id", 1)],
+            skip=count - 1,
+            limit=1,
+            hint=_index(query),
+        )
+        return [found[0]["_id"].hex().upper() if found else None]
 
     async def _count(self, steps: Sequence[tuple[int, int, int]]) -> Sequence[Counted]:
         [(first, before, limit)] = steps
@@ -309,6 +329,19 @@ def _record(document: Mapping[str, Any]) -> Record:
         int(document["version"]),
         document["metadata"],
     )
+
+
+def _walk(query: Query) -> Document:
+    """The condition that bounds a walk in the order of GUIDs."""
+    condition: Document = {"_id": {"$gt": bytes.fromhex(query.after or "")}}
+    if query.user is not None:
+        condition["user"] = query.user
+    return condition
+
+
+def _index(query: Query) -> str:
+    """The index of such a walk."""
+    return "_id_" if query.user is None else "by_user"
 
 
 def _expiring(first: int, before: int) -> Document:

@@ -64,8 +64,6 @@ GROUPS = 2
 More make smaller groups, and fewer writes a second."""
 GROUP_BYTES = 1 << 20
 """Of an INSERT of many rows: little beside the usual max_allowed_packet of 16 MiB."""
-FEW = 10_000
-"""Records that are found by `expire` and sorted sooner than met among all in GUID order."""
 ATTEMPTS = 5
 """Tries of one statement that loses against another's each time."""
 START_TIMES = 3
@@ -109,6 +107,7 @@ class MySQLStore:
         # One at a time: two would choose the same rows; and a long list holds up lists alone.
         self._purges = rounds.of("write", self._purge)
         self._lists = rounds.of("list", self._list)
+        self._skips = rounds.of("list", self._skip)
         self._counts = rounds.of("count", self._count)
 
     @classmethod
@@ -156,6 +155,10 @@ class MySQLStore:
         """Live records in GUID order."""
         return await self._lists.submit((query, now))
 
+    async def skip(self, query: Query, count: int) -> str | None:
+        """The GUID of the record that comes so many after the query's."""
+        return await self._skips.submit((query, count))
+
     async def count(self, first: int, before: int, limit: int) -> Counted:
         """Counts records by their `expire`, about `limit` of them, along the index."""
         return await self._counts.submit((first, before, limit))
@@ -184,15 +187,13 @@ class MySQLStore:
         self, lists: Sequence[tuple[Query, int]], until: float
     ) -> Sequence[list[Record]]:
         [(query, now)] = lists
-        few_expire = False
-        if query.expires_before is not None and query.user is None:
-            # In GUID order a hundred are soon met if they are many, but if they are few the
-            # whole table is read.
-            count = statements.expiring(now, query.expires_before, FEW + 1)
-            [[found]] = await self._ask(count, until)
-            few_expire = found <= FEW
-        rows = await self._ask(statements.page(query, now, few_expire=few_expire), until)
+        rows = await self._ask(statements.page(query, now), until)
         return [[record_of(*row) for row in rows]]
+
+    async def _skip(self, skips: Sequence[tuple[Query, int]], until: float) -> Sequence[str | None]:
+        [(query, count)] = skips
+        rows = await self._ask(statements.skip(query, count), until)
+        return [rows[0][0].hex().upper() if rows else None]
 
     async def _count(
         self, counts: Sequence[tuple[int, int, int]], give_up: float

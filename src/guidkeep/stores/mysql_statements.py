@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 _BY_GUID = """
 SELECT {columns} FROM record FORCE INDEX (PRIMARY) WHERE guid IN ({guids})
 """
+# The GUIDs first: they are sorted, or passed over, without the metadata.
 _PAGE = """
-SELECT guid, expire, version, metadata
-FROM record FORCE INDEX ({index}) WHERE {where} ORDER BY guid LIMIT {limit}
-"""
-_EXPIRING = """
-SELECT count(*)
+SELECT record.guid, expire, version, metadata
 FROM (
-    SELECT 1 FROM record FORCE INDEX (record_by_expire)
-    WHERE expire > {now} AND expire < {before} LIMIT {limit}
-) AS few
+    SELECT guid FROM record FORCE INDEX ({index}) WHERE {where} ORDER BY guid LIMIT {limit}
+) AS found STRAIGHT_JOIN record FORCE INDEX (PRIMARY) ON record.guid = found.guid
+ORDER BY record.guid
+"""
+_SKIP = """
+SELECT guid FROM record FORCE INDEX ({index}) WHERE {where} ORDER BY guid LIMIT {passed}, 1
 """
 _NEXT = """
 SELECT expire FROM record FORCE INDEX (record_by_expire)
@@ -109,31 +109,23 @@ def present(guids: Iterable[bytes]) -> str:
     return _BY_GUID.format(columns="guid", guids=_list(guids))
 
 
-def page(query: Query, now: int, *, few_expire: bool) -> str:
-    """Finds live records in GUID order.
-
-    Args:
-        query: which.
-        now: Unix time in seconds.
-        few_expire: whether those that expire in time are so few that they are best found by
-            `expire`, and then sorted.
-    """
-    index = "record_by_expire" if few_expire else "PRIMARY"
-    where = [f"expire > {now:d}"]
+def page(query: Query, now: int) -> str:
+    """Finds live records in GUID order; `now` is Unix time in seconds."""
+    index, where = _walk(query)
+    where.append(f"expire > {now:d}")
+    if query.until is not None:
+        where.append(f"guid <= {literal(bytes.fromhex(query.until))}")
     if query.expires_before is not None:
         where.append(f"expire < {query.expires_before:d}")
-    if query.user is not None:
-        user = query.user.encode()
-        where.append(f"user_key = {literal(_key(user))} AND user = {literal(user)}")
-        index = "record_by_user"
-    if query.after is not None:
-        where.append(f"guid > {literal(bytes.fromhex(query.after))}")
+    if query.by_expire:
+        index = "record_by_expire"
     return _PAGE.format(index=index, where=" AND ".join(where), limit=query.limit)
 
 
-def expiring(now: int, before: int, limit: int) -> str:
-    """Counts records that expire between the two, up to the limit."""
-    return _EXPIRING.format(now=now, before=before, limit=limit)
+def skip(query: Query, count: int) -> str:
+    """Finds the GUID that comes so many after the query's."""
+    index, where = _walk(query)
+    return _SKIP.format(index=index, where=" AND ".join(where), passed=count - 1)
 
 
 def following(first: int, before: int, limit: int) -> str:
@@ -169,6 +161,19 @@ def delete(guid: bytes, version: int) -> str:
 def purge(guids: Iterable[bytes], now: int) -> str:
     """Deletes those of the records that are expired."""
     return _PURGE.format(guids=_list(guids), now=now)
+
+
+def _walk(query: Query) -> tuple[str, list[str]]:
+    """The index of a walk in the order of GUIDs, and the conditions that bound it."""
+    where = [f"guid > {literal(bytes.fromhex(query.after or ''))}"]
+    if query.user is None:
+        return "PRIMARY", where
+    user = query.user.encode()
+    return "record_by_user", [
+        f"user_key = {literal(_key(user))}",
+        f"user = {literal(user)}",
+        *where,
+    ]
 
 
 def _list(guids: Iterable[bytes]) -> str:

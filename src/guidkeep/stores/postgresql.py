@@ -29,7 +29,7 @@ from guidkeep.addresses import Address
 from guidkeep.errors import StartupError, unreadable
 from guidkeep.record import Record
 from guidkeep.rounds import AllRounds
-from guidkeep.stores import Counted, until
+from guidkeep.stores import Counted, postgresql_lists, until
 from guidkeep.stores.postgresql_pool import Failure, Pool, asyncpg, end
 from guidkeep.stores.postgresql_schema import prepare, reached
 from guidkeep.stores.postgresql_writes import Write, Writes, write_of
@@ -61,12 +61,6 @@ _TLS = (
 _GET = """
 SELECT guid, expire, version, metadata FROM record WHERE guid = ANY ($1::text[]::bytea[])
 """
-_NEXT = """
-SELECT expire FROM record WHERE expire >= $1::bigint AND expire < $2::bigint
-ORDER BY expire LIMIT 1 OFFSET $3::bigint
-"""
-_COUNT = "SELECT count(*) FROM record WHERE expire >= $1::bigint AND expire < $2::bigint"
-_PAGE = "SELECT guid, expire, version, metadata FROM record WHERE {} ORDER BY guid LIMIT $1::bigint"
 
 
 class PostgreSQLStore:
@@ -82,6 +76,7 @@ class PostgreSQLStore:
         self._deletes = rounds.of("write", writes.deletes, limit=ROUND_LIMIT, at_once=some)
         self._purges = rounds.of("write", writes.purge)
         self._pages = rounds.of("list", self._list, at_once=some)
+        self._skips = rounds.of("list", self._skip, at_once=some)
         self._counts = rounds.of("count", self._count)
 
     @classmethod
@@ -138,6 +133,10 @@ class PostgreSQLStore:
         """Live records in GUID order."""
         return await self._pages.submit((query, now))
 
+    async def skip(self, query: Query, count: int) -> str | None:
+        """The GUID of the record that comes so many after the query's."""
+        return await self._skips.submit((query, count))
+
     async def count(self, first: int, before: int, limit: int) -> Counted:
         """Counts records by their `expire`, about `limit` of them, along the index."""
         return await self._counts.submit((first, before, limit))
@@ -167,20 +166,23 @@ class PostgreSQLStore:
         self, queries: Sequence[tuple[Query, int]], until: float
     ) -> Sequence[list[Record]]:
         [(query, now)] = queries
-        where, values = ["expire > $2::bigint"], [query.limit, now]
-        for condition, value in _conditions(query):
-            values.append(value)
-            where.append(condition.format(f"${len(values)}"))
-        rows = await self._ask(_PAGE.format(" AND ".join(where)), *values, until=until)
+        statement, arguments = postgresql_lists.page(query, now)
+        rows = await self._ask(statement, *arguments, until=until)
         return [list(_records(rows))]
+
+    async def _skip(self, skips: Sequence[tuple[Query, int]], until: float) -> Sequence[str | None]:
+        [(query, count)] = skips
+        statement, arguments = postgresql_lists.skip(query, count)
+        rows = await self._ask(statement, *arguments, until=until)
+        return [rows[0][0].hex().upper() if rows else None]
 
     async def _count(
         self, steps: Sequence[tuple[int, int, int]], give_up: float
     ) -> Sequence[Counted]:
         [(first, before, limit)] = steps
-        found = await self._ask(_NEXT, first, before, limit, until=give_up)
+        found = await self._ask(postgresql_lists.NEXT, first, before, limit, until=give_up)
         end = until(found[0][0] if found else None, first, before)
-        [[records]] = await self._ask(_COUNT, first, end, until=give_up)
+        [[records]] = await self._ask(postgresql_lists.COUNT, first, end, until=give_up)
         return [Counted(records, end)]
 
     async def _ask(self, statement: str, *arguments: Any, until: float) -> Sequence[Any]:
@@ -201,14 +203,3 @@ def _pool_size(text: str) -> int:
 def _records(rows: Iterable[Any]) -> Iterator[Record]:
     for guid, expire, version, metadata in rows:
         yield Record(guid.hex().upper(), expire, version, metadata)
-
-
-def _conditions(query: Query) -> Iterator[tuple[str, Any]]:
-    """What a query asks besides liveness: SQL with {} for the parameter, and the parameter."""
-    if query.after is not None:
-        yield "guid > {}::bytea", bytes.fromhex(query.after)
-    if query.user is not None:
-        # The hash finds it; the bytes decide.
-        yield 'sha256("user") = sha256({0}::bytea) AND "user" = {0}::bytea', query.user.encode()
-    if query.expires_before is not None:
-        yield "expire < {}::bigint", query.expires_before

@@ -25,6 +25,7 @@ import asyncio
 import json
 import sqlite3
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
@@ -45,7 +46,7 @@ from guidkeep.stores.groups import Groups
 from guidkeep.stores.sqlite_file import SQLiteFile, code_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
@@ -141,7 +142,7 @@ class SQLiteStore:
             give_up=lambda _: self._give_up_read(self._reader),
             observe=metrics.observe_group("read"),
         )
-        self._lists: Groups[tuple[Query, int], list[Record]] = Groups(
+        self._lists: Groups[Callable[[sqlite3.Connection], Any], Any] = Groups(
             "guidkeep-lister",
             self._list,
             limit=1,  # so that a long one is given up alone
@@ -196,7 +197,17 @@ class SQLiteStore:
 
     async def page(self, query: Query, now: int) -> list[Record]:
         """Live records in GUID order."""
-        return await self._lists.submit((query, now))
+        found: list[Record] = await self._lists.submit(
+            partial(sqlite_lists.page, query=query, now=now)
+        )
+        return found
+
+    async def skip(self, query: Query, count: int) -> str | None:
+        """The GUID of the record that comes so many after the query's."""
+        found: str | None = await self._lists.submit(
+            partial(sqlite_lists.skip, query=query, count=count)
+        )
+        return found
 
     async def count(self, first: int, before: int, limit: int) -> Counted:
         """Counts records by their `expire`, about `limit` of them, along the index."""
@@ -230,10 +241,10 @@ class SQLiteStore:
             records[at] = Record(guids[at].hex().upper(), expire, version, metadata)
         return records
 
-    def _list(self, queries: Sequence[tuple[Query, int]]) -> Sequence[list[Record] | Exception]:
-        [(query, now)] = queries
+    def _list(self, questions: Sequence[Callable[[sqlite3.Connection], Any]]) -> Sequence[Any]:
+        [ask] = questions
         try:
-            return [sqlite_lists.page(self._lister, query, now)]
+            return [ask(self._lister)]
         except sqlite3.Error as error:
             return [_failed(error, unreadable())]
 

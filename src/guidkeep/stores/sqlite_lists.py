@@ -1,4 +1,8 @@
-"""What SQLite is asked for pages of records and for counts, and how."""
+"""What SQLite is asked for pages of records and for counts, and how.
+
+Each statement names the index that it walks along: SQLite keeps no figures by which it could
+choose, and would sort the whole table to read it by another.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +14,22 @@ from guidkeep.record import Record
 from guidkeep.stores import Counted, until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from guidkeep.record import Query
 
-FEW = 10_000
-"""Records that are found by `expire` and sorted sooner than met among all in GUID order."""
+_BY_GUID = "NOT INDEXED"  # the table is its primary key's index
+_BY_EXPIRE = "INDEXED BY record_by_expire"
+_BY_USER = "INDEXED BY record_by_user"  # and by GUID: the primary key is the end of each index
 
+# The GUIDs first: they are sorted, or passed over, without the metadata.
 _PAGE = """
-SELECT {columns} FROM (SELECT * FROM record {index} WHERE {where} ORDER BY guid LIMIT :limit)
+SELECT {columns} FROM (
+    SELECT guid AS found FROM record {index} WHERE {where} ORDER BY guid LIMIT :limit
+) CROSS JOIN record ON guid = found
 """
 _COLUMNS = "hex(guid), expire, version, metadata"
 _AS_ONE = f"json_group_array(json_array({_COLUMNS}))"
-_EXPIRING = """
-SELECT count(*)
-FROM (SELECT 1 FROM record WHERE expire > :now AND expire < :before LIMIT :few + 1)
+_SKIP = """
+SELECT hex(guid) FROM record {index} WHERE {where} ORDER BY guid LIMIT 1 OFFSET :count - 1
 """
 _NEXT = """
 SELECT expire FROM record INDEXED BY record_by_expire
@@ -38,24 +43,41 @@ WHERE expire >= :first AND expire < :before
 
 def page(connection: sqlite3.Connection, query: Query, now: int) -> list[Record]:
     """Records that are live at `now`, in GUID order. Raises sqlite3.Error."""
-    where = ["expire > :now"]
-    values: dict[str, Any] = {"now": now, "limit": query.limit}
-    if query.after is not None:
-        where.append("guid > :after")
-        values["after"] = bytes.fromhex(query.after)
-    if query.user is not None:
-        where.append("user = :user")
-        values["user"] = query.user.encode()
+    statement, values = page_statement(query, now)
+    try:
+        [text] = connection.execute(statement.format(columns=_AS_ONE), values).fetchone()
+        rows = json.loads(text)
+    except sqlite3.DataError:  # as one value it would be longer than any may be: a billion bytes
+        rows = connection.execute(statement.format(columns=_COLUMNS), values).fetchall()
+    return [Record(*row) for row in rows]
+
+
+def page_statement(query: Query, now: int) -> tuple[str, dict[str, Any]]:
+    """The statement of a page, with {columns} for what it shall give, and its parameters."""
+    where, values = _walk(query)
+    where.append("expire > :now")
+    values |= {"now": now, "limit": query.limit}
+    if query.until is not None:
+        where.append("guid <= :until")
+        values["until"] = bytes.fromhex(query.until)
     if query.expires_before is not None:
         where.append("expire < :before")
         values["before"] = query.expires_before
-    wanted = {"index": _index(connection, values), "where": " AND ".join(where)}
-    try:
-        [text] = connection.execute(_PAGE.format(columns=_AS_ONE, **wanted), values).fetchone()
-        rows = json.loads(text)
-    except sqlite3.DataError:  # as one value it would be longer than any may be: a billion bytes
-        rows = connection.execute(_PAGE.format(columns=_COLUMNS, **wanted), values).fetchall()
-    return [Record(*row) for row in rows]
+    index = _BY_EXPIRE if query.by_expire else _index(query)
+    return _PAGE.format(columns="{columns}", index=index, where=" AND ".join(where)), values
+
+
+def skip(connection: sqlite3.Connection, query: Query, count: int) -> str | None:
+    """The GUID that comes so many after the query's. Raises sqlite3.Error."""
+    statement, values = skip_statement(query, count)
+    found = connection.execute(statement, values).fetchone()
+    return found and str(found[0])
+
+
+def skip_statement(query: Query, count: int) -> tuple[str, dict[str, Any]]:
+    """The statement of `skip`, and its parameters."""
+    where, values = _walk(query)
+    return _SKIP.format(index=_index(query), where=" AND ".join(where)), values | {"count": count}
 
 
 def count(connection: sqlite3.Connection, first: int, before: int, limit: int) -> Counted:
@@ -67,13 +89,14 @@ def count(connection: sqlite3.Connection, first: int, before: int, limit: int) -
     return Counted(records, end)
 
 
-def _index(connection: sqlite3.Connection, values: Mapping[str, Any]) -> str:
-    """How to look for records that expire soon: by `expire` if they are few, else by GUID.
+def _index(query: Query) -> str:
+    return _BY_GUID if query.user is None else _BY_USER
 
-    In GUID order a hundred are soon met if they are many, but if they are few the whole
-    table is read. SQLite keeps no figures that would tell it which it is.
-    """
-    if "before" not in values or "user" in values:
-        return ""
-    [found] = connection.execute(_EXPIRING, {**values, "few": FEW}).fetchone()
-    return "INDEXED BY record_by_expire" if found <= FEW else ""
+
+def _walk(query: Query) -> tuple[list[str], dict[str, Any]]:
+    """What bounds a walk in the order of GUIDs: conditions and parameters."""
+    where, values = ["guid > :after"], {"after": bytes.fromhex(query.after or "")}
+    if query.user is not None:
+        where.append("user = :user")
+        values["user"] = query.user.encode()
+    return where, dict(values)

@@ -40,16 +40,26 @@ async function refill(result, query, signal) {
 }
 
 async function fill(result, query, signal) {
-  const { text } = await list(asked(query), signal);
-  const page = members(text);
-  const records = items(page.find(({ name }) => name === "guids").text).map((record) => members(record));
-  const next = valueOf(page, "next");
+  const { records, next } = await page(asked(query), signal);
   const held = result.contains(document.activeElement) ? document.activeElement : null;
   forget(); // the lines that are replaced
   result.replaceChildren(...(records.length ? table(records) : [empty(query)]), foot(query, next, result, signal));
   result.removeAttribute("aria-busy");
   if (held) likeIt(result, held).focus({ preventScroll: true });
   announce(records.length ? `${records.length} records.` : "No records.");
+}
+
+/** A page of the list. One that is empty, though it is not the last, leads on to one that is not. */
+async function page(wanted, signal) {
+  const { text } = await list(wanted, signal);
+  const found = members(text);
+  const records = items(found.find(({ name }) => name === "guids").text).map((record) => members(record));
+  const next = valueOf(found, "next");
+  return records.length || !next ? { records, next } : page({ ...wanted, after: afterOf(next) }, signal);
+}
+
+function afterOf(next) {
+  return new URL(next, location.href).searchParams.get("after");
 }
 
 /** What stands now for a link or button that was replaced: one that leads there too, or "Read again". */
@@ -160,7 +170,7 @@ function empty(query) {
 }
 
 function foot(query, next, result, signal) {
-  const after = next && new URL(next, location.href).searchParams.get("after");
+  const after = next && afterOf(next);
   const shown = result.ownerDocument.createTextNode(` Read at ${timeOfDay(Date.now())}.`);
   const again = () => refill(result, query, signal);
   return h("div", { class: "foot-line" },
