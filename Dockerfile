@@ -25,7 +25,7 @@ ENV PATH=/opt/guidkeep/.venv/bin:$PATH \
     GUIDKEEP_PORT=8080
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/livez', timeout=2)"]
+# Where the variables say that it listens; a flag of "serve" it does not see.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["guidkeep", "health"]
 ENTRYPOINT ["guidkeep"]
 CMD ["serve"]

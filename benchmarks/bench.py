@@ -43,6 +43,7 @@ class Plan:
         starts: how often the service is started.
         cached: entries that the memory cache is filled with.
         imported: records that go in by one request and out by another.
+        share: an attack is by so much smaller.
     """
 
     rounds: int
@@ -55,6 +56,7 @@ class Plan:
     starts: int
     cached: int
     imported: int
+    share: int
 
 
 FULL = Plan(
@@ -68,6 +70,7 @@ FULL = Plan(
     starts=9,
     cached=1_000_000,
     imported=1_000_000,
+    share=1,
 )
 QUICK = Plan(
     rounds=1,
@@ -80,6 +83,7 @@ QUICK = Plan(
     starts=2,
     cached=100_000,
     imported=20_000,
+    share=20,
 )
 
 

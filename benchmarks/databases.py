@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 DAY = 86_400
 BATCHES = 4
 USERS = 5_000
+FEW_USERS = 10
+"""Where metadata is large: each has its text."""
 SAMPLE = 1_000_000
 """GUIDs of a database that are asked for, at most; more would not make it more random."""
 
@@ -75,17 +77,24 @@ class Database:
             path.unlink()
 
 
-def filled(bench: Bench, count: int) -> Database:
-    """A database of so many live records, kept from before or filled now; not to be written to."""
+def filled(bench: Bench, count: int, *, size: int = 0) -> Database:
+    """A database of so many live records, kept from before or filled now; not to be written to.
+
+    Args:
+        bench: the run.
+        count: records.
+        size: bytes that the metadata of each is filled up to.
+    """
     empty = _empty(bench)
-    file = bench.kept / f"{count}-{_schema(empty)}.db"
+    kind = f"{count}x{size}" if size else str(count)
+    file = bench.kept / f"{kind}-{_schema(empty)}.db"
     guids = Guids(file.with_suffix(".guids"))
     if not guids.file.exists() or time.time() - guids.file.stat().st_mtime > DAY:
-        for old in bench.kept.glob(f"{count}-*"):
+        for old in bench.kept.glob(f"{kind}-*"):
             old.unlink()
         bench.say(f"filling a database with {count:,} records")
         shutil.move(empty, file)
-        sample = _fill(file, count)
+        sample = _fill(file, count, size)
         guids.file.write_text("".join(f"{guid.hex().upper()}\n" for guid in sample))
     return Database(file, guids)
 
@@ -118,7 +127,7 @@ def _schema(file: Path) -> str:
     return hashlib.sha256(repr((statements, chosen)).encode()).hexdigest()[:12]
 
 
-def _fill(file: Path, count: int) -> Sequence[bytes]:
+def _fill(file: Path, count: int, size: int) -> Sequence[bytes]:
     """Fills an empty file; gives GUIDs out of it, in random order."""
     first = int(time.time()) + 2 * DAY
     share = count // BATCHES
@@ -126,7 +135,7 @@ def _fill(file: Path, count: int) -> Sequence[bytes]:
     with closing(_open(file)) as connection:
         for batch in [share] * (BATCHES - 1) + [count - share * (BATCHES - 1)]:
             guids = _random_guids(batch)
-            _insert(connection, guids, first=first, spread=30 * DAY)
+            _insert(connection, guids, first=first, spread=30 * DAY, size=size)
             sample += random.sample(guids, min(batch, SAMPLE // BATCHES))
     random.shuffle(sample)
     return sample
@@ -148,12 +157,17 @@ def _random_guids(count: int) -> list[bytes]:
 
 
 def _insert(
-    connection: sqlite3.Connection, guids: Sequence[bytes], *, first: int, spread: int
+    connection: sqlite3.Connection,
+    guids: Sequence[bytes],
+    *,
+    first: int,
+    spread: int,
+    size: int = 0,
 ) -> None:
     """Inserts records that expire within `spread` seconds from `first` on, evenly at random."""
     version = int(time.time() * 1_000_000)
-    users = [f"Customer {number:04}, Inc." for number in range(USERS)]
-    texts = [(user.encode(), f'{{"user":"{user}"}}') for user in users]
+    users = [f"Customer {number:04}, Inc." for number in range(FEW_USERS if size else USERS)]
+    texts = [(user.encode(), _metadata(user, size)) for user in users]
     choice, within = random.choice, random.random
     rows = (
         (guid, first + int(within() * spread), version + at, *choice(texts))
@@ -165,3 +179,10 @@ def _insert(
     )
     connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _metadata(user: str, size: int) -> str:
+    if not size:
+        return f'{{"user":"{user}"}}'
+    filling = "f" * (size - len(user) - len('{"user":"","filling":""}'))
+    return f'{{"user":"{user}","filling":"{filling}"}}'

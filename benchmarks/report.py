@@ -157,4 +157,5 @@ def _facts(row: Row) -> dict[str, object]:
         "targets": [str(target) for target in row.targets],
         "reached": row.reached or None,
         "note": row.note or None,
+        **({"details": row.details} if row.details else {}),
     }

@@ -85,6 +85,7 @@ class Row:
         ratios: the figure divided by another contestant's, by the other's name.
         targets: what was asked for.
         note: what one must know to read it, or why there is no figure.
+        details: further figures, for `results.json` alone.
     """
 
     what: str
@@ -92,6 +93,7 @@ class Row:
     ratios: Mapping[str, Figure] = field(default_factory=dict)
     targets: Sequence[Target] = ()
     note: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def reached(self) -> Reached:

@@ -10,6 +10,7 @@ from benchmarks.scenarios import (
     engines,
     growth,
     herd,
+    hostile,
     memory,
     reads,
     redis,
@@ -51,4 +52,5 @@ SCENARIOS = {
     "engines": Scenario("Durable create on MariaDB and PostgreSQL", engines.run, engines.TARGETS),
     "bulk": Scenario("Many records at once", bulk.run, (*bulk.FASTER, *bulk.EQUAL, *bulk.FLAT)),
     "herd": Scenario("A herd of clients", herd.run, herd.TARGETS),
+    "hostile": Scenario("One client against the rest", hostile.run, ()),
 }

@@ -35,6 +35,7 @@ COMMANDS = (
     "stats",
     "forecast",
     "copy",
+    "health",
 )
 
 

@@ -31,6 +31,7 @@ def add(commands: Commands) -> None:
     _add_stats(commands)
     _add_forecast(commands)
     _add_copy(commands)
+    _add_health(commands)
 
 
 def _add_create(commands: Commands) -> None:
@@ -281,6 +282,27 @@ def _add_copy(commands: Commands) -> None:
         help="Delete in the target what the source has not. Not while others write to the target.",
     )
     copy.add_argument("--verify-only", action="store_true", help="Compare, and write nothing.")
+
+
+def _add_health(commands: Commands) -> None:
+    health = _command(
+        commands,
+        "health",
+        "ask whether the server of this machine lives",
+        "Asks /livez of the server that listens where these say, or the environment variables of "
+        "`guidkeep serve`; never through a proxy. The exit code is 0 if it answers within two "
+        "seconds, else 6. It prints nothing if all is well.",
+        """\
+        Examples:
+          guidkeep health
+          guidkeep health --port 8081 || systemctl restart guidkeep
+        """,
+    )
+    health.set_defaults(run=_whole("health"))
+    health.add_argument(
+        "--host", metavar="ADDRESS", help="Where it listens. [127.0.0.1; GUIDKEEP_HOST]"
+    )
+    health.add_argument("--port", metavar="PORT", help="On which port. [8080; GUIDKEEP_PORT]")
 
 
 def _command(

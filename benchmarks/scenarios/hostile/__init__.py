@@ -1,0 +1,104 @@
+"""What one client can do to the rest: CPU and memory that the server spends for bytes received.
+
+Each attack has a fresh server with its defaults, on SQLite and the memory cache. Beside it stands a
+bystander, who reads one record at a fixed pace and asks `/livez`, from another address. Seconds of
+CPU and bytes of memory are the kernel's own count for the server's process, so another program's
+load on the machine does not change them; what the bystander feels does change with it.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING
+
+from benchmarks.databases import filled
+from benchmarks.load import BODY
+from benchmarks.results import Figure, Outcome, Row
+from benchmarks.scenarios.hostile.attacks import ATTACKS, Attack
+from benchmarks.scenarios.hostile.bystander import Bystander
+from benchmarks.scenarios.hostile.victim import Victim
+from benchmarks.servers import guidkeep
+from servers.processes import Failed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.bench import Bench
+    from benchmarks.scenarios.hostile.bystander import Felt
+    from benchmarks.scenarios.hostile.traffic import Traffic
+    from benchmarks.scenarios.hostile.victim import Cost
+    from benchmarks.servers import Server
+
+CREATED = 201
+
+
+def run(bench: Bench) -> Outcome:
+    """One attack after another."""
+    return Outcome([_row(bench, attack) for attack in ATTACKS])
+
+
+def _row(bench: Bench, attack: Attack) -> Row:
+    bench.say(attack.what)
+    database = _database(bench, attack)
+    flags = list(attack.flags)
+    if attack.schema is not None:
+        schema = database.with_suffix(".json")
+        schema.write_text(json.dumps(attack.schema))
+        flags += ["--metadata-schema", str(schema)]
+    try:
+        with guidkeep(bench, database, *flags) as server:
+            return _suffer(bench, attack, server)
+    except Failed as error:
+        return Row(what=attack.what, figure=None, note=str(error))
+    finally:
+        for left in database.parent.glob(f"{database.name}*"):
+            left.unlink()
+
+
+def _database(bench: Bench, attack: Attack) -> Path:
+    count, size = attack.records.count, attack.records.size
+    if count == 0:
+        return bench.subfolder("hostile") / "guidkeep.db"
+    many = bench.plan.more_records if count is None else count
+    return filled(bench, many, size=size).copy(bench.folder).file
+
+
+def _suffer(bench: Bench, attack: Attack, server: Server) -> Row:
+    bystander = Bystander(bench, server, _created(server))
+    victim = Victim(server)
+    try:
+        traffic = attack.strike(server.port, bench.plan.share)
+        cost = victim.cost()
+        if not cost.settled:  # it would not hear SIGTERM
+            server.process.kill()
+    finally:
+        felt = bystander.stop()
+    return Row(
+        what=attack.what,
+        figure=Figure([cost.cpu], " s CPU", 2),
+        note=_note(traffic, cost, felt),
+        details={"attack": attack.name, **asdict(traffic), **asdict(cost), **asdict(felt)},
+    )
+
+
+def _note(traffic: Traffic, cost: Cost, felt: Felt) -> str:
+    answers = ", ".join(f"{status} ({count:,})" for status, count in traffic.answers.items())
+    parts = [f"{traffic.sent:,} bytes sent, {traffic.received:,} read", f"answers {answers}"]
+    if not traffic.answers:
+        parts = []
+    return "; ".join([*parts, str(cost), f"others: {felt}"])
+
+
+def _created(server: Server) -> str:
+    """The GUID of a new record, which the cache then has."""
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        connection.request("POST", "/guid", BODY)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != CREATED:
+            raise Failed(f"POST /guid was answered {answer.status}")
+        guid: str = json.loads(body)["guid"]
+        return guid

@@ -1,0 +1,186 @@
+"""What an attacker sends: a flood of connections, or one request after another.
+
+Everything is bounded in number and in time, and goes to the loopback address only. The attacker has
+an address of its own there, so that limits for a single address do not fall on the bystander.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPResponse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+HOST = "127.0.0.1"
+ATTACKER = "127.0.0.66"
+PATIENCE = 10.0
+"""Seconds that one answer is waited for."""
+PIECE = 1 << 20
+OPENING = 1_000
+"""Connections of a flood that are opened at once: more would overflow the server's backlog."""
+
+NONE = "none"
+"""Stands for the status of a request that is not answered."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What went to and fro.
+
+    Attributes:
+        sent: bytes that the attacker sent.
+        received: bytes of answers that it read.
+        answers: how many answers had each status.
+    """
+
+    sent: int = 0
+    received: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+
+
+def request(method: str, path: str, body: bytes = b"", *, headers: Iterable[str] = ()) -> bytes:
+    """The bytes of a request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class Client:
+    """Asks one thing after another; opens a new connection when the server has closed the last."""
+
+    def __init__(self, port: int, traffic: Traffic) -> None:
+        self._port = port
+        self._traffic = traffic
+        self._connection: socket.socket | None = None
+
+    def ask(self, sent: bytes, *, patience: float = PATIENCE) -> bytes:
+        """The body of the answer; empty if there was none."""
+        try:
+            if self._connection is None:
+                self._connection = socket.create_connection(
+                    (HOST, self._port), patience, source_address=(ATTACKER, 0)
+                )
+            self._connection.settimeout(patience)
+            self._connection.sendall(sent)
+            self._traffic.sent += len(sent)
+            return self._answer(self._connection)
+        except (OSError, HTTPException):
+            self._traffic.answers[NONE] += 1
+            self.close()
+            return b""
+
+    def _answer(self, connection: socket.socket) -> bytes:
+        answer = HTTPResponse(connection)
+        answer.begin()
+        body = bytearray()
+        while piece := answer.read(PIECE):
+            body += piece
+        self._traffic.received += len(body)
+        self._traffic.answers[str(answer.status)] += 1
+        if answer.will_close:
+            self.close()
+        return bytes(body)
+
+    def close(self) -> None:
+        """Ends the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def ask_all(port: int, requests: Sequence[bytes], *, seconds: float = PATIENCE) -> Traffic:
+    """Asks one after another, on one connection, for so many seconds at most."""
+    traffic = Traffic()
+    client = Client(port, traffic)
+    until = time.monotonic() + seconds
+    for sent in requests:
+        if (left := until - time.monotonic()) <= 0:
+            break
+        client.ask(sent, patience=left)
+    client.close()
+    return traffic
+
+
+class Flood:
+    """Many connections at once, each of which sends its bytes and does not read.
+
+    Args:
+        port: the server's.
+        payloads: what each connection sends.
+    """
+
+    def __init__(self, port: int, payloads: Sequence[bytes]) -> None:
+        self.traffic = Traffic()
+        self._port = port
+        self._waiting = list(payloads)
+        self._left: dict[socket.socket, memoryview] = {}
+        self._open: list[socket.socket] = []
+        self._selector = selectors.DefaultSelector()
+
+    def send(self, *, seconds: float) -> None:
+        """Sends it all, or as much as the server takes in that time."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and (self._waiting or self._left):
+            while self._waiting and len(self._left) < OPENING:
+                self._connect(self._waiting.pop())
+            for key, _ in self._selector.select(0.05):
+                self._push(key.data)
+
+    def hold(self, seconds: float) -> None:
+        """Keeps the connections open for so long."""
+        time.sleep(seconds)
+
+    def close(self) -> Traffic:
+        """Looks what the first answer on each connection begins with, and ends them all."""
+        for connection in self._open:
+            try:
+                begin = connection.recv(PIECE)
+            except OSError:
+                begin = b""
+            self.traffic.received += len(begin)
+            is_answer = begin.startswith(b"HTTP/1.1 ")
+            self.traffic.answers[begin[9:12].decode() if is_answer else NONE] += 1
+            connection.close()
+        self._selector.close()
+        return self.traffic
+
+    def _connect(self, payload: bytes) -> None:
+        connection = socket.socket()
+        connection.setblocking(False)
+        connection.bind((ATTACKER, 0))
+        connection.connect_ex((HOST, self._port))
+        self._selector.register(connection, selectors.EVENT_WRITE, connection)
+        self._left[connection] = memoryview(payload)
+        self._open.append(connection)
+
+    def _push(self, connection: socket.socket) -> None:
+        left = self._left[connection]
+        try:
+            done = connection.send(left[:PIECE])
+        except BlockingIOError:
+            return
+        except OSError:  # the server has closed it
+            done = len(left)
+        else:
+            self.traffic.sent += done
+        self._left[connection] = left[done:]
+        if not self._left[connection]:
+            del self._left[connection]
+            self._selector.unregister(connection)
+
+
+def flood(
+    port: int, payloads: Sequence[bytes], *, seconds: float = PATIENCE, hold: float = 3
+) -> Traffic:
+    """A flood that goes on for so many seconds at most, and then stays for a while."""
+    attack = Flood(port, payloads)
+    attack.send(seconds=seconds)
+    attack.hold(hold)
+    return attack.close()

@@ -1,0 +1,88 @@
+"""What an attack costs the server: CPU time and memory, as the kernel counts them."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.servers import Server
+
+MB = 1e6
+SETTLING = 15.0
+"""Seconds after an attack within which the server must have nothing left to do."""
+QUIET = 0.5
+"""Seconds that it has done nothing in when it has settled."""
+IDLE = 0.05
+"""Seconds of CPU in that time that are nothing: the bystander's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What it was.
+
+    Attributes:
+        cpu: seconds, of user and system, until the server had nothing left to do.
+        before: bytes of memory before the attack.
+        peak: the most while it lasted.
+        kept: when the attacker was gone and the server had nothing left to do.
+        settled: whether it had.
+    """
+
+    cpu: float
+    before: int
+    peak: int
+    kept: int
+    settled: bool
+
+    def __str__(self) -> str:
+        sizes = f"memory {_mb(self.before)}, at most {_mb(self.peak)}, then {_mb(self.kept)} MB"
+        return sizes if self.settled else f"{sizes}; still at work {SETTLING:.0f} s later"
+
+
+class Victim:
+    """Watches a server from now on."""
+
+    def __init__(self, server: Server) -> None:
+        self._process = Path("/proc") / str(server.process.pid)
+        (self._process / "clear_refs").write_text("5")  # the peak counts from now (proc(5))
+        self._before = self._status("VmRSS")
+        self._cpu = self._seconds()
+
+    def cost(self) -> Cost:
+        """Waits until the server has settled, and tells what has happened since."""
+        settled = self._settles()
+        return Cost(
+            cpu=self._seconds() - self._cpu,
+            before=self._before,
+            peak=self._status("VmHWM"),
+            kept=self._status("VmRSS"),
+            settled=settled,
+        )
+
+    def _settles(self) -> bool:
+        until = time.monotonic() + SETTLING
+        while time.monotonic() < until:
+            before = self._seconds()
+            time.sleep(QUIET)
+            if self._seconds() - before <= IDLE:
+                return True
+        return False
+
+    def _seconds(self) -> float:
+        """CPU time of all its threads."""
+        fields = (self._process / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _status(self, name: str) -> int:
+        text = (self._process / "status").read_text()
+        found = re.search(rf"^{name}:\s*(\d+) kB$", text, re.MULTILINE)
+        return 1024 * int(found[1]) if found else 0
+
+
+def _mb(size: int) -> str:
+    return f"{size / MB:,.0f}"
