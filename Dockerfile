@@ -1,11 +1,17 @@
 # Guidkeep with the drivers of all stores and caches.
 #
 #   docker build -t guidkeep .
-#   docker run -p 127.0.0.1:8080:8080 -v guidkeep:/data guidkeep
+#   docker run --read-only --cap-drop ALL --security-opt no-new-privileges \
+#       -p 127.0.0.1:8080:8080 -v guidkeep:/data guidkeep
+#
+# A tag may come to mean another image. To name one image for good, with its digest:
+#   docker build --build-arg PYTHON=python:3.12-slim@sha256:... -t guidkeep .
 
-FROM python:3.12-slim AS build
+ARG PYTHON=python:3.12-slim
+
+FROM ${PYTHON} AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
-RUN pip install --no-cache-dir uv
+RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /opt/guidkeep
 # What changes seldom comes first: the dependencies stay in their layer when only the source changes.
 COPY pyproject.toml uv.lock README.md LICENSE ./
@@ -13,19 +19,22 @@ RUN uv sync --locked --no-dev --extra all --no-install-project
 COPY src src
 RUN uv sync --locked --no-dev --extra all --no-editable
 
-FROM python:3.12-slim
-RUN useradd --system --uid 10001 --home-dir /data --create-home guidkeep
+FROM ${PYTHON}
+# As a number, so that a platform sees that it is not root.
+RUN useradd --system --uid 10001 --home-dir /data --create-home guidkeep && chmod 0700 /data
 COPY --from=build /opt/guidkeep/.venv /opt/guidkeep/.venv
-USER guidkeep
+USER 10001
 WORKDIR /data
 VOLUME /data
+# The volume is all that it writes to: temporary files go there too.
 ENV PATH=/opt/guidkeep/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    TMPDIR=/data \
     GUIDKEEP_HOST=0.0.0.0 \
     GUIDKEEP_PORT=8080
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# Where the variables say that it listens; a flag of "serve" it does not see.
+# It asks where these variables say that the server listens; flags of "serve" it does not see.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["guidkeep", "health"]
 ENTRYPOINT ["guidkeep"]
 CMD ["serve"]

@@ -18,7 +18,7 @@ two measurements that lie seconds apart, and the table shows the median of the r
 What is here:
 
     scenarios/    one file a question: reads, writes, growth, sweep, start, memory, redis, engines,
-                  herd
+                  herd, bulk; hostile, which is a folder
     reference/    the service that the specification suggests
     servers.py    starts what is measured
     load.py       wrk and wrk.lua: as much load as goes;  paced.py: requests at a fixed rate

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from benchmarks.databases import filled
 from benchmarks.load import BODY
 from benchmarks.results import Figure, Outcome, Row
-from benchmarks.scenarios.hostile.attacks import ATTACKS, Attack
+from benchmarks.scenarios.hostile.attacks import ATTACKS, Attack, Target
 from benchmarks.scenarios.hostile.bystander import Bystander
 from benchmarks.scenarios.hostile.victim import Victim
 from benchmarks.servers import guidkeep
@@ -70,7 +70,7 @@ def _suffer(bench: Bench, attack: Attack, server: Server) -> Row:
     bystander = Bystander(bench, server, _created(server))
     victim = Victim(server)
     try:
-        traffic = attack.strike(server.port, bench.plan.share)
+        traffic = attack.strike(Target(server.port, bench.plan.share, victim.settles))
         cost = victim.cost()
         if not cost.settled:  # it would not hear SIGTERM
             server.process.kill()

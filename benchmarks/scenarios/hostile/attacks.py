@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.scenarios.hostile.traffic import (
     Client,
+    Flood,
     Traffic,
     ask_all,
-    flood,
     request,
 )
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 KIB = 1024
 BODY = 64 * KIB
+STAY = 3.0
+"""Seconds that a flood stays at least, so that the bystander feels it."""
+HOLDING = 15.0
+"""Seconds that it stays beyond that, at most."""
 DEEPEST = 31
 """Levels below a record's own object that JSON may have."""
 LAST_EXPIRE = 253_402_300_799
@@ -51,6 +55,21 @@ MANY = Records(count=None)
 LARGE = Records(count=2_000, size=60_000)
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server to attack.
+
+    Attributes:
+        port: where it listens.
+        share: the attack is by so much smaller.
+        settles: waits until it has nothing left to do, for so many seconds at most.
+    """
+
+    port: int
+    share: int
+    settles: Callable[[float], bool]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
     """One of them.
@@ -58,7 +77,7 @@ class Attack:
     Attributes:
         name: short, for the results.
         what: is sent.
-        strike: sends it to the server on that port; of the second, a divisor of how much.
+        strike: sends it.
         records: in the database.
         flags: of `guidkeep serve`.
         schema: for metadata, in place of the one shipped.
@@ -66,63 +85,77 @@ class Attack:
 
     name: str
     what: str
-    strike: Callable[[int, int], Traffic]
+    strike: Callable[[Target], Traffic]
     records: Records = EMPTY
     flags: Sequence[str] = ()
     schema: object = None
 
 
-def _nothing(_: int, share: int) -> Traffic:
-    time.sleep(max(1, 5 / share))
+def _flood(target: Target, payloads: Sequence[bytes]) -> Traffic:
+    """A flood that stays until the server has done what it will, or for a while."""
+    attack = Flood(target.port, payloads)
+    attack.send()
+    time.sleep(STAY)
+    target.settles(HOLDING)
+    return attack.close()
+
+
+def _nothing(target: Target) -> Traffic:
+    time.sleep(max(1, 5 / target.share))
     return Traffic()
 
 
-def _pipelined(port: int, share: int) -> Traffic:
+def _pipelined(target: Target) -> Traffic:
     """Each connection sends as much as a server reads at once."""
     one = request("GET", f"/guid/{0:032X}")
-    return flood(port, [one * (260_000 // len(one))] * (200 // share))
+    return _flood(target, [one * (260_000 // len(one))] * (200 // target.share))
 
 
-def _pipelined_hits(port: int, share: int) -> Traffic:
+def _pipelined_hits(target: Target) -> Traffic:
     """The same of a record that the cache has."""
     traffic = Traffic()
-    client = Client(port, traffic)
+    client = Client(target.port, traffic)
     answer = client.ask(request("POST", "/guid", b'{"user":"%b"}' % (b"u" * 250)))
     client.close()
     guid = json.loads(answer)["guid"]
     one = request("GET", f"/guid/{guid}")
-    return flood(port, [one * (260_000 // len(one))] * (200 // share))
+    return _flood(target, [one * (260_000 // len(one))] * (200 // target.share))
 
 
-def _exports(port: int, share: int) -> Traffic:
-    return flood(port, [request("GET", "/export")] * (200 // share), hold=5)
+def _exports(target: Target) -> Traffic:
+    return _flood(target, [request("GET", "/export")] * (200 // target.share))
 
 
-def _bodies(port: int, share: int) -> Traffic:
-    """All but the last byte, so that each waits in memory."""
+def _bodies(target: Target) -> Traffic:
+    """All but the last byte, so that each waits in memory; then that, so that all are there."""
     whole = request("POST", "/guid", b'{"user":"a","b":"%b"}' % (b"b" * (BODY - 32)))
-    return flood(port, [whole[:-1]] * (4_000 // share), seconds=15)
+    attack = Flood(target.port, [whole[:-1]] * (4_000 // target.share))
+    attack.send()
+    target.settles(HOLDING)
+    attack.finish(whole[-1:])
+    target.settles(HOLDING)
+    return attack.close()
 
 
-def _heads(port: int, share: int) -> Traffic:
+def _heads(target: Target) -> Traffic:
     """Requests with as many headers as fit, without their end; then as many whole ones."""
     head = request("GET", "/livez")[:-2] + b"a:\r\n" * 7_500
-    traffic = flood(port, [head] * (1_000 // share))
-    whole = ask_all(port, [head + b"\r\n"] * (200 // share))
+    traffic = _flood(target, [head] * (1_000 // target.share))
+    whole = ask_all(target.port, [head + b"\r\n"] * (200 // target.share))
     traffic.sent += whole.sent
     traffic.answers += whole.answers
     return traffic
 
 
-def _before(port: int, _: int) -> Traffic:
+def _before(target: Target) -> Traffic:
     """None expires so soon; all expire before that; each is asked twice."""
     soon = int(time.time()) + 3_600
     paths = [f"/guid?expires_before={until}" for until in (soon, LAST_EXPIRE)]
-    return ask_all(port, [request("GET", path) for path in paths] * 2, seconds=20)
+    return ask_all(target.port, [request("GET", path) for path in paths] * 2)
 
 
-def _lists(port: int, share: int) -> Traffic:
-    return ask_all(port, [request("GET", "/guid?limit=1000")] * max(1, 20 // share))
+def _lists(target: Target) -> Traffic:
+    return ask_all(target.port, [request("GET", "/guid?limit=1000")] * max(1, 20 // target.share))
 
 
 def _deep(leaf: bytes) -> bytes:
@@ -137,44 +170,44 @@ def _members(size: int, value: bytes) -> bytes:
     return b",".join(b'"m%07d":%b' % (number, value) for number in range(size // each))
 
 
-def _patches(patch: bytes) -> Callable[[int, int], Traffic]:
+def _patches(patch: bytes) -> Callable[[Target], Traffic]:
     """The same change of a large, deep record, again and again."""
 
-    def strike(port: int, share: int) -> Traffic:
+    def strike(target: Target) -> Traffic:
         path = f"/guid/{1:032X}"
         made = request("PUT", path, _deep(_members(BODY - 1_000, b"1")))
         changed = request("PATCH", path, patch)
-        return ask_all(port, [made, *[changed] * max(1, 40 // share)])
+        return ask_all(target.port, [made, *[changed] * max(1, 40 // target.share)])
 
     return strike
 
 
-def _pattern(port: int, share: int) -> Traffic:
-    body = json.dumps({"codes": ["x" * 40] * (200 // share)}).encode()
-    return ask_all(port, [request("POST", "/guid", body)], seconds=20)
+def _pattern(target: Target) -> Traffic:
+    body = json.dumps({"codes": ["x" * 17] * (1_000 // target.share)}).encode()
+    return ask_all(target.port, [request("POST", "/guid", body)])
 
 
-def _bad_lines(port: int, share: int) -> Traffic:
-    return ask_all(port, [request("POST", "/bulk", b"x\n" * (30_000 // share))])
+def _bad_lines(target: Target) -> Traffic:
+    return ask_all(target.port, [request("POST", "/bulk", b"x\n" * (30_000 // target.share))])
 
 
-def _unfinished(port: int, share: int) -> Traffic:
+def _unfinished(target: Target) -> Traffic:
     head = request("POST", "/guid", b"{}")[:-2]
-    return flood(port, [head] * (10_000 // share), hold=5)
+    return _flood(target, [head] * (10_000 // target.share))
 
 
-def _idle(port: int, share: int) -> Traffic:
+def _idle(target: Target) -> Traffic:
     """Connections that have sent one byte of a request, or nothing."""
-    return flood(port, [b"G"] * (4_500 // share), hold=5)
+    return _flood(target, [b"G"] * (4_500 // target.share))
 
 
-def _page(port: int, share: int) -> Traffic:
+def _page(target: Target) -> Traffic:
     """A page in a browser that fetches again and again."""
-    until = time.monotonic() + 10 / share
+    until = time.monotonic() + 10 / target.share
     shares = [Traffic() for _ in range(CONNECTIONS_OF_A_BROWSER)]
 
     def fetch(traffic: Traffic) -> None:
-        client = Client(port, traffic)
+        client = Client(target.port, traffic)
         while (left := until - time.monotonic()) > 0:
             client.ask(request("GET", "/export", headers=BROWSER), patience=left)
         client.close()
@@ -192,7 +225,7 @@ def _page(port: int, share: int) -> Traffic:
     return whole
 
 
-def _numbers(port: int, share: int) -> Traffic:
+def _numbers(target: Target) -> Traffic:
     """Where a number is only kept, and where it is read."""
     digits = b"9" * 60_000
     bodies = [b'{"user":"a","n":%b}', b'{"user":"a","n":-%b}', b'{"user":"a","n":%b.5e-9}']
@@ -201,19 +234,19 @@ def _numbers(port: int, share: int) -> Traffic:
     queries = [
         request("GET", f"/guid?{name}={'9' * 30_000}") for name in ("limit", "expires_before")
     ]
-    return ask_all(port, (requests + queries) * max(1, 10 // share))
+    return ask_all(target.port, (requests + queries) * max(1, 10 // target.share))
 
 
-def _conditions(port: int, share: int) -> Traffic:
+def _conditions(target: Target) -> Traffic:
     """As many entity tags as fit, of which none matches."""
     tags = ",".join(f'"{number}"' for number in range(4_500))
     path = f"/guid/{1:032X}"
     asked = request("GET", path, headers=[f"If-None-Match: {tags}"])
     made = request("PUT", path, b'{"user":"a"}')
-    return ask_all(port, [made, *[asked] * max(1, 100 // share)])
+    return ask_all(target.port, [made, *[asked] * max(1, 100 // target.share)])
 
 
-def _texts(port: int, share: int) -> Traffic:
+def _texts(target: Target) -> Traffic:
     """Bodies that make a reader of JSON work: escapes, brackets, names, none of them valid."""
     bodies = [
         b'{"user":"' + b"\\u0041" * 10_000 + b'"}',
@@ -222,25 +255,29 @@ def _texts(port: int, share: int) -> Traffic:
         b'{"user":1,' + b",".join(b'"%d":{}' % n for n in range(6_000)) + b"}",
         b"[" + b'{"user":"a"},' * 4_500 + b"1]",
     ]
-    return ask_all(port, [request("POST", "/guid", body) for body in bodies * max(1, 8 // share)])
+    return ask_all(
+        target.port, [request("POST", "/guid", body) for body in bodies * max(1, 8 // target.share)]
+    )
 
 
-def _crumbs(port: int, share: int) -> Traffic:
+def _crumbs(target: Target) -> Traffic:
     """A body in chunks of one byte: six bytes for one."""
     body = b'{"user":"a","b":"%b"}' % (b"b" * (BODY - 100))
     head = request("POST", "/guid", headers=["Transfer-Encoding: chunked"])
     whole = head + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
-    return ask_all(port, [whole] * max(1, 20 // share))
+    return ask_all(target.port, [whole] * max(1, 20 // target.share))
 
 
-def _counts(port: int, share: int) -> Traffic:
+def _counts(target: Target) -> Traffic:
     paths = (
         "/stats",
         "/guid?user=nobody",
         "/metrics",
         f"/guid?expires_before={LAST_EXPIRE}&user=a",
     )
-    return ask_all(port, [request("GET", path) for path in paths] * max(1, 5 // share))
+    return ask_all(
+        target.port, [request("GET", path) for path in paths] * max(1, 5 // target.share)
+    )
 
 
 ATTACKS = (
@@ -252,7 +289,9 @@ ATTACKS = (
     ),
     Attack(name="pipelined-hits", what="The same, of a cached record", strike=_pipelined_hits),
     Attack(name="exports", what="200 exports, unread", strike=_exports, records=LARGE),
-    Attack(name="bodies", what="4,000 bodies of 64 KiB, the last byte missing", strike=_bodies),
+    Attack(
+        name="bodies", what="4,000 bodies of 64 KiB, the last byte a while later", strike=_bodies
+    ),
     Attack(name="heads", what="1,200 heads of 7,500 headers, most without an end", strike=_heads),
     Attack(
         name="expires-before",
@@ -278,7 +317,7 @@ ATTACKS = (
     ),
     Attack(
         name="pattern",
-        what="200 short texts for a `pattern` with look-around",
+        what="1,000 short texts for a `pattern` with look-around",
         strike=_pattern,
         schema=LOOK_AROUND,
     ),

@@ -1,6 +1,6 @@
-"""What somebody else feels meanwhile: a paced GET of one record, and `/livez` on new connections.
+"""What somebody else feels meanwhile: GETs of one record, and PUTs and `/livez` now and then.
 
-`python -m benchmarks.scenarios.hostile.bystander PORT GUID OUTPUT` is the process. A request is due
+`python -m benchmarks.scenarios.hostile.bystander PORT GUID OUTPUT` is the process. A GET is due
 every 10 ms, and its latency counts from when it was due, so that a server that stops for a while
 has every request against it that was due in that while. It ends at SIGTERM and writes what it felt
 as JSON.
@@ -9,7 +9,9 @@ as JSON.
 from __future__ import annotations
 
 import json
+import selectors
 import signal
+import socket
 import sys
 import threading
 import time
@@ -21,6 +23,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import TYPE_CHECKING
 
+from benchmarks.load import BODY
 from servers.processes import Failed, Running
 
 if TYPE_CHECKING:
@@ -31,11 +34,11 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 INTERVAL = 0.01
-LIVEZ_INTERVAL = 0.25
-LIVEZ_PATIENCE = 2.0
+CONNECTIONS = 16
+PROBE_INTERVAL = 0.25
+PROBE_PATIENCE = 2.0
 """Seconds; an orchestrator's probe gives up after one or three."""
-PATIENCE = 15.0
-OK = "200"
+WELL = ("200", "201")
 NONE = "none"
 
 
@@ -47,18 +50,21 @@ class Felt:
         p99: milliseconds that 99 of 100 of its requests stayed within.
         worst: milliseconds of the longest.
         answers: how many of its GETs had each status.
-        livez: how many of its probes had each status.
+        writes: how many of its PUTs had each status.
+        livez: the same of its probes.
     """
 
     p99: float
     worst: float
     answers: Mapping[str, int]
+    writes: Mapping[str, int]
     livez: Mapping[str, int]
 
     def __str__(self) -> str:
         parts = [f"p99 {_milliseconds(self.p99)}, the longest {_milliseconds(self.worst)}"]
-        for what, statuses in (("GETs", self.answers), ("`/livez`", self.livez)):
-            failed = {status: count for status, count in statuses.items() if status != OK}
+        asked = {"GETs": self.answers, "PUTs": self.writes, "`/livez`": self.livez}
+        for what, statuses in asked.items():
+            failed = {status: count for status, count in statuses.items() if status not in WELL}
             if failed:
                 listed = ", ".join(f"{status} ({count})" for status, count in failed.items())
                 parts.append(f"of {sum(statuses.values())} {what} {listed}")
@@ -87,28 +93,42 @@ class Bystander:
 
 
 class _Asking:
-    """The process itself."""
+    """The process itself.
+
+    A request that is due while every connection waits for an answer goes out when one has it; its
+    latency counts from when it was due all the same.
+    """
 
     def __init__(self, port: int, guid: str) -> None:
         self._port = port
-        self._path = f"/guid/{guid}"
-        self._connection = HTTPConnection(HOST, port, timeout=PATIENCE)
+        self._request = f"GET /guid/{guid} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        self._selector = selectors.DefaultSelector()
+        self._idle = [self._connect() for _ in range(CONNECTIONS)]
+        self._due: dict[socket.socket, float] = {}
         self._latencies: list[float] = []
         self._answers: Counter[str] = Counter()
         self._livez: Counter[str] = Counter()
+        self._writes: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Until SIGTERM, which raises SystemExit, also in the middle of a wait."""
-        threading.Thread(target=self._probe, daemon=True).start()
+        """Until SIGTERM, which raises SystemExit."""
+        for what in (("GET", "/livez", None), ("PUT", f"/guid/{2:032X}", BODY)):
+            threading.Thread(target=self._probe, args=what, daemon=True).start()
         due = time.monotonic()
         try:
             while True:
-                time.sleep(max(0.0, due - time.monotonic()))
-                self._answers[self._ask()] += 1
-                self._latencies.append(time.monotonic() - due)
-                due += INTERVAL
+                while self._idle and due <= time.monotonic():
+                    self._send(due)
+                    due += INTERVAL
+                pause = max(0.0, due - time.monotonic()) if self._idle else INTERVAL
+                for key, _ in self._selector.select(pause):
+                    self._receive(key.data)
         finally:
-            self._latencies.append(max(0.0, time.monotonic() - due))
+            now = time.monotonic()
+            self._latencies += [now - waiting for waiting in self._due.values()]
+            while due < now:  # those that no connection was left for
+                self._latencies.append(now - due)
+                due += INTERVAL
 
     def felt(self) -> str:
         """As JSON."""
@@ -117,30 +137,53 @@ class _Asking:
                 "p99": 1000 * quantiles(self._latencies, n=100)[98],
                 "worst": 1000 * max(self._latencies),
                 "answers": self._answers,
+                "writes": self._writes,
                 "livez": self._livez,
             }
         )
 
-    def _ask(self) -> str:
-        try:
-            self._connection.request("GET", self._path)
-            answer = self._connection.getresponse()
-            answer.read()
-        except (OSError, HTTPException):
-            self._connection.close()
-            return NONE
-        return str(answer.status)
+    def _connect(self) -> socket.socket:
+        connection = socket.create_connection((HOST, self._port))
+        self._selector.register(connection, selectors.EVENT_READ, connection)
+        return connection
 
-    def _probe(self) -> None:
+    def _send(self, due: float) -> None:
+        connection = self._idle.pop()
+        self._due[connection] = due
+        with suppress(OSError):  # it is closed: that is seen when it is read
+            connection.sendall(self._request)
+
+    def _receive(self, connection: socket.socket) -> None:
+        """An answer is so short that it comes in one piece."""
+        try:
+            answer = connection.recv(65_536)
+        except OSError:
+            answer = b""
+        due = self._due.pop(connection, None)
+        if due is not None:
+            self._latencies.append(time.monotonic() - due)
+            self._answers[answer[9:12].decode() or NONE] += 1
+        if answer.startswith(b"HTTP/1.1 200"):
+            self._idle.append(connection)
+            return
+        if due is None:
+            self._idle.remove(connection)
+        self._selector.unregister(connection)
+        connection.close()
+        self._idle.append(self._connect())
+
+    def _probe(self, method: str, path: str, body: str | None) -> None:
+        """Asks on new connections, four times a second."""
+        counts = self._livez if body is None else self._writes
         while True:
-            connection = HTTPConnection(HOST, self._port, timeout=LIVEZ_PATIENCE)
+            connection = HTTPConnection(HOST, self._port, timeout=PROBE_PATIENCE)
             status = NONE
             with suppress(OSError, HTTPException):
-                connection.request("GET", "/livez")
+                connection.request(method, path, body)
                 status = str(connection.getresponse().status)
             connection.close()
-            self._livez[status] += 1
-            time.sleep(LIVEZ_INTERVAL)
+            counts[status] += 1
+            time.sleep(PROBE_INTERVAL)
 
 
 def _milliseconds(value: float) -> str:

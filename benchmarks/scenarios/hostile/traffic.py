@@ -10,6 +10,7 @@ import selectors
 import socket
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 ATTACKER = "127.0.0.66"
-PATIENCE = 10.0
-"""Seconds that one answer is waited for."""
+PATIENCE = 30.0
+"""Seconds that the answers to an attack are waited for."""
+SENDING = 15.0
+"""Seconds that a flood has to be sent in."""
 PIECE = 1 << 20
 OPENING = 1_000
 """Connections of a flood that are opened at once: more would overflow the server's backlog."""
@@ -124,18 +127,20 @@ class Flood:
         self._open: list[socket.socket] = []
         self._selector = selectors.DefaultSelector()
 
-    def send(self, *, seconds: float) -> None:
-        """Sends it all, or as much as the server takes in that time."""
-        until = time.monotonic() + seconds
+    def send(self) -> None:
+        """Sends it all, or as much as the server takes in a while."""
+        until = time.monotonic() + SENDING
         while time.monotonic() < until and (self._waiting or self._left):
             while self._waiting and len(self._left) < OPENING:
                 self._connect(self._waiting.pop())
             for key, _ in self._selector.select(0.05):
                 self._push(key.data)
 
-    def hold(self, seconds: float) -> None:
-        """Keeps the connections open for so long."""
-        time.sleep(seconds)
+    def finish(self, rest: bytes) -> None:
+        """Sends the same few bytes more on each connection that is still open."""
+        for connection in self._open:
+            with suppress(OSError):
+                self.traffic.sent += connection.send(rest)
 
     def close(self) -> Traffic:
         """Looks what the first answer on each connection begins with, and ends them all."""
@@ -174,13 +179,3 @@ class Flood:
         if not self._left[connection]:
             del self._left[connection]
             self._selector.unregister(connection)
-
-
-def flood(
-    port: int, payloads: Sequence[bytes], *, seconds: float = PATIENCE, hold: float = 3
-) -> Traffic:
-    """A flood that goes on for so many seconds at most, and then stays for a while."""
-    attack = Flood(port, payloads)
-    attack.send(seconds=seconds)
-    attack.hold(hold)
-    return attack.close()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from benchmarks.servers import Server
 
 MB = 1e6
-SETTLING = 15.0
+SETTLING = 20.0
 """Seconds after an attack within which the server must have nothing left to do."""
 QUIET = 0.5
 """Seconds that it has done nothing in when it has settled."""
@@ -53,9 +53,19 @@ class Victim:
         self._before = self._status("VmRSS")
         self._cpu = self._seconds()
 
+    def settles(self, seconds: float = SETTLING) -> bool:
+        """Waits until the server has nothing left to do, for so long at most; whether it has."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            before = self._seconds()
+            time.sleep(QUIET)
+            if self._seconds() - before <= IDLE:
+                return True
+        return False
+
     def cost(self) -> Cost:
         """Waits until the server has settled, and tells what has happened since."""
-        settled = self._settles()
+        settled = self.settles()
         return Cost(
             cpu=self._seconds() - self._cpu,
             before=self._before,
@@ -63,15 +73,6 @@ class Victim:
             kept=self._status("VmRSS"),
             settled=settled,
         )
-
-    def _settles(self) -> bool:
-        until = time.monotonic() + SETTLING
-        while time.monotonic() < until:
-            before = self._seconds()
-            time.sleep(QUIET)
-            if self._seconds() - before <= IDLE:
-                return True
-        return False
 
     def _seconds(self) -> float:
         """CPU time of all its threads."""

@@ -1,0 +1,164 @@
+"""nginx fills no disk: what nobody reads stays with who sends it, and bodies are bounded."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from guidkeep import Client
+from servers import nginx
+from servers.nodes import Node
+from servers.processes import Missing, free_port, listens
+from tests.engines import lack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MOST = 32 * 2**20
+"""Bytes that the buffers of the sockets on the way have room for, generously."""
+STUCK = 1.0
+"""Seconds after which one who can't send takes it that nobody reads."""
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+LARGEST = 2**17
+"""Bytes of a body that nginx takes."""
+
+
+@contextmanager
+def balancing(folder: Path, node: int) -> Iterator[int]:
+    """nginx before that node, without its folders for temporary files; its port.
+
+    What it wanted to put there would fail, and the request with it.
+    """
+    port = free_port()
+    try:
+        balancer = nginx.start(folder, port, [node])
+    except Missing as missing:
+        lack(missing)
+    with balancer:
+        balancer.wait_for(lambda: listens(port), "answer")
+        for name in nginx.TEMPORARY:
+            shutil.rmtree(folder / name)
+        yield port
+
+
+def taken(connection: socket.socket) -> int:
+    """How much of what is sent without end is taken."""
+    connection.settimeout(STUCK)
+    piece, done = bytes(2**16), 0
+    try:
+        while done <= MOST:
+            done += connection.send(piece)
+    except TimeoutError:
+        return done
+    except OSError:  # nginx has given up
+        pytest.fail(f"cut off after {done} bytes")
+    return done
+
+
+def problem_in(answer: http.client.HTTPResponse) -> dict[str, Any]:
+    """The problem that an answer is."""
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = json.loads(answer.read())
+    assert problem["status"] == answer.status
+    return problem
+
+
+@pytest.fixture
+def upstream() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    with Node(tmp_path, ["--store", f"sqlite:///{tmp_path}/guidkeep.db"]) as started:
+        yield started
+
+
+@pytest.mark.parametrize("path", ["/export", "/guid?limit=1000", "/bulk"])
+def test_an_answer_that_nobody_reads_is_not_put_on_the_disk(
+    tmp_path: Path, upstream: socket.socket, path: str
+) -> None:
+    with (
+        balancing(tmp_path, upstream.getsockname()[1]) as port,
+        socket.create_connection(("127.0.0.1", port)) as client,
+    ):
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        node, _ = upstream.accept()
+        with node:
+            node.recv(65_536)
+            node.sendall(HEAD)
+            assert taken(node) < MOST
+
+
+@pytest.mark.parametrize("path", ["/guid", "/bulk"])
+@pytest.mark.parametrize("framing", ["Content-Length: 1000000000", "Transfer-Encoding: chunked"])
+def test_a_body_without_end_is_refused_before_a_node_hears_of_it(
+    tmp_path: Path, upstream: socket.socket, framing: str, path: str
+) -> None:
+    upstream.settimeout(0)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n".encode()
+    chunk = b"%x\r\n" % (LARGEST + 1) + bytes(LARGEST + 1) if "chunked" in framing else b""
+    with (
+        balancing(tmp_path, upstream.getsockname()[1]) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as client,
+    ):
+        client.sendall(head + chunk)
+        answer = http.client.HTTPResponse(client, method="POST")
+        answer.begin()
+        assert answer.status == 413
+        assert "guidkeep import" in problem_in(answer)["detail"]
+        with pytest.raises(BlockingIOError):
+            upstream.accept()
+
+
+@pytest.mark.parametrize("path", ["/guid", "/bulk"])
+def test_a_body_that_is_taken_waits_in_memory_until_it_is_complete(
+    tmp_path: Path, upstream: socket.socket, path: str
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LARGEST}\r\n\r\n"
+    with (
+        balancing(tmp_path, upstream.getsockname()[1]) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as client,
+    ):
+        client.sendall(head.encode() + bytes(LARGEST))
+        node, _ = upstream.accept()
+        with node, node.makefile("rb") as request:
+            while request.readline() not in (b"\r\n", b""):
+                pass
+            assert len(request.read(LARGEST)) == LARGEST
+
+
+@pytest.mark.parametrize(("size", "kind"), [(70_000, "urn:guidkeep:"), (200_000, "about:blank")])
+def test_what_is_too_large_for_a_record_is_a_problem_whoever_says_so(
+    tmp_path: Path, node: Node, size: int, kind: str
+) -> None:
+    """The node, up to 128 KiB; then nginx."""
+    with (
+        balancing(tmp_path, node.port) as port,
+        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection,
+    ):
+        connection.request("POST", "/guid", json.dumps({"user": "a", "filling": "f" * size}))
+        answer = connection.getresponse()
+        assert answer.status == 413
+        assert problem_in(answer)["type"].startswith(kind)
+
+
+def test_many_records_go_through_in_both_directions(tmp_path: Path, node: Node) -> None:
+    """11 MB of them, by the project's own client."""
+    count = 20_000
+    records = ({"user": "a", "number": number, "filling": "f" * 500} for number in range(count))
+    with (
+        balancing(tmp_path, node.port) as port,
+        Client(f"http://127.0.0.1:{port}") as client,
+    ):
+        assert sum(line.error is None for line in client.bulk(records)) == count
+        numbers = sorted(record.metadata["number"] for record in client.export())
+    assert numbers == list(range(count))
