@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
-
-from guidkeep.errors import (
-    BodyTooLarge,
-    Fault,
-    GuidkeepError,
-    InvalidRequest,
-    NotFound,
-    OutcomeUnknown,
-    PreconditionFailed,
-    StoreUnavailable,
-    TooManyRequests,
-    UnknownAnswer,
-    Unreachable,
-)
-
+TYPE_CHECKING = False  # as type checkers read it; `typing` itself takes long to import
 if TYPE_CHECKING:
-    from guidkeep.client import AsyncClient, Client, Day, Line, Page, Record, Stats, Written
+    from typing import Any
 
-__version__ = version("guidkeep")
+    from guidkeep.client import AsyncClient, Client, Day, Line, Page, Record, Stats, Written
+    from guidkeep.errors import (
+        BodyTooLarge,
+        Fault,
+        GuidkeepError,
+        InvalidRequest,
+        NotFound,
+        OutcomeUnknown,
+        PreconditionFailed,
+        StoreUnavailable,
+        TooManyRequests,
+        UnknownAnswer,
+        Unreachable,
+    )
+
+    __version__: str
 
 _CLIENTS = ("AsyncClient", "Client", "Day", "Line", "Page", "Record", "Stats", "Written")
 
@@ -51,7 +49,19 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The client's names, imported when first asked for: the server has no use for them."""
-    if name not in _CLIENTS:
+    """What the package has, imported when first asked for.
+
+    The server has no use for the client, and the command says what Ctrl-C does before it imports
+    anything.
+    """
+    from importlib import import_module  # noqa: PLC0415 - see above
+
+    if name == "__version__":
+        return import_module("importlib.metadata").version("guidkeep")
+    if name == "errors":
+        return import_module("guidkeep.errors")
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("guidkeep.client"), name)
+    return getattr(
+        import_module("guidkeep.client" if name in _CLIENTS else "guidkeep.errors"), name
+    )

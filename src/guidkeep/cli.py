@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidkeep import __version__, logs, settings
 from guidkeep.commands import arguments, exits, texts
-from guidkeep.commands.output import complain
+from guidkeep.commands.output import complain, failed
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code, of which `guidkeep.commands.exits` has the table."""
     _open_what_is_closed()
-    parsed = _parsed(arguments)
+    try:
+        parsed = _parsed(arguments)
+    except SystemExit:  # --help and --version have said what they say
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            return failed(error)
+        raise
     run: Callable[[dict[str, Any]], int] = parsed.pop("run")
     try:
         return run(parsed)

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Calls `stop` on SIGTERM and SIGINT, in the loop that runs; for the main thread alone."""
+    """Calls `stop` on SIGTERM and SIGINT, in the loop that runs; for the main thread alone.
+
+    After that they do what they did before it.
+    """
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in former:
         loop.add_signal_handler(number, stop)
     try:
         yield
     finally:
-        for number in signals:
+        for number, handler in former.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

@@ -6,7 +6,6 @@ import gc
 import os
 import re
 import resource
-import runpy
 import signal
 import socket
 import subprocess
@@ -282,19 +281,13 @@ def test_the_command_serves_until_it_is_told_to_stop_and_returns_0(
     assert [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)] == handlers
 
 
-def test_python_m_guidkeep_is_the_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["guidkeep", "--version"])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module("guidkeep", run_name="__main__")
-    assert ended.value.code == 0
-    assert capsys.readouterr().out == f"guidkeep {__version__}\n"
-
-
-def test_the_installed_command_says_its_version() -> None:
-    command = Path(sys.executable).with_name("guidkeep")
-    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize(
+    "command",
+    [[sys.executable, "-m", "guidkeep"], [str(Path(sys.executable).with_name("guidkeep"))]],
+    ids=["python -m", "installed"],
+)
+def test_the_command_says_its_version(command: list[str]) -> None:
+    said = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     assert said.stdout == f"guidkeep {__version__}\n"
 
 

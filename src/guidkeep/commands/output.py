@@ -7,9 +7,11 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from guidkeep.commands import exits
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import on_one_line, parse_object
 from guidkeep.record import instant
@@ -122,8 +124,25 @@ class Output:
 
 
 def complain(sentence: str) -> None:
-    """Tells what is wrong."""
-    print(f"guidkeep: {sentence}", file=sys.stderr)  # noqa: T201 - it is a command
+    """Tells what is wrong, unless nobody reads it any more: the exit code says it too."""
+    with suppress(OSError):
+        print(f"guidkeep: {sentence}", file=sys.stderr)  # noqa: T201 - it is a command
+
+
+def failed(error: OSError) -> int:
+    """Tells what can't be read or written; returns the exit code.
+
+    A pipe whose reader has had enough is worth no word.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would complain when it flushes it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return exits.BROKEN_PIPE
+    complain(f"{error.filename or 'A file'} can't be read or written: {error.strerror}.")
+    return exits.FAILED
 
 
 def printable(text: str) -> str:

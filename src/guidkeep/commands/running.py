@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from guidkeep import interrupts
 from guidkeep.client import AsyncClient, Client, transport
 from guidkeep.commands import exits
-from guidkeep.commands.output import Output, complain
+from guidkeep.commands.output import Output, complain, failed
 from guidkeep.errors import GuidkeepError, StartupError
 from guidkeep.settings import positive_duration
 
@@ -39,21 +39,17 @@ def guarded(work: Callable[[], int], *, again: str = "") -> int:
         again: what is told as well of work that stopped on its way.
     """
     try:
-        code = work()
-        sys.stdout.flush()
+        with interrupts.raised():
+            code = work()
+            sys.stdout.flush()
     except GuidkeepError as error:
         told = exits.sentence_of(error)
         if again and not isinstance(error, StartupError):  # else it has not begun
             told = f"It stopped on the way: {told}{again}"
         complain(told)
         return exits.code_of(error)
-    except BrokenPipeError:
-        # Whoever read our output has had enough. Python would complain when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exits.BROKEN_PIPE
     except OSError as error:
-        complain(f"{error.filename or 'A file'} can't be read or written: {error.strerror}.")
-        return exits.FAILED
+        return failed(error)
     except KeyboardInterrupt:
         complain(f"Interrupted.{again}")
         return exits.INTERRUPTED
