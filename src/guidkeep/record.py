@@ -17,7 +17,7 @@ from guidkeep.jsontext import parse_object
 from guidkeep.misspelt import is_misspelt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from guidkeep.jsontext import Member
 
@@ -177,8 +177,11 @@ def share_of(guid: str) -> float:
 
 
 def new_guid() -> str:
-    """A random GUID: RFC 9562, version 4."""
-    digits = next(_random).hex().upper()
+    """A random GUID: RFC 9562, version 4.
+
+    Nothing random is kept for the next: a process that forks would leave it to both.
+    """
+    digits = urandom(16).hex().upper()
     return f"{digits[:12]}4{digits[13:16]}{'89AB'[int(digits[16], 16) & 3]}{digits[17:]}"
 
 
@@ -192,17 +195,6 @@ def new_version(now: float, former: Record | None) -> int:
     """
     before = former.version if former else 0
     return max(int(now * 1000) << 21, before) + 1 + getrandbits(21)
-
-
-def _random_bytes() -> Iterator[bytes]:
-    """Sixteen random bytes each, asked of the system in lots: each asking is a call into it."""
-    while True:
-        lot = urandom(4096)
-        for at in range(0, len(lot), 16):
-            yield lot[at : at + 16]
-
-
-_random = _random_bytes()
 
 
 def guid_fault(text: object) -> str | None:

@@ -178,7 +178,7 @@ async def test_connections_are_used_again(kind: Any, running: Any) -> None:
     client = Awaited(kind(running.address))
     for _ in range(3):
         await client.check()
-    pool: Any = client.client._http._transport
+    pool: Any = client.client._http.own()._transport
     pool = pool._pool
     assert len(pool.connections) == 1
     await client.close()
@@ -258,5 +258,5 @@ async def test_no_proxy_is_asked_for_this_machine(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     client = Awaited(kind(url))
-    assert bool(client.client._http._mounts) is not here
+    assert bool(client.client._http.own()._mounts) is not here
     await client.close()

@@ -14,6 +14,7 @@ from guidkeep.client import transport
 from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata
 from guidkeep.client.lines import Batches
 from guidkeep.client.operations import Operations
+from guidkeep.client.processes import PerProcess
 from guidkeep.client.repeating import Patience
 from guidkeep.client.wire import Give, Lost, More, Pause
 
@@ -46,10 +47,12 @@ class AsyncClient:
         address = transport.address_of(url)
         self.url = redacted(address)
         self._operations = Operations(Patience(timeout, attempts))
-        self._http = httpx2.AsyncClient(
-            base_url=address,
-            headers=transport.headers_of(headers),
-            trust_env=not transport.is_here(address),
+        self._http = PerProcess(
+            lambda: httpx2.AsyncClient(
+                base_url=address,
+                headers=transport.headers_of(headers),
+                trust_env=not transport.is_here(address),
+            )
         )
 
     async def __aenter__(self) -> Self:
@@ -65,7 +68,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """As `Client.close`."""
-        await self._http.aclose()
+        await self._http.own().aclose()
 
     async def create(
         self, metadata: Metadata, *, guid: str | None = None, expire: Expire = KEEP
@@ -256,7 +259,8 @@ class AsyncClient:
 
     async def _begin(self, request: Request) -> httpx2.Response:
         """Sends it; returns when the answer's headers are there."""
-        return await self._http.send(transport.build(self._http, request), stream=True)
+        http = self._http.own()
+        return await http.send(transport.build(http, request), stream=True)
 
     async def _piece(self, pieces: AsyncIterator[bytes]) -> bytes | Lost:
         try:

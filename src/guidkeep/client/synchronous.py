@@ -14,6 +14,7 @@ from guidkeep.client import transport
 from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata
 from guidkeep.client.lines import Batches
 from guidkeep.client.operations import Operations
+from guidkeep.client.processes import PerProcess
 from guidkeep.client.repeating import Patience
 from guidkeep.client.wire import Give, Lost, More, Pause
 
@@ -30,8 +31,8 @@ Result = TypeVar("Result")
 class Client:
     """A connection to a running Guidkeep: the registry's operations, over HTTP.
 
-    It keeps its connections open and may be used by several threads. Use it in a `with` statement,
-    or call `close`.
+    It keeps its connections open and may be used by several threads, and after a fork by parent and
+    child, each on connections of its own. Use it in a `with` statement, or call `close`.
 
     What goes wrong is raised as the exceptions of `guidkeep.errors` that the service itself uses:
     `InvalidRequest` with all its `faults`, each with its pointer, `NotFound`, `PreconditionFailed`
@@ -70,10 +71,12 @@ class Client:
         address = transport.address_of(url)
         self.url = redacted(address)
         self._operations = Operations(Patience(timeout, attempts))
-        self._http = httpx2.Client(
-            base_url=address,
-            headers=transport.headers_of(headers),
-            trust_env=not transport.is_here(address),
+        self._http = PerProcess(
+            lambda: httpx2.Client(
+                base_url=address,
+                headers=transport.headers_of(headers),
+                trust_env=not transport.is_here(address),
+            )
         )
 
     def __enter__(self) -> Self:
@@ -89,7 +92,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._http.close()
+        self._http.own().close()
 
     def create(
         self, metadata: Metadata, *, guid: str | None = None, expire: Expire = KEEP
@@ -304,6 +307,7 @@ class Client:
     def _stream(self, steps: Stream) -> Iterator[Record]:
         came: Answer | Lost | bytes | None = None
         pieces: Iterator[bytes] = iter(())
+        asked = None
         with ExitStack() as opened:
             while True:
                 try:
@@ -314,11 +318,13 @@ class Client:
                 if isinstance(wanted, Give):
                     yield from wanted.records
                 elif isinstance(wanted, More):
-                    came = self._piece(pieces)
+                    is_ours = asked is self._http.own()
+                    came = self._piece(pieces) if is_ours else transport.forked()
                 elif isinstance(wanted, Pause):
                     time.sleep(wanted.seconds)
                 else:
                     opened.close()
+                    asked = self._http.own()
                     came, pieces = self._open(wanted, opened)
 
     def _do(self, wanted: Request | Pause) -> Answer | Lost | None:
@@ -347,7 +353,8 @@ class Client:
 
     def _begin(self, request: Request) -> httpx2.Response:
         """Sends it; returns when the answer's headers are there."""
-        return self._http.send(transport.build(self._http, request), stream=True)
+        http = self._http.own()
+        return http.send(transport.build(http, request), stream=True)
 
     def _whole(self, response: httpx2.Response, deadline: float) -> Answer | Lost:
         body = b""

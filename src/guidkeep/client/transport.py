@@ -116,3 +116,8 @@ def lost(error: httpx2.RequestError, url: str) -> Lost:
 def late(url: str, error: BaseException | None = None) -> Lost:
     """What it means that the time is over."""
     return Lost(f"{url} did not answer in time.", was_sent=True, cause=error)
+
+
+def forked() -> Lost:
+    """What it means that the process which reads an answer is not the one that asked."""
+    return Lost("The process forked; the answer is its parent's.", was_sent=True)
