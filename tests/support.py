@@ -16,6 +16,7 @@ from guidkeep.caches import open_cache
 from guidkeep.drafts import Drafts
 from guidkeep.errors import StoreUnavailable
 from guidkeep.http.app import make_app
+from guidkeep.http.hosts import Hosts
 from guidkeep.metrics import Metrics
 from guidkeep.record import Change, parse_change
 from guidkeep.registry import Registry
@@ -100,11 +101,13 @@ def app_of(
     **settings: Any,
 ) -> ASGIApp:
     """The application over that registry; `settings` are those that differ from the defaults."""
+    chosen = Settings(**settings)
     return make_app(
         registry,
-        settings=Settings(**settings),
+        settings=chosen,
         schema=MetadataSchema(),
         metrics=metrics or Metrics(),
+        hosts=Hosts(chosen.allow_host, bound=chosen.host),
         figures=figures,
         is_draining=is_draining,
     )

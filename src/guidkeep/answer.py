@@ -1,11 +1,9 @@
-"""A record's finished HTTP answer, as caches keep it, and the way back.
+"""A record's finished HTTP answer, as the memory cache keeps it, and the way back.
 
-All of a 200 but its first line and the `Date`, which change without the record:
+What no other record's answer has: its first line and the headers that all share come before it.
 
-    content-type: application/json
     content-length: 88
     etag: "1425144345000000"
-    cache-control: no-cache
     sunset: Mon, 30 Mar 2015 17:25:45 GMT
 
     {"guid":"9094E4C980C74043A4B586B420E69DDF","expire":"1427736345","user":"Cylance, Inc."}
@@ -26,12 +24,10 @@ _parts = re.compile(
 ).fullmatch
 
 
-def headers(record: Record) -> list[tuple[bytes, bytes]]:
-    """The headers that every answer about the record carries, but its content's length."""
+def validators(record: Record) -> list[tuple[bytes, bytes]]:
+    """The headers by which a client knows the record's version, and how long it is valid."""
     return [
-        (b"content-type", b"application/json"),
         (b"etag", record.etag.encode()),
-        (b"cache-control", b"no-cache"),
         (b"sunset", _http_date(record.expire)),  # RFC 8594
     ]
 
@@ -39,9 +35,13 @@ def headers(record: Record) -> list[tuple[bytes, bytes]]:
 def render(record: Record) -> bytes:
     """The finished answer."""
     body = record.body.encode()
-    lines = [b"%b: %b\r\n" % header for header in headers(record)]
-    lines.insert(1, b"content-length: %d\r\n" % len(body))
-    return b"".join([*lines, b"\r\n", body])
+    etag, sunset = record.version, _http_date(record.expire)
+    return b'content-length: %d\r\netag: "%d"\r\nsunset: %b\r\n\r\n%b' % (
+        len(body),
+        etag,
+        sunset,
+        body,
+    )
 
 
 def _http_date(seconds: int) -> bytes:

@@ -83,11 +83,11 @@ class InvalidRequest(GuidkeepError):
 
 
 class CrossSiteRefused(GuidkeepError):
-    """A browser page of another origin tried to write."""
+    """A browser page of another origin tried to read or to write."""
 
     status = 403
     type = "cross-site-refused"
-    title = "Writes from this origin are not allowed"
+    title = "Requests from this site are not allowed"
 
 
 class NotFound(GuidkeepError):

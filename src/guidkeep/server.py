@@ -23,8 +23,10 @@ from guidkeep.drafts import Drafts
 from guidkeep.errors import StoreUnavailable
 from guidkeep.figures import shared_figures
 from guidkeep.http.app import make_app
+from guidkeep.http.hosts import Hosts
 from guidkeep.http.listening import let_everybody_in, let_nobody_in
 from guidkeep.http.protocol import DRAIN_GRACE, GuidkeepProtocol, watch
+from guidkeep.http.sites import Sites
 from guidkeep.http.wire import Wire
 from guidkeep.metrics import Metrics
 from guidkeep.registry import Registry
@@ -171,17 +173,21 @@ async def serve(
             _registry(settings, metrics, clock) as (registry, schema),
             _swept(registry, settings, share),
         ):
+            hosts = Hosts(settings.allow_host, bound=listener.getsockname()[0])
             wire = Wire(
                 settings=settings,
                 hit=None if settings.access_log else registry.hit,
                 peek=None if settings.access_log else registry.peek,
                 metrics=metrics,
+                hosts=hosts,
+                sites=Sites(settings.allow_origin),
             )
             app = make_app(
                 registry,
                 settings=settings,
                 schema=schema,
                 metrics=metrics,
+                hosts=hosts,
                 figures=figures,
                 is_draining=lambda: wire.draining,
             )

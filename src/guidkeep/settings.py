@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidkeep import caches, stores
 from guidkeep.errors import StartupError
+from guidkeep.origins import read_hosts, read_origins
 from guidkeep.record import shortened
 from guidkeep.units import parse_duration, parse_size
 
@@ -84,14 +85,6 @@ def _positive_size(text: str) -> int:
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.strip() for part in text.split(",") if part.strip())
-    for origin in origins:
-        if not re.fullmatch(r"https?://[^/?#\s]+", origin):
-            raise StartupError(f"{origin!r} is not an origin; write one as https://example.com.")
-    return origins
 
 
 def _switch(text: str) -> bool:
@@ -196,8 +189,18 @@ class Settings:
         "10s", positive_duration, "DURATION", "How often expired records are looked for."
     )
     sweep_batch: int = _setting("200", _count, "N", "Expired records reclaimed in one step.")
+    allow_host: tuple[str, ...] = _setting(
+        "",
+        read_hosts,
+        "NAME",
+        "Hosts that requests may name, beside localhost on a loopback address; several with "
+        "commas. Others are answered 421.",
+    )
     allow_origin: tuple[str, ...] = _setting(
-        "", _origins, "ORIGIN", "Origins whose browser pages may write; several with commas."
+        "",
+        read_origins,
+        "ORIGIN",
+        "Origins whose browser pages may read and write; several with commas.",
     )
     access_log: bool = _setting(
         "off", _switch, "on|off", "Log every request; cache hits then take the long way too."

@@ -20,6 +20,8 @@ from guidkeep.settings import Settings
 from tests.support import MARCH_2015
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp
 
 DOCUMENT = openapi.document(MetadataSchema(), Settings())
@@ -45,9 +47,7 @@ class Api(httpx2.AsyncClient):
             super().__init__(base_url=target, event_hooks=hooks, timeout=PATIENCE)
         else:
             transport = httpx2.ASGITransport(app=target)
-            super().__init__(
-                base_url="http://guidkeep.test", transport=transport, event_hooks=hooks
-            )
+            super().__init__(base_url="http://localhost", transport=transport, event_hooks=hooks)
 
     async def made(self, guid: str | None = None, **members: Any) -> httpx2.Response:
         """Creates a record; its user is Ann and its GUID a new one unless told otherwise."""
@@ -70,6 +70,7 @@ class Api(httpx2.AsyncClient):
 async def _check(response: httpx2.Response) -> None:
     """What holds for every answer, whatever was asked."""
     await response.aread()
+    check_headers(response.headers)
     assert "html" not in response.headers.get("content-type", "") or response.is_success
     if response.status_code >= 400:
         assert response.headers["content-type"] == "application/problem+json"
@@ -81,6 +82,15 @@ async def _check(response: httpx2.Response) -> None:
         f"/openapi.json does not name {response.status_code} for {response.request.method} "
         f"{response.request.url.path}"
     )
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Fails unless browsers and caches are told what they are told with every answer."""
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    # What can be asked about may be kept; all else is right at this moment only.
+    assert headers["cache-control"] == ("no-cache" if "etag" in headers else "no-store")
 
 
 def check_problem(status: int, problem: dict[str, Any]) -> None:
@@ -134,6 +144,8 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value for name, _, value in (li.partition(": ") for li in lines)}
+    if not first.endswith("100 Continue"):
+        check_headers(headers)
     content = await reader.readexactly(int(headers.get("content-length", "0")))
     return int(first.split()[1]), headers, content
 

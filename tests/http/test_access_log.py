@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 async def test_a_line_tells_what_was_asked_and_how_it_went(registry: Registry) -> None:
     transport = httpx2.ASGITransport(app_of(registry, access_log=True))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://guidkeep") as client:
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
         with capture_logs() as lines:
             await client.get(f"/guid/{GUID}", headers={"X-Request-ID": "mine"})
     [line] = lines
@@ -38,7 +38,7 @@ async def test_the_line_of_a_failure_has_the_id_that_the_client_got(store: Store
     faulty = FaultyStore(store)
     faulty.fault = StoreUnavailable("It is away; nothing was done.")
     transport = httpx2.ASGITransport(app_of(make_registry(faulty), access_log=True))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://guidkeep") as client:
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
         with capture_logs() as lines:
             answer = await client.get(f"/guid/{GUID}")
     assert {line["request_id"] for line in lines} == {answer.json()["request_id"]}

@@ -1,11 +1,14 @@
-"""Browser pages of other origins can't write, unless the operator allows their origin."""
+"""Pages of other sites can't read or write, unless the operator allows their origin."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
+from guidkeep.metrics import Metrics
+from guidkeep.record import new_guid
 from tests.http.helpers import SOON, Api
 from tests.support import MARCH_2015, Clock, app_of, make_registry, opened_store, served
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from guidkeep.registry import Registry
     from guidkeep.server import Running
 
 FRIEND, STRANGER = "https://friend.example", "https://stranger.example"
@@ -71,7 +75,7 @@ async def statuses(api: Api, guid: str, headers: dict[str, str]) -> list[int]:
         {"Origin": "nonsense"}, {"Origin": STRANGER + ":443"},
         {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "cross-site", "Origin": STRANGER},
-        {"Sec-Fetch-Site": "same-site", "Origin": "http://sub.guidkeep.test"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://sub.localhost"},
         {"Sec-Fetch-Site": "whatever"},
     ],
     ids=str,
@@ -102,13 +106,60 @@ async def test_the_service_own_pages_and_what_is_no_browser_can_write(
     assert await statuses(api, guid, headers) == [200, 200, 200, 204, 201]
 
 
-async def test_a_page_of_another_origin_is_answered_what_it_reads_without_leave_to_see_it(
+LINK = {
+    "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document",
+}  # fmt: skip
+EMBEDDED = [
+    {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+    {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "script"},
+    {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "object"},
+    {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "embed"},
+    {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Origin": STRANGER},
+    {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "document"},
+    {"Sec-Fetch-Mode": "navigate"}, {"Sec-Fetch-Dest": "document"}, {},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", EMBEDDED, ids=str)
+@pytest.mark.parametrize("site", ["cross-site", "Cross-Site", "cross-site, none", "whatever", ""])
+async def test_a_page_of_another_site_can_not_tell_whether_there_is_a_record(
+    api: Api, guid: str, headers: dict[str, str], site: str
+) -> None:
+    await api.made(guid)
+    for method in ("GET", "HEAD"):
+        for _ in range(2):  # in the cache or not
+            found = [
+                await api.request(method, path, headers={"Sec-Fetch-Site": site} | headers)
+                for path in (f"/guid/{guid}", f"/guid/{new_guid()}", "/guid", "/export", "/livez")
+            ]
+            assert {answer.status_code for answer in found} == {403}
+            assert len({answer.text for answer in found}) == 1
+            await api.get(f"/guid/{guid}")
+
+
+async def test_a_link_from_another_site_can_be_followed_but_not_to_all_records(
     api: Api, guid: str
 ) -> None:
     await api.made(guid)
-    headers = {"Origin": STRANGER, "Sec-Fetch-Site": "cross-site"}
+    for path in (f"/guid/{guid}", "/guid", "/console", "/docs", "/stats"):
+        assert (await api.get(path, headers=LINK)).status_code == 200
+    for path in ("/export", "/export?user=Ann"):
+        assert (await api.get(path, headers=LINK)).status_code == 403
+    for method in ("HEAD", *WRITES):
+        answer = await api.request(method, f"/guid/{guid}", headers=LINK)
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("site", ["same-origin", "same-site", "none", None])
+@pytest.mark.parametrize("headers", EMBEDDED, ids=str)
+async def test_other_reads_are_answered_and_no_page_of_another_origin_is_let_see_them(
+    api: Api, guid: str, site: str | None, headers: dict[str, str]
+) -> None:
+    await api.made(guid)
+    said = headers | ({"Sec-Fetch-Site": site} if site else {})
     for method, path in (("GET", f"/guid/{guid}"), ("HEAD", f"/guid/{guid}"), ("GET", "/guid")):
-        answer = await api.request(method, path, headers=headers)
+        answer = await api.request(method, path, headers=said)
         assert answer.status_code == 200
         assert "access-control-allow-origin" not in answer.headers
 
@@ -133,10 +184,40 @@ async def test_a_page_of_an_origin_that_is_not_allowed_still_can_not(
     friendly: Api, guid: str
 ) -> None:
     await friendly.made(guid)
-    for origin in (STRANGER, FRIEND + ".evil.example", FRIEND.upper(), "null", FRIEND + ":444"):
+    for origin in (STRANGER, FRIEND + ".evil.example", "null", FRIEND + ":444", ""):
         assert await statuses(friendly, guid, {"Origin": origin}) == [403] * 5
         answer = await friendly.get(f"/guid/{guid}", headers={"Origin": origin})
         assert "access-control-allow-origin" not in answer.headers
+        assert answer.headers["vary"] == "Origin", "another page would be told otherwise"
+
+
+@pytest.mark.parametrize("origin", [FRIEND, FRIEND.upper(), f"{FRIEND}:443", f"{FRIEND}:0443"])
+async def test_an_allowed_origin_is_known_in_whatever_form_it_comes(
+    friendly: Api, guid: str, origin: str
+) -> None:
+    answer = await friendly.post(f"/guid/{guid}", json={"user": "Ann"}, headers={"Origin": origin})
+    assert answer.status_code == 201
+    assert answer.headers["access-control-allow-origin"] == origin
+
+
+async def test_the_answers_to_others_differ_by_origin_too(friendly: Api, guid: str) -> None:
+    await friendly.made(guid)
+    for _ in range(2):  # from the cache or not
+        answer = await friendly.get(f"/guid/{guid}")
+        assert answer.headers["vary"] == "Origin"
+
+
+async def test_a_page_of_an_allowed_origin_reads_across_sites_what_it_asks_for_as_itself(
+    friendly: Api, guid: str
+) -> None:
+    await friendly.made(guid)
+    fetch = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+    for path in (f"/guid/{guid}", "/guid", "/export", "/stats"):
+        answer = await friendly.get(path, headers=fetch | {"Origin": FRIEND})
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == FRIEND
+        assert (await friendly.get(path, headers=fetch)).status_code == 403
+        assert (await friendly.get(path, headers=fetch | {"Origin": STRANGER})).status_code == 403
 
 
 async def test_a_page_of_an_allowed_origin_sees_every_answer_and_its_headers(
@@ -178,21 +259,60 @@ async def test_a_preflight_from_an_allowed_origin_is_granted(
     headers = {
         "Origin": FRIEND,
         "Access-Control-Request-Method": method,
-        "Access-Control-Request-Headers": "content-type, if-match, if-none-match",
+        "Access-Control-Request-Headers": "authorization, content-type, if-match, if-none-match",
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "cors",
     }
     answer = await friendly.options(f"/guid/{guid}", headers=headers)
     assert answer.is_success
     assert answer.headers["access-control-allow-origin"] == FRIEND
     assert method in answer.headers["access-control-allow-methods"]
-    for name in ("content-type", "if-match", "if-none-match"):
+    for name in ("authorization", "content-type", "if-match", "if-none-match"):
         assert name in answer.headers["access-control-allow-headers"].lower()
     assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("asks", ["true", "false", None])
+async def test_a_preflight_for_a_private_network_is_granted(
+    friendly: Api, asks: str | None
+) -> None:
+    """A page on the web asks for a server on the machine, or in the house, of who looks at it."""
+    headers = {"Origin": FRIEND, "Access-Control-Request-Method": "GET"}
+    if asks:
+        headers["Access-Control-Request-Private-Network"] = asks
+    answer = await friendly.options("/guid", headers=headers)
+    assert answer.status_code == 204
+    granted = answer.headers.get("access-control-allow-private-network")
+    assert granted == ("true" if asks == "true" else None)
+
+
+async def test_a_preflight_is_counted_and_logged_like_any_request(
+    registry: Registry,
+) -> None:
+    metrics = Metrics()
+    app = app_of(registry, metrics=metrics, allow_origin=(FRIEND,), access_log=True)
+    headers = {
+        "Origin": FRIEND, "Access-Control-Request-Method": "PUT", "X-Request-ID": "mine",
+    }  # fmt: skip
+    async with Api(app) as client:
+        with capture_logs() as lines:
+            await client.options("/stats", headers=headers)
+            await client.options("/stats")
+    assert [(line["method"], line["status"]) for line in lines] == [
+        ("OPTIONS", 204), ("OPTIONS", 405),
+    ]  # fmt: skip
+    assert lines[0]["request_id"] == "mine"
+    figures = (await metrics.tell()).decode()
+    for labels in ('method="OPTIONS",route="/stats",status="204"', 'method="other",route="/stats"'):
+        assert labels in figures
 
 
 async def test_a_preflight_from_another_origin_is_not(friendly: Api, guid: str) -> None:
     headers = {"Origin": STRANGER, "Access-Control-Request-Method": "PUT"}
     answer = await friendly.options(f"/guid/{guid}", headers=headers)
     assert answer.status_code == 405
+    said = headers | {"Sec-Fetch-Site": "cross-site"}
+    assert (await friendly.options(f"/guid/{guid}", headers=said)).status_code == 403
     assert "access-control-allow-origin" not in answer.headers
 
 

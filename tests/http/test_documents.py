@@ -14,9 +14,11 @@ import schemathesis
 from guidkeep.errors import (
     BodyTooLarge,
     CrossSiteRefused,
+    EncodedBody,
     GuidkeepError,
     HeadersTooLarge,
     InvalidRequest,
+    MisdirectedRequest,
     NotFound,
     PreconditionFailed,
     RequestTimeout,
@@ -31,10 +33,16 @@ from tests.http.helpers import DOCUMENT, lines_of
 if TYPE_CHECKING:
     from tests.http.helpers import Api
 
-ANY = {kind.status for kind in (RequestTimeout, TooManyRequests, HeadersTooLarge, GuidkeepError)}
+HEALTH = {
+    kind.status
+    for kind in (
+        CrossSiteRefused, RequestTimeout, TooManyRequests, HeadersTooLarge, GuidkeepError
+    )
+}  # fmt: skip
+ANY = HEALTH | {MisdirectedRequest.status}
 SHARED = ANY | {InvalidRequest.status, StoreUnavailable.status}
 READ = SHARED | {200, 304, NotFound.status, PreconditionFailed.status}
-WRITE = SHARED | {CrossSiteRefused.status, PreconditionFailed.status, BodyTooLarge.status}
+WRITE = SHARED | {PreconditionFailed.status, BodyTooLarge.status, EncodedBody.status}
 OPERATIONS = {
     ("/guid", "get"): SHARED | {200},
     ("/guid", "post"): WRITE | {200, 201},
@@ -43,12 +51,12 @@ OPERATIONS = {
     ("/guid/{guid}", "post"): WRITE | {200, 201},
     ("/guid/{guid}", "put"): WRITE | {200, 201},
     ("/guid/{guid}", "patch"): WRITE | {200, NotFound.status},
-    ("/guid/{guid}", "delete"): (WRITE - {BodyTooLarge.status}) | {204, NotFound.status},
+    ("/guid/{guid}", "delete"): SHARED | {204, NotFound.status, PreconditionFailed.status},
     ("/bulk", "post"): (WRITE - {PreconditionFailed.status, BodyTooLarge.status}) | {200},
     ("/export", "get"): SHARED | {200},
     ("/stats", "get"): (SHARED - {InvalidRequest.status}) | {200},
-    ("/livez", "get"): ANY | {200},
-    ("/readyz", "get"): ANY | {200, StoreUnavailable.status},
+    ("/livez", "get"): HEALTH | {200},
+    ("/readyz", "get"): HEALTH | {200, StoreUnavailable.status},
     ("/metrics", "get"): ANY | {200},
     ("/openapi.json", "get"): ANY | {200},
     ("/docs", "get"): ANY | {200, 304},

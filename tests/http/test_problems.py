@@ -89,7 +89,7 @@ async def test_a_method_that_is_not_allowed_is_told_which_are(
     live: Api, path: str, allow: str, methods: list[str]
 ) -> None:
     for method in methods:
-        request = f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        request = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         status, headers, content = await exchange(str(live.base_url), request)
         if method == "FOO":  # the parser knows the registered methods only
             assert status in (400, 405)
@@ -125,8 +125,8 @@ async def test_a_head_that_is_too_large_is_a_problem_too(
     live: Api, size: int, where: str, is_first: bool
 ) -> None:
     url, header = ("x" * size, "y") if where == "url" else ("", "y" * size)
-    before = b"" if is_first else b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
-    head = f"GET /guid?{url} HTTP/1.1\r\nHost: x\r\nX-Long: {header}\r\n\r\n".encode()
+    before = b"" if is_first else b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = f"GET /guid?{url} HTTP/1.1\r\nHost: localhost\r\nX-Long: {header}\r\n\r\n".encode()
     address = live.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port)
     try:
@@ -165,7 +165,7 @@ async def test_more_connections_than_allowed_are_refused_and_welcome_later(
             check_problem(429, json.loads(content))
         async with asyncio.timeout(10):
             while status != 200:  # until the server has seen that the first has gone
-                request = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
                 status, _, _ = await exchange(running.address, request)
 
 

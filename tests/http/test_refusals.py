@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.errors import CrossSiteRefused, StartupError
-from guidkeep.http.requests import refuse_cross_site
+from guidkeep.errors import StartupError
 from guidkeep.record import new_guid
 from guidkeep.units import parse_duration
 from tests.http.helpers import faults
@@ -31,11 +30,6 @@ async def test_what_is_wrong_with_an_update_is_said_though_there_is_no_record(ap
 async def test_a_parameter_that_there_is_not_is_refused_though_it_is_empty(api: Api) -> None:
     assert faults(await api.get("/guid?usr=")).keys() == {"usr"}
     assert (await api.get("/guid?user=&limit=&after=&expires_before=")).status_code == 200
-
-
-def test_a_page_without_an_origin_is_not_that_of_a_server_without_a_name() -> None:
-    with pytest.raises(CrossSiteRefused, match="may not write here"):
-        refuse_cross_site({b"origin": b"null"}, ())
 
 
 def test_more_than_a_hundred_years_is_no_duration() -> None:

@@ -98,7 +98,7 @@ async def test_a_port_that_is_taken_is_refused_with_a_sentence(tmp_path: Path) -
 async def test_sigterm_lets_a_request_that_has_begun_finish(tmp_path: Path) -> None:
     async with started(tmp_path, "--port", "0") as (process, api):
         body = b'{"user": "Ann"}'
-        head = b"POST /guid HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+        head = b"POST /guid HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
         reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
         writer.write(head + body[:5])
         assert (await api.get("/livez")).status_code == 200  # so the server has read the above
@@ -176,7 +176,8 @@ SAMPLES = {
     "cache_write_timeout": "3s", "lifetime": "2d", "metadata_schema": "s.json", "max_body": "1KiB",
     "max_headers": "9KiB", "max_connections": "5", "max_pending": "6", "request_timeout": "8s",
     "idle_timeout": "9s", "write_timeout": "11s", "store_timeout": "12s", "drain_timeout": "13s",
-    "sweep_interval": "14s", "sweep_batch": "15", "allow_origin": "https://a.example",
+    "sweep_interval": "14s", "sweep_batch": "15",
+    "allow_host": "guids.example", "allow_origin": "https://a.example",
     "access_log": "on", "log_format": "json", "log_level": "error",
 }  # fmt: skip
 

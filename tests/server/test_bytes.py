@@ -15,9 +15,9 @@ GARBAGE = {
     "noise": b"\x00\x01\x02 garbage\r\n\r\n",
     "a TLS hello": bytes.fromhex("160301020001000001fc0303") + b"\x17" * 200,
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "a version to come": b"GET /livez HTTP/9.9\r\nHost: x\r\n\r\n",
-    "no method": b"/livez HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a method of its own": b"BREW /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a version to come": b"GET /livez HTTP/9.9\r\nHost: localhost\r\n\r\n",
+    "no method": b"/livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a method of its own": b"BREW /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a header without colon": b"GET /livez HTTP/1.1\r\nHost x\r\n\r\n",
     "a space before the colon": b"GET /livez HTTP/1.1\r\nHost : x\r\n\r\n",
     "a NUL in a header": b"GET /livez HTTP/1.1\r\nX: a\x00b\r\n\r\n",
@@ -28,8 +28,8 @@ GARBAGE = {
     "two lengths": b"POST /guid HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
     "length and chunks": b"POST /guid HTTP/1.1\r\nContent-Length: 2\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "a path that is not ASCII": "GET /Zoë HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
-    "a tunnel": b"CONNECT guidkeep:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a path that is not ASCII": "GET /Zoë HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(),
+    "a tunnel": b"CONNECT guidkeep:443 HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
 
 
@@ -78,12 +78,14 @@ def test_garbage_after_an_answer_is_a_problem(address: str) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /" + b"x" * LIMIT + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"x" * LIMIT + b"\r\n\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"x: 0123456789\r\n" * (LIMIT // 10) + b"\r\n",
+        b"GET /" + b"x" * LIMIT + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * LIMIT + b"\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+        + b"x: 0123456789\r\n" * (LIMIT // 10)
+        + b"\r\n",
         b"POST /guid HTTP/1.1\r\nX: " + b"x" * LIMIT + b"\r\nContent-Length: 2\r\n\r\n{}\0",
-        b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 4 * LIMIT,
-        b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"x: 0123456789\r\n" * LIMIT,
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 4 * LIMIT,
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"x: 0123456789\r\n" * LIMIT,
     ],
     ids=[
         "the URL",
@@ -110,7 +112,9 @@ def test_a_head_beyond_the_limit_is_431(address: str, head: bytes, piece: int) -
 def test_a_head_of_many_small_pieces_beyond_the_limit_is_431(address: str) -> None:
     """Small enough that the answer is not lost with the rest of what was sent."""
     with wired(address) as wire:
-        wire.send(b"GET /livez HTTP/1.1\r\nHost: x\r\n", *[b"x: " + b"0" * 500 + b"\r\n"] * 70)
+        wire.send(
+            b"GET /livez HTTP/1.1\r\nHost: localhost\r\n", *[b"x: " + b"0" * 500 + b"\r\n"] * 70
+        )
         assert wire.answer().is_problem(431)
         assert wire.is_closed()
 
@@ -262,7 +266,9 @@ def test_an_upgrade_is_nothing_to_an_old_client(address: str, guid: str, path: s
     assert guid.encode() in heard
 
 
-@pytest.mark.parametrize("form", ["http://guidkeep/guid/{guid}", "HTTP://Other:80/guid/{guid}"])
+@pytest.mark.parametrize(
+    "form", ["http://localhost/guid/{guid}", "HTTP://LocalHost:80/guid/{guid}"]
+)
 def test_an_absolute_url_is_the_same_address(address: str, guid: str, form: str) -> None:
     """RFC 9112 §3.2.2: a server must accept it."""
     with wired(address) as wire:

@@ -63,8 +63,8 @@ def test_the_limit_of_the_head_is_for_hits_too(address: str, guid: str) -> None:
     ("head", "status"),
     [
         (b"GET {} HTTP/1.1\r\n\r\n", 400),
-        (b"GET {} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        (b"GET {} HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        (b"GET {} HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n", 400),
+        (b"GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
         (b"GET {} HTTP/1.0\r\n\r\n", 200),
     ],
     ids=["none", "two", "one", "HTTP/1.0"],

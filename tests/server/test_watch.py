@@ -12,7 +12,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from guidkeep.http import protocol
+from guidkeep.http.hosts import Hosts
 from guidkeep.http.protocol import GuidkeepProtocol, watch
+from guidkeep.http.sites import Sites
 from guidkeep.http.wire import Wire
 from guidkeep.metrics import Metrics
 from guidkeep.settings import Settings
@@ -44,7 +46,8 @@ class Ends:
 async def ends() -> AsyncIterator[Ends]:
     config = uvicorn.Config(nothing, lifespan="off", log_config=None, ws="none")
     config.load()
-    wire = Wire(settings=Settings(), hit=None, metrics=Metrics())
+    hosts = Hosts((), bound="127.0.0.1")
+    wire = Wire(settings=Settings(), hit=None, metrics=Metrics(), hosts=hosts, sites=Sites())
     theirs, ours = socket.socketpair()
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     loop = asyncio.get_running_loop()

@@ -55,7 +55,7 @@ def parse(data: bytes, *, to_head: bool = False) -> tuple[Answer, bytes] | None:
 
 def request(method: str, path: str, body: bytes | None = None, *headers: str) -> bytes:
     """A request as bytes."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: guidkeep", *headers]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
     if body is not None:
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode() + (body or b"")

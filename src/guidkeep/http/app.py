@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.middleware.cors import CORSMiddleware
 
 from guidkeep import __version__, answer
 from guidkeep.errors import Stopping
@@ -15,9 +14,10 @@ from guidkeep.http import console, docs, openapi
 from guidkeep.http.bulk import Bulk
 from guidkeep.http.conditions import condition_of, stated
 from guidkeep.http.export import Export
-from guidkeep.http.problems import Answer, json_answer
+from guidkeep.http.problems import ASKED_ABOUT, JSON, Answer, json_answer
 from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
-from guidkeep.http.resource import WHOLE_ANSWER, Resource, Traffic, nowhere
+from guidkeep.http.resource import Resource, Traffic, nowhere
+from guidkeep.http.sites import Sites
 from guidkeep.http.stats import Stats
 from guidkeep.record import parse_change
 
@@ -26,18 +26,15 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from guidkeep.http.hosts import Hosts
     from guidkeep.http.requests import Request
+    from guidkeep.http.resource import Handler
     from guidkeep.lists import Page
     from guidkeep.metrics import Metrics
     from guidkeep.record import Change, Condition, Query, Record
     from guidkeep.registry import Registry
     from guidkeep.schema import MetadataSchema
     from guidkeep.settings import Settings
-
-SENT_HEADERS = {"accept", "content-type", "if-match", "if-none-match", "x-request-id"}
-"""What a page of an allowed origin may send, beside what any page may."""
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-JSON = [(b"content-type", b"application/json")]
 
 
 def make_app(
@@ -46,14 +43,26 @@ def make_app(
     settings: Settings,
     schema: MetadataSchema,
     metrics: Metrics,
+    hosts: Hosts,
     figures: Callable[[], Awaitable[bytes]] | None = None,
     is_draining: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
-    """The whole service as an ASGI application; `figures` are those of all workers, if several."""
+    """The whole service as an ASGI application.
+
+    Args:
+        registry: does what is asked for.
+        settings: see there.
+        schema: of metadata.
+        metrics: where requests are counted.
+        hosts: those that the service answers to.
+        figures: those of all workers, if several.
+        is_draining: whether the server is about to stop.
+    """
     traffic = Traffic(
         metrics=metrics,
         max_pending=settings.max_pending,
-        allow_origin=settings.allow_origin,
+        hosts=hosts,
+        sites=Sites(settings.allow_origin),
         access_log=settings.access_log,
     )
     records = Records(registry, max_body=settings.max_body)
@@ -85,7 +94,7 @@ def make_app(
             resource = one if is_one else anything_else
         await resource(scope, receive, send)
 
-    return _with_cors(app, settings.allow_origin)
+    return app
 
 
 def _one(records: Records, traffic: Traffic) -> Resource:
@@ -106,13 +115,18 @@ def _addresses(records: Records, service: Service, traffic: Traffic) -> dict[str
     return {
         "/guid": collection,
         "/guid/": collection,
-        "/livez": Resource("/livez", traffic, is_bounded=False, GET=service.livez),
-        "/readyz": Resource("/readyz", traffic, is_bounded=False, GET=service.readyz),
+        "/livez": _health("/livez", traffic, service.livez),
+        "/readyz": _health("/readyz", traffic, service.readyz),
         "/metrics": Resource("/metrics", traffic, is_bounded=False, GET=service.metrics),
         "/openapi.json": Resource("/openapi.json", traffic, GET=service.openapi),
         **{path: Resource(path, traffic, GET=page) for path, page in docs.pages().items()},
         **{path: Resource(console.ROUTE, traffic, GET=file) for path, file in files.items()},
     }
+
+
+def _health(path: str, traffic: Traffic, answers: Handler) -> Resource:
+    """Who asks for the health of a server knows its address, and often no name."""
+    return Resource(path, traffic, is_bounded=False, any_host=True, GET=answers)
 
 
 class Records:
@@ -158,7 +172,7 @@ class Records:
         condition.require_match(record)
         if not condition.none_match_holds(record):
             # RFC 9110 §15.4.5: a 304 carries what the 200 would have, but of the content nothing
-            return Answer(304, [field for field in answer.headers(record) if field not in JSON])
+            return Answer(304, answer.validators(record), shared=ASKED_ABOUT)
         return _record_answer(record)
 
     async def list(self, request: Request) -> Answer:
@@ -211,10 +225,10 @@ class Service:
 
 
 def _record_answer(record: Record, *, created: bool = False) -> Answer:
-    headers = answer.headers(record)
+    headers = [*JSON, *answer.validators(record)]
     if created:
         headers.append((b"location", f"{RECORD_PREFIX}{record.guid}".encode()))
-    return Answer(201 if created else 200, headers, record.body.encode())
+    return Answer(201 if created else 200, headers, record.body.encode(), ASKED_ABOUT)
 
 
 def _page_answer(page: Page, query: Query) -> Answer:
@@ -231,35 +245,3 @@ def _page_answer(page: Page, query: Query) -> Answer:
         headers.append((b"link", f'<{next_url}>; rel="next"'.encode()))
     records = ",".join([record.body for record in page.records])
     return Answer(200, headers, f'{{"guids":[{records}],"next":{json.dumps(next_url)}}}'.encode())
-
-
-def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
-    """Lets pages of those origins use the service; for everybody else nothing changes."""
-    if not origins:
-        return app
-    with_cors = CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=METHODS,
-        allow_headers=SENT_HEADERS,
-        expose_headers=["ETag", "Link", "Location", "Retry-After", "Sunset", "X-Request-ID"],
-    )
-    allowed = {origin.encode() for origin in origins}
-
-    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
-        if headers.get(b"origin") not in allowed or _asks_for_more(headers):
-            await app(scope, receive, send)
-            return
-        scope.get("extensions", {}).pop(WHOLE_ANSWER, None)  # it adds headers to the messages
-        await with_cors(scope, receive, send)
-
-    return choose
-
-
-def _asks_for_more(headers: dict[bytes, bytes]) -> bool:
-    """Whether a preflight asks for what there is not; a problem answers that, as any other."""
-    method = headers.get(b"access-control-request-method", b"GET").decode("latin-1")
-    names = headers.get(b"access-control-request-headers", b"").decode("latin-1").lower()
-    wanted = {name.strip() for name in names.split(",")} - {""}
-    return method not in METHODS or not wanted <= SENT_HEADERS

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from guidkeep.record import Query
     from guidkeep.registry import Registry
 
-LINES = [(b"content-type", NDJSON.encode()), (b"cache-control", b"no-store")]
+LINES = [(b"content-type", NDJSON.encode())]
 PAGE = 1000
 """Records that are read from the store at once, at most."""
 PIECE = 100

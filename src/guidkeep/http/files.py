@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from guidkeep.http.conditions import parse_condition
-from guidkeep.http.problems import Answer
+from guidkeep.http.problems import Answer, shared
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,20 +38,15 @@ def served(package: str, policy: bytes) -> dict[str, Callable[[Request], Awaitab
 
 def _file(kind: bytes, content: bytes, policy: bytes) -> Callable[[Request], Awaitable[Answer]]:
     etag = f'"{sha256(content).hexdigest()[:32]}"'
-    headers = [
-        (b"etag", etag.encode()),
-        # Asked about before each use: after an update no page is made of old and new files.
-        (b"cache-control", b"no-cache"),
-        (b"content-security-policy", policy),
-        (b"x-content-type-options", b"nosniff"),
-        (b"referrer-policy", b"no-referrer"),
-    ]
+    headers = [(b"etag", etag.encode()), (b"referrer-policy", b"no-referrer")]
+    # Asked about before each use: after an update no page is made of old and new files.
+    common = shared(b"no-cache", policy)
 
     async def answer(request: Request) -> Answer:
         condition, _ = parse_condition(None, request.list_of(b"if-none-match"))
         known = condition.if_none_match or ()
         if "*" in known or etag in known:
-            return Answer(304, headers)
-        return Answer(200, [(b"content-type", kind), *headers], content)
+            return Answer(304, headers, shared=common)
+        return Answer(200, [(b"content-type", kind), *headers], content, common)
 
     return answer

@@ -3,9 +3,9 @@
 A plain `GET /guid/{guid}` whose answer is at hand in this process is written to the socket while
 its headers are still being parsed: no task, no routing, no ASGI messages. If a cache on another
 machine may have it, that is asked, and the answer written when it comes, again without a task.
-Anything out of the ordinary (a condition, a body, an Origin, a pipeline that backs up, a server
-that stops) goes to the application, which answers the same, only slower; and so does a request for
-which the cache had nothing.
+Anything out of the ordinary (a condition, a body, what a browser says of the page that asks, a Host
+that was not seen before, a pipeline that backs up, a server that stops) goes to the application,
+which answers the same, only slower; and so does a request for which the cache had nothing.
 
 A request for which a cache is being asked is one of uvicorn's cycles, as any other, of which only
 the task has not begun. So what comes after it on its connection waits for its turn, and whatever
@@ -39,6 +39,7 @@ _OUT_OF_THE_ORDINARY = frozenset(
         b"if-match",
         b"if-none-match",
         b"origin",
+        b"sec-fetch-site",
         b"content-length",
         b"transfer-encoding",
         b"expect",
@@ -87,11 +88,14 @@ class HitsFirst(HttpToolsProtocol):
             or self.wire.draining
         ):
             return None
-        hosts = 0
-        for name, _ in self.headers:
+        hosts, known = 0, self.wire.hosts.known
+        for name, value in self.headers:
             if name in _OUT_OF_THE_ORDINARY:
                 return None
-            hosts += name == b"host"
+            if name == b"host":
+                if known is not None and value not in known:
+                    return None
+                hosts += 1
         return self.url[len(PREFIX) :].decode("latin-1") if hosts == 1 else None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:

@@ -58,8 +58,10 @@ def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
             "/guid": _collection(),
             "/guid/{guid}": _one(),
             **openapi_bulk.paths(EXAMPLE_RECORD),
-            "/livez": _service("Whether the process answers", content_json(_STATUS)),
-            "/readyz": _service("Whether requests can be served", content_json(_STATUS), 503),
+            "/livez": _service("Whether the process answers", content_json(_STATUS), any_host=True),
+            "/readyz": _service(
+                "Whether requests can be served", content_json(_STATUS), 503, any_host=True
+            ),
             "/metrics": _service("Figures for Prometheus", content_text("text/plain")),
             "/openapi.json": _service("This document", content_json({"type": "object"})),
             "/docs": _page("This document as a page"),
@@ -106,7 +108,7 @@ def _collection() -> dict[str, Any]:
             "description": "With a `guid` member it is `POST /guid/{guid}`.",
             "parameters": conditions(),
             "requestBody": _body("Change", {"ttl": 3600, "user": "Cylance, Inc."}),
-            "responses": {**_written(), **failures(400, 403, 412, 413, 503)},
+            "responses": {**_written(), **failures(400, 412, 413, 415, 503)},
         },
     }  # fmt: skip
 
@@ -149,7 +151,7 @@ def _one() -> dict[str, Any]:
             "requestBody": _body(
                 "Change", {"expire": EXAMPLE_RECORD["expire"], "user": EXAMPLE_RECORD["user"]}
             ),
-            "responses": {**_written("200", "201"), **failures(400, 403, 412, 413, 503)},
+            "responses": {**_written("200", "201"), **failures(400, 412, 413, 415, 503)},
         },
         "put": {
             "tags": ["Records"],
@@ -157,7 +159,7 @@ def _one() -> dict[str, Any]:
             "summary": "Create a record, or replace it whole",
             "parameters": conditions(),
             "requestBody": _body("NewRecord", {"user": "Cylance, Inc."}),
-            "responses": {**_written("200", "201"), **failures(400, 403, 412, 413, 503)},
+            "responses": {**_written("200", "201"), **failures(400, 412, 413, 415, 503)},
         },
         "patch": {
             "tags": ["Records"],
@@ -168,7 +170,7 @@ def _one() -> dict[str, Any]:
             "parameters": conditions(),
             "requestBody": _body("Change", update),
             "responses": {
-                **_written("200"), **failures(400, 403, 404, 412, 413, 503)
+                **_written("200"), **failures(400, 404, 412, 413, 415, 503)
             },
         },
         "delete": {
@@ -178,7 +180,7 @@ def _one() -> dict[str, Any]:
             "parameters": conditions(),
             "responses": {
                 "204": {"description": "It is gone"},
-                **failures(400, 403, 404, 412, 503),
+                **failures(400, 404, 412, 503),
             },
         },
     }  # fmt: skip
@@ -275,17 +277,20 @@ def _problem_schema() -> dict[str, Any]:
 def _problems(settings: Settings) -> dict[str, Any]:
     about = {
         400: "Malformed or not valid; `errors` says what, all at once",
-        403: "A browser page of another origin can't write",
+        403: "A page of another site can't read or write here",
         404: "There is no live record of that GUID",
         408: "The request took too long to arrive; nothing was done",
         412: "`If-Match` or `If-None-Match` does not hold; nothing was changed",
         413: f"The body has more than {settings.max_body} bytes",
+        415: "The body has a `Content-Encoding`; send it as it is",
+        421: "The server does not answer to the request's host",
         429: "More requests are waiting than this server takes on; nothing was done",
         431: f"Request line and headers have more than {settings.max_headers} bytes",
         500: "Something went wrong inside; `request_id` finds it in the log",
         503: "The store can't answer in time; `detail` says whether the outcome is unknown",
     }
     headers = {
+        415: header_refs("Accept-Encoding"),
         429: header_refs("Retry-After"),
         500: header_refs("X-Request-ID"),
         503: header_refs("Retry-After", "X-Request-ID"),
@@ -327,19 +332,22 @@ def _headers() -> dict[str, Any]:
         "Cache-Control": header("Copies may be kept, and must be asked about", "no-cache"),
         "Location": header("Where the record is", f"/guid/{EXAMPLE_GUID}"),
         "Link": header("The next part", f'</guid?limit=100&after={EXAMPLE_GUID}>; rel="next"'),
+        "Accept-Encoding": header("How a body may be encoded: not at all", "identity"),
         "Retry-After": header("Seconds after which it is worth another try", "1"),
         "X-Request-ID": header("The request's id, as in the log", "6f1d2c3b4a596877"),
     }
 
 
-def _service(about: str, content: dict[str, Any], *statuses: int) -> dict[str, Any]:
+def _service(
+    about: str, content: dict[str, Any], *statuses: int, any_host: bool = False
+) -> dict[str, Any]:
     return {
         "get": {
             "tags": ["Service"],
             "summary": about,
             "responses": {
                 "200": {"description": "It answers", "content": content},
-                **failures(*statuses),
+                **failures(*statuses, any_host=any_host),
             },
         }
     }

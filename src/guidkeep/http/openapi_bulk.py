@@ -41,7 +41,7 @@ def _bulk(example: Mapping[str, str]) -> dict[str, Any]:
             "requestBody": {"content": _any_lines(example, {"user": "Cylance, Inc."})},
             "responses": {
                 "200": {"description": "What became of each line", "content": _lines(answer)},
-                **failures(400, 403, 503),
+                **failures(400, 415, 503),
             },
         },
     }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-_ANY_REQUEST = (408, 429, 431, 500)
+_ANY_REQUEST = (403, 408, 429, 431, 500)
+_WRONG_HOST = 421
 
 
-def failures(*statuses: int) -> dict[str, Any]:
-    """Those, and what any request may meet with."""
+def failures(*statuses: int, any_host: bool = False) -> dict[str, Any]:
+    """Those, and what any request may meet with; `any_host`: whatever host it is for."""
+    own = statuses if any_host else (*statuses, _WRONG_HOST)
     return {
         str(status): ref("responses", f"Problem{status}")
-        for status in sorted({*statuses, *_ANY_REQUEST})
+        for status in sorted({*own, *_ANY_REQUEST})
     }
 
 

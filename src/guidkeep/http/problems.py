@@ -17,18 +17,53 @@ INSIDE = "Something went wrong inside; the log has the details under this reques
 """All that a client is told of a fault in Guidkeep."""
 
 
+NEVER_FRAMED = b"frame-ancestors 'none'"
+"""The Content-Security-Policy of what is no page; a page's has more in it."""
+
+
+def shared(cache_control: bytes, policy: bytes = NEVER_FRAMED) -> list[tuple[bytes, bytes]]:
+    """The headers that every answer carries, whoever makes it.
+
+    Browsers neither guess its type, nor show it in a frame, nor hand it to a page of another site
+    (Fetch, Cross-Origin-Resource-Policy); and nobody keeps it for longer than it says.
+    """
+    return [
+        (b"cache-control", cache_control),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"content-security-policy", policy),
+    ]
+
+
+NOT_KEPT = shared(b"no-store")
+"""Of what is so at this moment only: lists, figures, problems. An answer is taken for one of these
+unless it says otherwise."""
+ASKED_ABOUT = shared(b"no-cache")
+"""Of what has an ETag: a copy may be kept, and is asked about before it is used."""
+
+
+JSON = [(b"content-type", b"application/json")]
+
+
 class Answer(NamedTuple):
-    """A whole response. Its content's length is put in when it is sent."""
+    """A whole response. Its content's length is put in when it is sent.
+
+    Attributes:
+        status: the HTTP status.
+        headers: those that it has alone.
+        body: its content.
+        shared: those that every answer has; see `shared`.
+    """
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes = b""
+    shared: list[tuple[bytes, bytes]] = NOT_KEPT
 
 
 def json_answer(content: dict[str, Any]) -> Answer:
-    """What is so at this moment; it is not to be kept."""
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-    return Answer(200, headers, json.dumps(content).encode())
+    """What is so at this moment."""
+    return Answer(200, JSON, json.dumps(content).encode())
 
 
 def document(error: GuidkeepError, request_id: str | None = None) -> dict[str, Any]:
@@ -57,8 +92,8 @@ def answer(error: GuidkeepError, request_id: str | None = None) -> Answer:
 
 def last_words(error: GuidkeepError) -> bytes:
     """The same as bytes for the wire, for when a connection ends before there is a request."""
-    status, headers, body = answer(error)
+    status, headers, body, common = answer(error)
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
-    lines += [b"%b: %b" % header for header in headers]
+    lines += [b"%b: %b" % header for header in (*headers, *common)]
     lines += [b"content-length: %d" % len(body), b"connection: close", b"", body]
     return b"\r\n".join(lines)

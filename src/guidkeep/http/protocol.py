@@ -9,6 +9,7 @@ it comes, the application says whether it takes too long.)
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from guidkeep.errors import GuidkeepError
 
 log = structlog.get_logger("guidkeep.http")
+
+_authority = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)").match
+"""The host and port of a request's target that has them."""
 
 WATCH_INTERVAL = 1.0
 CHUNK_OVERHEAD = 8
@@ -234,6 +238,9 @@ class GuidkeepProtocol(HitsFirst):
         fault = framing_fault(self.headers, self.parser.get_http_version())
         if fault is not None:
             self.end(InvalidRequest(fault))
+        elif absolute := _authority(self.url):  # its host counts, and no other (RFC 9112 §3.2.2)
+            others = [header for header in self.headers if header[0] != b"host"]
+            self.headers[:] = [*others, (b"host", absolute[1])]
         return fault is None
 
     # From the server and its watch.

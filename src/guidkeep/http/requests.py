@@ -1,4 +1,4 @@
-"""Requests: what is read from one, its body within limits, its query, whether it may write."""
+"""Requests: what is read from one, its body within limits, its query."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
-from guidkeep.errors import BodyTooLarge, CrossSiteRefused, Fault, InvalidRequest
-from guidkeep.record import LAST_EXPIRE, Query, guid_fault, parse_seconds
+from guidkeep.errors import BodyTooLarge, EncodedBody, Fault, InvalidRequest
+from guidkeep.record import LAST_EXPIRE, Query, guid_fault, parse_seconds, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from starlette.types import Receive, Scope
 
@@ -140,6 +140,19 @@ class Request:
             self._exchange = extension["begin"]() if extension else UnknownExchange()
         return self._exchange
 
+    def require_plain_body(self) -> None:
+        """Lets the request pass unless its body is encoded.
+
+        Raises:
+            EncodedBody: it is compressed, say.
+        """
+        codings = self.list_of(b"content-encoding")
+        if codings is not None and codings.strip().lower() not in (b"", b"identity"):
+            given = shortened(codings.decode("latin-1"))
+            raise EncodedBody(
+                f"The body's Content-Encoding is {given!r}; send it as it is, without one."
+            )
+
     async def piece(self) -> tuple[bytes, bool]:
         """What came of the body since the last time, and whether there is more to come.
 
@@ -202,31 +215,6 @@ def parse_query(query_string: bytes, *, names: Sequence[str] = LIST_PARAMETERS) 
         if "expires_before" in given
         else None,
     )
-
-
-def refuse_cross_site(headers: dict[bytes, bytes], allowed: Collection[str]) -> None:
-    """Keeps browser pages of other origins from writing.
-
-    A browser says itself where a request comes from, in Sec-Fetch-Site, or, an older one, in
-    Origin; a page can forge neither. Clients that are no browsers send none of them.
-
-    Raises:
-        CrossSiteRefused: the request comes from a page of an origin that is not allowed.
-    """
-    site, given = headers.get(b"sec-fetch-site"), headers.get(b"origin")
-    if site is None and given is None:
-        return
-    origin = (given or b"").decode("latin-1")
-    if site is not None:
-        own = site in (b"same-origin", b"none")
-    else:
-        host = headers.get(b"host", b"").decode("latin-1")
-        own = bool(host) and origin.partition("://")[2] == host
-    if not own and origin not in allowed:
-        raise CrossSiteRefused(
-            f"A page of {origin or 'another site'} may not write here, unless the operator "
-            "allows its origin (--allow-origin)."
-        )
 
 
 def _pairs(query_string: bytes, names: Sequence[str]) -> tuple[dict[str, str], list[Fault]]:

@@ -21,7 +21,7 @@ from guidkeep.errors import (
 )
 from guidkeep.http import problems
 from guidkeep.http.problems import Answer
-from guidkeep.http.requests import ClientLeft, Request, refuse_cross_site
+from guidkeep.http.requests import ClientLeft, Request
 from guidkeep.http.streams import Streamed, send_pieces
 
 if TYPE_CHECKING:
@@ -29,13 +29,16 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from guidkeep.http.hosts import Hosts
+    from guidkeep.http.sites import Sites
     from guidkeep.metrics import Metrics
 
     Handler = Callable[[Request], Awaitable[Answer | Streamed]]
 
 log = structlog.get_logger("guidkeep.http")
 
-SAFE_METHODS = frozenset({"GET", "HEAD"})
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""The methods whose requests have a body that is read."""
 
 WHOLE_ANSWER = "guidkeep.whole_answer"
 """The ASGI extension by which a server takes an answer in one piece: one write to the socket in
@@ -54,14 +57,16 @@ class Traffic:
     Attributes:
         metrics: where requests are counted.
         max_pending: requests worked on at once at most.
-        allow_origin: origins whose browser pages may write.
+        hosts: those that the server answers to.
+        sites: whose pages may do what.
         access_log: whether every request is logged.
         pending: requests worked on at this moment.
     """
 
     metrics: Metrics
     max_pending: int
-    allow_origin: tuple[str, ...] = ()
+    hosts: Hosts
+    sites: Sites
     access_log: bool = False
     pending: int = 0
 
@@ -74,6 +79,7 @@ class Resource:
         traffic: see there.
         is_bounded: whether its requests are among those of which there may be too many; those
             that tell how the server fares are not.
+        any_host: whether it is answered whatever the request's Host says.
         otherwise: what answers all other methods; None: they are not allowed.
         methods: what answers each method; what answers GET answers HEAD too.
     """
@@ -84,12 +90,14 @@ class Resource:
         traffic: Traffic,
         *,
         is_bounded: bool = True,
+        any_host: bool = False,
         otherwise: Handler | None = None,
         **methods: Handler,
     ) -> None:
         self._route = route
         self._traffic = traffic
         self._is_bounded = is_bounded
+        self._any_host = any_host
         self._otherwise = otherwise
         self._methods = methods
         if "GET" in methods:
@@ -110,7 +118,7 @@ class Resource:
         finally:
             self._traffic.pending -= self._is_bounded
         if isinstance(answer, Answer):
-            await _send(answer, scope, send)
+            await _send(answer, self._headers(answer, request), scope, send)
         self._count(request, status, perf_counter() - began)
 
     async def _answer(self, request: Request) -> Answer | Streamed:
@@ -125,7 +133,8 @@ class Resource:
     async def _stream(self, answer: Streamed, request: Request, scope: Scope, send: Send) -> int:
         """Sends an answer piece by piece; returns its status, or that of what went wrong."""
         try:
-            await send_pieces(answer, request.exchange, scope, send)
+            headers = self._headers(answer, request)
+            await send_pieces(answer, headers, request.exchange, scope, send)
         except ClientLeft:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer has begun
@@ -133,6 +142,10 @@ class Resource:
             request.exchange.cut()
             return status
         return answer.status
+
+    def _headers(self, answer: Answer | Streamed, request: Request) -> list[tuple[bytes, bytes]]:
+        """All headers of an answer: no other way leads out of here."""
+        return [*answer.headers, *answer.shared, *self._traffic.sites.told(request)]
 
     def _told(self, error: Exception, request: Request) -> Answer:
         """What the client is told of an error; what it is not told is in the log."""
@@ -152,21 +165,28 @@ class Resource:
 
     def _handler(self, request: Request) -> Handler:
         """What answers the request, if it may be answered at all."""
-        handler = self._methods.get(request.method) or self._otherwise
+        traffic, method = self._traffic, request.method
+        if not self._any_host:
+            traffic.hosts.require(request)
+        traffic.sites.require(request)
+        if traffic.sites.is_preflight(request):
+            return traffic.sites.preflight
+        handler = self._methods.get(method) or self._otherwise
         if handler is None:
-            raise MethodNotAllowed(request.method, list(self._methods))
-        if self._is_bounded and self._traffic.pending > self._traffic.max_pending:
+            raise MethodNotAllowed(method, list(self._methods))
+        if self._is_bounded and traffic.pending > traffic.max_pending:
             raise TooManyRequests(
-                f"{self._traffic.max_pending} requests are being worked on, which is as many as "
+                f"{traffic.max_pending} requests are being worked on, which is as many as "
                 "this server takes on; nothing was done. Try again in a moment."
             )
-        if request.method not in SAFE_METHODS:
-            refuse_cross_site(request.headers, self._traffic.allow_origin)
+        if method in WITH_BODY:
+            request.require_plain_body()
         return handler
 
     def _count(self, request: Request, status: int, seconds: float) -> None:
         # Any word can be a method: only those that are answered become labels.
-        method = request.method if request.method in self._methods else "other"
+        is_known = request.method in self._methods or self._traffic.sites.is_preflight(request)
+        method = request.method if is_known else "other"
         self._traffic.metrics.requests(self._route, method, status).observe(seconds)
         if self._traffic.access_log:
             log.info(
@@ -187,10 +207,11 @@ async def nowhere(_: Request) -> Answer:
     )
 
 
-async def _send(answer: Answer, scope: Scope, send: Send) -> None:
-    headers = answer.headers
+async def _send(
+    answer: Answer, headers: list[tuple[bytes, bytes]], scope: Scope, send: Send
+) -> None:
     if answer.status not in (204, 304):
-        headers = [*headers, (b"content-length", b"%d" % len(answer.body))]
+        headers.append((b"content-length", b"%d" % len(answer.body)))
     body = answer.body if scope["method"] != "HEAD" else b""
     whole = scope.get("extensions", {}).get(WHOLE_ANSWER)
     if whole and whole["send"](answer.status, headers, body):

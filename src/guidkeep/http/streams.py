@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
+from guidkeep.http.problems import NOT_KEPT
 from guidkeep.http.requests import ClientLeft
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Streamed(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     pieces: AsyncGenerator[bytes, None]
+    shared: list[tuple[bytes, bytes]] = NOT_KEPT
 
     async def begun(self) -> Streamed:
         """The same with its first piece made."""
@@ -37,17 +39,28 @@ class Streamed(NamedTuple):
         return self._replace(pieces=_again(first, self.pieces))
 
 
-async def send_pieces(answer: Streamed, exchange: Exchange, scope: Scope, send: Send) -> None:
+async def send_pieces(
+    answer: Streamed,
+    headers: list[tuple[bytes, bytes]],
+    exchange: Exchange,
+    scope: Scope,
+    send: Send,
+) -> None:
     """Sends an answer, of which the first piece is made, as fast as the client reads it.
+
+    Args:
+        answer: what is sent.
+        headers: all of its headers.
+        exchange: of the request.
+        scope: of the request.
+        send: takes the messages.
 
     Raises:
         ClientLeft: it does not read it any more.
         Exception: whatever a piece raises.
     """
     async with aclosing(answer.pieces) as pieces:
-        await send(
-            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-        )
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         async for piece in pieces:
             if scope["method"] == "HEAD":
                 break

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from guidkeep.http.problems import ASKED_ABOUT, JSON
 from guidkeep.http.requests import RECORD_ROUTE
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+    from guidkeep.http.hosts import Hosts
+    from guidkeep.http.sites import Sites
     from guidkeep.metrics import Metrics, Tally
     from guidkeep.settings import Settings
 
@@ -31,6 +34,8 @@ class Wire:
         settings: the limits.
         hit: returns the finished answer of a GUID, if it is at hand; None: all go the long way.
         metrics: where hits, and requests that never reach the application, are counted.
+        hosts: those that the server answers to.
+        sites: whose pages may do what.
         peek: asks a cache on another machine for it, see `Cache.peek`; None: nobody does.
         draining: whether the server is about to stop.
     """
@@ -38,6 +43,8 @@ class Wire:
     settings: Settings
     hit: Callable[[str], bytes | None] | None
     metrics: Metrics
+    hosts: Hosts
+    sites: Sites
     peek: Callable[[str, Callable[[bytes | None], None]], bool] | None = None
     draining: bool = False
     hits: Tally = field(init=False)
@@ -52,10 +59,11 @@ class Wire:
         self.metrics.requests("(none)", "other", status).observe(0)
 
     def preamble(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-        """The status line and the server's own headers, which change once a second."""
+        """The status line and the headers that all hits have; the date changes once a second."""
         if default_headers is not self._headers:
             self._headers = default_headers
-            lines = [b"%b: %b\r\n" % header for header in default_headers]
+            headers = (*default_headers, *JSON, *ASKED_ABOUT, *self.sites.common)
+            lines = [b"%b: %b\r\n" % header for header in headers]
             self._preamble = b"HTTP/1.1 200 OK\r\n" + b"".join(lines)
         return self._preamble
 

@@ -1,0 +1,78 @@
+"""Which hosts a server answers to.
+
+A page on the web can make a browser believe that its own name has moved to 127.0.0.1 (DNS
+rebinding). To the browser the service is then of that page's origin, and the page may read and
+write everything. What gives it away is the request's Host, which names the page's host: a server
+on a loopback address answers only to loopback names and addresses, and to what the operator lists.
+
+Clients that name no host, which HTTP/1.0 allows, are no browsers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from guidkeep.errors import MisdirectedRequest
+from guidkeep.origins import is_loopback, split_authority
+from guidkeep.record import shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from guidkeep.http.requests import Request
+
+KNOWN = 256
+"""Values of Host that are remembered, each of which was found right once."""
+
+
+class Hosts:
+    """See the module's text.
+
+    Args:
+        names: hosts that the operator lists, normalised.
+        bound: the address that the server listens on, or its name.
+
+    Attributes:
+        known: values of Host, as they came, that are right; None: any is. Who answers beneath the
+            application looks there, and hands on what is not in it.
+    """
+
+    def __init__(self, names: Iterable[str], *, bound: str) -> None:
+        self._names = frozenset(names)
+        self._is_loopback = bound == "localhost" or is_loopback(bound)
+        self.known: set[bytes] | None = set() if self._is_loopback or self._names else None
+
+    def require(self, request: Request) -> None:
+        """Lets the request pass if it names a host that this server answers to.
+
+        Raises:
+            MisdirectedRequest: it names another.
+        """
+        host = request.headers.get(b"host")
+        if self.known is None or host is None or host in self.known:
+            return
+        if not self._answers_to(host):
+            raise MisdirectedRequest(self._refusal(host))
+        if len(self.known) >= KNOWN:
+            self.known.clear()
+        self.known.add(host)
+
+    def _answers_to(self, authority: bytes) -> bool:
+        try:
+            host, _ = split_authority(authority.decode("ascii"))
+        except ValueError:
+            return False
+        host = host.removesuffix(".")
+        is_own = self._is_loopback and (host == "localhost" or is_loopback(host))
+        return is_own or host in self._names
+
+    def _refusal(self, authority: bytes) -> str:
+        given = shortened(authority.decode("latin-1"))
+        answered = sorted(self._names)
+        if self._is_loopback:
+            answered = ["localhost", "127.0.0.0/8", "[::1]", *answered]
+        return (
+            f"The request is for the host {given!r}, and this server answers to "
+            f"{', '.join(answered)} only. If that host is meant to lead here, the operator lists "
+            "it in --allow-host."
+        )

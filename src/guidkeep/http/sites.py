@@ -1,0 +1,130 @@
+"""Pages of other sites: what they may do, and what browsers are told about it.
+
+A browser says where a request comes from: in `Sec-Fetch-Site`, where it trusts the way to the
+server, in `Origin` with what changes something, and with what a page wants to read. No page can
+forge either (Fetch, and W3C's Fetch Metadata). Clients that are no browsers send none of them, and
+for them nothing here changes anything.
+
+*Refused* is what a page of another site writes or reads, before anything is looked up, so that
+the answer does not depend on what is stored. A link that somebody follows is let through: the
+page that has it does not see where it leads.
+
+*Allowed* are the origins that the operator lists. Their pages are told so (CORS), preflights
+included, which are requests like any other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from guidkeep.errors import CrossSiteRefused
+from guidkeep.http.problems import Answer
+from guidkeep.origins import normal_origin
+from guidkeep.record import shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from guidkeep.http.requests import Request
+
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The safe methods (RFC 9110 §9.2.1), but for TRACE, which nothing answers."""
+OWN = (b"same-origin", b"none")
+"""What `Sec-Fetch-Site` says of the service's own pages, and of what somebody typed."""
+NEVER_LINKED = "/export"
+"""A link there costs the store a walk through all records."""
+
+_PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+    (
+        b"access-control-allow-headers",
+        b"Accept, Authorization, Content-Type, If-Match, If-None-Match, X-Request-ID",
+    ),
+    (b"access-control-max-age", b"600"),
+]
+_PRIVATE_NETWORK = (b"access-control-allow-private-network", b"true")
+_EXPOSED = (
+    b"access-control-expose-headers",
+    b"ETag, Link, Location, Retry-After, Sunset, X-Request-ID",
+)
+VARY = (b"vary", b"Origin")
+
+
+class Sites:
+    """See the module's text; `allowed` are the origins that the operator lists, normalised."""
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._allowed = frozenset(allowed)
+
+    @property
+    def common(self) -> list[tuple[bytes, bytes]]:
+        """The headers of every answer, whoever asks."""
+        return [VARY] if self._allowed else []
+
+    def require(self, request: Request) -> None:
+        """Lets the request pass unless a page of another site sends it.
+
+        Raises:
+            CrossSiteRefused: one does.
+        """
+        headers = request.headers
+        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+        if (site is None and origin is None) or site in OWN or self._allows(origin):
+            return
+        if request.method in READS:
+            if site is None or site == b"same-site" or _is_followed_link(request):
+                return
+            does = "read"
+        else:
+            if site is None and _names(origin, headers.get(b"host")):
+                return
+            does = "write"
+        page = shortened(origin.decode("latin-1")) if origin else "another site"
+        raise CrossSiteRefused(
+            f"A page of {page} may not {does} here, unless the operator allows its origin "
+            "(--allow-origin)."
+        )
+
+    def is_preflight(self, request: Request) -> bool:
+        """Whether a browser asks what a page of an allowed origin may do."""
+        return (
+            request.method == "OPTIONS"
+            and b"access-control-request-method" in request.headers
+            and self._allows(request.headers.get(b"origin"))
+        )
+
+    async def preflight(self, request: Request) -> Answer:
+        """All that such a page may do, whatever the browser asks for: it compares."""
+        wants = request.headers.get(b"access-control-request-private-network")
+        return Answer(204, [*_PREFLIGHT, _PRIVATE_NETWORK] if wants == b"true" else _PREFLIGHT)
+
+    def told(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """The headers by which a browser lets a page of an allowed origin see the answer."""
+        origin = request.headers.get(b"origin")
+        if origin is None or not self._allows(origin):
+            return self.common
+        return [VARY, (b"access-control-allow-origin", origin), _EXPOSED]
+
+    def _allows(self, origin: bytes | None) -> bool:
+        if origin is None or not self._allowed:
+            return False
+        try:
+            return normal_origin(origin.decode("ascii")) in self._allowed
+        except ValueError:
+            return False
+
+
+def _is_followed_link(request: Request) -> bool:
+    return (
+        request.method == "GET"
+        and request.headers.get(b"sec-fetch-mode") == b"navigate"
+        and request.headers.get(b"sec-fetch-dest") == b"document"
+        and request.path != NEVER_LINKED
+    )
+
+
+def _names(origin: bytes | None, host: bytes | None) -> bool:
+    """Whether that is the origin of the host itself: an older browser says no more."""
+    if not origin or not host:
+        return False
+    return origin.partition(b"://")[2].lower() == host.lower()

@@ -1,0 +1,75 @@
+"""Every answer of every route tells browsers and caches what they may do with it.
+
+What it is that they are told is checked of each answer, in each test: see `helpers.check_headers`.
+Here every route of `/openapi.json` is asked in every way, so that a new one can't leave it out.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guidkeep import errors
+from guidkeep.http.problems import last_words
+from tests.http.helpers import DOCUMENT, Api, check_headers, exchange
+from tests.support import app_of
+
+if TYPE_CHECKING:
+    from guidkeep.registry import Registry
+
+PATHS = [*DOCUMENT["paths"], "/guid/", "/console/", "/console/api.js", "/docs/page.css", "/nowhere"]
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+FRIEND = "https://friend.example"
+REQUESTS = [
+    {}, {"If-None-Match": "*"}, {"If-Match": '"1"'}, {"If-Match": "1"}, {"Host": "evil.example"},
+    {"Sec-Fetch-Site": "cross-site"}, {"Content-Encoding": "gzip"},
+    {"Origin": FRIEND, "Access-Control-Request-Method": "PUT"}, {"Expect": "100-continue"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_answer_of_every_route_has_them(api: Api, guid: str, path: str) -> None:
+    statuses = set()
+    for method in METHODS:
+        for headers in REQUESTS:
+            await api.put(f"/guid/{guid}", json={"user": "Ann"})
+            content = b"" if method in ("GET", "HEAD", "OPTIONS", "TRACE") else b"{}"
+            answer = await api.request(
+                method, path.replace("{guid}", guid), headers=headers, content=content
+            )
+            statuses.add(answer.status_code)
+    assert statuses & {200, 404}
+    assert {403, 405} <= statuses or path == "/nowhere"
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_preflight_is_answered_on_every_route(registry: Registry, path: str) -> None:
+    headers = {"Origin": FRIEND, "Access-Control-Request-Method": "PUT"}
+    async with Api(app_of(registry, allow_origin=(FRIEND,))) as client:
+        answer = await client.options(path, headers=headers)
+    assert answer.status_code == 204
+
+
+async def test_a_hit_has_the_same_headers_as_what_the_application_answers(
+    live: Api, guid: str
+) -> None:
+    await live.made(guid)
+    address = str(live.base_url)
+    request = f"GET /guid/{guid} HTTP/1.1\r\nHost: localhost\r\n"
+    _, by_the_application, _ = await exchange(
+        address, f"{request}Sec-Fetch-Site: none\r\n\r\n".encode()
+    )
+    _, hit, _ = await exchange(address, f"{request}\r\n".encode())
+    assert hit.pop("date")
+    assert by_the_application.pop("date")
+    assert hit == by_the_application
+
+
+@pytest.mark.parametrize("kind", errors.problems().values(), ids=errors.problems())
+def test_what_is_said_when_a_connection_ends_has_them(kind: type[errors.GuidkeepError]) -> None:
+    error = kind("GET", ["PUT"]) if kind is errors.MethodNotAllowed else kind("It is over.")
+    first, *lines = last_words(error).partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    assert first == f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}"
+    check_headers(dict(line.split(": ", 1) for line in lines))
