@@ -193,6 +193,13 @@ def test_update_merges_and_can_put_off_the_end(
     assert client.read(guid).expire < 4102444800
 
 
+def test_ttl_is_a_time_from_the_services_now(run: Run, client: Client, guid: str) -> None:
+    assert run("create", guid, "user=Ann", "--ttl", "1h") == 0
+    first = client.read(guid).expire
+    assert run("update", guid, "--ttl", "7200") == 0
+    assert 3590 <= client.read(guid).expire - first <= 3610
+
+
 def test_update_goes_through_while_the_version_is_the_one_named(
     run: Run, client: Client, capsys: Capture, guid: str
 ) -> None:
@@ -323,6 +330,10 @@ def test_the_environment_can_say_the_form(
         (["create", "=A"], exits.USAGE, "'=A' is no member"),
         (["create", "guid=A"], exits.USAGE, "'guid' is no metadata: give it as the first word."),
         (["create", "expire=1"], exits.USAGE, "'expire' is no metadata: give it with --expire."),
+        (["create", "ttl=60"], exits.USAGE, "'ttl' is no metadata: give it with --ttl."),
+        (["create", "user=A", "expires=1"], exits.REFUSED, 'write "expire" for Unix time'),
+        (["create", "user=A", "--ttl", "soon"], exits.USAGE, "--ttl: 'soon' is no duration:"),
+        (["create", "user=A", "--ttl", "0"], exits.REFUSED, "ttl must be at least 1"),
         (["create", "user=A", "--expire", "soon"], exits.USAGE, "--expire: 'soon' is no time:"),
         (["create", "user=A", "--expire", "5"], exits.REFUSED, "must lie in the future"),
         (["create", "-"], exits.USAGE, "Standard input: The body is not JSON"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from guidkeep.commands.words import parse_expire, parse_words
+from guidkeep.commands.words import parse_expire, parse_ttl, parse_words
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import format_object
 from tests.support import GUID, MARCH_2015
@@ -39,6 +39,21 @@ def test_a_time_is_written_in_many_ways(text: str, expire: int | None) -> None:
 def test_what_is_no_time_is_told_with_what_would_be(text: str) -> None:
     with pytest.raises(StartupError, match="write"):
         parse_expire(text, now=MARCH_2015)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("3600", 3600), ("0", 0), ("1h", 3600), ("1.5h", 5400), ("1500ms", 1)]
+)
+def test_a_ttl_is_seconds_or_a_duration(text: str, seconds: int) -> None:
+    assert parse_ttl(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "2100-01-01", "default", "1.5", "999999d"])
+def test_what_is_no_ttl_is_told_with_what_would_be(text: str) -> None:
+    with pytest.raises(
+        StartupError, match=r"write whole seconds as 3600|more than a hundred years"
+    ):
+        parse_ttl(text)
 
 
 @pytest.mark.parametrize(

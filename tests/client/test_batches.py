@@ -7,6 +7,7 @@ import json
 import pytest
 
 from guidkeep.client.lines import Sent
+from guidkeep.client.repeating import Patience
 from guidkeep.client.wire import Answer
 from guidkeep.errors import (
     GuidkeepError,
@@ -47,6 +48,20 @@ def test_lines_that_were_not_done_are_sent_again_and_those_after_them_of_their_r
     assert [line.error for line in found] == [None] * 4
     assert script.sent[1].body == b"{}\n{}\n"
     assert script.pauses == [1.05]
+
+
+def test_lines_that_are_sent_again_ask_for_what_is_left_of_their_ttl() -> None:
+    drawn, named = b'{"guid":"D","ttl":60}', b'{"ttl":60}'
+    batch = [Sent(1, drawn, "D", is_drawn=True), Sent(2, named, "A"), Sent(3, b"{}", "B")]
+    patience = Patience(None, clock=lambda: 7.5 * len(script.sent), chance=lambda: 0.5)
+    script = Script([NO_ANSWER, lines(None), NO_ANSWER, lines(None, None)], patience)
+    script.run(script.operations.bulk(batch, create_only=False))
+    assert [sent.body for sent in script.sent] == [
+        b"%b\n" % drawn,
+        b'{"guid":"D","ttl":53}\n',
+        b"%b\n{}\n" % named,
+        b'{"ttl":53}\n{}\n',
+    ]
 
 
 def test_lines_without_an_answer_where_the_service_took_no_more_are_sent_again() -> None:

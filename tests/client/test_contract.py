@@ -105,6 +105,35 @@ async def test_a_time_from_now_is_one_from_the_clients_now(
     assert made.expire == SOON
 
 
+@pytest.mark.parametrize(
+    ("ttl", "seconds"),
+    [(60, 60), (timedelta(minutes=1), 60), (timedelta(seconds=1.9), 1), (None, LIFETIME)],
+)
+async def test_a_ttl_is_a_time_from_the_services_now(
+    client: Awaited, guid: str, ttl: Any, seconds: int
+) -> None:
+    made = await client.create({"user": "Ann"}, guid=guid, ttl=ttl)
+    assert (made.expire, made.metadata) == (MARCH_2015 + seconds, {"user": "Ann"})
+
+
+async def test_every_write_takes_a_ttl(client: Awaited, guid: str) -> None:
+    made = await client.create_or_update({"user": "Ann"}, guid=guid, ttl=60)
+    assert made.record.expire == MARCH_2015 + 60
+    assert (await client.update(guid, {}, ttl=70)).expire == MARCH_2015 + 70
+    replaced = await client.replace(guid, {"user": "Bob"}, ttl=80)
+    assert replaced.record.expire == MARCH_2015 + 80
+    assert (await client.update(guid, '{"ttl": "90"}')).expire == MARCH_2015 + 90
+    [line] = await client.bulk([{"guid": guid, "ttl": 100}])
+    assert line.status == 200
+    assert (await client.read(guid)).expire == MARCH_2015 + 100
+
+
+async def test_a_ttl_and_an_expire_are_refused_together(client: Awaited) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await client.create({"user": "Ann"}, expire=SOON, ttl=0)
+    assert [fault.pointer for fault in refused.value.faults] == ["/ttl", "/ttl"]
+
+
 async def test_an_instant_without_a_zone_is_refused(client: Awaited) -> None:
     naive = datetime.fromtimestamp(SOON, UTC).replace(tzinfo=None)
     with pytest.raises(ValueError, match="time zone"):

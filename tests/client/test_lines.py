@@ -16,6 +16,7 @@ from guidkeep.client.lines import (
     Splitter,
     has_null,
     line_of,
+    text_after,
 )
 from guidkeep.errors import InvalidRequest
 from guidkeep.http.lines import Lines
@@ -112,6 +113,25 @@ def test_without_more_ado_the_guid_is_random() -> None:
 )
 def test_a_null_that_a_second_time_would_remove_is_seen(line: str, has_one: bool) -> None:
     assert has_null(Sent(1, line.encode(), GUID)) is has_one
+
+
+@pytest.mark.parametrize(
+    ("line", "later"),
+    [
+        ('{"user": "A", "ttl": 60}', '{"user":"A","ttl":53}'),
+        ('{"\\u0074tl": "60"}', '{"ttl":53}'),
+        ('{"ttl": 3}', '{"ttl":1}'),
+        ('{"ttl": 0}', '{"ttl": 0}'),
+        ('{"ttl": null}', '{"ttl": null}'),
+        ('{"text": "\\u0074tl"}', '{"text": "\\u0074tl"}'),
+        ('{"text": "ttl"}', '{"text": "ttl"}'),
+        ('{"ttl": 60', '{"ttl": 60'),
+    ],
+)
+def test_a_line_that_is_repeated_asks_for_what_is_left_of_its_ttl(line: str, later: str) -> None:
+    sent = Sent(1, line.encode(), GUID)
+    assert text_after(sent, 0).decode() == line
+    assert text_after(sent, 7).decode() == later
 
 
 def test_a_batch_has_so_many_lines_at_most() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -107,6 +108,57 @@ def test_a_null_that_may_have_created_a_record_is_not_sent_again(write: Any) -> 
     script = Script([NO_ANSWER])
     with pytest.raises(OutcomeUnknown):
         script.run(write(script.operations))
+
+
+def slow(seconds: float, *come: Any) -> Script:
+    """Each attempt takes so long."""
+    patience = Patience(
+        None, clock=lambda: seconds * len(script.sent), wall=lambda: 0.0, chance=lambda: 0.5
+    )
+    script = Script(come, patience)
+    return script
+
+
+def ttls(script: Script) -> list[Any]:
+    return [json.loads(sent.body)["ttl"] for sent in script.sent if sent.body]
+
+
+WITH_TTL: dict[str, Any] = {
+    "create": lambda o: o.create({}, None, KEEP, 60),
+    "create a GUID's": lambda o: o.create_or_update({}, GUID, KEEP, ANY, 60),
+    "by a member": lambda o: o.create_or_update({"guid": GUID, "ttl": "60"}, None, KEEP, ANY),
+    "replace": lambda o: o.replace(GUID, {}, KEEP, ANY, 60),
+    "update": lambda o: o.update(GUID, '{"ttl": "060"}', KEEP, ANY),
+}
+
+
+@pytest.mark.parametrize("write", WITH_TTL.values(), ids=WITH_TTL)
+def test_a_repeat_asks_for_what_is_left_of_the_ttl_since_the_first_that_may_have_been_done(
+    write: Any,
+) -> None:
+    script = slow(7.5, NO_CONNECTION, NO_ANSWER, BUSY, answer(200))
+    script.run(write(script.operations))
+    assert [int(ttl) for ttl in ttls(script)] == [60, 60, 53, 45]
+
+
+def test_a_ttl_that_is_over_leaves_a_second_to_the_repeat() -> None:
+    script = slow(90, NO_ANSWER, answer(200))
+    script.run(script.operations.update(GUID, {}, KEEP, ANY, 60))
+    assert ttls(script) == [60, 1]
+
+
+@pytest.mark.parametrize("ttl", [0, -5, "soon", True])
+def test_a_ttl_that_is_none_stays_as_it_is_when_it_is_repeated(ttl: Any) -> None:
+    script = slow(90, NO_ANSWER, answer(200))
+    script.run(script.operations.update(GUID, {"ttl": ttl}, KEEP, ANY))
+    assert ttls(script) == [ttl, ttl]
+
+
+@pytest.mark.parametrize("name", ["expire", "ttl"])
+def test_a_null_that_removes_nothing_is_no_reason_not_to_repeat(name: str) -> None:
+    script = Script([NO_ANSWER, answer(200)])
+    script.run(script.operations.create_or_update({name: None}, GUID, KEEP, ANY))
+    assert len(script.sent) == 2
 
 
 def test_a_record_of_ours_that_is_there_already_was_made_by_the_attempt_before() -> None:

@@ -11,7 +11,7 @@ import httpx2
 
 from guidkeep.addresses import redacted
 from guidkeep.client import transport
-from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata
+from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata, Ttl
 from guidkeep.client.lines import Batches
 from guidkeep.client.operations import Operations
 from guidkeep.client.processes import PerProcess
@@ -71,10 +71,15 @@ class AsyncClient:
         await self._http.own().aclose()
 
     async def create(
-        self, metadata: Metadata, *, guid: str | None = None, expire: Expire = KEEP
+        self,
+        metadata: Metadata,
+        *,
+        guid: str | None = None,
+        expire: Expire = KEEP,
+        ttl: Ttl = None,
     ) -> Record:
         """As `Client.create`."""
-        return await self._run(self._operations.create(metadata, guid, expire))
+        return await self._run(self._operations.create(metadata, guid, expire, ttl))
 
     async def create_or_update(
         self,
@@ -82,22 +87,37 @@ class AsyncClient:
         *,
         guid: str | None = None,
         expire: Expire = KEEP,
+        ttl: Ttl = None,
         if_match: IfMatch = ANY,
     ) -> Written:
         """As `Client.create_or_update`."""
-        return await self._run(self._operations.create_or_update(metadata, guid, expire, if_match))
+        return await self._run(
+            self._operations.create_or_update(metadata, guid, expire, if_match, ttl)
+        )
 
     async def replace(
-        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: IfMatch = ANY
+        self,
+        guid: str,
+        metadata: Metadata,
+        *,
+        expire: Expire = KEEP,
+        ttl: Ttl = None,
+        if_match: IfMatch = ANY,
     ) -> Written:
         """As `Client.replace`."""
-        return await self._run(self._operations.replace(guid, metadata, expire, if_match))
+        return await self._run(self._operations.replace(guid, metadata, expire, if_match, ttl))
 
     async def update(
-        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: IfMatch = ANY
+        self,
+        guid: str,
+        metadata: Metadata,
+        *,
+        expire: Expire = KEEP,
+        ttl: Ttl = None,
+        if_match: IfMatch = ANY,
     ) -> Record:
         """As `Client.update`."""
-        return await self._run(self._operations.update(guid, metadata, expire, if_match))
+        return await self._run(self._operations.update(guid, metadata, expire, if_match, ttl))
 
     async def read(self, guid: str) -> Record:
         """As `Client.read`."""

@@ -12,7 +12,9 @@ from typing import Any, Final, Literal
 from guidkeep.client.answers import strong
 from guidkeep.errors import Fault, InvalidRequest
 from guidkeep.jsontext import Member, format_object, parse_object
-from guidkeep.record import guid_fault, shortened
+from guidkeep.record import guid_fault, parse_seconds, shortened
+
+SECOND = timedelta(seconds=1)
 
 
 class _Keep(Enum):
@@ -42,7 +44,12 @@ Expire = int | datetime | timedelta | None | Literal[_Keep.KEEP]
 machine). None: the default lifetime from now."""
 
 
-def members_of(metadata: Metadata, expire: Expire = KEEP) -> dict[str, Member]:
+Ttl = int | timedelta | None
+"""Seconds from now, by the clock of the service: whole ones, or a `timedelta`, whose fraction of a
+second is left out. None: nothing is said of it."""
+
+
+def members_of(metadata: Metadata, expire: Expire = KEEP, ttl: Ttl = None) -> dict[str, Member]:
     """The members that are to be sent, each with its text.
 
     Raises:
@@ -55,7 +62,18 @@ def members_of(metadata: Metadata, expire: Expire = KEEP) -> dict[str, Member]:
         members = parse_object(metadata)
     if not isinstance(expire, _Keep):
         members["expire"] = _member("expire", unix_time(expire))
+    if ttl is not None:
+        members["ttl"] = _member("ttl", ttl // SECOND if isinstance(ttl, timedelta) else ttl)
     return members
+
+
+def aged(members: Mapping[str, Member], seconds: int) -> Mapping[str, Member]:
+    """The members with what is left of `ttl` after so many seconds, one at least."""
+    ttl = members.get("ttl")
+    asked = parse_seconds(ttl.value) if ttl and seconds else None
+    if asked is None or asked < 1:
+        return members
+    return {**members, "ttl": _member("ttl", max(asked - seconds, 1))}
 
 
 def body_of(members: Mapping[str, Member]) -> bytes:

@@ -13,9 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from guidkeep.client.bodies import Metadata, body_of, members_of
+from guidkeep.client.bodies import Metadata, aged, body_of, members_of
 from guidkeep.client.records import Record
-from guidkeep.jsontext import lenient, on_one_line
+from guidkeep.errors import InvalidRequest
+from guidkeep.jsontext import lenient, on_one_line, parse_object
 from guidkeep.record import is_guid, new_guid
 
 if TYPE_CHECKING:
@@ -112,17 +113,30 @@ def has_null(line: Sent) -> bool:
         return False  # the service refuses it
 
 
+def text_after(line: Sent, seconds: int) -> bytes:
+    """The line as it is repeated so many seconds later: with what is left of its `ttl`."""
+    if not seconds or not (b'"ttl"' in line.text or b"\\u" in line.text):
+        return line.text
+    try:
+        members = parse_object(line.text)
+    except InvalidRequest:
+        return line.text  # the service refuses it
+    left = aged(members, seconds)
+    return line.text if left is members else body_of(left)
+
+
 def is_removing(value: object, *, is_record: bool = True) -> bool:
     """Whether the value has a null that a merge (RFC 7396) takes as removal.
 
     Args:
         value: what is merged.
-        is_record: whether it is the record itself, where the null of `expire` is no removal.
+        is_record: whether it is the record itself, where the nulls of `expire` and `ttl` are no
+            removal.
     """
     return isinstance(value, dict) and any(
         is_removing(inner, is_record=False)
         if inner is not None
-        else not (is_record and name == "expire")
+        else not (is_record and name in ("expire", "ttl"))
         for name, inner in value.items()
     )
 

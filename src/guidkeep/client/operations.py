@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
@@ -20,13 +21,15 @@ from guidkeep.client.bodies import (
     Expire,
     IfMatch,
     Metadata,
+    Ttl,
+    aged,
     body_of,
     checked,
     checked_etag,
     conditions_of,
     members_of,
 )
-from guidkeep.client.lines import Splitter, has_null, is_removing
+from guidkeep.client.lines import Splitter, has_null, is_removing, text_after
 from guidkeep.client.records import Line, Record, Written
 from guidkeep.client.repeating import Attempts, exchange, failure
 from guidkeep.client.wire import Give, Lost, More, Request
@@ -45,12 +48,16 @@ from guidkeep.http.lines import NDJSON
 from guidkeep.record import new_guid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from guidkeep.client.lines import Sent
     from guidkeep.client.records import Page, Stats
     from guidkeep.client.repeating import Outcome, Patience
     from guidkeep.client.wire import Answer, Steps, Stream
+    from guidkeep.jsontext import Member
+
+    Body = Callable[[int], bytes]
+    """What is sent, from the seconds since the first attempt that may have been done."""
 
 OK, CREATED, NO_CONTENT = 200, 201, 204
 NOT_MODIFIED, PRECONDITION_FAILED = 304, 412
@@ -69,30 +76,39 @@ class Operations:
     def __init__(self, patience: Patience) -> None:
         self.patience = patience
 
-    def create(self, metadata: Metadata, guid: str | None, expire: Expire) -> Steps[Record]:
+    def create(
+        self, metadata: Metadata, guid: str | None, expire: Expire, ttl: Ttl = None
+    ) -> Steps[Record]:
         """A record where there is none."""
-        written = yield from self._post(metadata, guid, expire, {"if-none-match": "*"})
+        members = members_of(metadata, expire, ttl)
+        written = yield from self._post(members, guid, {"if-none-match": "*"})
         return written.record
 
     def create_or_update(
-        self, metadata: Metadata, guid: str | None, expire: Expire, if_match: IfMatch
+        self,
+        metadata: Metadata,
+        guid: str | None,
+        expire: Expire,
+        if_match: IfMatch,
+        ttl: Ttl = None,
     ) -> Steps[Written]:
         """A record where there is none, else a change of the one that is there."""
-        return (yield from self._post(metadata, guid, expire, conditions_of(if_match)))
+        members = members_of(metadata, expire, ttl)
+        return (yield from self._post(members, guid, conditions_of(if_match)))
 
     def replace(
-        self, guid: str, metadata: Metadata, expire: Expire, if_match: IfMatch
+        self, guid: str, metadata: Metadata, expire: Expire, if_match: IfMatch, ttl: Ttl = None
     ) -> Steps[Written]:
         """The whole record."""
-        body = body_of(members_of(metadata, expire))
+        body = _body(members_of(metadata, expire, ttl))
         outcome = yield from self._write("PUT", guid, body, conditions_of(if_match))
         return _written(outcome)
 
     def update(
-        self, guid: str, metadata: Metadata, expire: Expire, if_match: IfMatch
+        self, guid: str, metadata: Metadata, expire: Expire, if_match: IfMatch, ttl: Ttl = None
     ) -> Steps[Record]:
         """A change of the record that is there."""
-        body = body_of(members_of(metadata, expire))
+        body = _body(members_of(metadata, expire, ttl))
         outcome = yield from self._write("PATCH", guid, body, conditions_of(if_match))
         return record_of(_require(outcome.answer, OK))
 
@@ -173,7 +189,7 @@ class Operations:
         drawn = [line for line in batch if line.is_drawn]
         others = [line for line in batch if not line.is_drawn]
         yield from self._part(drawn, found, attempts, create_only=True)
-        attempts.may_be_done = False  # the answers to the others are none about these
+        attempts.forget()  # the answers to the others are none about these
         yield from self._part(others, found, attempts, create_only=create_only)
         return [found[line.number] for line in batch]
 
@@ -189,11 +205,15 @@ class Operations:
         headers = {"content-type": NDJSON} | ({"if-none-match": "*"} if create_only else {})
         waiting = part
         while waiting:
-            body = b"".join([b"%b\n" % line.text for line in waiting])
             is_safe = all(_is_safe(line, create_only=create_only) for line in waiting)
             try:
                 outcome = yield from self._exchange(
-                    "POST", "/bulk", headers, body, is_repeatable=is_safe, attempts=attempts
+                    "POST",
+                    "/bulk",
+                    headers,
+                    partial(_joined, waiting),
+                    is_repeatable=is_safe,
+                    attempts=attempts,
                 )
                 lines = _lines(_require(outcome.answer, OK), waiting)
             except GuidkeepError as error:
@@ -237,26 +257,26 @@ class Operations:
             yield pause
 
     def _post(
-        self, metadata: Metadata, guid: str | None, expire: Expire, conditions: Mapping[str, str]
+        self, members: Mapping[str, Member], guid: str | None, conditions: Mapping[str, str]
     ) -> Steps[Written]:
         """`POST`. Without a GUID it is given one here, so that it can be repeated."""
-        members = members_of(metadata, expire)
+        body = _body(members)
         values = {name: member.value for name, member in members.items()}
         can_be_twice = not conditions and not is_removing(values)
         if guid is None and "guid" in members:
             # To the collection: the service takes the GUID from the body, or says what is wrong.
             outcome = yield from self._exchange(
-                "POST", "/guid", conditions, body_of(members), is_repeatable=can_be_twice
+                "POST", "/guid", conditions, body, is_repeatable=can_be_twice
             )
             return _written(outcome)
         if guid is not None:
             outcome = yield from self._write(
-                "POST", guid, body_of(members), conditions, is_repeatable=can_be_twice
+                "POST", guid, body, conditions, is_repeatable=can_be_twice
             )
             return _written(outcome)
         guid, conditions = new_guid(), {**conditions, "if-none-match": "*"}
         outcome = yield from self._write(
-            "POST", guid, body_of(members), conditions, is_repeatable="if-match" not in conditions
+            "POST", guid, body, conditions, is_repeatable="if-match" not in conditions
         )
         if outcome.is_repeated and outcome.answer.status == PRECONDITION_FAILED:
             return Written((yield from self.read(guid)), created=True)  # an attempt before made it
@@ -266,7 +286,7 @@ class Operations:
         self,
         method: str,
         guid: str,
-        body: bytes | None,
+        body: Body | None,
         conditions: Mapping[str, str],
         *,
         is_repeatable: bool | None = None,
@@ -285,18 +305,27 @@ class Operations:
         method: str,
         path: str,
         headers: Mapping[str, str],
-        body: bytes | None = None,
+        body: Body | None = None,
         *,
         is_repeatable: bool = True,
         attempts: Attempts | None = None,
     ) -> Steps[Outcome]:
         if body is not None:
             headers = {"content-type": "application/json", **headers}
+        made = attempts or Attempts(self.patience)
         return exchange(
-            lambda left: Request(method, path, body, headers, left),
-            attempts or Attempts(self.patience),
+            lambda left: Request(method, path, body and body(made.age), headers, left),
+            made,
             is_repeatable=is_repeatable,
         )
+
+
+def _body(members: Mapping[str, Member]) -> Body:
+    return lambda age: body_of(aged(members, age))
+
+
+def _joined(lines: Sequence[Sent], age: int) -> bytes:
+    return b"".join([b"%b\n" % text_after(line, age) for line in lines])
 
 
 def _require(answer: Answer, *statuses: int) -> Answer:

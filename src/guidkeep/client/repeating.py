@@ -10,6 +10,9 @@ GUID of the caller's is not sent again if it has one. A write with `if_match` is
 the first attempt went through the second would be told that the record has changed, and the caller
 could not tell that from somebody else's change.
 
+*What a repeat says.* A `ttl` counts from the first attempt that may have been done: a repeat asks
+for what is left of it, so that the record gets no more time than was asked for.
+
 *How long.* As `Retry-After` says, else twice as long after each attempt; in both cases with a
 random part, so that a crowd that was turned away together does not come back together.
 """
@@ -83,8 +86,8 @@ class Attempts:
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self._made = 0
-        self._began = patience.clock()
-        self.may_be_done = False
+        self._began = self._sent = patience.clock()
+        self._open_since: float | None = None
 
     @property
     def left(self) -> float | None:
@@ -92,10 +95,29 @@ class Attempts:
         limit = self._patience.timeout
         return None if limit is None else max(self._began + limit - self._patience.clock(), 0.001)
 
+    @property
+    def may_be_done(self) -> bool:
+        """Whether one of them may have been done though nobody said so."""
+        return self._open_since is not None
+
+    @property
+    def age(self) -> int:
+        """Whole seconds since the first attempt that may have been done was sent."""
+        return 0 if self._open_since is None else int(self._patience.clock() - self._open_since)
+
+    def forget(self) -> None:
+        """What was sent before is nothing that the following attempts repeat."""
+        self._open_since = None
+
+    def begin(self) -> None:
+        """An attempt is sent."""
+        self._sent = self._patience.clock()
+
     def pause(self, came: Answer | Lost, *, is_repeatable: bool) -> Pause | None:
         """What is to be waited for before the next attempt; None: there shall be none."""
         is_open = _is_open(came)
-        self.may_be_done = self.may_be_done or is_open
+        if is_open and self._open_since is None:
+            self._open_since = self._sent
         if is_open and not is_repeatable:
             return None
         if isinstance(came, Answer) and came.status not in _OPEN | _NOTHING_DONE:
@@ -138,6 +160,7 @@ def exchange(
     """
     while True:
         sent = request(attempts.left)
+        attempts.begin()
         was_open = attempts.may_be_done
         came: Answer | Lost = yield sent
         pause = attempts.pause(came, is_repeatable=is_repeatable)

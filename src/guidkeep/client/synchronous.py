@@ -11,7 +11,7 @@ import httpx2
 
 from guidkeep.addresses import redacted
 from guidkeep.client import transport
-from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata
+from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata, Ttl
 from guidkeep.client.lines import Batches
 from guidkeep.client.operations import Operations
 from guidkeep.client.processes import PerProcess
@@ -95,7 +95,12 @@ class Client:
         self._http.own().close()
 
     def create(
-        self, metadata: Metadata, *, guid: str | None = None, expire: Expire = KEEP
+        self,
+        metadata: Metadata,
+        *,
+        guid: str | None = None,
+        expire: Expire = KEEP,
+        ttl: Ttl = None,
     ) -> Record:
         """Creates a record where there is none.
 
@@ -105,12 +110,13 @@ class Client:
             guid: 32 upper-case hexadecimal digits; None: a random one.
             expire: Unix time in whole seconds, a `datetime` with a zone, or a `timedelta` from
                 now. Left out, or None: the service's default lifetime, 30 days.
+            ttl: instead of `expire`: seconds from now, or a `timedelta`, by the service's clock.
 
         Raises:
             InvalidRequest: with all that is wrong in `faults`.
             PreconditionFailed: there is a live record of that GUID.
         """
-        return self._run(self._operations.create(metadata, guid, expire))
+        return self._run(self._operations.create(metadata, guid, expire, ttl))
 
     def create_or_update(
         self,
@@ -118,6 +124,7 @@ class Client:
         *,
         guid: str | None = None,
         expire: Expire = KEEP,
+        ttl: Ttl = None,
         if_match: IfMatch = ANY,
     ) -> Written:
         """Creates the record if there is none, else merges the members into it (RFC 7396).
@@ -126,33 +133,46 @@ class Client:
             metadata: members; in an update, those left out stay and None removes.
             guid: None: a random one, unless `metadata` names one.
             expire: as for `create`; left out of an update, it stays.
+            ttl: as for `create`.
             if_match: the version that the record must have, as in `Record.etag`; a ValueError if
                 that is None, as in lists.
 
         Raises:
             InvalidRequest, PreconditionFailed.
         """
-        return self._run(self._operations.create_or_update(metadata, guid, expire, if_match))
+        return self._run(self._operations.create_or_update(metadata, guid, expire, if_match, ttl))
 
     def replace(
-        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: IfMatch = ANY
+        self,
+        guid: str,
+        metadata: Metadata,
+        *,
+        expire: Expire = KEEP,
+        ttl: Ttl = None,
+        if_match: IfMatch = ANY,
     ) -> Written:
         """Creates the record, or replaces it as a whole: what is left out is gone.
 
         Raises:
             InvalidRequest, PreconditionFailed.
         """
-        return self._run(self._operations.replace(guid, metadata, expire, if_match))
+        return self._run(self._operations.replace(guid, metadata, expire, if_match, ttl))
 
     def update(
-        self, guid: str, metadata: Metadata, *, expire: Expire = KEEP, if_match: IfMatch = ANY
+        self,
+        guid: str,
+        metadata: Metadata,
+        *,
+        expire: Expire = KEEP,
+        ttl: Ttl = None,
+        if_match: IfMatch = ANY,
     ) -> Record:
         """Merges the members into the live record (RFC 7396): None removes one.
 
         Raises:
             InvalidRequest, NotFound, PreconditionFailed.
         """
-        return self._run(self._operations.update(guid, metadata, expire, if_match))
+        return self._run(self._operations.update(guid, metadata, expire, if_match, ttl))
 
     def read(self, guid: str) -> Record:
         """The live record.
@@ -254,11 +274,11 @@ class Client:
     ) -> Iterator[Line]:
         """Creates or updates a record for each line, many in one commit; yields what became of it.
 
-        Each line is what `create_or_update` would be given, its `guid` and `expire` among the
-        members. Lines are taken as they are needed and sent in batches, so it may be endless; the
-        results come in order, after each batch. One that is refused does not hold up the others.
-        Blank lines count, and have no result. What is wrong with a batch as a whole is raised,
-        unless some of its lines have an answer; then it is the error of the others.
+        Each line is what `create_or_update` would be given, its `guid` and `expire` or `ttl` among
+        the members. Lines are taken as they are needed and sent in batches, so it may be endless;
+        the results come in order, after each batch. One that is refused does not hold up the
+        others. Blank lines count, and have no result. What is wrong with a batch as a whole is
+        raised, unless some of its lines have an answer; then it is the error of the others.
 
         Args:
             lines: mappings, texts of JSON objects, or records, as those of an `export`.

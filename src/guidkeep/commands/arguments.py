@@ -47,6 +47,7 @@ def _add_create(commands: Commands) -> None:
         Examples:
           guidkeep create user=Alice seats:=5 --expire 30d
           guidkeep create 9094E4C980C74043A4B586B420E69DDF user=Alice
+          guidkeep create user=Alice --ttl 15m
           echo '{"user": "Alice"}' | guidkeep create --expire 2030-01-01
         """,
     )
@@ -57,8 +58,16 @@ def _add_create(commands: Commands) -> None:
         metavar="[GUID] MEMBER",
         help="The GUID, 32 upper-case hexadecimal digits (a random one if left out), then members.",
     )
-    create.add_argument("--expire", metavar="TIME", help="When it expires. [default]")
+    _add_lifetime(create, "default")
     _add_common(create, has_form=True)
+
+
+def _add_lifetime(command: argparse.ArgumentParser, otherwise: str) -> None:
+    lifetime = command.add_mutually_exclusive_group()
+    lifetime.add_argument("--expire", metavar="TIME", help=f"When it expires. [{otherwise}]")
+    lifetime.add_argument(
+        "--ttl", metavar="DURATION", help="In how many seconds it expires, or 15m, 12h, 30d."
+    )
 
 
 def _add_get(commands: Commands) -> None:
@@ -100,7 +109,7 @@ def _add_update(commands: Commands) -> None:
     update.add_argument(
         "words", nargs="+", metavar="GUID MEMBER", help="The GUID, then the members."
     )
-    update.add_argument("--expire", metavar="TIME", help="When it expires. [as it is]")
+    _add_lifetime(update, "as it is")
     _add_if_match(update)
     _add_common(update, has_form=True)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch
 from guidkeep.commands import exits
 from guidkeep.commands.output import complain
-from guidkeep.commands.words import DEFAULT, parse_expire, parse_input, parse_words
+from guidkeep.commands.words import DEFAULT, parse_expire, parse_input, parse_ttl, parse_words
 from guidkeep.errors import NotFound, PreconditionFailed, StartupError
 from guidkeep.jsontext import format_object
 
@@ -27,7 +27,9 @@ def create(client: Client, options: Options, output: Output) -> int:
     """Creates a record."""
     words, members = _wanted(options, may_be_empty=False)
     try:
-        record = client.create(format_object(members), guid=words.guid, expire=_expire(options))
+        record = client.create(
+            format_object(members), guid=words.guid, expire=_expire(options), ttl=_ttl(options)
+        )
     except PreconditionFailed as error:
         guid = words.guid or members["guid"].value  # a drawn one nobody has
         raise PreconditionFailed(
@@ -49,11 +51,16 @@ def get(client: Client, options: Options, output: Output) -> int:
 
 def update(client: Client, options: Options, output: Output) -> int:
     """Changes a record."""
-    words, members = _wanted(options, may_be_empty=options["expire"] is not None)
+    expire, ttl = _expire(options), _ttl(options)
+    words, members = _wanted(options, may_be_empty=expire is not KEEP or ttl is not None)
     if words.guid is None:
         raise StartupError("Which record? Write its GUID before the members.")
     record = client.update(
-        words.guid, format_object(members), expire=_expire(options), if_match=_if_match(options)
+        words.guid,
+        format_object(members),
+        expire=expire,
+        ttl=ttl,
+        if_match=_if_match(options),
     )
     output.record(record)
     return 0
@@ -119,6 +126,14 @@ def _if_match(options: Options) -> IfMatch:
 def _expire(options: Options) -> Expire:
     text = options["expire"]
     return KEEP if text is None else _time("--expire", text)
+
+
+def _ttl(options: Options) -> int | None:
+    text = options["ttl"]
+    try:
+        return None if text is None else parse_ttl(text)
+    except StartupError as error:
+        raise StartupError(f"--ttl: {error}") from error
 
 
 def _expires_before(options: Options) -> int | None:

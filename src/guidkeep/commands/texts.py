@@ -41,6 +41,8 @@ When it expires:
   --expire 2030-01-01T12:00+02:00     this; without a zone it is UTC
   --expire 30d                        a time from now: s, m, h or d
   --expire default                    the service's default lifetime from now
+  --ttl 3600, --ttl 1h                so long from now, by the clock of the service and
+                                      not of this machine
 """
 
 IMPORT = """\

@@ -95,6 +95,22 @@ def parse_expire(text: str, *, now: float) -> int | None:
     return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp())
 
 
+def parse_ttl(text: str) -> int:
+    """Seconds of what `--ttl` says: a number of them, or a duration as `15m`.
+
+    Raises:
+        StartupError: it is neither.
+    """
+    seconds = parse_seconds(text)
+    if seconds is not None:
+        return seconds
+    if _duration(text):
+        return int(parse_duration(text))
+    raise StartupError(
+        f"{shortened(text)!r} is no duration: write whole seconds as 3600, or 15m, 12h or 30d."
+    )
+
+
 def _parse_member(word: str) -> tuple[str, Member]:
     found = _member(word)
     if not found:
@@ -102,8 +118,8 @@ def _parse_member(word: str) -> tuple[str, Member]:
             f"{shortened(word)!r} is no member: write NAME=TEXT, or NAME:=JSON for what is no text."
         )
     name, operator, text = found.groups()
-    if name in ("guid", "expire"):
-        right = "as the first word" if name == "guid" else "with --expire"
+    if name in ("guid", "expire", "ttl"):
+        right = "as the first word" if name == "guid" else f"with --{name}"
         raise StartupError(f"{name!r} is no metadata: give it {right}.")
     key = json.dumps(name, ensure_ascii=False)
     if operator == "=":

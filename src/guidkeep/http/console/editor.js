@@ -113,7 +113,8 @@ class Line {
     if (this.isGone) return null;
     const name = this.memberName;
     if (this.isNamedHere && !name.trim()) return "Give the member a name.";
-    if (!isMetadata(name)) return `${name} is no metadata: it has its own field above.`;
+    // Sent as a member, ttl would move the expiry; an old one of that name can stay, or go.
+    if (!isMetadata(name) || (name === "ttl" && this.isChange)) return `${name} is no metadata: it has its own field above.`;
     if (names.filter((one) => one === name).length > 1) return `There is another ${name}: a name stands once.`;
     try {
       JSON.parse(this.text());
