@@ -20,6 +20,7 @@ def main() -> int:
         for number in (_signal.SIGINT, _signal.SIGTERM):
             if _signal.getsignal(number) != _signal.SIG_IGN:
                 _signal.signal(number, _end)
+        _signal.signal(_signal.SIGHUP, _go_on)
 
     from guidkeep.cli import main as run  # noqa: PLC0415 - what takes long comes last
 
@@ -28,6 +29,10 @@ def main() -> int:
 
 def _end(*_: object) -> None:
     os._exit(0)
+
+
+def _go_on(*_: object) -> None:
+    """A server outlives its terminal: see `guidkeep.stopping`."""
 
 
 if __name__ == "__main__":  # pragma: no cover - a process of its own

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guidkeep import __version__, logs, settings
+import structlog
+
+from guidkeep import __version__, logs, settings, stopping
 from guidkeep.commands import arguments, exits, texts
 from guidkeep.commands.output import complain, failed
 from guidkeep.errors import StartupError
@@ -57,16 +59,23 @@ def _parsed(arguments: Sequence[str] | None) -> dict[str, Any]:
 
 
 def _serve(flags: dict[str, Any]) -> int:
-    chosen = settings.load(flags)
-    logs.configure(form=chosen.log_format, level=chosen.log_level, guids=chosen.log_guids)
-    if chosen.workers > 1:
-        from guidkeep import supervisor  # noqa: PLC0415 - so that --help does not wait for it
+    with stopping.before_the_loop():
+        chosen = settings.load(flags)
+        logs.configure(form=chosen.log_format, level=chosen.log_level, guids=chosen.log_guids)
+        try:
+            if chosen.workers > 1:
+                from guidkeep import supervisor  # noqa: PLC0415 - --help does not wait for it
 
-        supervisor.run(chosen)
-    else:
-        from guidkeep import server  # noqa: PLC0415 - as above
+                supervisor.run(chosen)
+            else:
+                from guidkeep import server  # noqa: PLC0415 - as above
 
-        server.run(chosen)
+                server.run(chosen)
+        except StartupError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the log has it
+            structlog.get_logger("guidkeep.server").exception("crashed")
+            return exits.FAILED
     return 0
 
 

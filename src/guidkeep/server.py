@@ -8,7 +8,6 @@ import functools
 import gc
 import resource
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +19,7 @@ import uvloop
 from guidkeep.binding import BACKLOG, address_of, announce, bind, listen
 from guidkeep.caches import open_cache
 from guidkeep.drafts import Drafts
-from guidkeep.errors import StoreUnavailable
+from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.figures import shared_figures
 from guidkeep.http.app import make_app
 from guidkeep.http.hosts import Hosts
@@ -31,7 +30,7 @@ from guidkeep.http.wire import Wire
 from guidkeep.metrics import Metrics
 from guidkeep.registry import Registry
 from guidkeep.schema import MetadataSchema
-from guidkeep.stopping import on_signals
+from guidkeep.stopping import Stop, on_signals
 from guidkeep.stores import open_store
 
 if TYPE_CHECKING:
@@ -52,6 +51,9 @@ objects set the collector off each few requests at Python's thresholds: 7 % of a
 LEASE_TIMEOUTS = 3
 """How many of the store's time-outs a lease lasts once its writer knows of it. A write may wait for
 one before it is begun, and takes another at most."""
+CANCEL_AGAIN = 0.5
+"""Seconds after which a start that was to be abandoned and goes on is cancelled again: a driver may
+lose a cancellation, as `asyncio.wait_for` does in Python 3.11 if it comes in the last moment."""
 SWEEP_REST = 4
 """How long the sweep rests after each batch, in times of what the batch took: it takes a fifth
 of the writer's time at most."""
@@ -122,12 +124,8 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, but the signal is not raised again: a drained server exits with 0."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        with on_signals(self.stop):
-            yield
+        """Not by uvicorn: they are handled from the start on (`guidkeep.stopping`)."""
+        yield
 
 
 def run(
@@ -165,12 +163,41 @@ async def serve(
         started: called when the server accepts requests; by default its address is printed.
         share: what a worker has of a server; None: it serves alone.
     """
+    path = settings.metadata_schema
+    schema = MetadataSchema.from_file(path) if path else MetadataSchema()
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for mypy: a coroutine runs in one
+    loop = asyncio.get_running_loop()
+
+    def abandon() -> None:
+        if task.cancel():
+            loop.call_later(CANCEL_AGAIN, stop)
+
+    stop = Stop(abandon)
+    with on_signals(stop):
+        try:
+            await _serve(settings, schema, stop, clock=clock, started=started, share=share)
+        except (asyncio.CancelledError, StartupError):
+            if not stop.is_asked:
+                raise
+    log.info("stopped")
+
+
+async def _serve(
+    settings: Settings,
+    schema: MetadataSchema,
+    stop: Stop,
+    *,
+    clock: Callable[[], float],
+    started: Callable[[Running], None] | None,
+    share: Share | None,
+) -> None:
     started = started or (lambda running: announce(settings, running.address))
     metrics = Metrics()
     with contextlib.closing(share.listener if share else bind(settings)) as listener:
         async with (
             _figures(metrics, share) as figures,
-            _registry(settings, metrics, clock) as (registry, schema),
+            _registry(settings, schema, metrics, clock) as registry,
             _swept(registry, settings, share),
         ):
             hosts = Hosts(settings.allow_host, bound=listener.getsockname()[0])
@@ -193,13 +220,14 @@ async def serve(
             )
             config = _uvicorn_config(app, wire, settings)
             server = Server(config, wire, started)
+            stop.lead_to(server.stop)
             metrics.watch_connections(lambda: len(server.server_state.connections))
             watcher = asyncio.create_task(watch(server.server_state.connections))
             try:
                 await server.serve(sockets=[listener])
             finally:
+                stop.lead_to(lambda: None)  # what is left to be done is done
                 watcher.cancel()
-    log.info("stopped")
 
 
 @contextlib.asynccontextmanager
@@ -216,11 +244,9 @@ async def _figures(
 
 @contextlib.asynccontextmanager
 async def _registry(
-    settings: Settings, metrics: Metrics, clock: Callable[[], float]
-) -> AsyncIterator[tuple[Registry, MetadataSchema]]:
+    settings: Settings, schema: MetadataSchema, metrics: Metrics, clock: Callable[[], float]
+) -> AsyncIterator[Registry]:
     """The registry over its store and cache."""
-    path = settings.metadata_schema
-    schema = MetadataSchema.from_file(path) if path else MetadataSchema()
     async with contextlib.AsyncExitStack() as stack:
         cache = open_cache(
             settings.cache,
@@ -242,7 +268,7 @@ async def _registry(
             clock=clock,
         )
         stack.push_async_callback(registry.close)
-        yield registry, schema
+        yield registry
 
 
 @contextlib.asynccontextmanager

@@ -17,6 +17,7 @@ import functools
 import json
 import pickle
 import secrets
+import signal
 import socket
 import sys
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from guidkeep.addresses import scheme_of
 from guidkeep.binding import address_of, announce, bound_together
 from guidkeep.errors import StartupError
 from guidkeep.http.listening import let_nobody_in
-from guidkeep.stopping import on_signals
+from guidkeep.stopping import hangup_held, on_signals
 from guidkeep.tasks import all_done
 
 if TYPE_CHECKING:
@@ -103,11 +104,17 @@ async def supervise(settings: Settings, *, started: Callable[[str], None] | None
         StartupError: that can't be done as it was asked for.
     """
     stopping = asyncio.Event()
-    with bound_together(settings) as listeners, on_signals(stopping.set):
+    workers: list[Worker] = []
+
+    def reload() -> None:
+        for worker in workers:
+            worker.reload()
+
+    with bound_together(settings) as listeners, on_signals(stopping.set, reload=reload):
         address = address_of(listeners[0])
         # Their names are unknown to others: no two servers of a machine share any.
         names = tuple(f"\0guidkeep-{secrets.token_hex(8)}-{at}" for at, _ in enumerate(listeners))
-        workers = [
+        workers += [
             Worker(Job(settings=settings, number=at, descriptor=sock.fileno(), names=names), sock)
             for at, sock in enumerate(listeners)
         ]
@@ -144,16 +151,17 @@ class Worker:
         Raises:
             StartupError: it ended before that; the message is its own, if it left one.
         """
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # nothing is imported from the folder in which the server was started
-            "-m",
-            "guidkeep.worker",
-            stdin=PIPE,
-            stdout=PIPE,
-            pass_fds=[self._listener.fileno()],
-            start_new_session=True,  # Ctrl-C is the supervisor's
-        )
+        with hangup_held():
+            self._process = process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",  # nothing is imported from the folder in which the server was started
+                "-m",
+                "guidkeep.worker",
+                stdin=PIPE,
+                stdout=PIPE,
+                pass_fds=[self._listener.fileno()],
+                start_new_session=True,  # Ctrl-C is the supervisor's
+            )
         assert process.stdin is not None  # noqa: S101 - for mypy: it is a pipe
         assert process.stdout is not None  # noqa: S101 - the same
         process.stdin.write(self._job)
@@ -197,6 +205,12 @@ class Worker:
             if self._listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 self._listener.shutdown(socket.SHUT_RDWR)
             return None
+
+    def reload(self) -> None:
+        """Passes SIGHUP on."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
 
     async def stop(self) -> None:
         """Lets it drain, and waits until it has ended."""

@@ -19,6 +19,7 @@ import structlog
 
 from guidkeep import logs, server
 from guidkeep.errors import StartupError
+from guidkeep.stopping import before_the_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,8 @@ def main(orders: IO[bytes], answers: IO[bytes]) -> int:
     structlog.contextvars.bind_contextvars(worker=job.number)
     logs.configure(form=settings.log_format, level=settings.log_level, guids=settings.log_guids)
     try:
-        server.run(settings, lambda: _work(job, orders.fileno(), say))
+        with before_the_loop():
+            server.run(settings, lambda: _work(job, orders.fileno(), say))
     except StartupError as error:
         say(error=str(error))
         return 1

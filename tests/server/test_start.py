@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import re
 import resource
@@ -279,6 +280,16 @@ def test_the_command_serves_until_it_is_told_to_stop_and_returns_0(
     stopping.join()
     assert capsys.readouterr().out.endswith(f"on http://127.0.0.1:{port}\n")
     assert [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)] == handlers
+
+
+def test_a_crash_is_an_event_of_the_log_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    monkeypatch.setattr(server, "run", dict[str, None]().__getitem__)
+    assert main(["serve", "--store", url, "--log-format", "json"]) == 1
+    told = json.loads(capsys.readouterr().err)
+    assert (told["event"], told["level"]) == ("crashed", "error")
+    assert told["exception"][0]["exc_type"] in ("KeyError", "TypeError")
 
 
 @pytest.mark.parametrize(

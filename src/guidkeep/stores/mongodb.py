@@ -57,7 +57,7 @@ from guidkeep.errors import OutcomeUnknown, StoreUnavailable, unreadable, unwrit
 from guidkeep.record import Record
 from guidkeep.rounds import AllRounds
 from guidkeep.stores import Counted, until
-from guidkeep.stores.mongodb_client import connect
+from guidkeep.stores.mongodb_client import close, connect
 
 # The driver's, after the line above: it says what installs them, if they are not there.
 import bson  # isort: skip
@@ -199,7 +199,7 @@ class MongoDBStore:
         """Finishes what was begun and closes every connection."""
         await self._rounds.close()
         with pymongo.timeout(self._timeout):  # it says goodbye to servers that may be gone
-            await self._client.close()
+            await close(self._client)
 
     # The rounds.
 

@@ -5,6 +5,8 @@ What a URL may say is told in `guidkeep.stores.mongodb`.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import warnings
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl
@@ -36,6 +38,7 @@ Document: TypeAlias = dict[str, Any]
 
 DATABASE = "guidkeep"
 SCHEMA = 1
+CLOSE_SECONDS = 1.0
 
 
 async def connect(
@@ -63,11 +66,18 @@ async def connect(
         with pymongo.timeout(timeout):
             return client, await _prepare(client.get_default_database(DATABASE))
     except PyMongoError as error:
-        await client.close()
+        await close(client)
         raise StartupError(f"{redacted(url)} can't be used: {_why(error, timeout)}") from error
     except BaseException:
-        await client.close()
+        await close(client)
         raise
+
+
+async def close(client: pymongo.AsyncMongoClient[Document]) -> None:
+    """Closes it. A look at a server that has just begun is not waited for: it takes a time-out."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.close()
 
 
 def _client(url: str, timeout: float, pool: int) -> pymongo.AsyncMongoClient[Document]:
