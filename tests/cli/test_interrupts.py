@@ -88,7 +88,8 @@ def test_a_server_that_has_not_begun_ends_with_0(tmp_path: Path, number: signal.
 @pytest.fixture
 def handlers() -> Iterator[None]:
     """What signals do is as before at the end."""
-    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    former = {number: signal.getsignal(number) for number in numbers}
     yield
     for number, handler in former.items():
         signal.signal(number, handler)
@@ -151,6 +152,8 @@ def test_the_command_says_what_ctrl_c_does_before_it_imports_anything(
     monkeypatch.setattr(os, "_exit", ended.append)
 
     def terminated() -> int:
+        if words == ["serve"]:
+            os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGTERM)
         return 5
 
