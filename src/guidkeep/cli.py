@@ -62,6 +62,9 @@ def _serve(flags: dict[str, Any]) -> int:
     with stopping.before_the_loop():
         chosen = settings.load(flags)
         logs.configure(form=chosen.log_format, level=chosen.log_level, guids=chosen.log_guids)
+        log = structlog.get_logger("guidkeep.server")
+        for name, nearest in settings.unknown_variables():
+            log.warning("unknown variable", variable=name, nearest=nearest)
         try:
             if chosen.workers > 1:
                 from guidkeep import supervisor  # noqa: PLC0415 - --help does not wait for it
@@ -73,8 +76,8 @@ def _serve(flags: dict[str, Any]) -> int:
                 server.run(chosen)
         except StartupError:
             raise
-        except Exception:  # noqa: BLE001 - whatever it is, the log has it
-            structlog.get_logger("guidkeep.server").exception("crashed")
+        except Exception:
+            log.exception("crashed")
             return exits.FAILED
     return 0
 

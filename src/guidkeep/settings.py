@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import caches, stores
+from guidkeep.environment import PREFIX, unknown, without_injected
 from guidkeep.errors import StartupError
 from guidkeep.origins import read_hosts, read_origins
 from guidkeep.record import shortened
@@ -22,7 +23,7 @@ from guidkeep.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LOG_FORMATS = ("auto", "text", "json")
 MOST_WORKERS = 256
@@ -229,7 +230,7 @@ def flag(name: str) -> str:
 
 def variable(name: str) -> str:
     """The environment variable of a setting."""
-    return "GUIDKEEP_" + name.upper()
+    return PREFIX + name.upper()
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -251,6 +252,7 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.en
         StartupError: a value is wrong; the sentence names it and says what would be right.
     """
     values = {}
+    environment = without_injected(environment)
     for row in ROWS:
         source, text = flag(row.name), flags.get(row.name)
         if text is None:
@@ -262,6 +264,13 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.en
         except StartupError as error:
             raise StartupError(f"{source}: {error}") from error
     return Settings(**values)
+
+
+def unknown_variables(
+    environment: Mapping[str, str] = os.environ,
+) -> Iterator[tuple[str, str | None]]:
+    """See `guidkeep.environment.unknown`."""
+    return unknown(environment, [variable(row.name) for row in ROWS])
 
 
 def markdown() -> str:
