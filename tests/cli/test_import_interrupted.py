@@ -34,7 +34,7 @@ from tests.cli.files import FILE, REFUSED, STATE, Failing, write
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from guidkeep.commands.sources import Item
+    from guidkeep.commands.items import Item
     from guidkeep.server import Running
     from tests.cli.conftest import Run
 

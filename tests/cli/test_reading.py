@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.commands import reading
-from guidkeep.commands.sources import Item
+from guidkeep.commands.items import Item
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidkeep.commands import sources
-from guidkeep.commands.sources import BrokenOff, Item, Source
+from guidkeep.commands import items as limits
+from guidkeep.commands.items import BrokenOff, Item
+from guidkeep.commands.sources import Source
+from guidkeep.errors import StartupError
 from tests.support import MARCH_2015
 
 if TYPE_CHECKING:
-    from guidkeep.commands.sources import Form
+    from guidkeep.commands.kinds import Form
 
 
 def read(text: bytes, form: Form | None = None) -> list[Item]:
@@ -34,17 +36,18 @@ def read(text: bytes, form: Form | None = None) -> list[Item]:
         (b'{"a": 1}\n\n{"b":1.10}', [Item(1, '{"a": 1}'), Item(3, '{"b":1.10}')]),
         (b'{"a": 1}\r\nno json\n', [Item(1, '{"a": 1}'), Item(2, "no json")]),
         (b" [ ] \n", []),
-        (b'[{"a":\n1.10} , 5,"x"]', [Item(1, '{"a": 1.10}'), Item(2, "5"), Item(3, '"x"')]),
-        (b'a:=\n"[1,\r\n2]"\n', [Item(3, '{"a":[1,  2]}')]),
+        (b'[{"a":\n1.10} , 5,\n\n"x"]',
+         [Item(1, '{"a": 1.10}', place=1), Item(2, "5", place=2), Item(3, '"x"', place=4)]),
+        (b'a:=\n"[1,\r\n2]"\n', [Item(2, '{"a":[1,  2]}')]),
         (b'guid,user\nA,Ann\n\nB,"Lee, ""Bob""\nJr"\n,\n',
          [Item(2, '{"guid":"A","user":"Ann"}'),
-          Item(5, '{"guid":"B","user":"Lee, \\"Bob\\"\\nJr"}'), Item(6, "{}")]),
+          Item(4, '{"guid":"B","user":"Lee, \\"Bob\\"\\nJr"}'), Item(6, "{}")]),
         (b"n:=,expire\n1.50,1h\n", [Item(2, f'{{"n":1.50,"expire":{MARCH_2015 + 3600}}}')]),
         (b"user,expire\r\n\xc3\xa9,default\r\n", [Item(2, '{"user":"é","expire":null}')]),
         (b"user\n", []),
         (b"user\n" + b"x" * 200_000, [Item(2, f'{{"user":"{"x" * 200_000}"}}')]),
         (b"n:=\n" + b"7" * 5000, [Item(2, f'{{"n":{"7" * 5000}}}')]),
-        (b'[{"n":' + b"7" * 5000 + b"}]", [Item(1, f'{{"n":{"7" * 5000}}}')]),
+        (b'[{"n":' + b"7" * 5000 + b"}]", [Item(1, f'{{"n":{"7" * 5000}}}', place=1)]),
     ],
 )  # fmt: skip
 def test_the_form_is_seen_from_the_first_character(
@@ -59,13 +62,20 @@ def test_the_form_is_seen_from_the_first_character(
         (b'{"a"\xff}', Item(1, '{"a"\N{REPLACEMENT CHARACTER}}', "Byte 4 is not UTF-8.")),
         (b'{"a":1}\f', Item(1, '{"a":1}\f')),
         (b'{"a":"b\rc"}', Item(1, '{"a":"b\rc"}')),
-        (b'["\xc3\xa9\xff"]', Item(1, '"é\N{REPLACEMENT CHARACTER}"', "Byte 3 is not UTF-8.")),
-        (b"a\n\xff\n", Item(2, "\N{REPLACEMENT CHARACTER}", "a: Byte 0 is not UTF-8.")),
-        (b"expire\n1\xc3\n", Item(2, "1\N{REPLACEMENT CHARACTER}", "expire: Byte 1 is not UTF-8.")),
+        (b'["\xc3\xa9\xff"]', Item(1, '"é\N{REPLACEMENT CHARACTER}"', "Byte 3 is not UTF-8.", 1)),
+        (b"a,b\n\xff,\n", Item(2, "\N{REPLACEMENT CHARACTER},", "column a: Byte 0 is not UTF-8.")),
+        (
+            b"expire\n1\xc3\n",
+            Item(2, "1\N{REPLACEMENT CHARACTER}", "column expire: Byte 1 is not UTF-8."),
+        ),
         (b"a,b\n1\n", Item(2, "1", "The line has 1 cells; the names at the top are 2.")),
         (
             b"n:=\nx\n",
-            Item(2, "x", "n:=: not JSON: expected a value, found 'x' (line 1, column 1)."),
+            Item(
+                2,
+                "x",
+                "column n:=: not JSON: expected a value, found 'x' (line 1, column 1 of the cell).",
+            ),
         ),
     ],
 )
@@ -76,8 +86,8 @@ def test_one_record_that_can_not_be_read_is_a_fault_of_its_own(text: bytes, item
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"expire\nsoon\n", "expire: 'soon' is no time"),
-        (b"n:=\n" + b"[" * 200_000, "n:=: not JSON: it is nested too deeply."),
+        (b"expire\nsoon\n", "column expire: 'soon' is no time"),
+        (b"n:=\n" + b"[" * 200_000, "column n:=: not JSON: it is nested too deeply."),
     ],
     ids=["expire", "nested"],
 )
@@ -102,11 +112,11 @@ def test_a_cell_that_is_no_value_is_a_fault_of_its_line(text: bytes, said: str) 
         (b"a,a\n", None, "stands twice"),
         (b"a,\n", None, "must name its columns"),
         (b"", "csv", "must name its columns"),
-        (b'a\n"x"y\n', None, "Line 2 is not CSV"),
+        (b'a,b\n"x"y\n', None, "Line 2 is not CSV"),
     ],
 )
 def test_a_file_that_can_not_be_read_on_is_told(text: bytes, form: Form | None, said: str) -> None:
-    with pytest.raises(BrokenOff, match=said.replace("[", r"\[")):
+    with pytest.raises(StartupError, match=said.replace("[", r"\[")):
         read(text, form)
 
 
@@ -124,7 +134,7 @@ def test_a_byte_that_is_not_utf_8_holds_up_no_other_record() -> None:
 
 
 def test_a_line_that_is_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "LONGEST", 10)
+    monkeypatch.setattr(limits, "LONGEST", 10)
     items = read(b'{"a":1}\n' + b"x" * 35 + b'\n{"b":2}\n' + b"y" * 30)
     assert [item.number for item in items] == [1, 2, 3, 4]
     assert [bool(item.fault) for item in items] == [False, True, False, True]
@@ -133,7 +143,7 @@ def test_a_line_that_is_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_row_that_is_too_long_ends_it_however_many_lines_it_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sources, "LONGEST", 10)
+    monkeypatch.setattr(limits, "LONGEST", 10)
     good = b"a,b,c,d,e\n" + b"1,2,3,4,5\n" * 3
     assert len(read(good)) == 3
     for row in (b"1,2,3,4,56\n", b"," * 100, b'"1\n2\n3\n4\n5",,,,\n'):
@@ -147,15 +157,15 @@ def test_a_row_that_is_too_long_ends_it_however_many_lines_it_has(
 def test_of_what_can_not_be_sent_only_the_beginning_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sources, "SHOWN", 3)
+    monkeypatch.setattr(limits, "SHOWN", 3)
     assert [item.text for item in read(b"xxxxx\xff\nyyyyy", "ndjson")] == ["xxx", "yyyyy"]
-    assert [item.text for item in read(b"a\nx,yyyy\n")] == ["x,y"]
+    assert [item.text for item in read(b"a:=\nx,yyyy\n")] == ["x,y"]
     assert [item.text for item in read(b"n:=\nxyyyy\n")] == ["xyy"]
 
 
 def test_an_element_that_is_too_long_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "LONGEST", 10)
-    monkeypatch.setattr(sources, "PIECE", 4)
+    monkeypatch.setattr(limits, "LONGEST", 10)
+    monkeypatch.setattr(limits, "PIECE", 4)
     with pytest.raises(BrokenOff, match="longer than"):
         read(b'["' + b"x" * 100 + b'"]')
 
@@ -173,7 +183,7 @@ def test_an_array_is_read_whatever_the_pieces_in_which_it_comes(
 ) -> None:
     text = json.dumps(values, indent=indent).encode(errors="surrogatepass")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "PIECE", piece)
+        patch.setattr(limits, "PIECE", piece)
         items = read(text)
     assert [json.loads(item.text) for item in items] == values
     assert [item.number for item in items] == list(range(1, len(values) + 1))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     ("name", "words", "code"),
     [
         ("stdin", ["create"], exits.USAGE),
-        ("stdin", ["import", "-"], 0),
+        ("stdin", ["import", "-"], exits.FAILED),
         ("stdout", ["list"], 0),
         ("stdout", ["export"], 0),
         ("stderr", ["get", "x"], exits.REFUSED),

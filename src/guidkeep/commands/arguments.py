@@ -215,8 +215,10 @@ def _add_export(commands: Commands) -> None:
         "it, but for line breaks between tokens, which are spaces. Imported into an empty service "
         "and exported again, it is the same to the byte.",
         """\
-        FILE is written as FILE.part and renamed when it is whole. Interrupted, it goes on where
-        it was when it is run again.
+        FILE is written as FILE.part and renamed when it is whole, with the mode of the one that
+        was there, or for its owner alone. Interrupted, it goes on where it was when it is run
+        again. A FILE that is a link is followed; one that is no regular file, such as a FIFO, is
+        written to as it is.
         """,
         """\
         Examples:
@@ -226,7 +228,12 @@ def _add_export(commands: Commands) -> None:
     )
     exporting.set_defaults(run=_whole("exporting"))
     exporting.add_argument(
-        "file", metavar="FILE", nargs="?", help="What is written. [standard output]"
+        "file", metavar="FILE", nargs="?", help="What is written; - is standard output. [-]"
+    )
+    exporting.add_argument(
+        "--force",
+        action="store_true",
+        help="Replace a FILE that is there. [ask on a terminal, else refuse]",
     )
     exporting.add_argument("--user", metavar="NAME", help="Only records of this user.")
     _add_restart(exporting)

@@ -1,14 +1,13 @@
 """`guidkeep export`: all records as NDJSON, to standard output or into a file.
 
 A file is written as FILE.part and renamed at the end, so a FILE that is there is whole. After an
-interruption the last whole record of FILE.part says where to go on.
+interruption the last whole record of FILE.part says where to go on; if there is none yet, nothing
+is left. What is no regular file is written straight into: see `guidkeep.commands.targets`.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from guidkeep import progress
@@ -16,11 +15,14 @@ from guidkeep.client import Record
 from guidkeep.commands.output import complain
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import GOES_ON, connected, guarded
+from guidkeep.commands.targets import STANDARD_OUTPUT, put, require_leave, target_of
 from guidkeep.errors import StartupError
+from guidkeep.files import open_private
 from guidkeep.record import share_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from guidkeep.progress import Watch
 
@@ -34,39 +36,80 @@ EVERY = 500
 
 def run(options: Options) -> int:
     """Exports; returns the exit code."""
-    if options["file"]:
-        return guarded(lambda: _to_file(options), again=GOES_ON)
-    return guarded(lambda: _to_output(options))
+    work = Export(options)
+    return guarded(work.run, again=work.told_of_what_is_left)
 
 
-def _to_output(options: Options) -> int:
-    with connected(options) as client:
-        for record in client.export(user=options["user"]):
-            sys.stdout.buffer.write(_line(record))
-        sys.stdout.buffer.flush()
-    return 0
+class Export:
+    """One export.
 
+    Args:
+        options: those of the command.
+    """
 
-def _to_file(options: Options) -> int:
-    path = Path(options["file"])
-    part = path.with_name(path.name + ".part")
-    with connected(options) as client:
-        kept = Progress(
-            path.with_name(path.name + ".export"),
-            {"address": client.url, "--user": options["user"]},
-            {},
-        )
-        after, count = _begin(part, kept, is_anew=options["restart"])
-        kept.save({})
-        with part.open("ab") as file, progress.shown("exporting", sys.stderr) as watch:
-            records = client.export(user=options["user"], after=after)
-            count = _write(records, file, count, watch)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        kept.drop()
-    complain(f"Exported {count:,} records to {path}.")
-    return 0
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._part: Path | None = None
+
+    def run(self) -> int:
+        """Writes all records; returns the exit code."""
+        name = self._options["file"]
+        target = target_of(STANDARD_OUTPUT if name is None else name)
+        require_leave(target, is_forced=self._options["force"])
+        if target.path is not None:
+            count = self._to_file(target.path)
+        elif target.name == STANDARD_OUTPUT:
+            self._to_stream(sys.stdout.buffer)
+            return 0
+        else:
+            with target.open() as stream:
+                count = self._to_stream(stream)
+        complain(f"Exported {count:,} records to {target.name}.")
+        return 0
+
+    def told_of_what_is_left(self) -> str:
+        """What there is of the file, if something is, after an interruption."""
+        if self._part is None or not self._part.exists():
+            return ""
+        return f"{GOES_ON} {self._part} has what came so far."
+
+    def _to_stream(self, stream: IO[bytes]) -> int:
+        with connected(self._options) as client:
+            count = 0
+            for record in client.export(user=self._options["user"]):
+                stream.write(_line(record))
+                count += 1
+            stream.flush()
+        return count
+
+    def _to_file(self, path: Path) -> int:
+        self._part = part = path.with_name(path.name + ".part")
+        with connected(self._options) as client:
+            kept = Progress(
+                path.with_name(path.name + ".export"),
+                {"address": client.url, "--user": self._options["user"]},
+                {},
+            )
+            after, count = _begin(part, kept, is_anew=self._options["restart"])
+            kept.save({})
+            try:
+                with (
+                    open_private(part, "ab") as file,
+                    progress.shown("exporting", sys.stderr) as watch,
+                ):
+                    records = client.export(user=self._options["user"], after=after)
+                    count = _write(records, file, count, watch)
+                    put(file, part, path)
+            except BaseException as error:
+                if isinstance(error, OSError) and error.filename is None:
+                    error.filename = str(part)
+                if part.exists() and not part.stat().st_size:
+                    part.unlink()
+                if not part.exists():
+                    kept.drop()
+                raise
+            kept.drop()
+        return count
 
 
 def _begin(part: Path, kept: Progress, *, is_anew: bool) -> tuple[str | None, int]:
@@ -85,7 +128,7 @@ def _begin(part: Path, kept: Progress, *, is_anew: bool) -> tuple[str | None, in
 
 def _cut(part: Path) -> tuple[str | None, int]:
     """Cuts off what is no whole line; the last record's GUID, and how many there are."""
-    with part.open("r+b") as file:
+    with open_private(part, "r+b") as file:
         count = 0
         while piece := file.read(1 << 20):
             count += piece.count(b"\n")

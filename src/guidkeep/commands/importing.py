@@ -9,6 +9,10 @@ is there, so of those that are sent again a null is lost. With `--create-only`, 
 is written before it sends, and what is there already of the records sent but not counted counts as
 created. The file of refused lines is cut to what it was then.
 
+*What is no file of records.* It is refused before anything is written, so nothing is left of it;
+the same holds for a CSV whose columns can't be told. An import that finds no record fails: nobody
+means to import nothing.
+
 *A file that breaks off.* What is read before that place is written, and counted. The rest may be
 mended: of such a file the size and the time may be others when the import goes on.
 
@@ -20,7 +24,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import json
 import secrets
 import sys
@@ -30,7 +33,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep import progress
 from guidkeep.addresses import redacted
@@ -38,12 +41,14 @@ from guidkeep.client import AsyncClient
 from guidkeep.client.lines import Batches, Sent, line_of
 from guidkeep.client.operations import is_temporary
 from guidkeep.commands import exits
+from guidkeep.commands.inputs import beside, opened, refused_target
+from guidkeep.commands.items import BrokenOff, Item
 from guidkeep.commands.output import Output, complain
 from guidkeep.commands.reading import read_apart
 from guidkeep.commands.refusing import Refusals
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import GOES_ON, address_of, client_of, guarded
-from guidkeep.commands.sources import BrokenOff, Item, Source
+from guidkeep.commands.sources import Source
 from guidkeep.drafts import Drafts
 from guidkeep.errors import (
     BodyTooLarge,
@@ -51,7 +56,6 @@ from guidkeep.errors import (
     GuidkeepError,
     InvalidRequest,
     PreconditionFailed,
-    StartupError,
 )
 from guidkeep.record import ENVELOPE, parse_change
 from guidkeep.schema import MetadataSchema
@@ -125,11 +129,11 @@ def run(options: Options) -> int:
 
 
 def _run(options: Options, path: Path | None) -> int:
-    with ExitStack() as opened:
-        stream = _standard_input() if options["file"] == "-" else _opened(options["file"], opened)
+    with ExitStack() as stack:
+        stream = opened(options["file"], stack)
         source = Source(stream, options["source_form"], clock=time.time)
         work = Import(options, source, path)
-        opened.callback(work.close)
+        stack.callback(work.close)
         try:
             return asyncio.run(work.dry_run() if options["dry_run"] else work.run())
         except BrokenOff as error:
@@ -153,9 +157,11 @@ class Import:
         self._size = None if path is None else path.stat().st_size
         self._tally = Tally()
         self._output = Output(options["form"])
-        self._kept = Progress(_beside(path, ".import"), self._task(path), asdict(self._tally))
+        self._kept = Progress(beside(path, ".import"), self._task(path), asdict(self._tally))
         self._refusals = Refusals(
-            _refused_path(options, path), is_named=options["refused"] is not None
+            refused_target(options, path),
+            is_named=options["refused"] is not None,
+            columns=source.columns,
         )
         self._flights: deque[Flight] = deque()
         self._sent_before = 0
@@ -167,9 +173,10 @@ class Import:
 
     async def run(self) -> int:
         """Writes all records; returns the exit code."""
-        self._begin()
-        with progress.shown("importing", sys.stderr) as watch:
-            async with self._client() as client:
+        async with self._client() as client:
+            self._settle(await client.metadata_schema() if self._source.doubtful else None)
+            self._begin()
+            with progress.shown("importing", sys.stderr) as watch:
                 try:
                     await self._write(client, watch)
                 except BaseException as error:  # what is on its way is counted first
@@ -190,9 +197,10 @@ class Import:
 
     async def dry_run(self) -> int:
         """Says what the service would refuse, if each record was a new one."""
-        self._refusals.begin()
         async with self._client() as client:
             schema, most = await client.metadata_schema(), await client.max_body()
+        self._settle(schema)
+        self._refusals.begin()
         drafts = Drafts(MetadataSchema(schema), max_record=most)
         with progress.shown("checking", sys.stderr) as watch:
             async for item in read_apart(self._source.items()):
@@ -205,6 +213,11 @@ class Import:
                 self._tally.done += 1
                 watch(self._share(), self._tally.done)
         return self._report("Checked", "could be created", None, "would be refused")
+
+    def _settle(self, schema: Any) -> None:
+        """Takes the columns for what they mean to a service with that schema, or refuses them."""
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        self._source.settle(properties if isinstance(properties, dict) else ())
 
     def _begin(self) -> None:
         """Goes on where it was interrupted, or begins."""
@@ -355,7 +368,9 @@ class Import:
         else:
             counts = {"created": tally.created, "updated": tally.updated, "refused": tally.refused}
             self._output.line(json.dumps({**counts, "refused_file": where}))
-        return exits.FAILED if tally.refused else 0
+        if not tally.done:
+            complain(f"There is no record in {self._name}.")
+        return exits.FAILED if tally.refused or not tally.done else 0
 
 
 def _check(item: Item, text: bytes, drafts: Drafts, most: int) -> None:
@@ -366,34 +381,3 @@ def _check(item: Item, text: bytes, drafts: Drafts, most: int) -> None:
         raise BodyTooLarge(f"A line must not have more than {most + ENVELOPE} bytes.")
     now = int(time.time())
     drafts.made(parse_change(text, now=now), now)
-
-
-def _opened(name: str, opened: ExitStack) -> IO[bytes]:
-    try:
-        return opened.enter_context(Path(name).open("rb"))
-    except OSError as error:
-        raise StartupError(f"{name} can't be read: {error.strerror}.") from error
-
-
-def _standard_input() -> IO[bytes]:
-    """Standard input by a buffer of its own.
-
-    Python waits for that of `sys.stdin` when it ends, and a thread that still reads would hold it.
-    """
-    try:
-        return open(sys.stdin.fileno(), "rb", closefd=False)
-    except io.UnsupportedOperation:  # something else was put in its place
-        return sys.stdin.buffer
-
-
-def _beside(path: Path | None, ending: str) -> Path | None:
-    return None if path is None else path.with_name(path.name + ending)
-
-
-def _refused_path(options: Options, path: Path | None) -> Path | None:
-    named: str | None = options["refused"]
-    if named is None:
-        return _beside(path, ".would-be-refused" if options["dry_run"] else ".refused")
-    if path is not None and Path(named).exists() and path.samefile(named):
-        raise StartupError(f"--refused: {named} is the file that is read; name another.")
-    return Path(named)

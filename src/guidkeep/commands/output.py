@@ -129,10 +129,14 @@ def complain(sentence: str) -> None:
         print(f"guidkeep: {sentence}", file=sys.stderr)  # noqa: T201 - it is a command
 
 
-def failed(error: OSError) -> int:
+def failed(error: OSError, again: str = "") -> int:
     """Tells what can't be read or written; returns the exit code.
 
     A pipe whose reader has had enough is worth no word.
+
+    Args:
+        error: what was raised.
+        again: what is told as well.
     """
     try:
         sys.stdout.flush()
@@ -141,7 +145,7 @@ def failed(error: OSError) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return exits.BROKEN_PIPE
-    complain(f"{error.filename or 'A file'} can't be read or written: {error.strerror}.")
+    complain(f"{error.filename or 'A file'} can't be read or written: {error.strerror}.{again}")
     return exits.FAILED
 
 

@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from guidkeep.commands.output import complain
-from guidkeep.errors import StartupError
+from guidkeep.errors import InvalidRequest, StartupError
+from guidkeep.files import open_private
+from guidkeep.jsontext import parse_object
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from guidkeep.commands.sources import Item
+    from guidkeep.commands.items import Item
+    from guidkeep.commands.targets import Target
     from guidkeep.errors import GuidkeepError
+
+_place = re.compile(r"\(line 1, column ([0-9]+)\)\.$")
 
 
 class Refusals:
     """Where refused records go, each with the reason: a file, or standard error.
 
     Args:
-        path: the file; None: there is none.
+        target: the file; None: there is none.
         is_named: whether the user chose it: then it is not overwritten.
+        columns: by member, the columns of a CSV; None: it is none.
     """
 
-    def __init__(self, path: Path | None, *, is_named: bool) -> None:
-        self._path = path
+    def __init__(
+        self, target: Target | None, *, is_named: bool, columns: Mapping[str, str] | None
+    ) -> None:
+        self._target = target
+        self._path = target.path if target else None  # None: what was written stays
         self._is_named = is_named
+        self._columns = columns
         self._file: IO[bytes] | None = None
         self._bytes = 0
 
@@ -39,13 +51,14 @@ class Refusals:
         Raises:
             StartupError: it is a file that somebody named, and no import's.
         """
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return
-        if self._is_named and not is_ours:
+        if self._is_named and not is_ours and self._path.exists():
             raise StartupError(
                 f"--refused: {self._path} is there already; name another file, or delete it."
             )
-        self._path.unlink()
+        with suppress(FileNotFoundError):
+            self._path.unlink()
 
     def go_on(self, kept: int) -> None:
         """Keeps the first bytes of the file, so many, and drops the rest.
@@ -54,27 +67,36 @@ class Refusals:
             StartupError: it has fewer.
         """
         self._bytes = kept
-        size = self._path.stat().st_size if self._path and self._path.exists() else 0
+        if self._path is None:
+            return
+        size = self._path.stat().st_size if self._path.exists() else 0
         if size < kept:
             raise StartupError(
                 f"{self._path} is shorter than it was when the import was interrupted: "
                 "--restart begins anew."
             )
-        if self._path and size:
-            os.truncate(self._path, kept)
+        if size:
+            with open_private(self._path, "r+b") as file:
+                os.truncate(file.fileno(), kept)
 
     def add(self, item: Item, error: GuidkeepError) -> int:
         """Notes a refusal; returns the length of the file."""
-        if self._path is None:
-            complain(f"line {item.number}: {error.detail}")
+        reasons = _reasons(item, error, self._columns)
+        if self._target is None:
+            told = " ".join(reasons)
+            complain(f"line {item.line}{', ' if told.startswith('column ') else ': '}{told}")
             return 0
-        told: dict[str, Any] = {"line": item.number, "status": error.status}
-        told["detail"] = error.detail
+        entry: dict[str, Any] = {"line": item.line, "status": error.status}
+        entry["detail"] = " ".join(reasons)
         if error.faults:
-            told["errors"] = [fault.as_json() for fault in error.faults]
-        told["record"] = item.text
-        self._file = self._file or self._path.open("ab")
-        self._bytes += self._file.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+            entry["errors"] = [
+                {"column": name} | fault.as_json() if name else fault.as_json()
+                for fault in error.faults
+                for name in [_column(fault.pointer, self._columns)]
+            ]
+        entry["record"] = item.text
+        self._file = self._file or self._opened(self._target)
+        self._bytes += self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
         return self._bytes
 
     def flush(self) -> None:
@@ -86,4 +108,33 @@ class Refusals:
         """The file's name, if there is something in it."""
         if self._file:
             self._file.close()
-        return str(self._path) if self._path and self._bytes else None
+        return self._target.name if self._target and self._bytes else None
+
+    def _opened(self, target: Target) -> IO[bytes]:
+        return target.open() if self._path is None else open_private(self._path, "ab")
+
+
+def _reasons(item: Item, error: GuidkeepError, columns: Mapping[str, str] | None) -> list[str]:
+    """Why a record was refused, in words that name what is in the file.
+
+    What the service says is about what was sent: a batch, in which a row of a CSV is an object, and
+    a record without a GUID has one.
+    """
+    if error.faults:
+        named = [(_column(fault.pointer, columns), fault.detail) for fault in error.faults]
+        return [f"column {name}: {detail}" if name else detail for name, detail in named]
+    detail = error.detail
+    if isinstance(error, InvalidRequest) and columns is None and item.fault is None:
+        try:
+            parse_object(item.text)
+        except InvalidRequest as own:  # with the column in which it is there
+            detail = _place.sub(r"(column \1).", own.detail)
+    return [re.sub(r"\bbody\b", "record", detail)]
+
+
+def _column(pointer: str | None, columns: Mapping[str, str] | None) -> str | None:
+    """The column that a JSON Pointer (RFC 6901) leads into; None: into none."""
+    if not pointer or columns is None:
+        return None
+    member = pointer.split("/")[1].replace("~1", "/").replace("~0", "~")
+    return columns.get(member)

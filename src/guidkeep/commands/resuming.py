@@ -1,6 +1,7 @@
 """How far an import or export came: a small file beside the other, gone when all is done.
 
-It is written beside and renamed, so it is whole whenever the process dies.
+It is written beside and renamed, so it is whole whenever the process dies. It is private, and one
+that another user has put there is not believed: an import's has the secret from which GUIDs follow.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.errors import StartupError
+from guidkeep.files import open_private, replace_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +40,8 @@ class Progress:
         if self.path is None or not self.path.exists():
             return None
         try:
-            task, state = self._parsed(self.path.read_text())
+            with open_private(self.path, "r+b") as file:
+                task, state = self._parsed(file.read())
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StartupError(
                 f"{self.path} can't be read, which says how far it came: --restart begins anew."
@@ -51,7 +54,7 @@ class Progress:
             )
         return state
 
-    def _parsed(self, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _parsed(self, text: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
         """The task and the state; raises KeyError, TypeError or ValueError if they are none."""
         kept = json.loads(text)
         task, state = dict(kept["task"]), dict(kept["state"])
@@ -72,9 +75,8 @@ class Progress:
         """Keeps how far it came."""
         if self.path is None:
             return
-        beside = self.path.with_name(self.path.name + ".new")
-        beside.write_text(json.dumps({"task": self._task, "state": state}) + "\n")
-        beside.replace(self.path)
+        text = json.dumps({"task": self._task, "state": state}) + "\n"
+        replace_private(self.path, text.encode())
 
     def allow(self, *names: str) -> None:
         """It may go on though these are others then."""

@@ -31,27 +31,31 @@ def run(command: Command, options: Options) -> int:
     return guarded(lambda: _run(command, options))
 
 
-def guarded(work: Callable[[], int], *, again: str = "") -> int:
+def guarded(work: Callable[[], int], *, again: str | Callable[[], str] = "") -> int:
     """Does the work; what is raised becomes a sentence and an exit code.
 
     Args:
         work: returns the exit code.
         again: what is told as well of work that stopped on its way.
     """
+
+    def left() -> str:
+        return again if isinstance(again, str) else again()
+
     try:
         with interrupts.raised():
             code = work()
             sys.stdout.flush()
     except GuidkeepError as error:
         told = exits.sentence_of(error)
-        if again and not isinstance(error, StartupError):  # else it has not begun
-            told = f"It stopped on the way: {told}{again}"
+        if not isinstance(error, StartupError) and (more := left()):  # else it has not begun
+            told = f"It stopped on the way: {told}{more}"
         complain(told)
         return exits.code_of(error)
     except OSError as error:
-        return failed(error)
+        return failed(error, left())
     except KeyboardInterrupt:
-        complain(f"Interrupted.{again}")
+        complain(f"Interrupted.{left()}")
         return exits.INTERRUPTED
     return code
 

@@ -1,85 +1,89 @@
 """Records in files: NDJSON, one JSON array, CSV; each read in bounded memory, one record at a time.
 
-A CSV has a line of names at its top. `guid` and `expire` mean what they do everywhere, `expire` in
-all the ways of `--expire`. A name that ends in `:=` holds JSON, any other text. An empty cell is
-nothing.
+A CSV has a line of names at its top. `guid`, `expire` and `ttl` mean what they do everywhere, in
+any case; `expire` in all the ways of `--expire`, `ttl` also as 30d. A name that ends in `:=` holds
+JSON, any other text. An empty cell is nothing.
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
 import io
-import json
-import re
-from json import JSONDecodeError
-from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, Any
 
-from guidkeep.commands.words import parse_expire
-from guidkeep.errors import StartupError
-from guidkeep.jsonfaults import explained
-from guidkeep.jsontext import lenient, on_one_line, require_json
+from guidkeep.commands import items, kinds
+from guidkeep.commands.elements import Elements
+from guidkeep.commands.items import ANY_BYTES, WHITE, Item, checked, faulty
+from guidkeep.commands.tables import Table
+from guidkeep.jsontext import on_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator
 
-    Form = Literal["ndjson", "json", "csv"]
-
-LONGEST = 16 << 20
-"""Bytes of one record in a file at most; no service takes as many."""
-SHOWN = 1 << 16
-"""Characters that are kept at most of what can't be sent."""
-PIECE = 1 << 16
-"""Bytes that are read at a time: how far it is is seen in steps of these."""
-
-_WHITE = " \t\r\n"
-_ANY_BYTES = "surrogateescape"
-"""How text is decoded: what is not UTF-8 becomes what UTF-8 never is (PEP 383), so one bad byte is
-the fault of its record, not of all that is decoded with it."""
-
-
-class Item(NamedTuple):
-    """A record in a file.
-
-    Attributes:
-        number: its line; in an array, its place, from 1.
-        text: its JSON, on one line, or, if it has none, what stands there, up to `SHOWN`
-            characters.
-        fault: why it can't be sent, if it can't.
-    """
-
-    number: int
-    text: str
-    fault: str | None = None
-
-
-class BrokenOff(StartupError):
-    """The file is not of its form, so that nothing after that can be read."""
+    from guidkeep.commands.kinds import Form
 
 
 class Source:
     """A file of records that is read.
 
     Args:
-        stream: its bytes.
+        stream: its bytes. Its first line is read at once.
         form: None: seen from its first character.
         clock: returns Unix time in seconds, for an `expire` that is a time from now.
+
+    Attributes:
+        doubtful: columns of a CSV whose names mean something else than they say, unless the
+            service's schema declares them: see `settle`.
+
+    Raises:
+        StartupError: it is no file of records.
     """
 
     def __init__(self, stream: IO[bytes], form: Form | None, *, clock: Callable[[], float]) -> None:
         self._counted = _Counted(stream)
+        begins = self._counted.begin()
+        kinds.require_records(begins)
         counted: Any = self._counted
-        self._bytes: io.BufferedReader[Any] = io.BufferedReader(counted, PIECE)
-        self._clock = clock
-        begins = self._bytes.peek(4)[:4]
+        self._bytes: io.BufferedReader[Any] = io.BufferedReader(counted, items.PIECE)
         if begins.startswith(codecs.BOM_UTF8):
             self._bytes.read(len(codecs.BOM_UTF8))
-        self.form: Form = form or self._seen()
+            begins = begins.removeprefix(codecs.BOM_UTF8)
+        self.form: Form = form or kinds.form_of(begins)
+        self._table: Table | None = None
+        if self.form == "csv":
+            self._table = Table(
+                self._text(newline=""),
+                begins.decode(errors=ANY_BYTES),
+                is_sure=form is not None,
+                clock=clock,
+            )
+        self.doubtful = self._table.doubtful if self._table else []
+        self._is_settled = False
 
     @property
     def passed(self) -> int:
         """Bytes that have been taken from the stream."""
         return self._counted.count
+
+    @property
+    def columns(self) -> dict[str, str] | None:
+        """By member of a record, the column that it comes from; None: it is no CSV."""
+        if self._table is None:
+            return None
+        return {column.member: column.name for column in self._table.columns}
+
+    def settle(self, declared: Collection[str] = ()) -> None:
+        """Takes the names of columns for what they mean; comes before `items`.
+
+        Args:
+            declared: properties that the service's schema declares.
+
+        Raises:
+            StartupError: they can't be taken for anything.
+        """
+        self._is_settled = True
+        if self._table:
+            self._table.settle(declared)
 
     def items(self) -> Iterator[Item]:
         """The records, blank lines left out.
@@ -87,158 +91,31 @@ class Source:
         Raises:
             BrokenOff: the file is not of its form, so that nothing after that can be read.
         """
-        if self.form == "csv":
-            return self._rows()
+        if not self._is_settled:
+            self.settle()
+        if self._table:
+            return self._table.rows()
         return self._elements() if self.form == "json" else self._lines()
-
-    def _seen(self) -> Form:
-        first = self._bytes.peek(PIECE).lstrip()[:1]
-        return "json" if first == b"[" else "ndjson" if first in (b"{", b"") else "csv"
 
     def _lines(self) -> Iterator[Item]:
         number = 0
-        while line := self._bytes.readline(LONGEST):
+        while line := self._bytes.readline(items.LONGEST):
             number += 1
-            is_cut = len(line) == LONGEST
+            is_cut = len(line) == items.LONGEST
             while is_cut and not line.endswith(b"\n") and line:
-                line = self._bytes.readline(LONGEST)
+                line = self._bytes.readline(items.LONGEST)
             if is_cut:
-                yield _faulty(number, "", f"The line is longer than {LONGEST >> 20} MiB.")
+                yield faulty(number, "", f"The line is longer than {items.LONGEST >> 20} MiB.")
             elif line.strip():
-                yield _checked(number, line.decode(errors=_ANY_BYTES).strip(_WHITE))
+                yield checked(number, line.decode(errors=ANY_BYTES).rstrip(WHITE))
 
     def _elements(self) -> Iterator[Item]:
         """The elements of an array, their text as it is but for line breaks."""
-        text = io.TextIOWrapper(self._bytes, encoding="utf-8", errors=_ANY_BYTES)
-        for number, element in enumerate(_Elements(text), 1):
-            yield _checked(number, on_one_line(element))
+        for number, (line, element) in enumerate(Elements(self._text()), 1):
+            yield checked(number, on_one_line(element), line)
 
-    def _rows(self) -> Iterator[Item]:
-        text = io.TextIOWrapper(self._bytes, encoding="utf-8", errors=_ANY_BYTES, newline="")
-        lines = _Lines(text)
-        csv.field_size_limit(LONGEST)  # of this process; else a cell may have 128 KiB
-        rows = csv.reader(lines, strict=True)
-        try:
-            names = next(rows, [])
-            _check_names(names)
-            lines.taken = 0
-            for row in rows:
-                lines.taken = 0
-                if row:
-                    yield self._row(rows.line_num, names, row)
-        except csv.Error as error:
-            raise BrokenOff(f"Line {rows.line_num} is not CSV: {error}.") from error
-
-    def _row(self, number: int, names: Sequence[str], row: Sequence[str]) -> Item:
-        if len(row) != len(names):
-            fault = f"The line has {len(row)} cells; the names at the top are {len(names)}."
-            return _faulty(number, ",".join(row), fault)
-        members: list[str] = []
-        for name, cell in zip(names, row, strict=True):
-            if cell:
-                try:
-                    members.append(self._cell(name, cell))
-                except (StartupError, ValueError) as error:
-                    return _faulty(number, ",".join(row), f"{name}: {error}")
-        return Item(number, "{" + ",".join(members) + "}")
-
-    def _cell(self, name: str, cell: str) -> str:
-        if fault := _fault(cell):
-            raise ValueError(fault)
-        if name == "expire":
-            return f'"expire":{json.dumps(parse_expire(cell, now=self._clock()))}'
-        if name.endswith(":="):
-            require_json(cell)
-            return f"{json.dumps(name[:-2], ensure_ascii=False)}:{on_one_line(cell)}"
-        return f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(cell, ensure_ascii=False)}"
-
-
-class _Lines:
-    """The lines of a CSV, of which a row may take many; none is longer than a record may be.
-
-    Attributes:
-        taken: characters since the row began.
-    """
-
-    def __init__(self, stream: io.TextIOBase) -> None:
-        self._stream = stream
-        self.taken = 0
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        line = self._stream.readline(LONGEST + 1 - self.taken)
-        self.taken += len(line)
-        if self.taken > LONGEST:
-            raise csv.Error(f"a record is longer than {LONGEST >> 20} MiB")
-        if not line:
-            raise StopIteration
-        return line
-
-
-class _Elements:
-    """Iterates over the texts of an array's elements; holds a piece, and one element at most."""
-
-    def __init__(self, stream: io.TextIOBase) -> None:
-        self._stream = stream
-        self._text = ""
-        self._at = 0
-        self._is_whole = False
-
-    def __iter__(self) -> Iterator[str]:
-        self._expect("[", "The file is no JSON array: it must begin with [.")
-        if self._next() == "]":
-            self._at += 1
-        else:
-            yield self._element()
-            while self._next() == ",":
-                self._at += 1
-                self._next()
-                yield self._element()
-            self._expect("]", "After an element there must be a comma or the array's end.")
-        if self._next():
-            raise BrokenOff("There is more after the end of the array.")
-
-    def _element(self) -> str:
-        while True:
-            try:
-                _, end = lenient.raw_decode(self._text, self._at)
-            except (JSONDecodeError, RecursionError) as error:
-                if not self._read():
-                    raise BrokenOff(
-                        f"An element of the array is not JSON: {explained(error)}."
-                    ) from error
-            else:
-                # 12 may go on as 123, or as 12.5: it is whole when something ends it.
-                if _ends(self._text, end) or not self._read():
-                    element = self._text[self._at : end]
-                    self._at = end
-                    return element
-
-    def _next(self) -> str:
-        """The next character that is not white; empty at the end."""
-        while True:
-            while self._at < len(self._text):
-                if self._text[self._at] not in _WHITE:
-                    return self._text[self._at]
-                self._at += 1
-            if not self._read():
-                return ""
-
-    def _expect(self, character: str, otherwise: str) -> None:
-        if self._next() != character:
-            raise BrokenOff(otherwise)
-        self._at += 1
-
-    def _read(self) -> bool:
-        """Reads on: a piece, or as much as waits already, so that a long element is soon whole."""
-        waiting = len(self._text) - self._at
-        if waiting > LONGEST:
-            raise BrokenOff(f"An element of the array is longer than {LONGEST >> 20} MiB.")
-        piece = self._stream.read(max(PIECE, waiting))
-        self._text, self._at = self._text[self._at :] + piece, 0
-        return bool(piece)
+    def _text(self, newline: str | None = None) -> io.TextIOWrapper:
+        return io.TextIOWrapper(self._bytes, encoding="utf-8", errors=ANY_BYTES, newline=newline)
 
 
 class _Counted(io.RawIOBase):
@@ -246,44 +123,28 @@ class _Counted(io.RawIOBase):
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        self._begins = b""
         self.count = 0
+
+    def begin(self) -> bytes:
+        """What it begins with, a line that is not blank or a piece; it is read again then.
+
+        No more is waited for: of a pipe the rest may come much later.
+        """
+        read = getattr(self._stream, "read1", self._stream.read)
+        while len(self._begins) < items.PIECE and b"\n" not in self._begins.lstrip():
+            piece = read(items.PIECE)
+            if not piece:
+                break
+            self._begins += piece
+        return self._begins
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # any buffer will do
-        piece = self._stream.read(len(buffer))
+        piece, self._begins = self._begins[: len(buffer)], self._begins[len(buffer) :]
+        piece = piece or self._stream.read(len(buffer))
         buffer[: len(piece)] = piece
         self.count += len(piece)
         return len(piece)
-
-
-_ends = re.compile(r"[ \t\r\n]*[,\]]").match
-
-
-def _checked(number: int, text: str) -> Item:
-    fault = _fault(text)
-    return _faulty(number, text, fault) if fault else Item(number, text)
-
-
-def _fault(text: str) -> str | None:
-    """Where a text that was decoded whatever its bytes are is not UTF-8, if it is not."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        return f"Byte {len(text[: error.start].encode())} is not UTF-8."
-    return None
-
-
-def _faulty(number: int, text: str, fault: str) -> Item:
-    shown = text[:SHOWN].encode(errors=_ANY_BYTES).decode(errors="replace")
-    return Item(number, shown, fault)
-
-
-def _check_names(names: Sequence[str]) -> None:
-    if not names or not all(names):
-        raise BrokenOff("The first line of a CSV must name its columns, as in guid,expire,user.")
-    if any(map(_fault, names)):
-        raise BrokenOff("The first line of a CSV must be UTF-8, as all of it.")
-    if len(set(names)) < len(names):
-        raise BrokenOff("A column of the CSV stands twice: name each once.")

@@ -47,14 +47,20 @@ When it expires:
 
 IMPORT = """\
 Which of the three it is is seen from the first character. In a CSV a cell is a text; a
-column whose name ends in := has JSON; an empty cell is nothing. Its column expire takes
-all that --expire of `guidkeep create` does.
+column whose name ends in := has JSON; an empty cell is nothing. The names at its top are
+read without spaces around them, and guid, expire, ttl and user in any case. The column
+expire takes all that --expire of `guidkeep create` does, ttl takes seconds or a time as
+30d. Commas, semicolons, tabs or bars may separate cells.
+
+A file that is something else, such as an Excel workbook or a page of HTML, or whose
+columns can't be told, is refused before anything is written; the exit code is 2. If
+there is no record in it, it is 1.
 
 A file that was imported whole, and is imported again, is imported again: records
 without a GUID are created once more. A column or member guid makes them updates.
 
-Records that are refused go to FILE.refused, an object on a line with the reason and the
-record, and the exit code is 1. They do not hold up the others.
+Records that are refused go to FILE.refused, an object on a line with the line of FILE,
+the reason and the record, and the exit code is 1. They do not hold up the others.
 
 Interrupted, it goes on where it was when it is run again; FILE.import says how far it
 came, until all is done. No record is created twice by that. The last records before it

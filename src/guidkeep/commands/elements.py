@@ -1,0 +1,105 @@
+"""The elements of one JSON array, read in bounded memory, each with the line where it begins."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from json import JSONDecodeError
+from typing import TYPE_CHECKING
+
+from guidkeep.commands import items
+from guidkeep.commands.items import WHITE, BrokenOff
+from guidkeep.jsonfaults import explained
+from guidkeep.jsontext import lenient
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+
+_ends = re.compile(r"[ \t\r\n]*[,\]]").match
+_place = re.compile(r"\(line ([0-9]+), column ([0-9]+)\)")
+
+
+class Elements:
+    """Iterates over lines and texts of the elements; holds a piece, and one element at most."""
+
+    def __init__(self, stream: io.TextIOBase) -> None:
+        self._stream = stream
+        self._text = ""
+        self._at = 0
+        self._line, self._column = 1, 1  # where the text begins that is held
+        self._counted, self._here = 0, 1  # how far line breaks are counted, and the line there
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        self._expect("[", "The file is no JSON array: it must begin with [.")
+        if self._next() == "]":
+            self._at += 1
+        else:
+            yield self._element()
+            while self._next() == ",":
+                self._at += 1
+                self._next()
+                yield self._element()
+            self._expect("]", "After an element there must be a comma or the array's end")
+        if self._next():
+            raise BrokenOff(f"There is more after the end of the array (line {self._lines()}).")
+
+    def _element(self) -> tuple[int, str]:
+        while True:
+            try:
+                _, end = lenient.raw_decode(self._text, self._at)
+            except (JSONDecodeError, RecursionError) as error:
+                begins = self._line, self._column
+                if not self._read():
+                    told = _place.sub(partial(_placed, begins), explained(error))
+                    raise BrokenOff(f"An element of the array is not JSON: {told}.") from error
+            else:
+                # 12 may go on as 123, or as 12.5: it is whole when something ends it.
+                if _ends(self._text, end) or not self._read():
+                    line, element = self._lines(), self._text[self._at : end]
+                    self._at = end
+                    return line, element
+
+    def _lines(self) -> int:
+        """The line at which it is."""
+        self._here += self._text.count("\n", self._counted, self._at)
+        self._counted = self._at
+        return self._here
+
+    def _next(self) -> str:
+        """The next character that is not white; empty at the end."""
+        while True:
+            while self._at < len(self._text):
+                if self._text[self._at] not in WHITE:
+                    return self._text[self._at]
+                self._at += 1
+            if not self._read():
+                return ""
+
+    def _expect(self, character: str, otherwise: str) -> None:
+        if self._next() != character:
+            where = "" if otherwise.endswith(".") else f" (line {self._lines()})."
+            raise BrokenOff(f"{otherwise}{where}")
+        self._at += 1
+
+    def _read(self) -> bool:
+        """Reads on: a piece, or as much as waits already, so that a long element is soon whole."""
+        waiting = len(self._text) - self._at
+        if waiting > items.LONGEST:
+            raise BrokenOff(
+                f"An element of the array is longer than {items.LONGEST >> 20} MiB "
+                f"(line {self._lines()})."
+            )
+        piece = self._stream.read(max(items.PIECE, waiting))
+        self._line = self._lines()
+        last = self._text.rfind("\n", 0, self._at)
+        self._column = self._at - last if last >= 0 else self._column + self._at
+        self._text, self._at, self._counted = self._text[self._at :] + piece, 0, 0
+        return bool(piece)
+
+
+def _placed(begins: tuple[int, int], found: re.Match[str]) -> str:
+    """A place in a text that begins at that line and column, as one in the file."""
+    line, column = int(found[1]), int(found[2])
+    column += begins[1] - 1 if line == 1 else 0
+    return f"(line {line + begins[0] - 1}, column {column})"

@@ -1,0 +1,265 @@
+"""Rows of a CSV as records: what its first line says of the columns, and what a cell becomes.
+
+The separator is a comma, a semicolon (Excel's where the comma is the decimal point), a tab, or a
+bar: the one with which the first line has the most names that a record has of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from guidkeep.commands import items
+from guidkeep.commands.items import BrokenOff, Item, fault_of, faulty
+from guidkeep.commands.words import parse_expire
+from guidkeep.errors import StartupError
+from guidkeep.jsontext import on_one_line, require_json
+from guidkeep.misspelt import is_misspelt, meant_by
+from guidkeep.record import parse_seconds, shortened
+from guidkeep.units import parse_duration
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+SEPARATORS = ",;\t|"
+OWN = ("guid", "expire", "ttl", "user")
+"""Names that are compared without case."""
+_TRIMMED = ("guid", "expire", "ttl")
+_EXAMPLE = "as in guid,expire,user"
+_is_data = re.compile(r"[{(]?(?:[0-9a-fA-F]-?){32}[)}]?|[0-9]{9,}").fullmatch
+"""A GUID, or a Unix time: no name of a column."""
+
+
+class Column(NamedTuple):
+    """A column.
+
+    Attributes:
+        name: as it stands at the top, without white space around it.
+        member: of the record that its cells become.
+        is_json: whether they hold JSON.
+    """
+
+    name: str
+    member: str
+    is_json: bool
+
+
+class Table:
+    """A CSV that is read.
+
+    Args:
+        stream: its text.
+        begins: the first line of it, or more.
+        is_sure: whether the user said that it is a CSV.
+        clock: returns Unix time in seconds.
+
+    Attributes:
+        columns: what the first line says; see `settle`.
+
+    Raises:
+        StartupError: the first line names no columns.
+    """
+
+    def __init__(
+        self, stream: io.TextIOBase, begins: str, *, is_sure: bool, clock: Callable[[], float]
+    ) -> None:
+        self._clock = clock
+        self._lines = _Lines(stream)
+        self._separator = _separator_of(begins)
+        csv.field_size_limit(items.LONGEST)  # of this process; else a cell may have 128 KiB
+        self._rows: Any = csv.reader(
+            self._lines,
+            strict=True,
+            delimiter=self._separator,
+            skipinitialspace=_has_spaces(begins, self._separator),
+        )
+        names: list[str] = []
+        try:
+            while not names and (row := next(self._rows, None)) is not None:
+                names = [name.strip() for name in row]
+        except csv.Error as error:
+            raise self._broken(error) from error
+        _check(names, is_sure=is_sure)
+        self.columns = [_column(name) for name in names]
+
+    @property
+    def doubtful(self) -> list[str]:
+        """Names that mean something else than they say, unless a schema declares them."""
+        return [
+            column.name for column in self.columns
+            if column.name.removesuffix(":=") != column.member or _is_misspelt(column.member)
+        ]  # fmt: skip
+
+    def settle(self, declared: Collection[str] = ()) -> None:
+        """Takes names for what they mean.
+
+        Args:
+            declared: properties of the service's schema: a name of these means itself.
+
+        Raises:
+            StartupError: a name is misspelt, or a column stands twice.
+        """
+        self.columns = [
+            column._replace(member=own)
+            if (own := column.name.removesuffix(":=").strip()) in declared
+            else column
+            for column in self.columns
+        ]
+        faults = [
+            meant_by(column.member)
+            for column in self.columns
+            if _is_misspelt(column.member) and column.member not in declared
+        ]
+        members = [column.member for column in self.columns]
+        for member in dict.fromkeys(members):
+            if members.count(member) > 1:
+                same = [column.name for column in self.columns if column.member == member]
+                told = " and ".join(dict.fromkeys(repr(shortened(name)) for name in same))
+                faults.append(f"The column {told} stands twice: name each once.")
+        if faults:
+            raise StartupError(" ".join(faults))
+
+    def rows(self) -> Iterator[Item]:
+        """The records.
+
+        Raises:
+            BrokenOff: the file is not of its form, so that nothing after that can be read.
+        """
+        try:
+            while True:
+                self._lines.taken, number = 0, self._rows.line_num + 1
+                row = next(self._rows, None)
+                if row is None:
+                    return
+                if row:
+                    yield self._item(number, row)
+        except csv.Error as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: csv.Error) -> BrokenOff:
+        return BrokenOff(f"Line {self._rows.line_num} is not CSV: {error}.")
+
+    def _item(self, number: int, row: Sequence[str]) -> Item:
+        if len(row) != len(self.columns):
+            fault = f"The line has {len(row)} cells; the names at the top are {len(self.columns)}."
+            return faulty(number, self._separator.join(row), fault)
+        members: list[str] = []
+        for column, cell in zip(self.columns, row, strict=True):
+            trimmed = cell.strip() if column.member in _TRIMMED else cell
+            if trimmed:
+                try:
+                    members.append(self._member(column, trimmed))
+                except (StartupError, ValueError) as error:
+                    told = f"column {column.name}: {error}"
+                    return faulty(number, self._separator.join(row), told)
+        return Item(number, "{" + ",".join(members) + "}")
+
+    def _member(self, column: Column, cell: str) -> str:
+        if fault := fault_of(cell):
+            raise ValueError(fault)
+        return f"{json.dumps(column.member, ensure_ascii=False)}:{self._value(column, cell)}"
+
+    def _value(self, column: Column, cell: str) -> str:
+        """The cell as JSON. Raises StartupError or ValueError."""
+        if column.is_json:
+            try:
+                require_json(cell)
+            except ValueError as error:
+                raise ValueError(str(error).replace(").", " of the cell).")) from None
+            return on_one_line(cell)
+        if column.member == "expire":
+            return json.dumps(parse_expire(cell, now=self._clock()))
+        if column.member == "ttl" and parse_seconds(cell) is None:
+            return json.dumps(int(parse_duration(cell)))
+        return json.dumps(cell, ensure_ascii=False)
+
+
+class _Lines:
+    """The lines of a CSV, of which a row may take many; none is longer than a record may be.
+
+    Attributes:
+        taken: characters since the row began.
+    """
+
+    def __init__(self, stream: io.TextIOBase) -> None:
+        self._stream = stream
+        self.taken = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._stream.readline(items.LONGEST + 1 - self.taken)
+        self.taken += len(line)
+        if self.taken > items.LONGEST:
+            raise csv.Error(f"a record is longer than {items.LONGEST >> 20} MiB")
+        if not line:
+            raise StopIteration
+        return line
+
+
+def _separator_of(begins: str) -> str:
+    """The separator of a CSV that begins so."""
+
+    def worth(separator: str) -> tuple[int, bool]:
+        names = [name.strip().casefold() for name in _split(begins, separator)]
+        return sum(name in OWN for name in names), len(names) > 1
+
+    return max(SEPARATORS, key=worth)  # the first of those that are worth the same
+
+
+def _split(begins: str, separator: str) -> list[str]:
+    """The first line that is not empty, as the names that it has with that separator."""
+    rows = csv.reader(begins.lstrip().splitlines(keepends=True), delimiter=separator)
+    try:
+        return next(rows, [])
+    except csv.Error:
+        return []
+
+
+def _has_spaces(begins: str, separator: str) -> bool:
+    """Whether a space follows each separator of the first line: then it belongs to them."""
+    names = _split(begins, separator)[1:]
+    return bool(names) and all(name.startswith(" ") for name in names)
+
+
+def _column(name: str) -> Column:
+    is_json = name.endswith(":=")
+    member = name.removesuffix(":=").strip()
+    own = member.casefold()
+    return Column(name, own if own in OWN else member, is_json)
+
+
+def _is_misspelt(member: str) -> bool:
+    return member not in OWN and is_misspelt(member.lower())
+
+
+def _check(names: Sequence[str], *, is_sure: bool) -> None:
+    """Raises StartupError unless these can be the names of columns."""
+    if any(map(fault_of, names)):
+        raise StartupError("The first line of a CSV must be UTF-8, as all of it.")
+    if any(map(_is_data, names)):
+        raise StartupError(
+            f"The first line is a record: put a line before it that names the columns, {_EXAMPLE}."
+        )
+    for number, name in enumerate(names or [""], 1):
+        if not name.removesuffix(":="):
+            raise StartupError(
+                f"The first line of a CSV must name its columns, {_EXAMPLE}; column {number} has "
+                "no name."
+            )
+    [first, *more] = names
+    if not (more or is_sure or first.endswith(":=") or _is_own(first)):
+        raise StartupError(
+            f"It is no file of records: NDJSON begins with {{, an array with [, and a CSV with the "
+            f"names of its columns, {_EXAMPLE}; it begins with {shortened(first, 40)!r}. If that "
+            "is the name of its only column, say --format csv."
+        )
+
+
+def _is_own(name: str) -> bool:
+    member = _column(name).member
+    return member in OWN or _is_misspelt(member)
