@@ -6,18 +6,17 @@ import asyncio
 import sys
 import time
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from guidkeep import copying, logs, progress
-from guidkeep.addresses import redacted, split
+from guidkeep.addresses import redacted, scheme_of
 from guidkeep.commands import exits
 from guidkeep.commands.output import Output
 from guidkeep.commands.running import GOES_ON, guarded
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
+from guidkeep.stores.sqlite_path import path_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -97,10 +96,11 @@ async def _opened(flag: str, url: str) -> AsyncIterator[Store]:
 
 def _require_file(url: str) -> None:
     """Raises StartupError if `url` names an SQLite file that is not there: it would be made."""
+    if scheme_of(url) != "sqlite":
+        return
     try:
-        parts = split(url)
+        path = path_of(url)
     except StartupError as error:
         raise StartupError(f"--from: {error}") from error
-    path = Path(unquote(parts.path[1:]))
-    if parts.scheme == "sqlite" and not path.exists():
+    if not path.exists():
         raise StartupError(f"--from: There is no file {path}.")

@@ -15,8 +15,11 @@ so inside a transaction nobody else changes anything: the group's outcome is dec
 from the versions read at its beginning. Reads have connections and threads of their own and see
 the last commit.
 
-The file itself, its lock and its schema are in `guidkeep.stores.sqlite_file`; what is asked for
-pages and counts is in `guidkeep.stores.sqlite_lists`.
+*One file.* Before each group of writes, and again before its answers, the claim looks whether the
+path still leads to the open file (see `guidkeep.stores.sqlite_claim`).
+
+The file's schema is in `guidkeep.stores.sqlite_file`; what is asked for pages and counts is in
+`guidkeep.stores.sqlite_lists`.
 """
 
 from __future__ import annotations
@@ -24,18 +27,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from contextlib import suppress
 from enum import Enum
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote
 
 import structlog
 
-from guidkeep.addresses import redacted, split
 from guidkeep.errors import (
     OutcomeUnknown,
-    StartupError,
     StoreUnavailable,
     unreadable,
     unwritable,
@@ -43,7 +43,8 @@ from guidkeep.errors import (
 from guidkeep.record import Record
 from guidkeep.stores import sqlite_lists
 from guidkeep.stores.groups import Groups
-from guidkeep.stores.sqlite_file import SQLiteFile, code_of
+from guidkeep.stores.sqlite_file import SQLiteFile, code_of, name_of
+from guidkeep.stores.sqlite_path import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.stores.sqlite")
 
 GROUP_LIMIT = 1024
+WATCH_INTERVAL = 0.5
+"""Seconds between two looks at the files."""
 COUNTER_CACHE_KIB = 2_048
 """A count reads a page of the index once, so there is little to keep."""
 
@@ -126,6 +129,7 @@ class SQLiteStore:
         self._reader = file.connect(read_only=True)
         self._lister = file.connect(read_only=True)
         self._counter = file.connect(read_only=True, cache_kib=COUNTER_CACHE_KIB)
+        file.begin()
         self._writes: Groups[_Write, int] = Groups(
             "guidkeep-writer",
             self._write,
@@ -158,6 +162,7 @@ class SQLiteStore:
             give_up=lambda _: self._give_up_read(self._counter),
             observe=metrics.observe_group("count"),
         )
+        self._watcher = asyncio.create_task(self._watch())
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> SQLiteStore:
@@ -167,13 +172,7 @@ class SQLiteStore:
             StartupError: another process serves it, it is no Guidkeep database, a newer one,
                 damaged, or can't be written.
         """
-        parts = split(url)
-        if parts.netloc or parts.query or parts.path.strip("/") in ("", ":memory:"):
-            raise StartupError(
-                f"{redacted(url)!r} names no file: write sqlite:///guidkeep.db for one in this "
-                "folder, sqlite:////var/lib/guidkeep.db for one elsewhere."
-            )
-        file = await asyncio.to_thread(SQLiteFile, Path(unquote(parts.path[1:])), timeout)
+        file = await asyncio.to_thread(SQLiteFile, path_of(url), timeout)
         with file.begun():
             return cls(file, timeout=timeout, metrics=metrics)
 
@@ -218,14 +217,33 @@ class SQLiteStore:
         return await self._writes.submit(_Write(_Kind.PURGE, b"", now, limit=limit))
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable if the file can't be read."""
+        """Raises StoreUnavailable if the file can't be read, or is not in its place any more."""
         await self._reads.submit(bytes(16))
+        if not await asyncio.to_thread(self._file.claim.look):
+            raise StoreUnavailable(
+                "The store's file is not in its place any more; the server's log says what to do."
+            )
 
     async def close(self) -> None:
         """Finishes the groups that were begun, copies the log into the file, lets go of it."""
+        self._watcher.cancel()
+        await asyncio.wait([self._watcher])
+        await self._look()  # SQLite copies no log into a file that was moved
         for groups in (self._writes, self._reads, self._lists, self._counts):
             await groups.close()
         self._file.close()
+
+    async def _watch(self) -> None:
+        """Looks whether the file is in its place when no writes do."""
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL)
+            await self._look()
+
+    async def _look(self) -> None:
+        claim = self._file.claim
+        if not await asyncio.to_thread(claim.look) and not claim.is_saved:
+            with suppress(StoreUnavailable):
+                await self.purge(0, 0)  # any write: it is refused, and the log is saved
 
     # What follows runs on the threads.
 
@@ -256,13 +274,33 @@ class SQLiteStore:
             return [_failed(error, unreadable())]
 
     def _write(self, writes: Sequence[_Write]) -> Sequence[int | Exception]:
+        """Commits a group, if the file is in its place before it and after it.
+
+        If it is not, what the log has is saved before anybody is answered.
+        """
+        claim = self._file.claim
+        with claim.at_work:
+            if not claim.holds():
+                self._file.save(self._writer)
+                return [unwritable()] * len(writes)
+            results = self._try(writes)
+            if claim.holds(wrote=True):
+                return results
+            self._file.save(self._writer)
+        lost = OutcomeUnknown(
+            "The store's file was moved, replaced or removed during the write: whether it is "
+            "kept is unknown. Read it again."
+        )
+        return [result if isinstance(result, Exception) else lost for result in results]
+
+    def _try(self, writes: Sequence[_Write]) -> Sequence[int | Exception]:
         """Commits a group; if one of its rows is refused, each write alone: it spoils none."""
         try:
             return self._commit(writes)
         except sqlite3.Error as error:
             self._roll_back()
             if _may_be_one(error, writes):
-                return [result for write in writes for result in self._write([write])]
+                return [result for write in writes for result in self._try([write])]
             return [_failed(error, unwritable())] * len(writes)
         except OutcomeUnknown as error:
             return [error] * len(writes)
@@ -384,7 +422,7 @@ def _index(length: int) -> str:
 
 
 def _failed(error: sqlite3.Error, failure: StoreUnavailable) -> StoreUnavailable:
-    log.error("store failed", error=str(error), code=getattr(error, "sqlite_errorname", None))
+    log.error("store failed", code=name_of(error))
     failure.__cause__ = error
     return failure
 

@@ -1,23 +1,24 @@
-"""The file of a SQLite store: locked for this process, its schema checked, durable.
+"""The file of a SQLite store: its schema checked, its connections durable.
 
-*One process.* A lock on the file beside it (`FILE-lock`) is held for as long as the process
-lives; the kernel lets go of it however the process ends. It is a file of its own because closing
-any descriptor of the database would drop the locks that SQLite itself holds on it.
+Who may serve it, and whether it is still where it was, is in `guidkeep.stores.sqlite_claim`.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+import structlog
+
 from guidkeep.errors import StartupError
+from guidkeep.stores.sqlite_claim import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+log = structlog.get_logger("guidkeep.stores.sqlite")
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x47554944  # "GUID"
@@ -45,7 +46,11 @@ PAGE_CACHE_KIB = 32_768
 
 
 class SQLiteFile:
-    """The database file, locked for this process, its schema checked."""
+    """The database file, claimed for this process, its schema checked.
+
+    Attributes:
+        claim: tells whether the path still leads to the file.
+    """
 
     def __init__(self, path: Path, timeout: float) -> None:
         self._path = path
@@ -56,8 +61,9 @@ class SQLiteFile:
                 f"This Python has SQLite {sqlite3.sqlite_version}; "
                 f"Guidkeep needs {oldest} or newer."
             )
-        self._lock = self._acquire_lock()
+        self.claim = Claim(path)
         self._connections: list[sqlite3.Connection] = []
+        self._said = ""
         with self.begun():
             self._prepare()
 
@@ -83,7 +89,7 @@ class SQLiteFile:
     ) -> sqlite3.Connection:
         """A connection that any one thread at a time may use; one that writes is durable."""
         connection = sqlite3.connect(
-            self._path,
+            self.claim.path,
             # So that "busy" is said before the caller gives up; SQLite counts in milliseconds.
             timeout=min(self._timeout * 0.8, 1_000_000),
             isolation_level=None,
@@ -106,34 +112,45 @@ class SQLiteFile:
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
+    def begin(self) -> None:
+        """From now on the claim watches the files that the connections have open.
+
+        Raises:
+            StartupError: they are not those of the path.
+        """
+        for connection in self._connections:  # SQLite opens the log when it first reads
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        self.claim.begin()
+
+    def save(self, writer: sqlite3.Connection) -> None:
+        """Copies the log into the file, since the log's name no longer leads to it.
+
+        If a reader is in the way, it is to be tried again.
+        """
+        if self.claim.is_saved:
+            return
+        try:
+            [is_busy, _, _] = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            self._say_once(name_of(error))
+        else:
+            if not is_busy:
+                self.claim.saved()
+
+    def _say_once(self, code: str) -> None:
+        if code != self._said:
+            log.error("the log can't be copied into the file", code=code)
+        self._said = code
+
     def close(self) -> None:
         """Ends the connections, the oldest last, and lets another process have the file."""
         while self._connections:
             self._connections.pop().close()
-        os.close(self._lock)
-
-    def _acquire_lock(self) -> int:
-        path = f"{self._path.resolve()}-lock"
-        try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise StartupError(
-                f"Can't use the store {self._path}: {error.strerror} ({path}). "
-                "The folder must exist and be writable."
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            raise StartupError(
-                f"Another process serves the store {self._path}: one file, one process. "
-                "Stop that one, or give this one another --store."
-            ) from error
-        return lock
+        self.claim.release()
 
     def _prepare(self) -> None:
         """Makes the schema in an empty file, checks it in another, and that it can be written."""
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(self.claim.path, isolation_level=None)) as connection:
             is_new = self._check_owner(connection)
         with closing(self.connect()) as connection:
             if is_new:
@@ -142,6 +159,7 @@ class SQLiteFile:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
             connection.execute("SELECT * FROM record LIMIT 1").fetchone()
+        self._connections.clear()  # that one is closed
 
     def _check_owner(self, connection: sqlite3.Connection) -> bool:
         """Whether the file is new; nothing is changed in one that is not Guidkeep's."""
@@ -163,6 +181,11 @@ class SQLiteFile:
 def code_of(error: sqlite3.Error) -> int:
     """SQLite's primary result code; 0 where the error is the module's own."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def name_of(error: sqlite3.Error) -> str:
+    """The name of SQLite's result code. Never its message: that may quote what is stored."""
+    return getattr(error, "sqlite_errorname", type(error).__name__)
 
 
 def _advice(error: sqlite3.Error) -> str:

@@ -172,7 +172,7 @@ async def test_a_folder_that_does_not_exist_is_named(file: Path) -> None:
 
 
 async def test_a_folder_is_no_store(tmp_path: Path) -> None:
-    assert "unable to open" in await refusal(tmp_path)
+    assert "it is a folder" in await refusal(tmp_path)
 
 
 async def test_a_file_that_another_program_writes_is_refused_in_time(

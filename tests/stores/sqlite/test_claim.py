@@ -1,0 +1,578 @@
+"""The claim on SQLite's file: what it refuses, what it notices, and what it saves."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import sqlite3
+import stat
+import struct
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
+from guidkeep.metrics import Metrics
+from guidkeep.stores import open_store
+from guidkeep.stores.sqlite import SQLiteStore
+from guidkeep.stores.sqlite_claim import LOCK_BYTE, Fault
+from tests.stores.records import NOW, contents, guid_of, make_record, newer, plant
+from tests.support import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from guidkeep.stores import Store
+    from guidkeep.stores.sqlite_claim import Claim
+    from tests.stores.conftest import Opener
+
+OPEN_ELSEWHERE = """
+import asyncio, sys
+from guidkeep.errors import StartupError
+from guidkeep.metrics import Metrics
+from guidkeep.stores import open_store
+try:
+    asyncio.run(open_store(sys.argv[1], timeout=1, metrics=Metrics()))
+except StartupError as error:
+    print(error)
+"""
+
+
+async def refusal(url: str) -> str:
+    with pytest.raises(StartupError) as caught:
+        await open_store(url, timeout=1, metrics=Metrics())
+    return str(caught.value)
+
+
+def claim_of(store: Store) -> Claim:
+    assert isinstance(store, SQLiteStore)
+    return store._file.claim
+
+
+def take_lock(descriptor: int) -> None:
+    wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, LOCK_BYTE, 1, 0)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
+
+
+def sh(*command: str) -> str:
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def rename(file: Path, other: Path) -> None:
+    file.rename(other)
+
+
+def change_mode(file: Path, mode: int) -> None:
+    file.chmod(mode)
+
+
+def touch(file: Path) -> None:
+    file.touch()
+
+
+def size(file: Path) -> int:
+    return file.stat().st_size
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def beside(file: Path, suffix: str) -> Path:
+    return file.with_name(file.name + suffix)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+# Private.
+
+
+@pytest.fixture(params=[0o000, 0o022])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    former = os.umask(request.param)
+    yield
+    os.umask(former)
+
+
+async def test_all_its_files_are_the_owners_alone_whatever_the_umask_is(
+    umask: None, opener: Opener, file: Path
+) -> None:
+    async with opener() as store:
+        await store.insert(make_record())
+        names = ["", "-wal", "-shm", "-lock"]
+        assert modes(file.parent) == {f"{file.name}{name}": 0o600 for name in names}
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o602])
+async def test_a_file_that_everybody_may_read_is_served_with_a_warning_that_mends_it(
+    opener: Opener, file: Path, mode: int
+) -> None:
+    async with opener() as store:
+        await store.insert(make_record())
+    change_mode(file, mode)
+    with capture_logs() as logs:
+        async with opener() as store:
+            assert await store.get(guid_of(1)) == make_record()
+    [event] = [event for event in logs if event["log_level"] == "warning"]
+    assert "every user of this machine" in event["event"]
+    assert modes(file.parent)[file.name] == mode, "that is the operator's to decide"
+    sh("sh", "-c", event["advice"])
+    with capture_logs() as logs:
+        async with opener():
+            assert {mode & 0o007 for mode in modes(file.parent).values()} == {0}
+    assert logs == []
+
+
+async def test_what_a_group_may_read_is_the_operators_choice(opener: Opener, file: Path) -> None:
+    async with opener():
+        pass
+    change_mode(file, 0o640)
+    with capture_logs() as logs:
+        async with opener():
+            assert modes(file.parent)[f"{file.name}-wal"] == 0o640
+    assert logs == []
+
+
+async def test_a_lock_file_of_a_former_version_becomes_private(opener: Opener, file: Path) -> None:
+    """Whoever can read it can lock it, and keep the server from starting."""
+    lock = beside(file, "-lock")
+    lock.touch(0o644)
+    lock.chmod(0o644)
+    async with opener():
+        assert modes(file.parent)[lock.name] == 0o600
+
+
+# Refused at start.
+
+
+def make_socket(path: Path) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as made:
+        made.bind(os.path.relpath(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (os.mkfifo, "it is no regular file"),
+        (make_socket, "it is no regular file"),
+        (os.mkdir, "it is a folder"),
+        (lambda path: path.symlink_to(path), "it is no regular file"),
+        (lambda path: path.symlink_to("/dev/null/x"), "Not a directory"),
+    ],
+    ids=["fifo", "socket", "folder", "loop", "link through a file"],
+)
+async def test_what_is_no_file_is_refused_with_a_sentence(
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Path], object],
+    said: str,
+) -> None:
+    monkeypatch.chdir(file.parent)
+    make(file)
+    with pytest.raises(StartupError, match=said):
+        await open_store(f"sqlite:///{file}", timeout=1, metrics=Metrics())
+
+
+async def test_a_file_with_two_names_is_refused_under_either(opener: Opener, file: Path) -> None:
+    async with opener() as store:
+        await store.insert(make_record())
+    other = file.with_name("other.db")
+    other.hardlink_to(file)
+    for path in (file, other):
+        said = await refusal(f"sqlite:///{path}")
+        assert "2 names (hard links)" in said
+        assert f"find -samefile {path}" in said
+    other.unlink()
+    async with opener() as store:
+        assert await store.get(guid_of(1)) == make_record()
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+async def test_a_log_without_its_file_is_not_thrown_away(
+    opener: Opener, file: Path, left: str
+) -> None:
+    async with opener() as store:
+        await store.insert(make_record())
+        shutil.copy(beside(file, "-wal"), file.parent / "kept")
+    shutil.move(file, file.parent / "moved.db")
+    shutil.copy(file.parent / "kept", beside(file, "-wal"))
+    if left == "an empty file":
+        touch(file)
+    said = await refusal(f"sqlite:///{file}")
+    assert "guidkeep.db-wal" in said
+    assert "move it back" in said
+    assert size(beside(file, "-wal"))
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", "-lock"])
+async def test_a_link_that_was_planted_beside_it_is_refused(
+    opener: Opener, file: Path, suffix: str
+) -> None:
+    async with opener():
+        pass
+    victim = file.with_name("victim")
+    victim.write_bytes(b"theirs")
+    beside(file, suffix).unlink(missing_ok=True)
+    beside(file, suffix).symlink_to(victim)
+    assert f"{file.name}{suffix}" in await refusal(f"sqlite:///{file}")
+    assert victim.read_bytes() == b"theirs"
+
+
+async def test_a_path_that_is_too_long_for_sqlite_is_refused_and_nothing_made(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path
+    while len(str(folder)) < 500:
+        folder /= "x" * 20
+    folder.mkdir(parents=True)
+    assert "longer than 504 bytes" in await refusal(f"sqlite:///{folder / 'guidkeep.db'}")
+    assert list(folder.iterdir()) == []
+    assert "too long" in await refusal(f"sqlite:///{tmp_path / ('x' * 300)}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///a.db?",
+        "sqlite:///a.db/",
+        "sqlite:///a/..",
+        "sqlite:///.",
+        "sqlite:///a.db#1",
+        "sqlite:///a%00.db",
+        "sqlite:///a.db%00",
+        "sqlite:///a\0.db",
+        "sqlite:///a\n.db",
+        "sqlite:///a\udcff.db",
+        "sqlite:///folder/:memory:",
+    ],
+)
+async def test_a_url_that_could_be_read_in_two_ways_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (await refusal(url)).endswith(".")
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("acme%231.db", b"acme#1.db"),
+        ("what%3F.db", b"what?.db"),
+        ("%FF.db", b"\xff.db"),
+        ("%C3%A9.db", "é.db".encode()),
+        ("é.db", "é.db".encode()),
+        ("100%25.db", b"100%.db"),
+        ("a@b:c;d=e&f.db", b"a@b:c;d=e&f.db"),
+    ],
+)
+async def test_any_name_can_be_written_in_a_url(tmp_path: Path, text: str, name: bytes) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/{text}", timeout=5, metrics=Metrics())
+    assert name in os.listdir(os.fsencode(tmp_path))  # noqa: PTH208 - as bytes
+    await store.close()
+
+
+async def test_where_the_database_itself_can_not_be_locked_the_file_beside_it_is(
+    opener: Opener, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    async with opener() as store:
+        assert await store.insert(make_record())
+        assert "Another process serves" in await refusal(f"sqlite:///{file}")
+
+
+async def test_the_lock_on_the_database_itself_keeps_another_process_out(
+    opener: Opener, file: Path
+) -> None:
+    async with opener() as store:
+        beside(file, "-lock").unlink()
+        for _ in range(2):
+            said = sh(sys.executable, "-c", OPEN_ELSEWHERE, f"sqlite:///{file}")
+            assert "Another process serves the store" in said
+        assert await store.insert(make_record())
+
+
+async def test_a_lock_on_the_database_is_respected_whoever_holds_it(file: Path) -> None:
+    with file.open("wb") as held:
+        take_lock(held.fileno())
+        assert "Another process serves" in await refusal(f"sqlite:///{file}")
+
+
+async def test_readers_of_the_files_may_lock_what_they_like(opener: Opener, file: Path) -> None:
+    """`flock` of whoever may read the database keeps no server from starting."""
+    async with opener():
+        pass
+    with file.open("rb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_EX)
+        async with opener() as store:
+            assert await store.insert(make_record())
+
+
+async def test_a_lock_file_of_another_user_is_used_as_it_is(
+    opener: Opener, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opener():
+        pass
+    beside(file, "-lock").chmod(0o660)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    async with opener():
+        assert modes(file.parent)[f"{file.name}-lock"] == 0o660
+
+
+async def test_what_has_no_log_to_write_ahead_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect_to_memory(*_: object, **options: Any) -> sqlite3.Connection:
+        return connect(":memory:", **options)
+
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", connect_to_memory)
+    assert "can't be put into WAL mode" in await refusal(f"sqlite:///{file}")
+
+
+async def test_a_file_that_is_replaced_while_it_is_opened_is_refused(
+    opener: Opener, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link_and_connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        file.with_name("other.db").unlink(missing_ok=True)
+        file.with_name("other.db").hardlink_to(file)
+        return connect(*arguments, **options)
+
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", link_and_connect)
+    assert "another name" in await refusal(f"sqlite:///{file}")
+
+
+# While it is served.
+
+
+async def test_a_write_is_refused_and_nothing_written_while_the_file_is_away(
+    opener: Opener, file: Path
+) -> None:
+    away = file.with_name("away.db")
+    async with opener() as store:
+        await store.insert(make_record())
+        rename(file, away)
+        for write in (
+            store.insert(make_record(2)),
+            store.replace(newer(make_record()), 1),
+            store.delete(guid_of(1), 1),
+            store.purge(NOW + 1000, 10),
+        ):
+            with pytest.raises(StoreUnavailable, match="nothing was written") as caught:
+                await write
+            assert not isinstance(caught.value, OutcomeUnknown)
+        with pytest.raises(StoreUnavailable, match="not in its place"):
+            await store.ping()
+        assert await store.get(guid_of(1)) == make_record(), "reads go on"
+        away.rename(file)
+        await store.ping()
+        assert await store.get(guid_of(2)) is None
+        assert await store.insert(make_record(2))
+    async with opener() as store:
+        assert await store.get(guid_of(1)) == make_record()
+        assert await store.get(guid_of(2)) == make_record(2)
+
+
+@pytest.mark.parametrize("what", ["", "-wal"])
+async def test_a_write_is_not_confirmed_if_the_file_goes_while_it_is_committed(
+    opener: Opener, file: Path, what: str
+) -> None:
+    away = file.with_name("away")
+
+    def move(statement: str) -> None:
+        if statement == "COMMIT":
+            beside(file, what).rename(away)
+
+    async with opener() as store:
+        assert isinstance(store, SQLiteStore)
+        store._writer.set_trace_callback(move)
+        with pytest.raises(OutcomeUnknown, match="unknown"):
+            await store.insert(make_record())
+        store._writer.set_trace_callback(None)
+        away.rename(beside(file, what))
+        assert await store.insert(make_record(2))
+
+
+async def test_what_failed_anyway_is_not_called_unknown(opener: Opener, file: Path) -> None:
+    def move(statement: str) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            rename(file, file.with_name("away.db"))
+
+    async with opener() as store:
+        assert isinstance(store, SQLiteStore)
+        store._writer.execute("PRAGMA max_page_count = 1")
+        store._writer.set_trace_callback(move)
+        with pytest.raises(StoreUnavailable, match="nothing was written"):
+            await store.insert(make_record(metadata='{"pad":"%s"}' % ("x" * 50_000)))
+        store._writer.set_trace_callback(None)
+        assert claim_of(store).fault is Fault.GONE
+
+
+async def test_each_fault_is_told_once_and_so_is_its_end(opener: Opener, file: Path) -> None:
+    link = file.with_name("link.db")
+    async with opener() as store:
+        with capture_logs() as logs:
+            link.hardlink_to(file)
+            for _ in range(3):
+                assert not claim_of(store).look()
+            link.unlink()
+            for _ in range(3):
+                assert claim_of(store).look()
+    assert [(event["log_level"], event.get("reason")) for event in logs] == [
+        ("error", Fault.LINKED.value),
+        ("warning", None),
+    ]
+
+
+async def test_the_path_that_was_given_must_lead_to_the_file_too(tmp_path: Path) -> None:
+    first, link = tmp_path / "first.db", tmp_path / "link.db"
+    link.symlink_to(first)
+    store = await open_store(f"sqlite:///{link}", timeout=5, metrics=Metrics())
+    try:
+        assert await store.insert(make_record())
+        assert claim_of(store).look()
+        link.unlink()
+        assert not claim_of(store).look()
+        (tmp_path / "second.db").touch()
+        link.symlink_to(tmp_path / "second.db")
+        assert claim_of(store).fault is Fault.GONE
+        assert not claim_of(store).look()
+        link.unlink()
+        link.symlink_to(first)
+        assert claim_of(store).look()
+    finally:
+        await store.close()
+
+
+async def test_a_new_time_of_the_file_is_no_fault(opener: Opener, file: Path) -> None:
+    async with opener() as store:
+        touch(file)
+        assert claim_of(store).look()
+        assert await store.insert(make_record())
+
+
+async def test_a_large_file_that_another_program_wrote_to_is_noticed(
+    opener: Opener, file: Path
+) -> None:
+    async with opener() as store:
+        for number in range(200):
+            await store.insert(make_record(number, metadata='{"pad":"%s"}' % ("x" * 3000)))
+    assert size(file) > 500_000
+    async with opener() as store:
+        with file.open("r+b") as other:
+            other.seek(200_000)
+            other.write(b"\xff" * 100_000)
+        assert not claim_of(store).look()
+        assert claim_of(store).fault is Fault.CHANGED
+
+
+async def test_what_the_store_itself_copies_into_the_file_is_no_fault(
+    opener: Opener, file: Path
+) -> None:
+    async with opener() as store:
+        assert isinstance(store, SQLiteStore)
+        store._writer.execute("PRAGMA wal_autocheckpoint = 10")
+        for number in range(200):
+            assert await store.insert(make_record(number, metadata='{"pad":"%s"}' % ("x" * 900)))
+        assert size(file) > 100_000, "it was copied"
+        await store.ping()
+
+
+async def test_a_log_that_another_program_copied_into_the_file_and_emptied_is_no_fault(
+    opener: Opener, file: Path
+) -> None:
+    """As `PRAGMA wal_checkpoint(TRUNCATE)` of a backup's does, while nothing is to be copied."""
+    async with opener() as store:
+        assert isinstance(store, SQLiteStore)
+        await store.insert(make_record())
+        store._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        claim_of(store).holds(wrote=True)
+        plant(file, "PRAGMA wal_checkpoint(TRUNCATE)")
+        assert size(beside(file, "-wal")) == 0
+        await until(claim_of(store).look)
+        assert await store.insert(make_record(2))
+
+
+async def test_a_log_that_was_cut_off_is_not_copied_into_the_file(
+    opener: Opener, file: Path
+) -> None:
+    async with opener() as store:
+        await store.insert(make_record())
+        before = contents(file)
+        with capture_logs() as logs:
+            os.truncate(beside(file, "-wal"), 0)
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable):
+                    await store.insert(make_record(2))
+        assert claim_of(store).fault is Fault.CUT_LOG
+        assert contents(file) == before
+    [refused] = [event for event in logs if "can't be copied" in event["event"]]
+    assert refused["code"].startswith("SQLITE_IOERR")
+
+
+async def test_the_log_is_saved_when_the_reader_that_was_in_the_way_has_gone(
+    opener: Opener, file: Path
+) -> None:
+    async with opener(timeout=0.2) as store:
+        await store.insert(make_record())
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN")
+            other.execute("SELECT * FROM record").fetchone()
+            await store.insert(make_record(2))
+            rename(file, file.with_name("away.db"))
+            with pytest.raises(StoreUnavailable):
+                await store.insert(make_record(3))
+            assert not claim_of(store).is_saved
+        await until(lambda: claim_of(store).is_saved)
+    with closing(sqlite3.connect(file.with_name("away.db"))) as left:
+        assert left.execute("SELECT count(*) FROM record").fetchone() == (2,)
+
+
+async def test_a_strange_log_in_the_place_of_the_own_is_put_aside(
+    opener: Opener, file: Path
+) -> None:
+    """At the next start it would be read into the file, over what is newer there."""
+    log = beside(file, "-wal")
+    async with opener() as store:
+        await store.insert(make_record())
+        shutil.copy(log, file.with_name("former"))
+        await store.replace(newer(make_record()), 1)
+        shutil.move(file.with_name("former"), log)
+        with pytest.raises(StoreUnavailable):
+            await store.insert(make_record(2))
+        assert not log.exists()
+        assert beside(file, "-wal-stray").exists()
+    async with opener() as store:
+        assert await store.get(guid_of(1)) == newer(make_record())
+
+
+async def test_a_look_does_not_wait_for_the_writer(opener: Opener, file: Path) -> None:
+    async with opener() as store:
+        claim = claim_of(store)
+        with claim.at_work:
+            rename(file, file.with_name("away.db"))
+            assert claim.look(), "the writer will see for itself"
+        assert not claim.look()
+
+
+async def test_a_file_that_can_not_be_read_any_more_is_a_fault(
+    opener: Opener, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError("Input/output error")
+
+    async with opener() as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pread", fail)
+            touch(file)
+            assert not claim_of(store).look()
