@@ -114,14 +114,18 @@ def app_of(
 
 
 @contextmanager
-def served(clock: Clock | None = None, **settings: Any) -> Iterator[Running]:
+def served(
+    clock: Clock | None = None, steady: Clock | None = None, **settings: Any
+) -> Iterator[Running]:
     """A whole server in a thread of this process, on a free port of the loopback address.
 
     Args:
         clock: what it takes for the time.
+        steady: the clock that it holds that one against; by default the same, which never jumps.
         settings: those that differ from the defaults; `store` is wanted.
     """
     chosen = Settings(**{"port": 0, "drain_timeout": 5.0, **settings})
+    clock = clock or Clock()
     started = threading.Event()
     running: list[Running] = []
     failures: list[BaseException] = []
@@ -133,7 +137,7 @@ def served(clock: Clock | None = None, **settings: Any) -> Iterator[Running]:
     def run() -> None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(serve(chosen, clock=clock or Clock(), started=up))
+                runner.run(serve(chosen, clock=clock, steady=steady or clock, started=up))
         except BaseException as error:  # noqa: BLE001 - raised again where it is seen
             failures.append(error)
         finally:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from guidkeep.caches import Cache
+    from guidkeep.clock import ClockWatch
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, for what nobody asks
 
@@ -158,6 +159,10 @@ class Metrics:
         """Shows how many connections are open."""
         self._registry.register(_Connections(count))
 
+    def watch_clock(self, watch: ClockWatch) -> None:
+        """Shows what became of the clock."""
+        self._registry.register(_Clock(watch))
+
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -194,3 +199,17 @@ class _Connections(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("guidkeep_connections", "Open connections", value=self._count())
+
+
+class _Clock(Collector):
+    def __init__(self, watch: ClockWatch) -> None:
+        self._watch = watch
+
+    def collect(self) -> Iterable[Metric]:
+        jumps, doubted = self._watch.jumps, int(self._watch.is_doubted)
+        yield CounterMetricFamily(
+            "guidkeep_clock_jumps", "Times that the machine's clock was set", value=jumps
+        )
+        yield GaugeMetricFamily(
+            "guidkeep_clock_doubted", "1 while it is not believed after that", value=doubted
+        )

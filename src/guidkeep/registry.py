@@ -24,6 +24,7 @@ from weakref import WeakValueDictionary
 
 from guidkeep.caches import Lease
 from guidkeep.census import Census
+from guidkeep.clock import ClockWatch
 from guidkeep.errors import (
     Fault,
     InvalidRequest,
@@ -56,10 +57,6 @@ if TYPE_CHECKING:
     from guidkeep.record import Change
     from guidkeep.stores import Counted, Store
 
-SWEEP_MARGIN = 60
-"""Seconds: the sweep reclaims what expired longer ago than this, so that the clocks of several
-nodes may differ by as much and none takes away what is live to another."""
-
 MAX_ATTEMPTS = 100
 """Tries of one write, each of which lost against another's: more than a crowd of nodes needs."""
 
@@ -91,6 +88,7 @@ class Registry:
         drafts: makes records of what requests ask for.
         metrics: what the registry counts goes there.
         clock: returns Unix time in seconds.
+        watch: knows whether that can be believed, if anybody asks.
     """
 
     def __init__(
@@ -101,9 +99,11 @@ class Registry:
         drafts: Drafts,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
+        watch: ClockWatch | None = None,
     ) -> None:
         self.cache = cache
         self.clock = clock
+        self.watch = watch or ClockWatch(margin=0)
         self._store = store
         self._drafts = drafts
         self._metrics = metrics
@@ -213,12 +213,18 @@ class Registry:
         """
         return await self._census.ask()
 
-    async def sweep(self, limit: int) -> int:
-        """Reclaims at most `limit` records that expired over a minute ago; says how many."""
-        before = int(self.clock()) - SWEEP_MARGIN
-        swept = await self._timed("purge", self._store.purge(before, limit))
+    async def sweep(self, limit: int, now: int) -> int:
+        """Reclaims at most `limit` records that were expired at `now`; says how many.
+
+        They are gone for ever: `guidkeep.sweeping` says which `now` can be answered for.
+        """
+        swept = await self._timed("purge", self._store.purge(now, limit))
         self._metrics.swept.inc(swept)
         return swept
+
+    async def store_clock(self) -> float | None:
+        """Unix time in seconds by the store's own clock; None: it has none."""
+        return await self._store.clock()
 
     async def check(self) -> Literal["ok", "degraded"]:
         """Whether requests can be served: "degraded" is without the cache.

@@ -18,8 +18,9 @@ import uvloop
 
 from guidkeep.binding import BACKLOG, address_of, announce, bind, listen
 from guidkeep.caches import open_cache
+from guidkeep.clock import ClockWatch, steady_time
 from guidkeep.drafts import Drafts
-from guidkeep.errors import StartupError, StoreUnavailable
+from guidkeep.errors import StartupError
 from guidkeep.figures import shared_figures
 from guidkeep.http.app import make_app
 from guidkeep.http.hosts import Hosts
@@ -32,6 +33,7 @@ from guidkeep.registry import Registry
 from guidkeep.schema import MetadataSchema
 from guidkeep.stopping import Stop, on_signals
 from guidkeep.stores import open_store
+from guidkeep.sweeping import Sweep
 
 if TYPE_CHECKING:
     import socket
@@ -54,9 +56,9 @@ one before it is begun, and takes another at most."""
 CANCEL_AGAIN = 0.5
 """Seconds after which a start that was to be abandoned and goes on is cancelled again: a driver may
 lose a cancellation, as `asyncio.wait_for` does in Python 3.11 if it comes in the last moment."""
-SWEEP_REST = 4
-"""How long the sweep rests after each batch, in times of what the batch took: it takes a fifth
-of the writer's time at most."""
+CLOCK_LOOKS = 1.0
+"""Seconds from one look at the clock to the next: so long an entry of the cache may be believed
+that has its age by a clock that was set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ async def serve(
     settings: Settings,
     *,
     clock: Callable[[], float] = time.time,
+    steady: Callable[[], float] = steady_time,
     started: Callable[[Running], None] | None = None,
     share: Share | None = None,
 ) -> None:
@@ -160,6 +163,7 @@ async def serve(
     Args:
         settings: see there.
         clock: returns Unix time in seconds.
+        steady: returns the seconds of a clock that nobody sets, against which that one is held.
         started: called when the server accepts requests; by default its address is printed.
         share: what a worker has of a server; None: it serves alone.
     """
@@ -176,7 +180,9 @@ async def serve(
     stop = Stop(abandon)
     with on_signals(stop):
         try:
-            await _serve(settings, schema, stop, clock=clock, started=started, share=share)
+            await _serve(
+                settings, schema, stop, clock=clock, steady=steady, started=started, share=share
+            )
         except (asyncio.CancelledError, StartupError):
             if not stop.is_asked:
                 raise
@@ -189,6 +195,7 @@ async def _serve(
     stop: Stop,
     *,
     clock: Callable[[], float],
+    steady: Callable[[], float],
     started: Callable[[Running], None] | None,
     share: Share | None,
 ) -> None:
@@ -197,7 +204,7 @@ async def _serve(
     with contextlib.closing(share.listener if share else bind(settings)) as listener:
         async with (
             _figures(metrics, share) as figures,
-            _registry(settings, schema, metrics, clock) as registry,
+            _registry(settings, schema, metrics, clock, steady) as registry,
             _swept(registry, settings, share),
         ):
             hosts = Hosts(settings.allow_host, bound=listener.getsockname()[0])
@@ -244,7 +251,11 @@ async def _figures(
 
 @contextlib.asynccontextmanager
 async def _registry(
-    settings: Settings, schema: MetadataSchema, metrics: Metrics, clock: Callable[[], float]
+    settings: Settings,
+    schema: MetadataSchema,
+    metrics: Metrics,
+    clock: Callable[[], float],
+    steady: Callable[[], float],
 ) -> AsyncIterator[Registry]:
     """The registry over its store and cache."""
     async with contextlib.AsyncExitStack() as stack:
@@ -266,7 +277,11 @@ async def _registry(
             drafts=Drafts(schema, lifetime=settings.lifetime, max_record=settings.max_body),
             metrics=metrics,
             clock=clock,
+            watch=ClockWatch(
+                margin=settings.sweep_margin, wall=clock, steady=steady, on_jump=cache.doubt
+            ),
         )
+        metrics.watch_clock(registry.watch)
         stack.push_async_callback(registry.close)
         yield registry
 
@@ -275,32 +290,31 @@ async def _registry(
 async def _swept(
     registry: Registry, settings: Settings, share: Share | None
 ) -> AsyncIterator[None]:
-    """Sweeps as long as it lasts; of several workers the first one does."""
-    if share is not None and share.number > 0:
-        yield
-        return
-    sweeper = asyncio.create_task(sweep(registry, settings))
+    """Looks after the clock as long as it lasts, and sweeps; of several workers the first one."""
+    watch = registry.watch
+    work = [_look_at(watch)]
+    if share is None or share.number == 0:
+        sweep = Sweep(
+            registry,
+            watch,
+            margin=settings.sweep_margin,
+            interval=settings.sweep_interval,
+            batch=settings.sweep_batch,
+        )
+        work.append(sweep.run())
+    tasks = [asyncio.create_task(each) for each in work]
     try:
         yield
     finally:
-        sweeper.cancel()
-        await asyncio.wait([sweeper])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
-async def sweep(registry: Registry, settings: Settings) -> None:
-    """Reclaims expired records for ever, in small steps with rests between them."""
+async def _look_at(watch: ClockWatch) -> None:
     while True:
-        await asyncio.sleep(settings.sweep_interval)
-        swept = settings.sweep_batch
-        try:
-            while swept == settings.sweep_batch:
-                began = time.perf_counter()
-                swept = await registry.sweep(settings.sweep_batch)
-                await asyncio.sleep(SWEEP_REST * (time.perf_counter() - began))
-        except StoreUnavailable as error:
-            log.warning("sweep failed", detail=error.detail)
-        except Exception:
-            log.exception("sweep failed")
+        await asyncio.sleep(CLOCK_LOOKS)
+        watch.believed()
 
 
 def _uvicorn_config(app: Any, wire: Wire, settings: Settings) -> uvicorn.Config:

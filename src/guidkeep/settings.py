@@ -189,6 +189,13 @@ class Settings:
     sweep_interval: float = _setting(
         "10s", positive_duration, "DURATION", "How often expired records are looked for."
     )
+    sweep_margin: float = _setting(
+        "1h",
+        positive_duration,
+        "DURATION",
+        "How long a record has been expired before it is reclaimed, and how long the clock has to "
+        "be steady for that, after the start and after a jump.",
+    )
     sweep_batch: int = _setting("200", _count, "N", "Expired records reclaimed in one step.")
     allow_host: tuple[str, ...] = _setting(
         "",

@@ -320,3 +320,25 @@ async def test_an_entry_lives_no_longer_than_the_cache_lets_it(cache: Cache) -> 
 async def test_a_record_that_has_expired_is_not_put_in(cache: Cache) -> None:
     await keep(cache, RECORD, now=RECORD.expire)
     assert await held(cache) is None
+
+
+# When the clock has jumped.
+
+
+async def test_a_clock_that_jumped_takes_nobodys_lease(cache: Cache) -> None:
+    writer, filler = await cache.lease(GUID), await reader(cache, OTHER)
+    cache.doubt()
+    assert await cache.get(GUID, NOW) is None
+    await cache.settle(writer, RECORD, NOW)
+    assert await held(cache) == RECORD
+    other = Record(OTHER, NOW + 30, 9, '{"user":"Bob"}')
+    await cache.fill(filler, other, NOW)
+    assert await held(cache, OTHER) == other
+
+
+async def test_a_cache_that_doubts_still_answers_what_is_put_in_or_nothing(
+    any_cache: Cache,
+) -> None:
+    await keep(any_cache, RECORD)
+    any_cache.doubt()
+    assert await held(any_cache) in (None, RECORD)

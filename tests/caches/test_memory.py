@@ -158,3 +158,16 @@ async def test_a_hit_is_the_finished_answer_until_its_time_is_over() -> None:
     await put(cache, kept)
     assert cache.hit(GUIDS[0], NOW + 59.999) == render(kept)
     assert cache.hit(GUIDS[0], NOW + 60) is None
+
+
+async def test_what_was_put_in_while_the_clock_was_ahead_is_forgotten_with_the_jump() -> None:
+    cache = cache_of(3)
+    ahead = NOW + 500.0
+    await cache.settle(await cache.lease(GUIDS[0]), record(GUIDS[0]), ahead)
+    await put(cache, record(GUIDS[1]))
+    assert cache.hit(GUIDS[0], NOW + 300)
+    cache.doubt()
+    assert held(cache) == []
+    assert cache.figures.entries == cache.figures.bytes == 0
+    await put(cache, record(GUIDS[2]))
+    assert held(cache) == [GUIDS[2]]

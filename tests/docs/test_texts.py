@@ -12,6 +12,7 @@ import pytest
 
 from guidkeep import settings
 from guidkeep.caches import open_cache
+from guidkeep.clock import ClockWatch
 from guidkeep.errors import problems
 from guidkeep.http.problems import TYPE_PREFIX
 from guidkeep.metrics import Metrics
@@ -34,6 +35,7 @@ def metric_names() -> list[str]:
     metrics = Metrics()
     metrics.watch_cache(open_cache("none://", max_age=60))
     metrics.watch_connections(lambda: 0)
+    metrics.watch_clock(ClockWatch(margin=1))
     return re.findall(r"^# TYPE (\S+)", metrics.text().decode(), re.MULTILINE)
 
 

@@ -82,6 +82,10 @@ class FaultyStore:
         await self._obey()
         return await self._store.purge(now, limit)
 
+    async def clock(self) -> float | None:
+        await self._obey()
+        return await self._store.clock()
+
     async def ping(self) -> None:
         await self._obey()
         await self._store.ping()

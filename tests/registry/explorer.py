@@ -331,7 +331,7 @@ class Run:
             case "delete":
                 await node.delete(guid)
             case "sweep":
-                outcome = await node.sweep(10)
+                outcome = await node.sweep(10, int(node.clock()) - 60)
         return outcome
 
 

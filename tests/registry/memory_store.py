@@ -72,6 +72,9 @@ class MemoryStore:
             del self.records[guid]
         return len(expired[:limit])
 
+    async def clock(self) -> float | None:
+        return None
+
     async def ping(self) -> None:
         pass
 

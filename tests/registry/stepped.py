@@ -34,6 +34,7 @@ class SteppedCache:
         self.renew_after = cache.renew_after
         self.hit = cache.hit
         self.peek = cache.peek
+        self.doubt = cache.doubt
         self.ping = cache.ping
         self.close = cache.close
         self._cache = cache
@@ -99,6 +100,7 @@ class SteppedStore:
         self.close = store.close
         self.page = store.page
         self.count = store.count
+        self.clock = store.clock
         self.skip = store.skip
         self._store = store
         self._gates = gates

@@ -21,12 +21,13 @@ from guidkeep.drafts import DEFAULT_LIFETIME
 from guidkeep.errors import GuidkeepError, InvalidRequest, NotFound, PreconditionFailed
 from guidkeep.metrics import Metrics
 from guidkeep.record import Change, Condition, Query, Record, parse_change
-from guidkeep.registry import SWEEP_MARGIN, Written
+from guidkeep.registry import Written
 from guidkeep.stores import open_store
 from tests.registry.steploop import StepLoop
 from tests.registry.test_jsontext import rfc_7396
 from tests.support import Clock, make_registry
 
+SWEEP_MARGIN = 60
 GUIDS = [f"{at:032X}" for at in (1, 0xABCDEF, 2**128 - 1)]
 guids = st.sampled_from(GUIDS)
 bodies = st.fixed_dictionaries(
@@ -216,7 +217,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def sweep(self, limit: int) -> None:
         before = int(self.clock.now) - SWEEP_MARGIN
         expired = {guid for guid, kept in self.kept.items() if kept.expire <= before}
-        swept = self.loop.run(self.registry.sweep(limit))
+        swept = self.loop.run(self.registry.sweep(limit, before))
         gone = {guid for guid in self.kept if self.loop.run(self.store.get(guid)) is None}
         assert gone <= expired
         assert swept == len(gone) == min(limit, len(expired))

@@ -37,6 +37,7 @@ VALUES: dict[str, tuple[str, object, str, object]] = {
     "store_timeout": ("1s", 1.0, "2s", 2.0),
     "drain_timeout": ("1s", 1.0, "2s", 2.0),
     "sweep_interval": ("1s", 1.0, "2s", 2.0),
+    "sweep_margin": ("1s", 1.0, "1d", 86_400.0),
     "sweep_batch": ("1", 1, "1000", 1000),
     "allow_host": ("A.example, ::1", ("a.example", "::1"), "", ()),
     "allow_origin": (
@@ -72,6 +73,7 @@ WRONG = {
     "store_timeout": ["0", "x"],
     "drain_timeout": ["0", "x"],
     "sweep_interval": ["0", "x"],
+    "sweep_margin": ["0", "x"],
     "sweep_batch": ["0", "x"],
     "allow_host": ["*", "a.example:80", "https://a.example", "a/b"],
     "allow_origin": ["*", "a.example", "https://a.example/", "ftp://a.example", "https://", "null"],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from guidkeep.record import LAST_EXPIRE, Query
+from guidkeep.stores.sqlite import SQLiteStore
 from tests.stores.records import NOW, guid_of, make_record, newer
 
 if TYPE_CHECKING:
@@ -169,3 +171,11 @@ async def test_what_was_written_is_there_when_the_store_is_opened_again(opener: 
         assert await store.get(gone.guid) is None
         assert await store.get(changed.guid) == newer(changed)
         assert await store.page(Query(), NOW) == [kept, newer(changed)]
+
+
+async def test_a_store_on_a_server_tells_the_time_there(store: Store) -> None:
+    now = await store.clock()
+    if isinstance(store, SQLiteStore):
+        assert now is None
+    else:
+        assert now == pytest.approx(time.time(), abs=60)

@@ -113,6 +113,10 @@ class Cache(Protocol):
         """A writer's: gives the lease back; `record` is what it wrote, None: nothing, or gone."""
         ...
 
+    def doubt(self) -> None:
+        """The clock by which `now` is said has jumped: forgets what it has by ages in it."""
+        ...
+
     async def ping(self) -> None:
         """Raises if the cache can't be reached."""
         ...

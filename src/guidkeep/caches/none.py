@@ -44,6 +44,9 @@ class NoCache:
     async def settle(self, lease: Lease, record: Record | None, now: float) -> None:
         """Does nothing."""
 
+    def doubt(self) -> None:
+        """Believes nothing anyhow."""
+
     async def ping(self) -> None:
         """Always there."""
 

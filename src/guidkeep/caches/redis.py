@@ -231,6 +231,9 @@ class RedisCache:
             if not settled:  # or cancelled, and the outcome not looked at
                 self._remember(lease.guid)
 
+    def doubt(self) -> None:
+        """Nothing: Redis goes by its own clock, how old an entry is."""
+
     async def ping(self) -> None:
         """Raises OSError if Redis, or any master of the cluster, can't be asked."""
         await self._nodes.ping()

@@ -212,7 +212,10 @@ class Service:
         if self._is_draining():
             raise Stopping("This server is stopping; nothing was done. Ask another.")
         cache = await self._registry.check()
-        return json_answer({"status": cache, "store": "ok", "cache": cache})
+        told: dict[str, object] = {"status": cache, "store": "ok", "cache": cache}
+        if self._registry.watch.is_doubted:
+            told |= {"status": "degraded", "clock": "jumped"}
+        return json_answer(told)
 
     async def metrics(self, _: Request) -> Answer:
         """`GET /metrics`, for Prometheus."""

@@ -112,6 +112,10 @@ class Store(Protocol):
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
         ...
 
+    async def clock(self) -> float | None:
+        """Unix time in seconds by the clock of the store's machine; None: it is this machine."""
+        ...
+
     async def ping(self) -> None:
         """Raises StoreUnavailable if the store can't be read."""
         ...

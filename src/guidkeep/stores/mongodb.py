@@ -49,6 +49,7 @@ What is said above of those rests on MongoDB's documentation.
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import structlog
@@ -143,6 +144,7 @@ class MongoDBStore:
         self._inserts = rounds.of("write", _in_time(self._insert), limit=INSERTS, at_once=some)
         self._updates = rounds.of("write", _in_time(self._update), at_once=many)
         self._counts = rounds.of("count", _in_time(self._count))
+        self._clocks = rounds.of("clock", _in_time(self._clock))
         # Two purges at once would find the same records, and delete half as many as they might.
         self._purges = rounds.of("write", _in_time(self._purge))
 
@@ -190,6 +192,10 @@ class MongoDBStore:
     async def purge(self, now: int, limit: int) -> int:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
         return await self._purges.submit((now, limit))
+
+    async def clock(self) -> float | None:
+        """Unix time in seconds by the primary's clock."""
+        return await self._clocks.submit(None)
 
     async def ping(self) -> None:
         """Raises StoreUnavailable if the primary can't be read."""
@@ -244,11 +250,11 @@ class MongoDBStore:
             _expiring(first, before), {"expire": 1}, sort=[("expire", 1)], skip=limit, limit=1
         )
         end = until(int(found[0]["expire"]) if found else None, first, before)
-        try:
-            return [Counted(await self._records.count_documents(_expiring(first, end)), end)]
-        except PyMongoError as error:
-            _log(error)
-            raise unreadable() from error
+        return [Counted(await _read(self._records.count_documents(_expiring(first, end))), end)]
+
+    async def _clock(self, asked: Sequence[None]) -> Sequence[float]:
+        told = await _read(self._records.database.command("hello"))
+        return [told["localTime"].replace(tzinfo=UTC).timestamp()] * len(asked)
 
     async def _insert(self, records: Sequence[Record]) -> Sequence[bool | Exception]:
         try:
@@ -278,11 +284,7 @@ class MongoDBStore:
         return [done.deleted_count]
 
     async def _find(self, *args: Any, **options: Any) -> list[Document]:
-        try:
-            return await self._records.find(*args, **options).to_list()
-        except PyMongoError as error:
-            _log(error)
-            raise unreadable() from error
+        return await _read(self._records.find(*args, **options).to_list())
 
     async def _set(self, condition: Document, document: Document | None) -> bool | Exception:
         """Replaces, or deletes, the document for which the condition holds."""
@@ -294,6 +296,14 @@ class MongoDBStore:
             failure = _write_failure(error)
             failure.__cause__ = error
             return failure
+
+
+async def _read(asked: Awaitable[Result]) -> Result:
+    try:
+        return await asked
+    except PyMongoError as error:
+        _log(error)
+        raise unreadable() from error
 
 
 def _in_time(

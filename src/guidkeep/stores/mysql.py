@@ -109,6 +109,7 @@ class MySQLStore:
         self._lists = rounds.of("list", self._list)
         self._skips = rounds.of("list", self._skip)
         self._counts = rounds.of("count", self._count)
+        self._clocks = rounds.of("clock", self._clock)
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> MySQLStore:
@@ -167,6 +168,10 @@ class MySQLStore:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
         return await self._purges.submit((now, limit))
 
+    async def clock(self) -> float | None:
+        """Unix time in seconds by the server's clock."""
+        return await self._clocks.submit(None)
+
     async def ping(self) -> None:
         """Raises StoreUnavailable if the table can't be read."""
         await self._reads.submit(bytes(16))
@@ -203,6 +208,10 @@ class MySQLStore:
         end = until(found[0][0] if found else None, first, before)
         [[records]] = await self._ask(statements.count(first, end), give_up)
         return [Counted(records, end)]
+
+    async def _clock(self, asked: Sequence[None], until: float) -> Sequence[float]:
+        [[now]] = await self._ask(statements.CLOCK, until)
+        return [float(now)] * len(asked)
 
     async def _change(self, changes: Sequence[str], until: float) -> Sequence[bool]:
         [statement] = changes

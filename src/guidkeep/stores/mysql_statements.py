@@ -59,6 +59,9 @@ DELETE FROM record WHERE guid IN ({guids}) AND expire <= {now}
 """
 
 
+CLOCK = "SELECT unix_timestamp(sysdate(3))"
+
+
 class Row(NamedTuple):
     """A record as the literals of its columns."""
 

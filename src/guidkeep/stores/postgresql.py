@@ -61,6 +61,7 @@ _TLS = (
 _GET = """
 SELECT guid, expire, version, metadata FROM record WHERE guid = ANY ($1::text[]::bytea[])
 """
+_CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
 
 class PostgreSQLStore:
@@ -78,6 +79,7 @@ class PostgreSQLStore:
         self._pages = rounds.of("list", self._list, at_once=some)
         self._skips = rounds.of("list", self._skip, at_once=some)
         self._counts = rounds.of("count", self._count)
+        self._clocks = rounds.of("clock", self._clock)
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> PostgreSQLStore:
@@ -145,6 +147,10 @@ class PostgreSQLStore:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
         return await self._purges.submit((now, limit))
 
+    async def clock(self) -> float | None:
+        """Unix time in seconds by the server's clock."""
+        return await self._clocks.submit(None)
+
     async def ping(self) -> None:
         """Raises StoreUnavailable if the table can't be read."""
         await self.get("0" * 32)
@@ -184,6 +190,10 @@ class PostgreSQLStore:
         end = until(found[0][0] if found else None, first, before)
         [[records]] = await self._ask(postgresql_lists.COUNT, first, end, until=give_up)
         return [Counted(records, end)]
+
+    async def _clock(self, asked: Sequence[None], until: float) -> Sequence[float]:
+        [[now]] = await self._ask(_CLOCK, until=until)
+        return [float(now)] * len(asked)
 
     async def _ask(self, statement: str, *arguments: Any, until: float) -> Sequence[Any]:
         try:

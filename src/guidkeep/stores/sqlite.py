@@ -216,6 +216,10 @@ class SQLiteStore:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
         return await self._writes.submit(_Write(_Kind.PURGE, b"", now, limit=limit))
 
+    async def clock(self) -> float | None:
+        """It is on this machine."""
+        return None
+
     async def ping(self) -> None:
         """Raises StoreUnavailable if the file can't be read, or is not in its place any more."""
         await self._reads.submit(bytes(16))
