@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from guidkeep.settings import Settings
 
 BACKLOG = 2048
+UNSENT = 65_536
+"""Bytes of answers on a connection that the kernel takes and has not yet sent. What a client does
+not read is not made: it would cost time and the kernel's memory."""
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -85,6 +88,8 @@ def listen(settings: Settings, listener: socket.socket) -> None:
     Raises:
         StartupError: another bound the port at the same time, and was faster.
     """
+    with contextlib.suppress(AttributeError, OSError):  # a system that does not know it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
         listener.listen(BACKLOG)
     except OSError as error:

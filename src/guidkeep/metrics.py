@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -117,6 +117,12 @@ class Metrics:
             ["status"],
             registry=self._registry,
         )
+        self._refused_connections = Counter(
+            "guidkeep_refused_connections",
+            "Connections beyond a limit, by the limit",
+            ["reason"],
+            registry=self._registry,
+        )
         for tallies in (
             self._requests,
             self._store_seconds,
@@ -151,6 +157,14 @@ class Metrics:
         """Counts a line of a bulk request."""
         self._lines.labels(str(status)).inc()
 
+    def count_refused_connection(self, reason: str) -> None:
+        """Counts a connection that is refused, or answered nothing but health."""
+        self._refused_connections.labels(reason).inc()
+
+    def watch_memory(self, memory: Budget) -> None:
+        """Shows what requests hold of the budget."""
+        self._registry.register(_MemoryFigures(memory))
+
     def watch_cache(self, cache: Cache) -> None:
         """Shows that cache's figures."""
         self._registry.register(_CacheFigures(cache))
@@ -170,6 +184,31 @@ class Metrics:
     async def tell(self) -> bytes:
         """The same, for whoever would wait for those of other processes."""
         return self.text()
+
+
+class Budget(Protocol):
+    """What is known of a budget of bytes."""
+
+    @property
+    def used(self) -> int:
+        """Bytes that are held."""
+        ...
+
+    @property
+    def evictions(self) -> int:
+        """How often something was thrown away to make room."""
+        ...
+
+
+class _MemoryFigures(Collector):
+    def __init__(self, memory: Budget) -> None:
+        self._memory = memory
+
+    def collect(self) -> Iterable[Metric]:
+        about = "Bytes that requests hold of --max-memory"
+        yield GaugeMetricFamily("guidkeep_request_bytes", about, value=self._memory.used)
+        about = "Requests that were thrown away, not complete or not read, to make room"
+        yield CounterMetricFamily("guidkeep_request_evictions", about, value=self._memory.evictions)
 
 
 class _CacheFigures(Collector):

@@ -27,7 +27,7 @@ from guidkeep.http.hosts import Hosts
 from guidkeep.http.listening import let_everybody_in, let_nobody_in
 from guidkeep.http.protocol import DRAIN_GRACE, GuidkeepProtocol, watch
 from guidkeep.http.sites import Sites
-from guidkeep.http.wire import Wire
+from guidkeep.http.wire import OTHER_DESCRIPTORS, Wire, connections_within
 from guidkeep.metrics import Metrics
 from guidkeep.registry import Registry
 from guidkeep.schema import MetadataSchema
@@ -145,7 +145,8 @@ def run(
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-    _allow_descriptors(settings.max_connections + 64)
+    _allow_descriptors(settings.max_connections + OTHER_DESCRIPTORS)
+    _warn_of_few_descriptors(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work() if work else serve(settings))
 
@@ -224,12 +225,14 @@ async def _serve(
                 hosts=hosts,
                 figures=figures,
                 is_draining=lambda: wire.draining,
+                memory=wire.memory,
             )
+            metrics.watch_memory(wire.memory)
             config = _uvicorn_config(app, wire, settings)
             server = Server(config, wire, started)
             stop.lead_to(server.stop)
             metrics.watch_connections(lambda: len(server.server_state.connections))
-            watcher = asyncio.create_task(watch(server.server_state.connections))
+            watcher = asyncio.create_task(watch(server.server_state.connections, wire.memory))
             try:
                 await server.serve(sockets=[listener])
             finally:
@@ -338,3 +341,15 @@ def _allow_descriptors(wanted: int) -> None:
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _warn_of_few_descriptors(settings: Settings) -> None:
+    """Says so if there can't be as many connections as are asked for."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < settings.max_connections:
+        log.warning(
+            "fewer connections than asked for",
+            asked=settings.max_connections,
+            most=connections_within(most),
+            detail=f"This process may not open more than {most} files (ulimit -Hn, LimitNOFILE).",
+        )

@@ -51,6 +51,10 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else _count(text)
+
+
 def _workers(text: str) -> int:
     count = _count(text)
     if count > MOST_WORKERS:
@@ -168,8 +172,24 @@ class Settings:
         "32KiB", _positive_size, "SIZE", "Largest request line and headers together."
     )
     max_connections: int = _setting("20000", _count, "N", "Connections open at once.")
+    max_connections_per_client: int = _setting(
+        "1000",
+        _count_or_none,
+        "N",
+        "Connections open at once from one address (of IPv6, from one /64); 0, for a service "
+        "behind a proxy: as many as there may be.",
+    )
     max_pending: int = _setting(
         "10000", _count, "N", "Requests worked on at once; one more is answered 429."
+    )
+    max_streams: int = _setting(
+        "64", _count, "N", "Requests to /bulk and /export at once; one more is answered 429."
+    )
+    max_memory: int = _setting(
+        "256MiB",
+        _positive_size,
+        "SIZE",
+        "Memory for all requests in flight: bodies, what waits for its turn, answers not yet read.",
     )
     request_timeout: float = _setting(
         "20s", positive_duration, "DURATION", "How long a request may take to arrive."

@@ -53,6 +53,7 @@ def serving(
     *flags: str,
     environment: Mapping[str, str] | None = None,
     log: Path | None = None,
+    descriptors: int = 0,
 ) -> Iterator[Server]:
     """Starts the server on a free port and ends it at last, however that goes.
 
@@ -61,12 +62,14 @@ def serving(
         flags: of `guidkeep serve`.
         environment: variables to add.
         log: where its standard error goes; None: nowhere.
+        descriptors: how many files it may open; 0: as many as this process.
     """
+    limit = ("sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh") if descriptors else ()
     url = store if isinstance(store, str) else f"sqlite:///{store}"
     with (
         Path(log or os.devnull).open("w") as stderr,
         subprocess.Popen(
-            [*GUIDKEEP, "serve", "--port", "0", "--store", url, *flags],
+            [*limit, *GUIDKEEP, "serve", "--port", "0", "--store", url, *flags],
             stdout=subprocess.PIPE,
             stderr=stderr,
             env={**ENVIRONMENT, **(environment or {})},

@@ -232,22 +232,6 @@ def test_a_client_that_is_refused_and_stays_is_cut_off(
             wire.send(*[b"more"] * 10_000)
 
 
-def test_more_connections_than_allowed_are_refused_with_a_sentence(url: str) -> None:
-    with served(store=url, max_connections=3) as server, ExitStack() as stack:
-        wires = [stack.enter_context(wired(server.address)) for _ in range(3)]
-        assert all(wire.ask("GET", "/livez").status == 200 for wire in wires)
-        with wired(server.address) as refused:
-            refused.send(request("GET", "/livez"))
-            answer = refused.answer()
-            assert answer.is_problem(429)
-            assert answer.headers["retry-after"] == "1"
-            assert refused.is_closed()
-        wires[0].socket.close()
-        wait_until(lambda: connections(wires[1]) == 2)
-        with wired(server.address) as welcome:
-            assert welcome.ask("GET", "/livez").status == 200
-
-
 def test_more_requests_than_allowed_are_refused_and_those_before_are_answered(
     url: str, guid: str, tmp_path: Path
 ) -> None:

@@ -69,9 +69,13 @@ def record(user: str = "Ann", **members: Any) -> bytes:
 class Wire:
     """One connection, blocking; nothing waits for longer than `timeout` seconds."""
 
-    def __init__(self, address: str, *, timeout: float = 5, receive_buffer: int = 0) -> None:
+    def __init__(
+        self, address: str, *, timeout: float = 5, receive_buffer: int = 0, source: str = ""
+    ) -> None:
         parts = urlsplit(address)
         self.socket = socket.socket()
+        if source:
+            self.socket.bind((source, 0))
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
@@ -121,8 +125,10 @@ class Wire:
 
 
 @contextmanager
-def wired(address: str, *, timeout: float = 5, receive_buffer: int = 0) -> Iterator[Wire]:
-    wire = Wire(address, timeout=timeout, receive_buffer=receive_buffer)
+def wired(
+    address: str, *, timeout: float = 5, receive_buffer: int = 0, source: str = ""
+) -> Iterator[Wire]:
+    wire = Wire(address, timeout=timeout, receive_buffer=receive_buffer, source=source)
     try:
         yield wire
     finally:

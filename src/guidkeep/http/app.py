@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -14,11 +15,13 @@ from guidkeep.http import console, docs, openapi
 from guidkeep.http.bulk import Bulk
 from guidkeep.http.conditions import condition_of, stated
 from guidkeep.http.export import Export
+from guidkeep.http.memory import Memory
 from guidkeep.http.problems import ASKED_ABOUT, JSON, Answer, json_answer
 from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
-from guidkeep.http.resource import Resource, Traffic, nowhere
+from guidkeep.http.resource import Resource, nowhere
 from guidkeep.http.sites import Sites
 from guidkeep.http.stats import Stats
+from guidkeep.http.traffic import Traffic
 from guidkeep.record import parse_change
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     from guidkeep.schema import MetadataSchema
     from guidkeep.settings import Settings
 
+LISTS = 16
+"""Pages of lists that are made at once; more wait. Each may have 4 MiB of records."""
+
 
 def make_app(
     registry: Registry,
@@ -46,6 +52,7 @@ def make_app(
     hosts: Hosts,
     figures: Callable[[], Awaitable[bytes]] | None = None,
     is_draining: Callable[[], bool] = lambda: False,
+    memory: Memory | None = None,
 ) -> ASGIApp:
     """The whole service as an ASGI application.
 
@@ -57,15 +64,19 @@ def make_app(
         hosts: those that the service answers to.
         figures: those of all workers, if several.
         is_draining: whether the server is about to stop.
+        memory: the budget, if the server has one that it shares.
     """
     traffic = Traffic(
         metrics=metrics,
+        memory=memory or Memory(settings.max_memory),
         max_pending=settings.max_pending,
+        max_streams=settings.max_streams,
+        max_body=settings.max_body,
         hosts=hosts,
         sites=Sites(settings.allow_origin),
         access_log=settings.access_log,
     )
-    records = Records(registry, max_body=settings.max_body)
+    records = Records(registry)
     figures = figures or metrics.tell
     service = Service(registry, figures, openapi.document(schema, settings), is_draining)
     bulk = Bulk(
@@ -79,8 +90,8 @@ def make_app(
     one = _one(records, traffic)
     addresses = {
         **_addresses(records, service, traffic),
-        "/bulk": Resource("/bulk", traffic, POST=bulk.answer),
-        "/export": Resource("/export", traffic, GET=Export(registry).answer),
+        "/bulk": Resource("/bulk", traffic, is_streamed=True, POST=bulk.answer),
+        "/export": Resource("/export", traffic, is_streamed=True, GET=Export(registry).answer),
         "/stats": Resource("/stats", traffic, GET=stats.answer),
     }
     anything_else = Resource("(none)", traffic, GET=nowhere, otherwise=nowhere)
@@ -132,9 +143,9 @@ def _health(path: str, traffic: Traffic, answers: Handler) -> Resource:
 class Records:
     """The operations on records."""
 
-    def __init__(self, registry: Registry, *, max_body: int) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._max_body = max_body
+        self._lists = asyncio.Semaphore(LISTS)
 
     async def create(self, request: Request) -> Answer:
         """`POST /guid`: create, the GUID generated, unless the body names one."""
@@ -145,19 +156,19 @@ class Records:
         return await self._create_or_update(request, request.guid)
 
     async def _create_or_update(self, request: Request, guid: str | None) -> Answer:
-        change, condition, now = await self._wanted(request, guid)
+        change, condition, now = self._wanted(request, guid)
         written = await self._registry.create_or_update(change, condition, now)
         return _record_answer(written.record, created=written.created)
 
     async def replace(self, request: Request) -> Answer:
         """`PUT /guid/{guid}`: create or replace whole."""
-        change, condition, now = await self._wanted(request, request.guid)
+        change, condition, now = self._wanted(request, request.guid)
         written = await self._registry.replace(change, condition, now)
         return _record_answer(written.record, created=written.created)
 
     async def update(self, request: Request) -> Answer:
         """`PATCH /guid/{guid}`: update only."""
-        change, condition, now = await self._wanted(request, request.guid)
+        change, condition, now = self._wanted(request, request.guid)
         return _record_answer(await self._registry.update(request.guid, change, condition, now))
 
     async def delete(self, request: Request) -> Answer:
@@ -178,14 +189,14 @@ class Records:
     async def list(self, request: Request) -> Answer:
         """`GET /guid`: live records in GUID order."""
         query = parse_query(request.query)
-        return _page_answer(await self._registry.list(query), query)
+        async with self._lists:
+            return _page_answer(await self._registry.list(query), query)
 
-    async def _wanted(self, request: Request, guid: str | None) -> tuple[Change, Condition, float]:
+    def _wanted(self, request: Request, guid: str | None) -> tuple[Change, Condition, float]:
         """What a write is to change, on what condition, and the time for all that is decided."""
-        body = await request.body(self._max_body)
         condition, faults = stated(request)
         now = self._registry.clock()
-        return parse_change(body, now=int(now), guid=guid, faults=faults), condition, now
+        return parse_change(request.content, now=int(now), guid=guid, faults=faults), condition, now
 
 
 class Service:

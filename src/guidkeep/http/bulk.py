@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from guidkeep.http.lines import Line
     from guidkeep.http.requests import Request
-    from guidkeep.http.resource import Traffic
+    from guidkeep.http.traffic import Traffic
     from guidkeep.record import Change, Condition
     from guidkeep.registry import Registry, Written
 

@@ -14,14 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from guidkeep.http.requests import Request
-    from guidkeep.record import Query
+    from guidkeep.record import Query, Record
     from guidkeep.registry import Registry
 
 LINES = [(b"content-type", NDJSON.encode())]
+FIRST_PAGE = 64
 PAGE = 1000
-"""Records that are read from the store at once, at most."""
+"""Records that are read from the store at once, the first time and at most. The pages grow as long
+as the client reads them: one that reads nothing has cost a small one."""
+PAGE_BYTES = 512 * 1024
+"""Bytes that a page shall have, judged by the one before."""
 PIECE = 100
-"""Records that are sent at once: each is looked at once more before, whether it is still live."""
+PIECE_BYTES = 64 * 1024
+"""Records, and bytes but for the last record, that are sent at once: each record is looked at once
+more before, whether it is still live."""
 
 
 class Export:
@@ -38,14 +44,28 @@ class Export:
     async def answer(self, request: Request) -> Streamed:
         """The answer; its pieces are made as they are sent."""
         query = parse_query(request.query, names=("after", "user"))
-        return Streamed(200, LINES, self._pieces(replace(query, limit=PAGE)))
+        return Streamed(200, LINES, self._pieces(replace(query, limit=min(FIRST_PAGE, PAGE))))
 
     async def _pieces(self, query: Query) -> AsyncGenerator[bytes, None]:
         reads_on = True
         while reads_on:
             records, after = await self._registry.list(query)
-            for at in range(0, len(records), PIECE):
-                now = self._registry.clock()
-                live = [record for record in records[at : at + PIECE] if record.is_live(now)]
-                yield "".join([f"{on_one_line(record.body)}\n" for record in live]).encode()
-            query, reads_on = replace(query, after=after), after is not None
+            total = sum(len(record.body) for record in records)
+            records.reverse()
+            while records:
+                yield self._piece(records)
+            fitting = PAGE_BYTES * query.limit // max(total, 1)
+            limit = max(1, min(PAGE, 4 * query.limit, fitting))
+            query, reads_on = replace(query, after=after, limit=limit), after is not None
+
+    def _piece(self, records: list[Record]) -> bytes:
+        """What is sent next; it is taken from the end of the records, so nothing is held twice."""
+        now = self._registry.clock()
+        lines: list[str] = []
+        size = 0
+        while records and len(lines) < PIECE and size < PIECE_BYTES:
+            record = records.pop()
+            if record.is_live(now):
+                lines.append(f"{on_one_line(record.body)}\n")
+                size += len(record.body)
+        return "".join(lines).encode()

@@ -10,30 +10,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from guidkeep.errors import InvalidRequest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def framing_fault(headers: Iterable[tuple[bytes, bytes]], version: str) -> str | None:
-    """What is wrong with the framing of a request, as a sentence; None: nothing is.
+def content_length(headers: Iterable[tuple[bytes, bytes]], version: str) -> int:
+    """Bytes of the content that follows a head; 0: there is none, or it comes in chunks.
 
     Args:
-        headers: the fields of the head; names in lower case.
+        headers: the fields of the head; names in lower case. The parser has accepted them.
         version: of HTTP, as in `1.1`.
+
+    Raises:
+        InvalidRequest: two parsers could find two ends of the request.
     """
-    hosts = 0
+    hosts, length = 0, 0
     codings = []
     for name, value in headers:
         if name == b"host":
             hosts += 1
+        elif name == b"content-length":
+            length = int(value)
         elif name == b"transfer-encoding":
             codings.append(value.strip(b" \t").lower())
     if hosts > 1 or (hosts == 0 and version != "1.0"):
-        return "A request names its Host exactly once (RFC 9112 §3.2)."
-    if not codings:
-        return None
-    if version == "1.0":
-        return "HTTP/1.0 has no Transfer-Encoding; send Content-Length (RFC 9112 §6.1)."
-    if codings != [b"chunked"]:
-        return "Transfer-Encoding must be chunked, once, and nothing else (RFC 9112 §6.1)."
-    return None
+        raise InvalidRequest("A request names its Host exactly once (RFC 9112 §3.2).")
+    if codings and version == "1.0":
+        raise InvalidRequest(
+            "HTTP/1.0 has no Transfer-Encoding; send Content-Length (RFC 9112 §6.1)."
+        )
+    if codings and codings != [b"chunked"]:
+        raise InvalidRequest(
+            "Transfer-Encoding must be chunked, once, and nothing else (RFC 9112 §6.1)."
+        )
+    return length

@@ -4,6 +4,8 @@ uvicorn waits for ever for a request that began and for a client that does not r
 at all connections of a server once a second and ends those that take too long; a timer for each
 connection would cost more than a hit does. (Of a request that is read as
 it comes, the application says whether it takes too long.)
+
+How much of a request is taken at once is decided in `intake`; who may connect in `gate`.
 """
 
 from __future__ import annotations
@@ -14,27 +16,30 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import httptools
 import structlog
 
 from guidkeep.errors import (
-    HeadersTooLarge,
     InvalidRequest,
     RequestTimeout,
     Stopping,
     TooManyRequests,
 )
-from guidkeep.http.framing import framing_fault
-from guidkeep.http.hits import HitsFirst
+from guidkeep.http.framing import content_length
+from guidkeep.http.gate import client_of
+from guidkeep.http.intake import MOST_FIELDS, Intake
+from guidkeep.http.memory import give_back
 from guidkeep.http.problems import last_words
-from guidkeep.http.requests import EXCHANGE
+from guidkeep.http.requests import EXCHANGE, HEALTH
 from guidkeep.http.wire import Exchange, Flow
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from guidkeep.errors import GuidkeepError
+    from guidkeep.http.memory import Memory
 
 log = structlog.get_logger("guidkeep.http")
 
@@ -42,16 +47,20 @@ _authority = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)").match
 """The host and port of a request's target that has them."""
 
 WATCH_INTERVAL = 1.0
-CHUNK_OVERHEAD = 8
-"""Bytes around one byte of content at most, if a client sends it in chunks of one."""
+WATCH_TURN = 256
+"""Connections that are looked at before others have their turn."""
+SMALLEST_FIELD = 4
+"""Bytes of a header field at least: a name, a colon, and the end of the line."""
 LINGER = 2.0
 """Seconds that a connection that was ended is still read from."""
+GUEST_TIME = 2.0
+"""Seconds that a connection beyond the limits has to ask for the service's health."""
 DRAIN_GRACE = 0.3
 """Seconds that a stopping server still reads from idle connections: what was sent before the
 client could know is answered."""
 
 
-class GuidkeepProtocol(HitsFirst):
+class GuidkeepProtocol(Intake):
     """See the module's text.
 
     A connection is idle, or receiving (a request has begun and is not complete), or waiting for
@@ -61,52 +70,48 @@ class GuidkeepProtocol(HitsFirst):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.stalled_since: float | None = None
-        self.is_receiving = False
-        self._head_is_open = True
-        self._size = 0  # of what came of the request and is no content
-        self._content_size = 0
-        self._piece_size = 0
-        self._has_completed = False  # a request, in this piece
+        # A head that has more bytes is looked at more closely.
+        self._unusual_size = min(self.wire.settings.max_headers, SMALLEST_FIELD * MOST_FIELDS)
         self._answered = False
         self._unanswered: set[RequestResponseCycle] = set()
-        self.exchange: Exchange | None = None
-        self._over_since: float | None = None
         self._linger = LINGER
         self._closing_since: float | None = None
         self._peer_is_done = False
+        self._client: Hashable = None
+        self._is_guest = False
 
     # From the transport.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own narrows it so
-        """Takes the connection, or refuses it when there are too many."""
+        """Takes the connection; when there are too many, as a guest."""
         super().connection_made(transport)
-        self.flow = Flow(transport, self)
-        if len(self.connections) > self.wire.settings.max_connections:
-            self.end(TooManyRequests("Too many connections are open; try again in a moment."))
+        transport.set_write_buffer_limits(0)  # whatever the client has not read is known
+        self.flow = Flow(transport)
+        gate = self.wire.gate
+        self._client = client_of(self.client)
+        if self.wire.descriptors_are_short(transport):
+            self._is_guest = True
+            transport.abort()
+        elif not gate.admit(self._client):
+            self._is_guest = True
+            self._unusual_size = 0
+            if not gate.seat(self):
+                transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone: whoever still works on an answer learns of it."""
+        if self._is_guest:
+            self.wire.gate.unseat(self)
+        else:
+            self.wire.gate.let_go(self._client)
         for cycle in self._unanswered:
             cycle.disconnected = True
             cycle.message_event.set()
         self._unanswered.clear()
         super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Parses what came, unless the request's head grows without end."""
-        if self._over_since is not None:
-            return
-        self._piece_size = len(data)
-        self._has_completed = False
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._stay_with_http(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self.end(InvalidRequest("This is not a valid HTTP/1.1 request."))
-        if self.is_receiving and not self._has_completed:
-            self._size += len(data)
-            self._check_size(self._size)
+        self._rest = b""
+        self._body().clear()  # who is still at work on the request may hold it for long
+        self.wire.memory.hold(self, 0)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type
         """The client has said all that it will; True: it still hears what it asked for."""
@@ -117,11 +122,13 @@ class GuidkeepProtocol(HitsFirst):
         """The client does not read as fast as it asks."""
         self.stalled_since = perf_counter()
         super().pause_writing()
+        self.tell_memory()
 
     def resume_writing(self) -> None:
         """It has caught up."""
         self.stalled_since = None
         super().resume_writing()
+        self.tell_memory()
 
     # From the parser.
 
@@ -135,42 +142,35 @@ class GuidkeepProtocol(HitsFirst):
 
     def on_headers_complete(self) -> None:
         """Answers from the cache, or hands the request to the application."""
-        if self._over_since is not None:
-            return  # what comes after the last answer is not done (RFC 9112 §9.6)
-        if self._size + self._piece_size > self.wire.settings.max_headers:  # it may be
-            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            if not self._check_size(size):
-                return
+        if self._size + self._piece_size > self._unusual_size and not self._examine():
+            return
         if self.answer_at_once():
             self._head_is_open = False
             self._answered = True
             return
-        if self.parser.should_upgrade() or not self._check_framing():
+        if self.parser.should_upgrade():
+            return
+        if not self._check_framing():
             return
         self._head_is_open = False
         super().on_headers_complete()
         self.headers = []  # takes the trailers, which are no headers (RFC 9110 §6.5.1)
         self._unanswered.add(self.cycle)
-        if self.wire.draining:
+        if self._is_guest:
             self.cycle.keep_alive = False
-
-    def on_body(self, body: bytes) -> None:
-        """A part of the body."""
-        self._size -= len(body)
-        self._content_size += len(body)
-        if self._over_since is None:
-            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete."""
         self.is_receiving = False
-        self._has_completed = True
+        self._slices.reset()
         is_begun = not self._head_is_open and self._over_since is None
         self._head_is_open = True
         self._size = 0
         if self._answered:
             self._answered = False
         elif is_begun:
+            if self.wire.draining and not self._has_more:
+                self.cycle.keep_alive = False
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -180,68 +180,49 @@ class GuidkeepProtocol(HitsFirst):
         """
         self.since = perf_counter()
         self._unanswered = {cycle for cycle in self._unanswered if not cycle.response_complete}
-        if not self.transport.is_closing():
-            self.flow.resume_reading()
-            if self.pipeline:
-                self._start_asgi_task(*self.pipeline.pop())
+        if self.cycle.body:
+            self.cycle.body = bytearray()  # nobody wants it any more
         exchange, self.exchange = self.exchange, None
         if exchange is not None and exchange.is_abandoned:
             self._over_since = perf_counter()
             self._linger = self.wire.settings.write_timeout
+            self.throw_away()
             self.transport.write_eof()
-        elif self._peer_is_done and not self._unanswered:
+            return
+        self.go_on()
+        if self._peer_is_done and not self._unanswered:
             self.transport.close()
+        elif self.wire.draining:
+            self.shutdown()
 
     def _begin(
         self, cycle: RequestResponseCycle, app: ASGI3Application, extensions: dict[str, Any]
     ) -> None:
-        extensions[EXCHANGE] = {"begin": partial(self._begin_exchange, cycle)}
+        extensions[EXCHANGE] = {"begin": partial(self._begin_exchange, cycle), "took": self.took}
         super()._begin(cycle, app, extensions)
 
     def _begin_exchange(self, cycle: RequestResponseCycle) -> Exchange:
         self.exchange = Exchange(cycle)
         return self.exchange
 
-    def _stay_with_http(self, rest: bytes) -> None:
-        """Reads a request that asks for another protocol as one that does not.
-
-        A server may ignore Upgrade (RFC 9110 §7.8), and clients that prefer HTTP/2 ask for it
-        by the way, with requests that have a body too. The parser stops there and would take the
-        body for the other protocol, so a new one gets the head again without that header.
-        """
-        method = self.parser.get_method()
-        if method == b"CONNECT":
-            self.end(InvalidRequest("This is no proxy: CONNECT is not answered."))
-            return
-        headers = [b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade"]
-        version = self.parser.get_http_version().encode()
-        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(headers))
-        self.parser = httptools.HttpRequestParser(self)
-        self.data_received(head + rest)
-
-    def _check_size(self, size: int) -> bool:
-        """Ends the connection if the head, or the frame around the content, is too large."""
-        settings = self.wire.settings
-        most = settings.max_headers
-        if not self._head_is_open:
-            most += CHUNK_OVERHEAD * max(settings.max_body, self._content_size)
-        if size > most:
-            detail = (
-                f"Request line and headers must not have more than {settings.max_headers} bytes "
-                "together."
-            )
-            self.end(HeadersTooLarge(detail))
-        return size <= most
-
     def _check_framing(self) -> bool:
         """Ends the connection unless everybody would find the same end of the request."""
-        fault = framing_fault(self.headers, self.parser.get_http_version())
-        if fault is not None:
-            self.end(InvalidRequest(fault))
-        elif absolute := _authority(self.url):  # its host counts, and no other (RFC 9112 §3.2.2)
+        try:
+            self._slices.content = content_length(self.headers, self.parser.get_http_version())
+        except InvalidRequest as error:
+            self.end(error)
+            return False
+        if absolute := _authority(self.url):  # its host counts, and no other (RFC 9112 §3.2.2)
             others = [header for header in self.headers if header[0] != b"host"]
             self.headers[:] = [*others, (b"host", absolute[1])]
-        return fault is None
+        return True
+
+    def _examine(self) -> bool:
+        """Ends the connection if its head has too much, or a guest asks for anything but health."""
+        if self._is_guest and self.url.partition(b"?")[0].decode("latin-1") not in HEALTH:
+            self.end(TooManyRequests("Too many connections are open; try again in a moment."))
+            return False
+        return self._check_size(self._size + self._piece_size)
 
     # From the server and its watch.
 
@@ -268,13 +249,35 @@ class GuidkeepProtocol(HitsFirst):
         for cycle in self._unanswered:
             cycle.response_started = cycle.response_complete = cycle.disconnected = True
             cycle.message_event.set()  # whoever waits for the body learns that none comes
+        self.throw_away()
         self.transport.write_eof()
+
+    def give_way(self) -> None:
+        """Memory is short: what has arrived of requests that are not begun is thrown away."""
+        if self.stalled_since is not None:
+            self.transport.abort()
+        elif self.is_receiving:
+            detail = (
+                "So much is being sent to this server that the request could not be held; nothing "
+                "was done. Try again in a moment."
+            )
+            self.end(TooManyRequests(detail))
+        else:
+            self.cycle.keep_alive = False  # the request before is answered; then it ends
+            self.throw_away()
+
+    def leave(self) -> bool:
+        """Another guest needs the place."""
+        is_busy = bool(self._unanswered) and self._over_since is None
+        if not is_busy:
+            self.transport.abort()
+        return not is_busy
 
     def shutdown(self) -> None:
         """The server stops: what was asked is answered, then the connection closes."""
         if self.is_idle():
             self.loop.call_later(DRAIN_GRACE, self._close_if_idle)
-        else:
+        elif not self._rest:  # else the last that it has sent says that it closes
             self.cycle.keep_alive = False
 
     def give_up(self) -> None:
@@ -291,10 +294,6 @@ class GuidkeepProtocol(HitsFirst):
     def look(self, now: float) -> None:
         """Ends the connection if it takes too long; `now` is `perf_counter()`."""
         settings = self.wire.settings
-        exchange = self.exchange
-        is_arriving = exchange is not None and exchange.is_arriving
-        if exchange is not None and is_arriving and exchange.takes and self.stalled_since:
-            self.stalled_since = now  # it may mean to send everything before it reads
         if self.transport.is_closing():
             self._closing_since = self._closing_since or now
             if now - self._closing_since > settings.write_timeout:  # its last words are not read
@@ -302,7 +301,19 @@ class GuidkeepProtocol(HitsFirst):
         elif self._over_since is not None:
             if now - self._over_since > self._linger:
                 self.transport.abort()
-        elif self.stalled_since is not None and now - self.stalled_since > settings.write_timeout:
+        elif self._is_guest and not self._unanswered:
+            if now - self.since > GUEST_TIME:
+                self.transport.close()
+        else:
+            self._look_at_request(now)
+
+    def _look_at_request(self, now: float) -> None:
+        settings = self.wire.settings
+        exchange = self.exchange
+        is_arriving = exchange is not None and exchange.is_arriving
+        if exchange is not None and is_arriving and exchange.takes and self.stalled_since:
+            self.stalled_since = now  # it may mean to send everything before it reads
+        if self.stalled_since is not None and now - self.stalled_since > settings.write_timeout:
             self.transport.abort()
         elif self.is_receiving and not is_arriving:
             if now - self.since > settings.request_timeout:
@@ -313,13 +324,17 @@ class GuidkeepProtocol(HitsFirst):
             self.transport.close()
 
 
-async def watch(connections: set[Any]) -> None:
-    """Looks at all connections once a second, for ever."""
+async def watch(connections: set[Any], memory: Memory) -> None:
+    """Looks at all connections once a second, for ever, and at the memory that they held."""
     while True:
         await asyncio.sleep(WATCH_INTERVAL)
         now = perf_counter()
-        for connection in list(connections):
+        for number, connection in enumerate(list(connections), 1):
             try:
                 connection.look(now)
             except Exception:
                 log.exception("a connection could not be looked at")
+            if number % WATCH_TURN == 0:
+                await asyncio.sleep(0)
+        if memory.has_fallen():
+            await asyncio.to_thread(give_back)

@@ -18,10 +18,13 @@ MAX_LIMIT = 1000
 LONGEST_ID = 128
 RECORD_PREFIX = "/guid/"
 RECORD_ROUTE = "/guid/{guid}"
+HEALTH = frozenset({"/livez", "/readyz"})
+"""The addresses that are answered however much else there is to do."""
 EXCHANGE = "guidkeep.exchange"
 """The ASGI extension by which a server tells of a request's connection what no message does, and
-is told of a request or an answer of any length. Its `begin` returns the request's `Exchange`.
-Under other servers it is not there, and nothing of that is known or told."""
+is told of a request or an answer of any length. Its `begin` returns the request's `Exchange`;
+its `took` is called when what came of a body has been taken. Under other servers it is not there,
+and nothing of that is known or told."""
 LIST_PARAMETERS = ("limit", "after", "user", "expires_before")
 
 
@@ -85,6 +88,7 @@ class Request:
         headers: by lower-case names; of one that is repeated, the last.
         query: the query string as it came.
         client: the address of whoever sent it, if known.
+        content: the whole body, of a request whose handler wants it whole.
     """
 
     __slots__ = (
@@ -94,6 +98,7 @@ class Request:
         "_request_id",
         "_scope",
         "client",
+        "content",
         "headers",
         "method",
         "path",
@@ -107,6 +112,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(self._lines)
         self.query: bytes = scope["query_string"]
         self.client: str | None = (scope.get("client") or [None])[0]
+        self.content = b""
         self._receive = receive
         self._request_id = ""
         self._scope = scope
@@ -162,6 +168,9 @@ class Request:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
+        extension = self._scope.get("extensions", {}).get(EXCHANGE)
+        if extension:
+            extension["took"]()
         return message.get("body", b""), message.get("more_body", False)
 
     async def body(self, limit: int) -> bytes:

@@ -6,7 +6,6 @@ for, logged here; and here the number of requests that are worked on at once is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -17,21 +16,19 @@ from guidkeep.errors import (
     MethodNotAllowed,
     NoSuchAddress,
     StoreUnavailable,
-    TooManyRequests,
 )
 from guidkeep.http import problems
-from guidkeep.http.problems import Answer
 from guidkeep.http.requests import ClientLeft, Request
 from guidkeep.http.streams import Streamed, send_pieces
+from guidkeep.http.traffic import REQUEST_COST, Place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.types import Receive, Scope, Send
 
-    from guidkeep.http.hosts import Hosts
-    from guidkeep.http.sites import Sites
-    from guidkeep.metrics import Metrics
+    from guidkeep.http.problems import Answer
+    from guidkeep.http.traffic import Traffic
 
     Handler = Callable[[Request], Awaitable[Answer | Streamed]]
 
@@ -39,6 +36,10 @@ log = structlog.get_logger("guidkeep.http")
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 """The methods whose requests have a body that is read."""
+READING = frozenset({"GET", "HEAD"})
+"""The methods after which nothing is changed."""
+PIECE = 65_536
+"""Bytes of an answer that are handed over at once; more only when the client has read them."""
 
 WHOLE_ANSWER = "guidkeep.whole_answer"
 """The ASGI extension by which a server takes an answer in one piece: one write to the socket in
@@ -50,27 +51,6 @@ BEGAN = "guidkeep.began"
 request, where that is not just now."""
 
 
-@dataclass(slots=True)
-class Traffic:
-    """What all resources of a server share.
-
-    Attributes:
-        metrics: where requests are counted.
-        max_pending: requests worked on at once at most.
-        hosts: those that the server answers to.
-        sites: whose pages may do what.
-        access_log: whether every request is logged.
-        pending: requests worked on at this moment.
-    """
-
-    metrics: Metrics
-    max_pending: int
-    hosts: Hosts
-    sites: Sites
-    access_log: bool = False
-    pending: int = 0
-
-
 class Resource:
     """An ASGI application for one address.
 
@@ -80,6 +60,8 @@ class Resource:
         is_bounded: whether its requests are among those of which there may be too many; those
             that tell how the server fares are not.
         any_host: whether it is answered whatever the request's Host says.
+        is_streamed: whether its requests are read, or answered, piece by piece; else they are
+            handled when the whole body is there.
         otherwise: what answers all other methods; None: they are not allowed.
         methods: what answers each method; what answers GET answers HEAD too.
     """
@@ -91,6 +73,7 @@ class Resource:
         *,
         is_bounded: bool = True,
         any_host: bool = False,
+        is_streamed: bool = False,
         otherwise: Handler | None = None,
         **methods: Handler,
     ) -> None:
@@ -98,6 +81,7 @@ class Resource:
         self._traffic = traffic
         self._is_bounded = is_bounded
         self._any_host = any_host
+        self._is_streamed = is_streamed
         self._otherwise = otherwise
         self._methods = methods
         if "GET" in methods:
@@ -107,28 +91,47 @@ class Resource:
         """Answers one request."""
         began = scope.get("extensions", {}).get(BEGAN, {}).get("at") or perf_counter()
         request = Request(scope, receive)
-        self._traffic.pending += self._is_bounded
+        place = Place(self._traffic)
         try:
-            answer = await self._answer(request)
+            answer = await self._answer(request, place)
             status = answer.status
             if isinstance(answer, Streamed):
                 status = await self._stream(answer, request, scope, send)
+            else:
+                place.done()
+                await _send(answer, self._headers(answer, request), scope, send)
         except ClientLeft:
             return
         finally:
-            self._traffic.pending -= self._is_bounded
-        if isinstance(answer, Answer):
-            await _send(answer, self._headers(answer, request), scope, send)
+            place.leave()
+            scope.pop("extensions", None)  # they lead back to it: garbage that is found late
         self._count(request, status, perf_counter() - began)
 
-    async def _answer(self, request: Request) -> Answer | Streamed:
+    async def _answer(self, request: Request, place: Place) -> Answer | Streamed:
         try:
-            answer = await self._handler(request)(request)
-            return await answer.begun() if isinstance(answer, Streamed) else answer
+            handler = self._handler(request)
+            if self._is_bounded:
+                await self._admit(request, place)
+            answer = await handler(request)
+            if isinstance(answer, Streamed):
+                return await answer.begun()
+            if len(answer.body) > REQUEST_COST and request.method in READING:
+                place.take(len(answer.body))
         except ClientLeft:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer
             return self._told(error, request)
+        return answer
+
+    async def _admit(self, request: Request, place: Place) -> None:
+        """Waits for the body, and takes what the request needs."""
+        if self._is_streamed:
+            place.enter_stream()
+            return
+        self._traffic.require_room()
+        if request.method in WITH_BODY and request.method in self._methods:
+            request.content = await request.body(self._traffic.max_body)
+        place.enter(len(request.content))
 
     async def _stream(self, answer: Streamed, request: Request, scope: Scope, send: Send) -> int:
         """Sends an answer piece by piece; returns its status, or that of what went wrong."""
@@ -174,11 +177,6 @@ class Resource:
         handler = self._methods.get(method) or self._otherwise
         if handler is None:
             raise MethodNotAllowed(method, list(self._methods))
-        if self._is_bounded and traffic.pending > traffic.max_pending:
-            raise TooManyRequests(
-                f"{traffic.max_pending} requests are being worked on, which is as many as "
-                "this server takes on; nothing was done. Try again in a moment."
-            )
         if method in WITH_BODY:
             request.require_plain_body()
         return handler
@@ -214,7 +212,10 @@ async def _send(
         headers.append((b"content-length", b"%d" % len(answer.body)))
     body = answer.body if scope["method"] != "HEAD" else b""
     whole = scope.get("extensions", {}).get(WHOLE_ANSWER)
-    if whole and whole["send"](answer.status, headers, body):
+    if whole and len(body) <= PIECE and whole["send"](answer.status, headers, body):
         return
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    for begin in range(0, len(body), PIECE):  # each waits until the one before is read
+        content = body[begin : begin + PIECE]
+        await send({"type": "http.response.body", "body": content, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

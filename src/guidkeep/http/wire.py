@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import struct
 import sys
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING
 
+import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from guidkeep.http.gate import Gate
+from guidkeep.http.memory import Memory
 from guidkeep.http.problems import ASKED_ABOUT, JSON
 from guidkeep.http.requests import RECORD_ROUTE
 
@@ -25,6 +30,15 @@ if TYPE_CHECKING:
     from guidkeep.metrics import Metrics, Tally
     from guidkeep.settings import Settings
 
+log = structlog.get_logger("guidkeep.http")
+
+OTHER_DESCRIPTORS = 256
+"""Open files that are no connections of clients: the store's, the cache's, and a margin."""
+FEW_DESCRIPTORS = 32
+"""So many that are left are few."""
+LOG_AGAIN = 60.0
+"""Seconds after which it is logged again that they are few."""
+
 
 @dataclass(slots=True)
 class Wire:
@@ -38,6 +52,8 @@ class Wire:
         sites: whose pages may do what.
         peek: asks a cache on another machine for it, see `Cache.peek`; None: nobody does.
         draining: whether the server is about to stop.
+        memory: the budget of bytes for all requests.
+        gate: decides who may connect.
     """
 
     settings: Settings
@@ -47,12 +63,44 @@ class Wire:
     sites: Sites
     peek: Callable[[str, Callable[[bytes | None], None]], bool] | None = None
     draining: bool = False
+    memory: Memory = field(init=False)
+    gate: Gate = field(init=False)
     hits: Tally = field(init=False)
+    _descriptors: int = field(init=False)
+    _logged_at: float = field(default=-LOG_AGAIN, init=False)
     _headers: object = field(default=None, init=False)
     _preamble: bytes = field(default=b"", init=False)
 
     def __post_init__(self) -> None:
+        settings = self.settings
         self.hits = self.metrics.requests(RECORD_ROUTE, "GET", 200)
+        self.memory = Memory(settings.max_memory)
+        self._descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.gate = Gate(
+            min(settings.max_connections, connections_within(self._descriptors)),
+            settings.max_connections_per_client,
+            self.metrics.count_refused_connection,
+        )
+
+    def descriptors_are_short(self, transport: asyncio.Transport) -> bool:
+        """Whether a new connection has taken one of the last descriptors.
+
+        The loop itself says nothing when there are none: it closes what it can't accept. But the
+        system always gives the lowest number that is free.
+        """
+        if transport.get_extra_info("socket").fileno() < self._descriptors - FEW_DESCRIPTORS:
+            return False
+        self.metrics.count_refused_connection("descriptors")
+        now = perf_counter()
+        if now - self._logged_at >= LOG_AGAIN:
+            self._logged_at = now
+            log.error(
+                "descriptors are running out",
+                limit=self._descriptors,
+                detail="New connections are closed. Raise the limit of open files (ulimit -n, "
+                "LimitNOFILE), or lower --max-connections.",
+            )
+        return True
 
     def count_refusal(self, status: int) -> None:
         """Counts a request that was too broken, slow or large to become one."""
@@ -69,19 +117,22 @@ class Wire:
 
 
 class Flow(FlowControl):
-    """Reads no more requests while there are some that wait for their turn.
+    """Reads no more while something that has arrived waits for its turn.
 
     uvicorn's goes on reading whenever an answer is complete, so a client that asks faster than it
     is answered, or does not read at all, would fill the memory with its requests.
+
+    Attributes:
+        has_rest: whether something waits.
     """
 
-    def __init__(self, transport: asyncio.Transport, protocol: HttpToolsProtocol) -> None:
+    def __init__(self, transport: asyncio.Transport) -> None:
         super().__init__(transport)
-        self._waiting = protocol.pipeline
+        self.has_rest = False
 
     def resume_reading(self) -> None:
-        """Reads on, unless requests wait."""
-        if not self._waiting:
+        """Reads on, unless something waits."""
+        if not self.has_rest:
             super().resume_reading()
 
 
@@ -109,6 +160,8 @@ class Exchange:
     def read_on(self) -> None:
         """The application reads the body as it comes, and sees to it that it does come."""
         self.takes = self._reads_on = True
+        if self._cycle.body:
+            self._cycle.message_event.set()  # until now it would have been told of the whole
 
     def has_left(self) -> bool:
         """Whether there is nobody any more to answer to."""
@@ -132,6 +185,11 @@ class Exchange:
         at_once = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
         transport.abort()
+
+
+def connections_within(descriptors: int) -> int:
+    """How many clients may be connected if a process may have that many open files."""
+    return max(1, descriptors - OTHER_DESCRIPTORS)
 
 
 def send_whole(

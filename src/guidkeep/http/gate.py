@@ -1,0 +1,106 @@
+"""Who may connect: so many in all, so many of one client, and always somebody who asks for health.
+
+A connection beyond the limits is a *guest*. There are places for a few guests beside the limits. A
+guest's first request is read; if it asks for the service's health it is answered, since an
+orchestrator that gets no answer would end a healthy process; anything else is refused with 429, and
+the connection closes. When the places are taken, the guest that came first leaves: so clients that
+connect and say nothing hold a place only until others come.
+
+A client is whoever commonly has an address: one of IPv4, or a /64 of IPv6 (RFC 6177 §2).
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from typing import Protocol
+
+    class Guest(Protocol):
+        """A connection that is there beyond the limits."""
+
+        def leave(self) -> bool:
+            """Ends the connection, unless its request is being answered; whether it ends."""
+            ...
+
+
+GUESTS = 64
+"""Places for guests."""
+PREFIX_LENGTH = 8
+"""Bytes of an IPv6 address that are the client's network."""
+
+
+class Gate:
+    """Counts connections.
+
+    Args:
+        most: connections in all.
+        most_per_client: from one client; 0: as many as there may be.
+        count_refusal: called with the reason for each connection that is refused: `connections`,
+            `client`, or `guests`, which is one that had to leave unheard.
+    """
+
+    def __init__(
+        self, most: int, most_per_client: int, count_refusal: Callable[[str], None]
+    ) -> None:
+        self._most = most
+        self._most_per_client = most_per_client
+        self._count_refusal = count_refusal
+        self._clients: dict[Hashable, int] = {}
+        self._open = 0
+        self._guests: dict[Guest, None] = {}
+
+    def admit(self, client: Hashable) -> bool:
+        """Counts a connection from that client; False: there are too many, so it is a guest."""
+        if self._open >= self._most:
+            self._count_refusal("connections")
+            return False
+        if self._most_per_client:
+            count = self._clients.get(client, 0)
+            if count >= self._most_per_client:
+                self._count_refusal("client")
+                return False
+            self._clients[client] = count + 1
+        self._open += 1
+        return True
+
+    def let_go(self, client: Hashable) -> None:
+        """A connection that was admitted is closed."""
+        self._open -= 1
+        if self._most_per_client:
+            count = self._clients[client] - 1
+            if count:
+                self._clients[client] = count
+            else:
+                del self._clients[client]
+
+    def seat(self, guest: Guest) -> bool:
+        """Gives a guest a place; False: nobody can leave for it."""
+        if len(self._guests) >= GUESTS:
+            for other in self._guests:
+                if other.leave():
+                    self._count_refusal("guests")
+                    del self._guests[other]
+                    break
+            else:
+                return False
+        self._guests[guest] = None
+        return True
+
+    def unseat(self, guest: Guest) -> None:
+        """The guest is gone, if it was one."""
+        self._guests.pop(guest, None)
+
+
+def client_of(peer: tuple[str, int] | None) -> Hashable:
+    """Whom a connection from that address counts for; None: it has none."""
+    if peer is None:
+        return None
+    host = peer[0]
+    if ":" not in host:
+        return host
+    address = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    is_mapped = address.startswith(bytes(10) + b"\xff\xff")
+    return socket.inet_ntoa(address[12:]) if is_mapped else address[:PREFIX_LENGTH]

@@ -1,0 +1,206 @@
+"""How much of what a client sends is taken at once: one request, and no more bytes than fit.
+
+What has arrived is cut into slices that never have parts of two requests (`slices`). While a
+request is answered the rest waits unparsed, and nothing more is read: so of each connection there
+is one request, and what one system call has read. What a connection holds is told to the budget of
+all (`memory`), which may ask it to give way.
+
+A request that takes its body whole is told of it when the whole body is there: a body that does not
+come to its end costs its bytes, and nobody is at work on it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+
+from guidkeep.errors import HeadersTooLarge, InvalidRequest
+from guidkeep.http.hits import HitsFirst
+from guidkeep.http.slices import Slices
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+    from guidkeep.errors import GuidkeepError
+    from guidkeep.http.wire import Exchange, Flow
+
+TURN = 64
+"""Slices of one connection that are parsed before others have their turn."""
+HEAD_SLICE = 4096
+"""Bytes of a head that are parsed before its limits are looked at."""
+MOST_FIELDS = 256
+"""Fields of a head: to parse one costs more than its bytes do."""
+CHUNK_OVERHEAD = 8
+"""Bytes around one byte of content at most, if a client sends it in chunks of one."""
+SMALL = 4096
+"""Bytes of a whole body that are within what any request costs; see `Place`."""
+
+
+class Intake(HitsFirst):
+    """See the module's text.
+
+    Attributes:
+        held: bytes that this connection holds, as `Memory` counts them.
+        is_receiving: a request has begun and is not complete.
+        exchange: the request that is read, or answered, piece by piece.
+    """
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.held = 0
+        self.is_receiving = False
+        self.exchange: Exchange | None = None
+        self.flow: Flow
+        self._slices = Slices()
+        self._rest = b""  # what has arrived and is not parsed yet, from `_begin_of_rest` on
+        self._begin_of_rest = 0
+        self._has_more = False  # has arrived beyond the slice that is parsed
+        self._head_is_open = True
+        self._piece_size = 0
+        self._size = 0  # of what came of the request and is no content
+        self._content_size = 0
+        self._over_since: float | None = None
+
+    @abstractmethod
+    def give_way(self) -> None:
+        """Throws away what it holds; see `Memory`."""
+
+    @abstractmethod
+    def end(self, error: GuidkeepError, *, answers_all: bool = False) -> None:
+        """Closes the connection and says why; see `GuidkeepProtocol`."""
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what came, as far as it may be taken now."""
+        if self._over_since is None:
+            self._take(data, 0)
+            if self._rest or self.is_receiving or self.held or self._content_size > SMALL:
+                self.tell_memory()
+
+    def _take(self, data: bytes, begin: int) -> None:
+        """Parses from there on, to the end of the first request that is not answered at once."""
+        left, size = TURN, len(data)
+        while begin < size and self._over_since is None:
+            if not left or not (self.is_receiving or self.is_idle()):
+                self._set_aside(data, begin)
+                if not left:
+                    self.loop.call_soon(self.go_on)
+                return
+            left -= 1
+            end = self._slices.cut(data, begin)
+            if self._head_is_open and end - begin > HEAD_SLICE:
+                end = begin + HEAD_SLICE
+            self._has_more = end < size
+            self._parse(data if end - begin == size else data[begin:end])
+            begin = end
+
+    def _parse(self, piece: bytes) -> None:
+        self._piece_size = len(piece)
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            self._stay_with_http()
+            return
+        except httptools.HttpParserError:
+            self.end(InvalidRequest("This is not a valid HTTP/1.1 request."))
+        if self.is_receiving:
+            self._slices.keep(piece)
+            self._size += len(piece)
+            self._check_size(self._size)
+
+    def _stay_with_http(self) -> None:
+        """Reads a request that asks for another protocol as one that does not.
+
+        A server may ignore Upgrade (RFC 9110 §7.8), and clients that prefer HTTP/2 ask for it
+        by the way, with requests that have a body too. The parser stops there and would take the
+        body for the other protocol, so a new one gets the head again without that header.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.end(InvalidRequest("This is no proxy: CONNECT is not answered."))
+            return
+        headers = [b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade"]
+        version = self.parser.get_http_version().encode()
+        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(headers))
+        self.parser = httptools.HttpRequestParser(self)
+        self._parse(head)
+
+    def _check_size(self, size: int) -> bool:
+        """Ends the connection if the head, or the frame around the content, is too large."""
+        settings = self.wire.settings
+        most = settings.max_headers
+        if not self._head_is_open:
+            most += CHUNK_OVERHEAD * max(settings.max_body, self._content_size)
+        if size <= most and len(self.headers) <= MOST_FIELDS:
+            return True
+        detail = (
+            f"Request line and headers must not have more than {settings.max_headers} bytes "
+            f"together, nor more than {MOST_FIELDS} fields."
+        )
+        self.end(HeadersTooLarge(detail))
+        return False
+
+    def _set_aside(self, data: bytes, begin: int) -> None:
+        if 2 * begin > len(data):  # else the half that is parsed would be kept for the other
+            data, begin = data[begin:], 0
+        self._rest, self._begin_of_rest = data, begin
+        self.flow.has_rest = True
+        self.flow.pause_reading()
+
+    def go_on(self) -> None:
+        """Takes what was set aside, if the request before it is answered."""
+        if self._over_since is not None or self.transport.is_closing():
+            return
+        rest, self._rest = self._rest, b""
+        self.flow.has_rest = False
+        if rest:
+            self._take(rest, self._begin_of_rest)
+        if len(self._body()) <= HIGH_WATER_LIMIT:
+            self.flow.resume_reading()
+        self.tell_memory()
+
+    def took(self) -> None:
+        """The application has taken what came of the body."""
+        if self.held:
+            self.tell_memory()
+
+    def tell_memory(self) -> None:
+        """Tells the budget what this connection holds now.
+
+        Requests that are read, or answered, piece by piece have paid for that: see `Place`.
+        """
+        held = len(self._rest)
+        if self.exchange is None:
+            held += self._body().__alloc__()
+            held += self.transport.get_write_buffer_size() if self.flow.write_paused else 0
+        if held != self.held:
+            self.wire.memory.hold(self, held)
+
+    def throw_away(self) -> None:
+        """Holds nothing any more of what has arrived, and reads on."""
+        self._rest = b""
+        self.flow.has_rest = False
+        self._body().clear()
+        self.flow.resume_reading()
+        self.tell_memory()
+
+    def _body(self) -> bytearray:
+        """What has arrived of the body of this request, or of the last, and is not taken."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        return bytearray() if cycle is None else cycle.body
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body. Wakes the application if that can do something with it."""
+        self._size -= len(body)
+        self._content_size += len(body)
+        cycle = self.cycle
+        if self._over_since is not None or cycle.response_complete:
+            return
+        cycle.body += body
+        is_wanted = self.exchange is not None and self.exchange.is_arriving
+        if is_wanted or len(cycle.body) > self.wire.settings.max_body:
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.message_event.set()

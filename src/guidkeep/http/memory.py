@@ -1,0 +1,110 @@
+"""One budget of bytes for everything that requests in flight hold in memory.
+
+*What counts.* What has arrived and is not yet a whole request: parts of bodies, and bytes that are
+not parsed yet since a request before them is being answered. What is made of a request while it is
+worked on. Answers that the client has not read.
+
+*What happens when the budget is used up.* Two things, in this order:
+
+1. A connection whose request is not complete can lose it without harm: nothing was done. One whose
+   client does not read its answer is cut off. Whoever has held bytes longest gives way to whoever
+   needs some. So bodies that come slowly, or never to their end, keep nobody out.
+2. A whole request, for which nobody can give way any more, is refused with 429 before anything is
+   done.
+
+So the memory never grows beyond the budget by more than what the system call in progress has read.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Protocol
+
+FALL = 16 << 20
+"""Bytes fewer than once were used that are worth giving back to the system."""
+
+
+class Holder(Protocol):
+    """A connection that holds bytes of which nobody is working on.
+
+    Attributes:
+        held: how many of the budget; only `Memory` sets it.
+    """
+
+    held: int
+
+    def give_way(self) -> None:
+        """Throws away what it holds."""
+        ...
+
+
+class Memory:
+    """The budget.
+
+    Args:
+        size: in bytes.
+
+    Attributes:
+        used: bytes, by holders and by requests that are worked on.
+        peak: the most that was used since it was last given back to the system.
+        evictions: how often a holder had to give way.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.used = self.peak = 0
+        self.evictions = 0
+        self._holders: dict[Holder, None] = {}  # who has held longest comes first
+
+    def hold(self, holder: Holder, size: int) -> None:
+        """From now on the holder holds so many bytes; it may have to give way at once."""
+        self.used += size - holder.held
+        holder.held = size
+        self.peak = max(self.peak, self.used)
+        if size:
+            self._holders.setdefault(holder)
+            self._make_room(0)
+        else:
+            self._holders.pop(holder, None)
+
+    def take(self, size: int) -> bool:
+        """Takes bytes for a whole request, until they are given back; False: there are none."""
+        if self.used + size > self.size:
+            self._make_room(size)
+            if self.used + size > self.size:
+                return False
+        self.used += size
+        self.peak = max(self.peak, self.used)
+        return True
+
+    def give(self, size: int) -> None:
+        """Gives back what was taken."""
+        self.used -= size
+
+    def has_fallen(self) -> bool:
+        """Whether much less is used than once was; said once of each time."""
+        if self.peak - self.used <= FALL:
+            return False
+        self.peak = self.used
+        return True
+
+    def _make_room(self, size: int) -> None:
+        while self._holders and self.used + size > self.size:
+            holder = next(iter(self._holders))
+            del self._holders[holder]
+            self.used -= holder.held
+            holder.held = 0
+            self.evictions += 1
+            holder.give_way()
+
+
+def give_back() -> None:
+    """Gives freed memory back to the system, which the C library keeps between what is not freed.
+
+    It may take some milliseconds, in which other threads go on.
+    """
+    if sys.platform == "linux":  # pragma: no branch - the tests run there
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:  # pragma: no branch - the tests run with glibc
+            trim(0)

@@ -1,0 +1,127 @@
+"""What all requests of a server share, and what each takes of it.
+
+A request has its `Place` from the moment in which the whole of it has arrived, or, if it is read or
+answered piece by piece, from its head on. Before that nobody is at work on it, and it keeps nobody
+out: see `guidkeep.http.intake`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from guidkeep.errors import TooManyRequests
+
+if TYPE_CHECKING:
+    from guidkeep.http.hosts import Hosts
+    from guidkeep.http.memory import Memory
+    from guidkeep.http.sites import Sites
+    from guidkeep.metrics import Metrics
+
+REQUEST_COST = 8 * 1024
+"""Bytes that any request takes while it is worked on."""
+BODY_COST = 4
+"""Bytes that are taken for each byte of a body: as it came, decoded, as a record, encoded."""
+STREAM_COST = 1 << 20
+"""Bytes that are taken for a request that is read or answered piece by piece."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What all resources of a server share.
+
+    Attributes:
+        metrics: where requests are counted.
+        memory: the budget of bytes.
+        max_pending: requests worked on at once at most.
+        max_streams: requests read or answered piece by piece at once, at most.
+        max_body: bytes of a body that is taken whole, at most.
+        hosts: those that the server answers to.
+        sites: whose pages may do what.
+        access_log: whether every request is logged.
+        pending: requests worked on at this moment.
+        streams: requests read or answered piece by piece at this moment.
+    """
+
+    metrics: Metrics
+    memory: Memory
+    max_pending: int
+    max_streams: int
+    max_body: int
+    hosts: Hosts
+    sites: Sites
+    access_log: bool = False
+    pending: int = 0
+    streams: int = 0
+
+    def require_room(self) -> None:
+        """Raises TooManyRequests if no request more can be worked on."""
+        if self.pending >= self.max_pending:
+            raise TooManyRequests(
+                f"{self.max_pending} requests are being worked on, which is as many as "
+                "this server takes on; nothing was done. Try again in a moment."
+            )
+
+
+class Place:
+    """What one request has taken, until it leaves."""
+
+    __slots__ = ("_bytes", "_is_pending", "_is_stream", "_traffic")
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self._bytes = 0
+        self._is_pending = self._is_stream = False
+
+    def enter(self, size: int) -> None:
+        """The whole request is there, with a body of that many bytes.
+
+        Raises:
+            TooManyRequests: there is no room for it.
+        """
+        self._traffic.require_room()
+        self.take(REQUEST_COST + BODY_COST * size)
+        self._traffic.pending += 1
+        self._is_pending = True
+
+    def enter_stream(self) -> None:
+        """The request will be read, or answered, piece by piece.
+
+        Raises:
+            TooManyRequests: there is no room for it.
+        """
+        traffic = self._traffic
+        if traffic.streams >= traffic.max_streams:
+            raise TooManyRequests(
+                f"{traffic.max_streams} requests to /bulk and /export are being worked on, which "
+                "is as many as this server takes on; nothing was done. Try again in a moment."
+            )
+        self.take(STREAM_COST)
+        traffic.streams += 1
+        self._is_stream = True
+
+    def take(self, size: int) -> None:
+        """Takes that many bytes more.
+
+        Raises:
+            TooManyRequests: there are none.
+        """
+        if not self._traffic.memory.take(size):
+            raise TooManyRequests(
+                "The memory for requests is used up (--max-memory); nothing was done. "
+                "Try again in a moment."
+            )
+        self._bytes += size
+
+    def done(self) -> None:
+        """Nobody works on it any more; what it has taken stays taken until its answer is sent."""
+        self._traffic.pending -= self._is_pending
+        self._is_pending = False
+
+    def leave(self) -> None:
+        """Gives everything back."""
+        self.done()
+        self._traffic.streams -= self._is_stream
+        self._is_stream = False
+        self._traffic.memory.give(self._bytes)
+        self._bytes = 0
