@@ -113,7 +113,11 @@ class Cluster:
         cache = redis.own(self._subfolder("redis"))
         self._add("redis", cache)
         # Not as flags: those are for everybody on the machine to read, and the URL has a password.
-        shared = {"GUIDKEEP_STORE": store.place, "GUIDKEEP_CACHE": cache.url}
+        shared = {
+            "GUIDKEEP_STORE": store.place,
+            "GUIDKEEP_CACHE": cache.url,
+            "GUIDKEEP_MAX_CONNECTIONS_PER_CLIENT": "0",  # the only client is the balancer
+        }
         nodes = [
             Node(self._subfolder(f"node-{number}"), [], environment=shared)
             for number in range(1, NODES + 1)

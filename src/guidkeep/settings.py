@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LOG_FORMATS = ("auto", "text", "json")
 MOST_WORKERS = 256
 LOG_GUIDS = ("prefix", "full", "off")
+MEMORY_OF_A_BODY = 5
+"""Bytes of memory that one byte of a body takes; see `guidkeep.http.traffic`."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -290,7 +292,14 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.en
             values[row.name] = row.metadata["parse"](text)
         except StartupError as error:
             raise StartupError(f"{source}: {error}") from error
-    return Settings(**values)
+    settings = Settings(**values)
+    least = MEMORY_OF_A_BODY * settings.max_body
+    if settings.max_memory < least:
+        raise StartupError(
+            f"{flag('max_memory')}: a body of {flag('max_body')} bytes takes {least} bytes; "
+            "write at least that."
+        )
+    return settings
 
 
 def unknown_variables(

@@ -101,7 +101,7 @@ def test_health_is_answered_though_others_wait_for_the_last_places(url: str, beg
         assert waiting[-1].answer().status == 200, "the last ones have kept their places"
 
 
-def test_a_connection_beyond_the_limit_that_asks_for_nothing_is_closed(
+def test_a_connection_beyond_the_limit_that_asks_for_nothing_is_told_why_and_closed(
     watchful: None, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "GUEST_TIME", 0.1)
@@ -110,10 +110,16 @@ def test_a_connection_beyond_the_limit_that_asks_for_nothing_is_closed(
         wired(server.address) as inside,
     ):
         inside.ask("GET", "/livez")
-        with wired(server.address) as silent, wired(server.address) as slow:
+        with (
+            wired(server.address) as silent,
+            wired(server.address) as slow,
+            wired(server.address) as mute,
+        ):
             slow.send(b"GET /livez HT")
-            assert silent.is_closed()
-            assert slow.is_closed()
+            mute.socket.shutdown(socket.SHUT_WR)
+            for wire in (silent, slow, mute):
+                assert wire.answer().is_problem(429)
+                assert wire.is_closed()
         assert inside.ask("GET", "/livez").status == 200
 
 
@@ -218,12 +224,15 @@ def test_when_descriptors_run_out_the_log_says_so_once_and_who_is_there_is_serve
         ExitStack() as stack,
     ):
         inside.ask("GET", "/livez")
-        with socket.socket() as lowest:
-            monkeypatch.setattr(wire_module, "FEW_DESCRIPTORS", limit - lowest.fileno() - 20)
+        with ExitStack() as free:
+            lowest = [free.enter_context(socket.socket()).fileno() for _ in range(20)]
+        monkeypatch.setattr(wire_module, "FEW_DESCRIPTORS", limit - max(lowest))
+        one_more = stack.enter_context(wired(server.address))
+        assert one_more.ask("GET", "/guid").status == 200
         opened = [stack.enter_context(wired(server.address)) for _ in range(30)]
         wait_until(lambda: refused(inside, "descriptors") > 10)
         assert inside.ask("GET", "/guid").status == 200
-        assert opened[0].ask("GET", "/guid").status == 200
+        assert one_more.ask("GET", "/guid").status == 200
         assert opened[-1].is_closed()
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == [
         "descriptors are running out"

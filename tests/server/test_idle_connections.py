@@ -37,7 +37,10 @@ def descriptors(wanted: int) -> Iterator[None]:
 def test_ten_thousand_idle_connections_cost_little_and_hinder_nobody(tmp_path: Path) -> None:
     with (
         descriptors(IDLE + 500),
-        serving(tmp_path / "guidkeep.db", "--max-connections", str(IDLE + 100)) as server,
+        serving(
+            tmp_path / "guidkeep.db",
+            *("--max-connections", str(IDLE + 100), "--max-connections-per-client", "0"),
+        ) as server,
         wired(server.address) as wire,
         ExitStack() as stack,
     ):

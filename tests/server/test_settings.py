@@ -30,7 +30,10 @@ VALUES: dict[str, tuple[str, object, str, object]] = {
     "max_body": ("1", 1, "1.5KiB", 1536),
     "max_headers": ("8kib", 8192, "1 MiB", 2**20),
     "max_connections": ("1", 1, "100000", 100_000),
+    "max_connections_per_client": ("0", 0, "8", 8),
     "max_pending": ("7", 7, "8", 8),
+    "max_streams": ("1", 1, "128", 128),
+    "max_memory": ("1MiB", 2**20, "2GiB", 2**31),
     "request_timeout": ("5", 5.0, "2h", 7200.0),
     "idle_timeout": ("1S", 1.0, " 3 s ", 3.0),
     "write_timeout": ("1s", 1.0, "2s", 2.0),
@@ -66,7 +69,10 @@ WRONG = {
     "max_body": ["", "0", "0.5", "-1", "64KB", "1TiB", "much", HUGE + "GiB"],
     "max_headers": ["0", "big"],
     "max_connections": ["", "0", "-5", "1.5", "many", "1k", HUGE],
+    "max_connections_per_client": ["", "-1", "1.5", "off", HUGE],
     "max_pending": ["0", "all"],
+    "max_streams": ["0", "all"],
+    "max_memory": ["", "0", "all", HUGE],
     "request_timeout": ["0", "x"],
     "idle_timeout": ["0", "x"],
     "write_timeout": ["0", "x"],
@@ -160,6 +166,13 @@ def test_a_wrong_value_is_refused_with_a_sentence_that_names_where_it_stands(
 def test_the_sentence_says_what_would_be_right(name: str, value: str, right: str) -> None:
     with pytest.raises(StartupError, match=right):
         load({name: value}, {})
+
+
+def test_less_memory_than_one_request_takes_is_refused() -> None:
+    wanted = {"max_body": "1MiB", "max_memory": "2MiB"}
+    with pytest.raises(StartupError, match=r"^--max-memory: .* 5242880 bytes; .*\.$"):
+        load(wanted, {})
+    assert load(wanted | {"max_memory": "5MiB"}, {}).max_memory == 5 * 2**20
 
 
 @pytest.mark.parametrize("word", ["1", "true", "YES", "On"])

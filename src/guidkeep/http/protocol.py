@@ -116,6 +116,8 @@ class GuidkeepProtocol(Intake):
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type
         """The client has said all that it will; True: it still hears what it asked for."""
         self._peer_is_done = True
+        if self._is_guest and self.is_idle():
+            self.end(_too_many())
         return not self.is_idle() and not self.is_receiving
 
     def pause_writing(self) -> None:
@@ -220,7 +222,7 @@ class GuidkeepProtocol(Intake):
     def _examine(self) -> bool:
         """Ends the connection if its head has too much, or a guest asks for anything but health."""
         if self._is_guest and self.url.partition(b"?")[0].decode("latin-1") not in HEALTH:
-            self.end(TooManyRequests("Too many connections are open; try again in a moment."))
+            self.end(_too_many())
             return False
         return self._check_size(self._size + self._piece_size)
 
@@ -303,7 +305,7 @@ class GuidkeepProtocol(Intake):
                 self.transport.abort()
         elif self._is_guest and not self._unanswered:
             if now - self.since > GUEST_TIME:
-                self.transport.close()
+                self.end(_too_many())
         else:
             self._look_at_request(now)
 
@@ -322,6 +324,10 @@ class GuidkeepProtocol(Intake):
                 self.end(RequestTimeout(detail))
         elif self.is_idle() and now - self.since > settings.idle_timeout:
             self.transport.close()
+
+
+def _too_many() -> TooManyRequests:
+    return TooManyRequests("Too many connections are open; try again in a moment.")
 
 
 async def watch(connections: set[Any], memory: Memory) -> None:
