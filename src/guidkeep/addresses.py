@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import pwd
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -184,6 +186,23 @@ class Address:
     def __str__(self) -> str:
         """The URL as it may be shown."""
         return redacted(self.url)
+
+    @property
+    def login(self) -> str:
+        """Who logs in: the URL's user, or the one of the system whose process this is.
+
+        Raises:
+            StartupError: neither has a name.
+        """
+        if self.user:
+            return self.user
+        try:
+            return pwd.getpwuid(os.geteuid()).pw_name
+        except KeyError:
+            raise StartupError(
+                f"{self} names no user, and the system has no name for user {os.geteuid()}: write "
+                f"{self.scheme}://user:password@host/database."
+            ) from None
 
     def take(self, name: str, parse: Callable[[str], Value], default: str) -> Value:
         """Reads a parameter, which then counts as known.

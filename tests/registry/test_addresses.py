@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import traceback
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -181,6 +183,17 @@ def test_an_address_shows_no_password_however_it_is_printed() -> None:
     address = Address.parse("mysql://ann:s3cret@h/x", port=1)
     assert "s3cret" not in f"{address} {address!r}"
     assert str(address) == "mysql://h/x"
+
+
+def test_who_logs_in_is_named_by_the_url_or_by_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = Address.parse("mysql://h/x", port=1)
+    for name in ("USER", "LOGNAME", "HOME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert Address.parse("mysql://ann@h/x", port=1).login == "ann"
+    assert nobody.login == pwd.getpwuid(os.geteuid()).pw_name
+    monkeypatch.setattr(os, "geteuid", lambda: 54_321)
+    with pytest.raises(StartupError, match="write mysql://user:password@host/database"):
+        _ = nobody.login
 
 
 def test_a_parameter_is_taken_once_and_the_rest_refused() -> None:

@@ -81,6 +81,13 @@ _ADVICE = {
     1290: "The server only reads: name the primary.",
 }
 
+_USE_TLS = "say ?ssl-mode=verify-identity, or required."
+_WITHOUT_TLS = {
+    # An account, and MariaDB itself, may take encrypted connections alone, and say no more.
+    1045: f"User or password is wrong; or what is not encrypted is refused: {_USE_TLS}",
+    3159: f"What is not encrypted is refused: {_USE_TLS}",
+}
+
 
 class _Insert(NamedTuple):
     guid: bytes
@@ -327,6 +334,8 @@ async def _prepare(connections: Connections, place: str, timeout: float) -> None
                 continue
             tried = f", tried for {START_TIMES * timeout:g} s" if may_pass else ""
             advice = _ADVICE.get(failure.code, "")
+            if failure.code in _WITHOUT_TLS and not connections.is_encrypted:
+                advice = _WITHOUT_TLS[failure.code]
             message = f"Can't use the store {place}{tried}: {failure}. {advice}".rstrip()
             raise StartupError(message) from failure
 

@@ -149,7 +149,7 @@ class Connections:
         self._options = {
             "host": address.host,
             "port": address.port,
-            "user": address.user or None,
+            "user": address.login,
             "password": address.password.encode(),
             "database": address.database,
             "charset": "utf8mb4",
@@ -164,6 +164,7 @@ class Connections:
             f"SET SESSION innodb_lock_wait_timeout = {int(min(max(timeout / 2, 1), 1e6))}",
             "SET SESSION wsrep_sync_wait = 7",  # Galera: see all that any node answered before
         )
+        self.is_encrypted = tls is not None
         self._hosts = address.places
         self._at = 0
         """Which of them is used."""

@@ -5,8 +5,8 @@ Its URL: `postgresql://user:password@host:port/database?parameters`. The paramet
 - `pool_size`: connections at most, 1 to 100; 8 unless given.
 - `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`, `sslcrl`,
   `ssl_min_protocol_version`, `ssl_max_protocol_version`: as libpq has them. With `sslmode`
-  `verify-full` the server's certificate and name are checked; without one, TLS is used where the
-  server offers it, and nothing is checked.
+  `verify-full` the server's certificate and name are checked, by the system's authorities or those
+  in `sslrootcert`; without one, TLS is used where the server offers it, and nothing is checked.
 
 *Operations travel in rounds* (see `guidkeep.rounds`): one statement reads, or inserts, whatever
 came in one turn of the event loop; one transaction, in one round trip, has its replacements, or its
@@ -21,7 +21,6 @@ What travels is in `guidkeep.stores.postgresql_writes`, what a failure means for
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 import structlog
 
@@ -32,6 +31,7 @@ from guidkeep.rounds import AllRounds
 from guidkeep.stores import Counted, postgresql_lists, until
 from guidkeep.stores.postgresql_pool import Failure, Pool, asyncpg, end
 from guidkeep.stores.postgresql_schema import prepare, reached
+from guidkeep.stores.postgresql_tls import connected, tries_of
 from guidkeep.stores.postgresql_writes import Write, Writes, write_of
 
 if TYPE_CHECKING:
@@ -46,17 +46,6 @@ PORT = 5432
 ROUND_LIMIT = 256
 POOL_SIZE = 8
 """More connections write no faster: they wait for the same disk."""
-
-_TLS = (
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "sslpassword",
-    "sslcrl",
-    "ssl_min_protocol_version",
-    "ssl_max_protocol_version",
-)
 
 _GET = """
 SELECT guid, expire, version, metadata FROM record WHERE guid = ANY ($1::text[]::bytea[])
@@ -91,21 +80,28 @@ class PostgreSQLStore:
         """
         address = Address.parse(url, port=PORT)
         size = address.take("pool_size", _pool_size, str(POOL_SIZE))
-        tls = {name: address.parameters.pop(name) for name in _TLS if name in address.parameters}
+        tries = tries_of(address)
         address.refuse_the_rest()
         if not address.database:
             raise StartupError(f"{str(address)!r} names no database: postgresql://host/database.")
+        user = address.login
 
         async def connect(seconds: float) -> Any:
-            return await asyncpg.connect(
-                f"postgresql:///?{urlencode(tls)}" if tls else None,
+            # All that the driver would look for in the environment or at home is told here.
+            return await connected(
+                asyncpg.connect,
+                tries,
                 host=address.host,
                 port=address.port,
-                user=address.user or None,
-                password=address.password or None,
+                user=user,
+                password=address.password,
                 database=address.database,
                 timeout=seconds,
                 statement_cache_size=0,  # a proxy may give each statement another connection
+                direct_tls=False,
+                target_session_attrs="any",
+                krbsrvname="postgres",
+                gsslib="gssapi",
             )
 
         first = await reached(connect, address, timeout)

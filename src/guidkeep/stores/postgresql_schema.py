@@ -63,6 +63,9 @@ SELECT name, setting FROM pg_settings WHERE name IN (
 
 _NOT_YET = {"53300", "57P03", "57P01", "08P01", "08006", "08001", "08003", "08004"}
 """Codes with which a server or a proxy turns one away that may be welcome in a moment."""
+_ADVICE = {
+    "28000": ". If it takes encrypted connections alone, say ?sslmode=verify-full, or require."
+}
 _TAKEN = {"23505", "42P06", "42P07", "42710", "40001", "40P01"}
 """Codes of a name that is taken: by another node's tables, or by what is none of ours."""
 _UNDEFINED = {"42P01", "42703", "42883"}
@@ -83,7 +86,8 @@ async def reached(
             return await connect(timeout)
         except Exception as error:
             if not _may_pass(error):
-                raise StartupError(f"{address} can't be used: {_told(error)}") from error
+                advice = _ADVICE.get(getattr(error, "sqlstate", ""), "")
+                raise StartupError(f"{address} can't be used: {_told(error)}{advice}") from error
             if loop.time() + pause > until:
                 raise StartupError(f"{address} can't be reached: {_told(error)}") from error
             log.warning("waiting for postgresql", url=str(address), error=_told(error))

@@ -21,7 +21,6 @@ from tests.stores.records import make_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from guidkeep.stores import Store
 
@@ -74,8 +73,11 @@ async def grant(server: Server, url: str, role: str, *rights: str) -> None:
         ("?pool_size=101", "1 to 100"),
         ("?pool_size=many", "pool_size=many"),
         ("?pool=3", "unknown parameter: pool"),
-        ("?sslmode=perhaps", "sslmode"),
-        ("?sslmode=verify-full&sslrootcert=/nowhere.crt", "can't be used: FileNotFoundError"),
+        ("?sslmode=perhaps", "disable, allow, prefer, require, verify-ca or verify-full"),
+        ("?ssl_min_protocol_version=TLSv2", "TLSv1.2 or TLSv1.3"),
+        ("?sslmode=require&sslcert=/nowhere.crt", "a certificate can't be used"),
+        ("?sslcrl=/nowhere.crl", "a certificate can't be used"),
+        ("?sslmode=verify-full&sslrootcert=/nowhere.crt", "a certificate can't be used"),
     ],
 )
 async def test_a_wrong_parameter_is_refused_at_once(url: str, parameters: str, said: str) -> None:
@@ -265,32 +267,3 @@ def test_a_missing_driver_is_named_with_the_command_that_installs_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "asyncpg is not installed: pip install 'guidkeep[postgresql]'" in done.stderr
-
-
-async def test_tls_checks_the_servers_certificate_where_it_is_told_to(
-    own: PostgreSQL, tmp_path: Path, impatient: None
-) -> None:
-    certificate = certify(own, tmp_path)
-    store = await opened(f"{own.url}?sslmode=verify-full&sslrootcert={certificate}")
-    assert await store.insert(make_record())
-    encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
-    assert own.run(f"{encrypted} WHERE client_port > 0 AND pid <> pg_backend_pid()") == "t"
-    await store.close()
-    other = certify(own, tmp_path / "other")
-    assert "SSLCertVerificationError" in await refusal(
-        f"{own.url}?sslmode=verify-full&sslrootcert={certificate}"
-    )
-    store = await opened(f"{own.url}?sslmode=verify-full&sslrootcert={other}")
-    await store.close()
-
-
-def certify(server: PostgreSQL, folder: Path) -> Path:
-    """Gives the server a new certificate, signed by itself, and returns its file."""
-    folder.mkdir(exist_ok=True)
-    key, certificate = folder / "server.key", folder / "server.crt"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
-    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    server.use_certificate(key, certificate)
-    return certificate

@@ -1,0 +1,165 @@
+"""Encryption to PostgreSQL, and who logs in: as the URL says, whatever the environment has."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guidkeep.addresses import Address
+from guidkeep.errors import StartupError
+from guidkeep.stores import postgresql_schema
+from guidkeep.stores.postgresql_tls import tries_of
+from tests.stores.postgresql.test_start import as_user, impatient, opened, refusal
+from tests.stores.records import make_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from servers.postgresql import PostgreSQL
+
+__all__ = ["impatient"]
+
+
+async def test_tls_checks_the_servers_certificate_where_it_is_told_to(
+    own: PostgreSQL, tmp_path: Path, impatient: None
+) -> None:
+    certificate = certify(own, tmp_path)
+    store = await opened(f"{own.url}?sslmode=verify-full&sslrootcert={certificate}")
+    assert await store.insert(make_record())
+    encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+    assert own.run(f"{encrypted} WHERE client_port > 0 AND pid <> pg_backend_pid()") == "t"
+    await store.close()
+    other = certify(own, tmp_path / "other")
+    assert "SSLCertVerificationError" in await refusal(
+        f"{own.url}?sslmode=verify-full&sslrootcert={certificate}"
+    )
+    store = await opened(f"{own.url}?sslmode=verify-full&sslrootcert={other}")
+    await store.close()
+
+
+def test_a_key_of_ones_own_may_be_encrypted(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "client.key", tmp_path / "client.crt"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-days", "1", "-subj", "/CN=ann"]
+    command += ["-passout", "pass:s3cret", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    url = f"postgresql://h/d?sslmode=require&sslcert={certificate}&sslkey={key}&sslpassword="
+    assert tries_of(Address.parse(f"{url}s3cret", port=1))
+    with pytest.raises(StartupError, match="a certificate can't be used") as refused:
+        tries_of(Address.parse(f"{url}other-s3cret", port=1))
+    assert "s3cret" not in str(refused.value)
+
+
+def certify(server: PostgreSQL, folder: Path) -> Path:
+    """Gives the server a new certificate, signed by itself, and returns its file."""
+    folder.mkdir(exist_ok=True)
+    key, certificate = folder / "server.key", folder / "server.crt"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    server.use_certificate(key, certificate)
+    return certificate
+
+
+def allow(server: PostgreSQL, kind: str) -> None:
+    """Lets in who comes encrypted (`hostssl`), or who does not (`hostnossl`)."""
+    rules = server._folder / "data" / "pg_hba.conf"
+    rules.write_text(f"{kind} all all 127.0.0.1/32 scram-sha-256\n")
+    server.run("SELECT pg_reload_conf()", url=f"{server.url}?sslmode=allow")
+
+
+@pytest.mark.parametrize(
+    ("kind", "works", "fails"),
+    [
+        ("hostssl", ["", "prefer", "allow", "require"], "disable"),
+        ("hostnossl", ["", "prefer", "allow", "disable"], "require"),
+    ],
+)
+async def test_a_server_that_wants_it_one_way_gets_it_where_the_mode_allows_that(
+    own: PostgreSQL, tmp_path: Path, impatient: None, kind: str, works: list[str], fails: str
+) -> None:
+    certify(own, tmp_path)
+    own.run("ALTER USER guidkeep PASSWORD 'only-for-tests'")
+    allow(own, kind)
+    for mode in works:
+        store = await opened(f"{own.url}?sslmode={mode}" if mode else own.url)
+        assert await store.get(make_record().guid) is None
+        await store.close()
+    said = await refusal(f"{own.url}?sslmode={fails}")
+    assert "no pg_hba.conf entry" in said
+    assert "If it takes encrypted connections alone, say ?sslmode=verify-full" in said
+    wrong = as_user(own.url, "guidkeep", "wrong")
+    assert "password authentication failed" in await refusal(f"{wrong}?sslmode=prefer")
+
+
+async def test_a_server_without_tls_is_used_unless_that_must_be(
+    own: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_schema, "START_SECONDS", 0.2)
+    store = await opened(own.url)
+    await store.close()
+    assert "rejected SSL upgrade" in await refusal(f"{own.url}?sslmode=require")
+
+
+async def test_who_logs_in_is_the_url_or_else_the_systems_user(
+    own: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGUSER", "guidkeep")
+    monkeypatch.setenv("USER", "guidkeep")
+    nobody = own.url.replace("guidkeep:only-for-tests@", "")
+    assert f'"{pwd.getpwuid(os.geteuid()).pw_name}"' in await refusal(nobody)
+
+
+AS_ANOTHER = """
+import asyncio, os, sys
+from guidkeep.errors import StartupError
+from guidkeep.metrics import Metrics
+from guidkeep.stores import open_store
+
+async def use(url):
+    store = await open_store(url, timeout=20, metrics=Metrics())
+    await store.ping()
+    await store.close()
+
+asyncio.run(use(sys.argv[1]))  # with all that it imports
+os.environ["HOME"] = sys.argv[2]
+for name in ("PGPASSFILE", "PGSSLROOTCERT", "PGSSLKEY", "PGSSLCERT", "PGSSLCRL", "PGSERVICEFILE"):
+    os.environ[name] = sys.argv[2] + "/.postgresql/" + name
+os.environ |= {"PGSSLMODE": "verify-full", "PGUSER": "x", "PGPASSWORD": "x", "PGHOST": "x",
+               "PGPORT": "1", "PGDATABASE": "x", "PGSERVICE": "x", "PGSSLNEGOTIATION": "direct",
+               "PGTARGETSESSIONATTRS": "x", "PGGSSLIB": "x"}
+os.setgroups([])
+os.setgid(54321)
+os.setuid(54321)
+asyncio.run(use(sys.argv[1]))
+try:
+    asyncio.run(use(sys.argv[3]))
+except StartupError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_neither_home_nor_environment_nor_a_missing_name_change_what_the_url_says(
+    own: PostgreSQL, tmp_path: Path
+) -> None:
+    """The user has no entry in passwd, and HOME is a folder that only root may enter."""
+    certify(own, tmp_path)
+    home = tmp_path / "home"
+    (home / ".postgresql").mkdir(parents=True)
+    for name in ("postgresql.key", "postgresql.crt", "root.crt", "root.crl"):
+        (home / ".postgresql" / name).write_text("nothing of the kind")
+    home.chmod(0o700)
+    for url in (own.url, f"{own.url}?sslmode=require"):
+        nobody = own.url.replace("guidkeep:only-for-tests@", "")
+        done = subprocess.run(
+            [sys.executable, "-c", AS_ANOTHER, url, str(home), nobody],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "names no user, and the system has no name for user 54321" in done.stdout
