@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from guidkeep import __version__, logs, settings, stopping
+from guidkeep import __version__, settings
 from guidkeep.commands import arguments, exits, texts
 from guidkeep.commands.output import complain, failed
 from guidkeep.errors import StartupError
@@ -59,6 +57,11 @@ def _parsed(arguments: Sequence[str] | None) -> dict[str, Any]:
 
 
 def _serve(flags: dict[str, Any]) -> int:
+    # The others, and --help, do not wait for what only this one takes.
+    import structlog  # noqa: PLC0415 - see above
+
+    from guidkeep import logs, stopping  # noqa: PLC0415 - see above
+
     with stopping.before_the_loop():
         chosen = settings.load(flags)
         logs.configure(form=chosen.log_format, level=chosen.log_level, guids=chosen.log_guids)
@@ -67,11 +70,11 @@ def _serve(flags: dict[str, Any]) -> int:
             log.warning("unknown variable", variable=name, nearest=nearest)
         try:
             if chosen.workers > 1:
-                from guidkeep import supervisor  # noqa: PLC0415 - --help does not wait for it
+                from guidkeep import supervisor  # noqa: PLC0415 - see above
 
                 supervisor.run(chosen)
             else:
-                from guidkeep import server  # noqa: PLC0415 - as above
+                from guidkeep import server  # noqa: PLC0415 - see above
 
                 server.run(chosen)
         except StartupError:

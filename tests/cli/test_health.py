@@ -114,16 +114,30 @@ def test_a_server_that_does_not_answer_is_told(
     assert capsys.readouterr().err.endswith(", can't be asked: timed out.\n")
 
 
+def test_a_variable_that_a_platform_injects_is_no_port(run: Run, monkeypatch: Patch) -> None:
+    """The port is then the default; whoever listens there may answer or not."""
+    monkeypatch.setenv("GUIDKEEP_PORT", "tcp://10.96.12.5:8080")
+    assert run("health") in {0, exits.UNAVAILABLE}
+
+
 @pytest.mark.parametrize("port", ["0", "http"])
 def test_a_port_that_is_none_is_refused(run: Run, capsys: Capture, port: str) -> None:
     assert run("health", "--port", port) == exits.USAGE
     assert "port" in capsys.readouterr().err
 
 
-def test_asking_loads_neither_the_server_nor_the_client() -> None:
+def test_asking_loads_only_what_it_takes() -> None:
     """It runs every few seconds, on however small a machine."""
     command = [sys.executable, "-X", "importtime", "-m", "guidkeep", "health", "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == exits.USAGE
-    for module in ("httpx2", "uvicorn", "starlette", "jsonschema_rs"):
+    for module in (
+        "httpx2",
+        "uvicorn",
+        "starlette",
+        "jsonschema_rs",
+        "structlog",
+        "rich",
+        "asyncio",
+    ):
         assert f" {module}\n" not in done.stderr

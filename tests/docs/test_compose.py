@@ -113,6 +113,8 @@ def test_there_are_three_nodes_over_one_store_and_one_cache() -> None:
     assert SERVICES["node-1"] == SERVICES["node-2"] == SERVICES["node-3"]
     environment = SERVICES["node-1"]["environment"]
     assert set(environment) <= VARIABLES
+    assert environment["GUIDKEEP_MAX_CONNECTIONS_PER_CLIENT"] == "0"  # all are nginx's
+    assert environment["GUIDKEEP_ALLOW_HOST"] == "localhost,127.0.0.1"
     for name, password, place in (
         ("GUIDKEEP_STORE", "MARIADB_PASSWORD", "mysql://guidkeep:{}@mariadb/guidkeep"),
         ("GUIDKEEP_CACHE", "REDIS_PASSWORD", "redis://guidkeep:{}@redis"),

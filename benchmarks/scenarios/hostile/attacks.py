@@ -126,6 +126,22 @@ def _exports(target: Target) -> Traffic:
     return _flood(target, [request("GET", "/export")] * (200 // target.share))
 
 
+def _files(target: Target) -> Traffic:
+    """The largest file that is served: 1.7 MB."""
+    one = request("GET", "/docs/swagger-ui-bundle.js")
+    return _flood(target, [one] * (500 // target.share))
+
+
+def _pages(target: Target) -> Traffic:
+    return _flood(target, [request("GET", "/guid?limit=1000")] * (40 // target.share))
+
+
+def _lines(target: Target) -> Traffic:
+    """Each is answered by some two hundred bytes."""
+    one = request("POST", "/bulk", b"x\n" * 1_500)
+    return _flood(target, [one] * (1_000 // target.share))
+
+
 def _bodies(target: Target) -> Traffic:
     """All but the last byte, so that each waits in memory; then that, so that all are there."""
     whole = request("POST", "/guid", b'{"user":"a","b":"%b"}' % (b"b" * (BODY - 32)))
@@ -289,6 +305,9 @@ ATTACKS = (
     ),
     Attack(name="pipelined-hits", what="The same, of a cached record", strike=_pipelined_hits),
     Attack(name="exports", what="200 exports, unread", strike=_exports, records=LARGE),
+    Attack(name="files", what="500 of the largest file of `/docs`, unread", strike=_files),
+    Attack(name="pages", what="40 of `GET /guid?limit=1000`, unread", strike=_pages, records=LARGE),
+    Attack(name="lines", what="1,500 bad lines to `/bulk`, 1,000 times, unread", strike=_lines),
     Attack(
         name="bodies", what="4,000 bodies of 64 KiB, the last byte a while later", strike=_bodies
     ),

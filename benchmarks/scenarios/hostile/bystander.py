@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 INTERVAL = 0.01
-CONNECTIONS = 16
+CONNECTIONS = 64
 PROBE_INTERVAL = 0.25
 PROBE_PATIENCE = 2.0
 """Seconds; an orchestrator's probe gives up after one or three."""

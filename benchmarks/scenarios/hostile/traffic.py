@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 ATTACKER = "127.0.0.66"
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that the answers to an attack are waited for."""
 SENDING = 15.0
 """Seconds that a flood has to be sent in."""

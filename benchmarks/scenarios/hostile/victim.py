@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 MB = 1e6
 SETTLING = 20.0
 """Seconds after an attack within which the server must have nothing left to do."""
-QUIET = 0.5
-"""Seconds that it has done nothing in when it has settled."""
-IDLE = 0.05
+QUIET = 1.0
+QUIETS = 2
+"""So many times so many seconds it has done nothing when it has settled; in one it may have had no
+turn on a busy machine."""
+IDLE = 0.03
 """Seconds of CPU in that time that are nothing: the bystander's."""
 
 
@@ -56,12 +58,12 @@ class Victim:
     def settles(self, seconds: float = SETTLING) -> bool:
         """Waits until the server has nothing left to do, for so long at most; whether it has."""
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        quiet = 0
+        while quiet < QUIETS and time.monotonic() < until:
             before = self._seconds()
             time.sleep(QUIET)
-            if self._seconds() - before <= IDLE:
-                return True
-        return False
+            quiet = quiet + 1 if self._seconds() - before <= IDLE else 0
+        return quiet == QUIETS
 
     def cost(self) -> Cost:
         """Waits until the server has settled, and tells what has happened since."""
