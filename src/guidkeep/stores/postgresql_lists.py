@@ -17,21 +17,28 @@ ORDER BY expire LIMIT 1 OFFSET $3::bigint
 """
 COUNT = "SELECT count(*) FROM record WHERE expire >= $1::bigint AND expire < $2::bigint"
 
-# The GUIDs first: they are sorted, or passed over, without the metadata.
+# The GUIDs first: they are sorted, or passed over, without the metadata. Each record is then looked
+# up by its GUID: OFFSET 0 keeps the planner from joining with the whole table.
 _PAGE = """
 WITH walked AS MATERIALIZED (
     SELECT guid, expire, "user" FROM record WHERE {walked}
 ), found AS MATERIALIZED (
     SELECT guid FROM walked WHERE {found} ORDER BY guid LIMIT {limit}::bigint
 )
-SELECT guid, record.expire, version, metadata FROM found JOIN record USING (guid) ORDER BY guid
+SELECT found.guid, looked_up.expire, version, metadata
+FROM found CROSS JOIN LATERAL (SELECT * FROM record WHERE guid = found.guid OFFSET 0) AS looked_up
+ORDER BY found.guid
 """
 _SKIP = """
-SELECT guid FROM record WHERE {walked} ORDER BY {order} LIMIT 1 OFFSET {count}::bigint - 1
+SELECT guid FROM record WHERE guid > {after}::bytea ORDER BY guid LIMIT 1 OFFSET {count}::bigint - 1
 """
-# Of a user: by a comparison of rows, since with an equation the planner may walk through all users.
-_BY_USER = 'sha256("user"), guid'
-_USERS = '"user" IS NOT NULL AND sha256("user") <= sha256({user}::bytea)'
+# By a comparison of rows: with an equation the planner may walk through the records of all users.
+_SKIP_OF_A_USER = """
+SELECT guid FROM record
+WHERE "user" IS NOT NULL AND sha256("user") <= sha256({user}::bytea)
+    AND (sha256("user"), guid) > (sha256({user}::bytea), {after}::bytea)
+ORDER BY sha256("user"), guid LIMIT 1 OFFSET {count}::bigint - 1
+"""
 
 
 class _Arguments:
@@ -49,14 +56,17 @@ def page(query: Query, now: int) -> tuple[str, list[Any]]:
     """Finds live records in GUID order, and its arguments; `now` is Unix time in seconds."""
     argument = _Arguments()
     expiring = [f"expire > {argument(now)}::bigint"]
+    walk = [f"guid > {argument(_after(query))}::bytea"]
     if query.expires_before is not None:
         expiring.append(f"expire < {argument(query.expires_before)}::bigint")
-    if query.by_expire:
-        walked, found = expiring, [f"guid > {argument(_after(query))}::bytea"]
-    else:
-        walked, found = _walked(query, argument), expiring
-    if query.user is not None:  # the hash finds it; the bytes decide
-        found.append(f'"user" = {argument(query.user.encode())}::bytea')
+    if query.until is not None:
+        walk.append(f"guid <= {argument(bytes.fromhex(query.until))}::bytea")
+    walked, found = (expiring, walk) if query.by_expire else (walk, expiring)
+    if query.user is not None:
+        user = argument(query.user.encode())
+        if not query.by_expire:
+            walked.append(f'sha256("user") = sha256({user}::bytea)')
+        found.append(f'"user" = {user}::bytea')  # the hash finds it; the bytes decide
     statement = _PAGE.format(
         walked=" AND ".join(walked), found=" AND ".join(found), limit=argument(query.limit)
     )
@@ -66,25 +76,11 @@ def page(query: Query, now: int) -> tuple[str, list[Any]]:
 def skip(query: Query, count: int) -> tuple[str, list[Any]]:
     """Finds the GUID that comes so many after the query's, and its arguments."""
     argument = _Arguments()
-    statement = _SKIP.format(
-        walked=" AND ".join(_walked(query, argument)),
-        order="guid" if query.user is None else _BY_USER,
-        count=argument(count),
-    )
-    return statement, argument.values
-
-
-def _walked(query: Query, argument: _Arguments) -> list[str]:
-    """The conditions that bound a walk in the order of GUIDs."""
-    after = f"{argument(_after(query))}::bytea"
-    until = query.until and f"{argument(bytes.fromhex(query.until))}::bytea"
+    named = {"after": argument(_after(query)), "count": argument(count)}
     if query.user is None:
-        return [f"guid > {after}", *([f"guid <= {until}"] if until else [])]
-    user = argument(query.user.encode())
-    conditions = [_USERS.format(user=user), f"({_BY_USER}) > (sha256({user}::bytea), {after})"]
-    if until:
-        conditions.append(f"({_BY_USER}) <= (sha256({user}::bytea), {until})")
-    return conditions
+        return _SKIP.format(**named), argument.values
+    named["user"] = argument(query.user.encode())
+    return _SKIP_OF_A_USER.format(**named), argument.values
 
 
 def _after(query: Query) -> bytes:
