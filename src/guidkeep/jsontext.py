@@ -36,6 +36,10 @@ class Member(NamedTuple):
     text: str
     value: Any
 
+    def __repr__(self) -> str:
+        """Without what it holds, so that it gets into no log."""
+        return "Member(...)"
+
 
 def parse_object(body: bytes | str) -> dict[str, Member]:
     """Reads a JSON object (RFC 8259, strictly) and returns its members by decoded name.

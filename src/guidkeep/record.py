@@ -49,7 +49,7 @@ class Record:
     guid: str
     expire: int
     version: int
-    metadata: str
+    metadata: str = field(repr=False)  # so that it gets into no log
 
     @property
     def etag(self) -> str:
@@ -102,7 +102,7 @@ class Change:
     ttl: int | None = None
     sets_expire: bool = False
     names_ttl: bool = False
-    metadata: Mapping[str, Member] = field(default_factory=dict)
+    metadata: Mapping[str, Member] = field(default_factory=dict, repr=False)
     misspelt: Sequence[str] = ()
     faults: Sequence[Fault] = ()
 
@@ -165,7 +165,7 @@ class Query:
 
     limit: int = 100
     after: str | None = None
-    user: str | None = None
+    user: str | None = field(default=None, repr=False)
     expires_before: int | None = None
     until: str | None = None
     by_expire: bool = False

@@ -379,7 +379,8 @@ def _each(details: Mapping[str, Any], length: int) -> list[bool | Exception]:
         results[fault["index"]] = False if taken else unwritable()
     codes = {fault["code"] for fault in details.get("writeErrors", ())} - {_DUPLICATE_KEY}
     if concerns or codes:  # without the documents, which the driver's message has
-        log.error("store failed", codes=sorted(codes), write_concern_errors=concerns)
+        concern_codes = [concern.get("code") for concern in concerns or ()]
+        log.error("store failed", codes=sorted(codes), write_concern_errors=concern_codes)
     return results
 
 
@@ -398,7 +399,13 @@ def _write_failure(error: PyMongoError) -> StoreUnavailable:
 
 
 def _log(error: PyMongoError) -> None:
-    log.error("store failed", error=str(error), kind=type(error).__name__)
+    """Of a server's answer the code alone: its text may quote documents."""
+    kind = type(error).__name__
+    if isinstance(error, OperationFailure):
+        name = (error.details or {}).get("codeName")
+        log.error("store failed", kind=kind, code=error.code, name=name)
+    else:
+        log.error("store failed", kind=kind, error=str(error))
 
 
 def _unknown() -> OutcomeUnknown:

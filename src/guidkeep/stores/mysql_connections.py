@@ -52,6 +52,8 @@ GONE = 2006
 """The driver's number for a connection that was closed before the statement was written."""
 DUPLICATE = 1062
 _FIRST_CODE = 1000
+_OF_THE_CLIENT = range(2000, 3000)
+"""Codes of the driver's own errors, which tell of connections."""
 """Smaller numbers are the operating system's."""
 _UNKNOWN_VARIABLE = 1193
 FULL = {1040, 1203, 1226}
@@ -368,7 +370,7 @@ class Connections:
 
     def _lost(self, connection: Connection, error: Exception) -> None:
         """Cuts it off, and has the others checked before they are used."""
-        log.warning("connection to the store closed", error=_text(error), code=_code(error))
+        log.warning("connection to the store closed", error=_kind(error), code=_code(error))
         self._broken_at = self._loop.time()
         self._drop(connection)
 
@@ -399,6 +401,13 @@ def _cut(connection: Connection) -> None:
 def _code(error: Exception | None) -> int:
     code = error.args[0] if error is not None and error.args else 0
     return code if isinstance(code, int) and code >= _FIRST_CODE else 0
+
+
+def _kind(error: Exception) -> str:
+    """The error for a log. A server's answer may quote a statement's values: its name alone."""
+    code = _code(error)
+    is_answer = code and code not in _OF_THE_CLIENT
+    return type(error).__name__ if is_answer else _text(error)
 
 
 def _text(error: Exception | None) -> str:

@@ -72,6 +72,10 @@ class Row(NamedTuple):
     user_key: str
     metadata: str
 
+    def __repr__(self) -> str:
+        """Without what it holds, so that it gets into no log."""
+        return "Row(...)"
+
     @classmethod
     def of(cls, record: Record) -> Row:
         """The row of that record."""

@@ -257,7 +257,7 @@ def _failure(error: Exception, *, sent: bool) -> Failure:
     """What the driver's error says of the statement."""
     if isinstance(error, Failure):
         return error
-    message = repr(error)
+    message = _told(error)
     if isinstance(error, asyncpg.ConnectionDoesNotExistError):
         last_words = getattr(error.__cause__, "sqlstate", None)
         certain = not sent or last_words in _ENDED_BEFORE
@@ -267,6 +267,14 @@ def _failure(error: Exception, *, sent: bool) -> Failure:
         doubtful = sent and code.startswith(_DOUBTFUL)
         return InDoubt(message) if doubtful else Refused(message, code)
     return InDoubt(message) if sent else NotSent(message)
+
+
+def _told(error: Exception) -> str:
+    """The error for a log. Of what quotes a statement's values, the name and the code alone."""
+    if isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError):
+        return repr(error)
+    code = getattr(error, "sqlstate", None)
+    return f"{type(error).__name__} {code}" if code else type(error).__name__
 
 
 def is_answer(error: Any) -> bool:

@@ -81,6 +81,10 @@ class Write(NamedTuple):
     record: Record | None = None
     user: bytes | None = None
 
+    def __repr__(self) -> str:
+        """Without what it holds, so that it gets into no log."""
+        return f"Write({self.guid.hex().upper()}, {self.version})"
+
     @property
     def condition(self) -> Condition:
         """What of two writes only one can find fulfilled."""

@@ -43,7 +43,7 @@ from guidkeep.errors import (
 from guidkeep.record import Record
 from guidkeep.stores import sqlite_lists
 from guidkeep.stores.groups import Groups
-from guidkeep.stores.sqlite_file import SQLiteFile, code_of, name_of
+from guidkeep.stores.sqlite_file import SQLiteFile, code_of, name_of, words_of
 from guidkeep.stores.sqlite_path import path_of
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ class SQLiteStore:
         except sqlite3.Error as error:
             if code_of(error) == sqlite3.SQLITE_IOERR:
                 # The log's last page may be on the disk or not: a crash now could bring it back.
-                log.exception("commit failed")
+                log.error("commit failed", error=words_of(error), code=name_of(error))  # noqa: TRY400 - the code says it
                 message = "The disk failed during the commit: whether it was written is unknown."
                 raise OutcomeUnknown(message) from error
             raise
@@ -396,8 +396,8 @@ class SQLiteStore:
         if self._writer.in_transaction:
             try:
                 self._writer.execute("ROLLBACK")
-            except sqlite3.Error:
-                log.exception("rollback failed")
+            except sqlite3.Error as error:
+                log.error("rollback failed", error=words_of(error), code=name_of(error))  # noqa: TRY400 - the same
 
     # And these on the event loop.
 
@@ -426,7 +426,7 @@ def _index(length: int) -> str:
 
 
 def _failed(error: sqlite3.Error, failure: StoreUnavailable) -> StoreUnavailable:
-    log.error("store failed", code=name_of(error))
+    log.error("store failed", error=words_of(error), code=name_of(error))
     failure.__cause__ = error
     return failure
 

@@ -40,6 +40,9 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 
+_COLUMNS = """
+SELECT length(guid), expire, version, length(user), length(metadata) FROM record LIMIT 1
+"""
 CHECKPOINT_PAGES = 8_000
 """Pages of the log after which they are copied into the file: 32 MB at the usual page size."""
 PAGE_CACHE_KIB = 32_768
@@ -81,7 +84,7 @@ class SQLiteFile:
             if not isinstance(error, sqlite3.Error):
                 raise
             raise StartupError(
-                f"Can't use the store {self._path}: {error}. {_advice(error)}"
+                f"Can't use the store {self._path}: {words_of(error)}. {_advice(error)}"
             ) from error
 
     def connect(
@@ -158,7 +161,7 @@ class SQLiteFile:
             connection.execute("BEGIN IMMEDIATE")  # whether it can be written
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
-            connection.execute("SELECT * FROM record LIMIT 1").fetchone()
+            connection.execute(_COLUMNS).fetchone()
         self._connections.clear()  # that one is closed
 
     def _check_owner(self, connection: sqlite3.Connection) -> bool:
@@ -184,8 +187,16 @@ def code_of(error: sqlite3.Error) -> int:
 
 
 def name_of(error: sqlite3.Error) -> str:
-    """The name of SQLite's result code. Never its message: that may quote what is stored."""
+    """The name of SQLite's result code, or the error's own."""
     return getattr(error, "sqlite_errorname", type(error).__name__)
+
+
+def words_of(error: sqlite3.Error) -> str:
+    """The error for a log. An error of the module's own may quote what is stored: its name alone.
+
+    Such as that a text is no UTF-8, with the text.
+    """
+    return str(error) if hasattr(error, "sqlite_errorname") else type(error).__name__
 
 
 def _advice(error: sqlite3.Error) -> str:

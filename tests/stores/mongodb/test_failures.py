@@ -11,6 +11,7 @@ import pytest
 from bson import encode
 from pymongo.errors import (
     AutoReconnect,
+    BulkWriteError,
     ExecutionTimeout,
     NetworkTimeout,
     NotPrimaryError,
@@ -21,6 +22,7 @@ from pymongo.errors import (
     WriteError,
     WTimeoutError,
 )
+from structlog.testing import capture_logs
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
@@ -277,3 +279,45 @@ async def test_a_count_whose_answer_is_lost_says_so(cutter: Cutter) -> None:
             await store.count(0, NOW + 1000, 10)
         cutter.command = b""
         assert (await store.count(0, NOW + 1000, 10)).records == 1
+
+
+QUOTING = {
+    "index": 0,
+    "code": 11000,
+    "codeName": "DuplicateKey",
+    "errmsg": 'E11000 duplicate key error dup key: { user: "secret" }',
+    "keyValue": {"user": "secret"},
+    "errInfo": {"details": {"consideredValue": "secret"}},
+}
+"""As MongoDB's own server quotes a document in its answers."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WriteError(str(QUOTING["errmsg"]), 11000, QUOTING),
+        OperationFailure(str(QUOTING["errmsg"]), 121, QUOTING),
+        BulkWriteError({"writeErrors": [QUOTING | {"op": {"metadata": "secret"}}]}),
+        WriteConcernError(str(QUOTING["errmsg"]), 64, QUOTING),
+    ],
+)
+def test_what_the_server_quotes_of_a_document_is_not_logged(error: PyMongoError) -> None:
+    with capture_logs() as logs:
+        mongodb._write_failure(error)
+    [event] = logs
+    assert event["kind"] == type(error).__name__
+    assert "secret" not in repr(logs)
+
+
+def test_what_the_server_quotes_of_some_inserts_is_not_logged() -> None:
+    faults = [QUOTING | {"code": 121, "op": {"metadata": "secret"}}]
+    with capture_logs() as logs:
+        mongodb._each({"writeErrors": faults, "writeConcernErrors": [QUOTING]}, 1)
+    assert logs == [
+        {
+            "event": "store failed",
+            "log_level": "error",
+            "codes": [121],
+            "write_concern_errors": [11000],
+        }
+    ]

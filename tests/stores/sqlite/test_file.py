@@ -12,9 +12,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from guidkeep.errors import StartupError
+from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.metrics import Metrics
+from guidkeep.record import Query
 from guidkeep.stores import open_store
 from guidkeep.stores.sqlite_file import APPLICATION_ID, SCHEMA_VERSION
 from tests.stores.records import contents, cut_off, make_record, plant
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 HOLD = """
 import asyncio, sys
 from guidkeep.metrics import Metrics
+from guidkeep.record import Query
 from guidkeep.stores import open_store
 async def hold():
     await open_store(sys.argv[1], timeout=5, metrics=Metrics())
@@ -37,8 +40,9 @@ asyncio.run(hold())
 """
 OPEN = """
 import asyncio, sys
-from guidkeep.errors import StartupError
+from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.metrics import Metrics
+from guidkeep.record import Query
 from guidkeep.stores import open_store
 try:
     asyncio.run(open_store(sys.argv[1], timeout=1, metrics=Metrics()))
@@ -165,6 +169,24 @@ async def test_a_file_that_was_cut_off_is_refused(opener: Opener, file: Path) ->
     assert "restore it from a copy" in await refusal(file)
 
 
+async def test_a_record_that_is_damaged_keeps_no_server_from_starting_and_is_shown_nowhere(
+    opener: Opener, file: Path
+) -> None:
+    """Its text is no UTF-8; the error of Python's module would quote it."""
+    async with opener() as store:
+        await store.insert(make_record())
+    plant(file, "UPDATE record SET metadata = CAST(x'7b22ff' || 'secret' AS TEXT)")
+    with capture_logs() as logs:
+        async with opener() as store:
+            with pytest.raises(StoreUnavailable) as caught:
+                await store.get(make_record().guid)
+            with pytest.raises(StoreUnavailable):
+                await store.page(Query(), 0)
+    told = [event for event in logs if event["event"] == "store failed"]
+    assert [event["error"] for event in told] == ["OperationalError"] * 2
+    assert "secret" not in repr(logs) + str(caught.value)
+
+
 async def test_a_folder_that_does_not_exist_is_named(file: Path) -> None:
     said = await refusal(file.parent / "nowhere" / "guidkeep.db")
     assert "No such file or directory" in said
@@ -278,7 +300,9 @@ async def test_a_store_that_can_not_be_opened_leaves_nothing_open(
 
     def fail_once(*arguments: Any, **options: Any) -> sqlite3.Connection:
         if len(opened) == which:
-            raise sqlite3.OperationalError("no file may be opened")
+            failure = sqlite3.OperationalError("no file may be opened")
+            failure.sqlite_errorname, failure.sqlite_errorcode = "SQLITE_CANTOPEN", 14
+            raise failure
         opened.append(connect(*arguments, **{**options, "check_same_thread": False}))
         return opened[-1]
 
