@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from guidkeep.client import repeating
 from guidkeep.commands import exits
 from servers.processes import Missing, Running, free_port, listens, program
 from tests.client.test_transport import odd
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
     Capture = pytest.CaptureFixture[str]
+    Patch = pytest.MonkeyPatch
 
 GUID = "9094E4C980C74043A4B586B420E69DDF"
 READS = (["get", GUID], ["list"], ["stats"], ["forecast"], ["export"])
@@ -58,11 +60,13 @@ ODD = {
 @pytest.mark.parametrize("came", ODD.values(), ids=ODD)
 @pytest.mark.parametrize("words", [*READS, *WRITES], ids=lambda words: words[0])
 def test_what_is_no_guidkeep_is_told_in_a_sentence_and_as_no_record_that_is_missing(
-    run: Run, capsys: Capture, tmp_path: Path, came: bytes, words: list[str]
+    run: Run, capsys: Capture, monkeypatch: Patch, tmp_path: Path, came: bytes, words: list[str]
 ) -> None:
+    monkeypatch.setattr(repeating, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(repeating, "LONGEST_PAUSE", 0.001)
     (tmp_path / "records").write_text('{"user":"Ann"}\n')
     with odd(*[came] * 200) as server:
-        code = run(*words, "--url", server.address, "--timeout", "100ms")
+        code = run(*words, "--url", server.address)
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("guidkeep: ")
@@ -108,7 +112,7 @@ def test_what_can_be_no_url_is_the_command_lines_fault(
 
 def test_https_where_plain_http_is_spoken_is_told(run: Run, capsys: Capture, running: Any) -> None:
     url = running.address.replace("http:", "https:")
-    assert run("get", GUID, "--url", url, "--timeout", "1s") == exits.UNAVAILABLE
+    assert run("get", GUID, "--url", url, "--timeout", "3s") == exits.UNAVAILABLE
     assert "speaks no TLS; is it http://?" in capsys.readouterr().err
 
 

@@ -70,6 +70,8 @@ WRONG = {
     "one object": (b'{\n  "user": "Ann",\n  "n": 1\n}\n', "one JSON object on several lines: put"),
     "one object on two lines": (b'{"user": "Ann"\n}', "one JSON object on several lines: put"),
     "a page of the list": (b'{"guids":[{"user":"x"}],"next":null}', "a page of the list of GUIDs"),
+    "refusals": (b'{"line":1,"status":4,"detail":"","record":"{}"}\n', "what an import refused"),
+    "a problem": (b'{"type":"a","title":"No","status":5,"detail":"x"}', "the error of a service"),
     "plain text": (b"Dear all\nthe file follows.\n", "It is no file of records: NDJSON"),
     "a word": (b"null", "It is no file of records"),
     "one column": (b"name\nAnn\n", "If that is the name of its only column, say --format csv."),

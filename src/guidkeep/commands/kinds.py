@@ -41,6 +41,16 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\xd8\xff", "a picture", _RIGHT),
     (b"\x7fELF", "a program", _RIGHT),
 )
+_DOCUMENTS = (
+    ({"guids", "next"}, "a page of the list of GUIDs", "take what `guidkeep export` writes"),
+    (
+        {"line", "status", "detail", "record"},
+        "what an import refused",
+        "mend what `jq -r .record FILE` writes",
+    ),
+    ({"type", "title", "status", "detail"}, "the error of a service", "a download may have failed"),
+)
+"""JSON objects by their members."""
 _UTF_16 = "text in UTF-16"
 _MARKS = (
     (codecs.BOM_UTF32_LE, "text in UTF-32"),
@@ -119,8 +129,9 @@ def _document(begins: bytes) -> tuple[str, str] | None:
     except (ValueError, RecursionError):
         is_one = _spans_lines(text) or _goes_on(first.rstrip())
         return ("one JSON object on several lines", "put each record on a line") if is_one else None
-    if isinstance(members.get("guids"), list) and "next" in members:
-        return "a page of the list of GUIDs", "take what `guidkeep export` writes"
+    for names, kind, right in _DOCUMENTS:
+        if names <= members.keys() and "guid" not in members:
+            return kind, right
     return None
 
 
