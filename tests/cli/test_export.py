@@ -148,6 +148,18 @@ def test_interrupted_before_the_first_record_it_begins(
     assert FILE.read_text() == "".join(records)
 
 
+def test_interrupted_in_the_first_record_it_begins(
+    run: Run, capsys: Capture, monkeypatch: Patch, user: str, records: list[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        Interrupted(patch, 1, KeyboardInterrupt())
+        assert run("export", FILE, "--user", user) == exits.INTERRUPTED
+    os.truncate(PART, 20)
+    assert run("export", FILE, "--user", user) == 0
+    assert "Goes on" not in capsys.readouterr().err
+    assert FILE.read_text() == "".join(records)
+
+
 def test_a_part_of_which_nothing_is_known_is_written_anew(
     run: Run, user: str, records: list[str]
 ) -> None:

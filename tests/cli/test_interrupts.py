@@ -171,7 +171,7 @@ def test_the_command_says_what_ctrl_c_does_before_it_imports_anything(
 
 
 def test_the_package_imports_what_it_has_when_it_is_asked_for() -> None:
-    assert guidkeep.errors is errors
+    assert guidkeep.__getattr__("errors") is errors
     assert guidkeep.NotFound is errors.NotFound
     assert guidkeep.__version__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -53,7 +53,7 @@ def test_json_is_utf_8_and_a_table_has_escapes_where_the_terminal_can_not_show_a
 def test_a_copy_of_which_nobody_reads_what_it_says_ends(
     capsys: Capture, monkeypatch: Patch, tmp_path: Any
 ) -> None:
-    (tmp_path / "from.db").touch()
+    (tmp_path / "from.db").touch(0o600)
     reading, writing = os.pipe()
     os.close(reading)
     words = ["copy", "--from", f"sqlite:///{tmp_path}/from.db", "--to", f"sqlite:///{tmp_path}/to"]

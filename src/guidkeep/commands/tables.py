@@ -68,8 +68,8 @@ class Table:
     ) -> None:
         self._clock = clock
         self._lines = _Lines(stream)
-        self._separator = _separator_of(begins)
         csv.field_size_limit(items.LONGEST)  # of this process; else a cell may have 128 KiB
+        self._separator = _separator_of(begins)
         self._rows: Any = csv.reader(
             self._lines,
             strict=True,
@@ -213,11 +213,7 @@ def _separator_of(begins: str) -> str:
 
 def _split(begins: str, separator: str) -> list[str]:
     """The first line that is not empty, as the names that it has with that separator."""
-    rows = csv.reader(begins.lstrip().splitlines(keepends=True), delimiter=separator)
-    try:
-        return next(rows, [])
-    except csv.Error:
-        return []
+    return next(csv.reader(begins.lstrip().splitlines(keepends=True), delimiter=separator), [])
 
 
 def _has_spaces(begins: str, separator: str) -> bool:
