@@ -22,6 +22,7 @@ from guidkeep.clock import ClockWatch, steady_time
 from guidkeep.drafts import Drafts
 from guidkeep.errors import StartupError
 from guidkeep.figures import shared_figures
+from guidkeep.http import representation
 from guidkeep.http.app import make_app
 from guidkeep.http.hosts import Hosts
 from guidkeep.http.listening import let_everybody_in, let_nobody_in
@@ -269,6 +270,7 @@ async def _registry(
             patience=settings.cache_write_timeout,
             lease_time=settings.cache_write_timeout + LEASE_TIMEOUTS * settings.store_timeout,
             metrics=metrics,
+            form=representation,
         )
         stack.push_async_callback(cache.close)
         metrics.watch_cache(cache)

@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from guidkeep.answer import parse
+from guidkeep.caches.entries import parse
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.drafts import DEFAULT_LIFETIME
 from guidkeep.errors import GuidkeepError, InvalidRequest, NotFound, PreconditionFailed

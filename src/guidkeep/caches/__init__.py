@@ -29,12 +29,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 from guidkeep.addresses import redacted, scheme_of, split
+from guidkeep.caches import entries
 from guidkeep.errors import StartupError
 from guidkeep.units import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from guidkeep.caches.entries import Entry
     from guidkeep.metrics import Metrics
     from guidkeep.record import Record
 
@@ -67,6 +69,18 @@ class CacheFigures:
     bytes: int = 0
     unsettled: int = 0
     unreachable: int = 0
+
+
+class Form(Protocol):
+    """The form in which hits are told: finished, for who hands them on. The caches only keep it."""
+
+    def render(self, entry: Entry) -> bytes:
+        """The finished answer."""
+        ...
+
+    def parse(self, answer: bytes) -> Record:
+        """The record of what `render` made."""
+        ...
 
 
 class Cache(Protocol):
@@ -134,6 +148,7 @@ def open_cache(
     patience: float = DEFAULT_PATIENCE,
     lease_time: float = DEFAULT_LEASE_TIME,
     metrics: Metrics | None = None,
+    form: Form = entries,
 ) -> Cache:
     """The cache that `url` names.
 
@@ -146,6 +161,7 @@ def open_cache(
         lease_time: seconds after which a lease in such a cache is taken to be forgotten; longer
             than any write to the store can take.
         metrics: what such a cache counts goes there.
+        form: makes the finished answers that `Cache.hit` and `Cache.peek` tell.
 
     Raises:
         StartupError: no such cache, or a wrong parameter.
@@ -162,6 +178,7 @@ def open_cache(
             patience=patience,
             lease_time=lease_time,
             metrics=metrics,
+            form=form,
         )
     if scheme == "memory":
         from guidkeep.caches.memory import MemoryCache  # noqa: PLC0415 - see above
@@ -169,7 +186,7 @@ def open_cache(
         parameters = dict(parse_qsl(split(url).query))
         max_size = parse_size(parameters.pop("max_size", DEFAULT_MAX_SIZE))
         _refuse(url, parameters)
-        return MemoryCache(max_size=max_size, max_age=max_age)
+        return MemoryCache(max_size=max_size, max_age=max_age, form=form)
     if scheme == "none":
         from guidkeep.caches.none import NoCache  # noqa: PLC0415 - see above
 

@@ -1,8 +1,9 @@
 """The cache of one process: a dictionary in least-recently-used order, bounded in bytes.
 
-Entries are finished answers. The lease protocol is that of `guidkeep.caches`, with one
-difference: leases have no time-out. A time-out is for holders that died elsewhere; here holder
-and cache die together, and a write whose outcome is open keeps its lease until it is known.
+Entries are finished answers, of a form that the caches know nothing of. The lease protocol is that
+of `guidkeep.caches`, with one difference: leases have no time-out. A time-out is for holders that
+died elsewhere; here holder and cache die together, and a write whose outcome is open keeps its
+lease until it is known.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from itertools import count
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
-from guidkeep.answer import parse, render
-from guidkeep.caches import CacheFigures, Lease
+from guidkeep.caches import CacheFigures, Lease, entries
+from guidkeep.caches.entries import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from guidkeep.caches import Form
     from guidkeep.record import Record
 
 ENTRY_OVERHEAD = 290
@@ -44,13 +46,15 @@ class MemoryCache:
     Args:
         max_size: bytes that the entries may take, their overhead included.
         max_age: seconds that an entry lives at most.
+        form: makes the finished answers, and reads them.
     """
 
     renew_after: float | None = None
     takes_unread = True
 
-    def __init__(self, *, max_size: int, max_age: float) -> None:
+    def __init__(self, *, max_size: int, max_age: float, form: Form = entries) -> None:
         self.figures = CacheFigures()
+        self._form = form
         self._max_size = max_size
         self._max_age = max_age
         self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # until, answer
@@ -74,7 +78,7 @@ class MemoryCache:
         """The entry; or a miss with the right to fill; or a miss without it."""
         answer = self.hit(guid, now)
         if answer is not None:
-            return parse(answer)
+            return self._form.parse(answer)
         self.figures.misses += 1
         self._drop(guid)
         if guid in self._standing:
@@ -142,7 +146,7 @@ class MemoryCache:
     def _put(self, record: Record, now: float) -> None:
         self._drop(record.guid)
         until = min(record.expire, now + self._max_age)
-        answer = render(record)
+        answer = self._form.render(Entry.of(record))
         if until <= now or _cost(answer) > self._max_size:
             return
         self._entries[record.guid] = (until, answer)

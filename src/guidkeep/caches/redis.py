@@ -54,9 +54,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from guidkeep.answer import parse, render
-from guidkeep.caches import CacheFigures, Lease
+from guidkeep.caches import CacheFigures, Lease, entries
 from guidkeep.caches import breaker as breakers
+from guidkeep.caches.entries import Entry
 from guidkeep.caches.redis_address import RedisAddress
 from guidkeep.caches.redis_connection import Late, ReplyError, Unavailable
 from guidkeep.caches.redis_nodes import Cluster, Nodes, Single
@@ -67,6 +67,7 @@ from guidkeep.metrics import Metrics
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
+    from guidkeep.caches import Form
     from guidkeep.caches.redis_server import Word
     from guidkeep.record import Record
 
@@ -96,6 +97,7 @@ class RedisCache:
         pauses: from how many probes of a lost server were in vain to the seconds until the next.
         waits: seconds between looks for an entry that another reader is about to put in.
         limit: unsettled GUIDs remembered at most.
+        form: makes the finished answers that are told of entries.
     """
 
     takes_unread = False
@@ -113,9 +115,11 @@ class RedisCache:
         pauses: Callable[[int], float] = breakers.pause,
         waits: Iterable[float] = WAITS,
         limit: int = LIMIT,
+        form: Form = entries,
     ) -> None:
         self.figures = CacheFigures()
         self.renew_after: float | None = lease_time / 3
+        self._form = form
         self._max_age = max_age
         self._waits = waits
         self._prefix = address.prefix.encode()
@@ -157,11 +161,10 @@ class RedisCache:
             return False
 
         def take(reply: Any) -> None:
-            if isinstance(reply, bytes):
+            entry = self._believed(guid, reply, now)
+            if entry is not None:
                 self.figures.hits += 1
-                tell(reply)
-            else:
-                tell(None)
+            tell(None if entry is None else self._form.render(entry))
 
         return self._nodes.peek(self._key(guid), now, take)
 
@@ -186,9 +189,9 @@ class RedisCache:
         except asyncio.CancelledError:
             self._spawn(self.fill(Lease(guid, token), None, now))  # nobody is left to use it
             raise
-        if isinstance(reply, bytes):
+        if self._believed(guid, reply, now) is not None:
             self.figures.hits += 1
-            return parse(reply)
+            return entries.parse(reply)
         if isinstance(reply, Late):
             self._spawn(self.fill(Lease(guid, token), None, now))  # what it will have given
         self.figures.misses += 1
@@ -276,7 +279,23 @@ class RedisCache:
         until = min(record.expire, now + self._max_age)
         if until <= now:
             return None
-        return until, math.ceil((until - now) * 1000), render(record)
+        return until, math.ceil((until - now) * 1000), entries.render(Entry.of(record))
+
+    def _believed(self, guid: str, reply: Any, now: float) -> Entry | None:
+        """The entry that Redis replied; None: it replied none, or one that is not to be believed.
+
+        Such a one was written by somebody else: it is dropped, so that another can take its place.
+        """
+        if not isinstance(reply, bytes):
+            return None
+        entry = entries.checked(guid, reply, now)
+        if entry is None:
+            log.warning("cache entry refused", guid=guid)
+            self._spawn(self._discard(guid))
+        return entry
+
+    async def _discard(self, guid: str) -> None:
+        await self._drop(guid, 0)
 
     # What could not be settled.
 
@@ -357,6 +376,7 @@ def open_redis(
     patience: float,
     lease_time: float,
     metrics: Metrics | None = None,
+    form: Form = entries,
 ) -> RedisCache:
     """The cache in the Redis that `url` names; see `redis_address`. Redis need not be up yet.
 
@@ -370,4 +390,5 @@ def open_redis(
         patience=patience,
         lease_time=lease_time,
         metrics=metrics or Metrics(),
+        form=form,
     )

@@ -6,21 +6,23 @@ left out:
     generation  whose value it is (below)
     until       Unix time, by the nodes' clocks, at which the entry ends
     due         milliseconds, by Redis' clock, at which the entry ends
-    answer      the entry: the finished answer
+    entry       the record, as `entries` writes it
     reader      the token of the reader's lease
     reader_due  milliseconds, by Redis' clock, at which that lease is taken to be forgotten
     last        the token of the writer that leased last; empty: whoever did is overtaken
     writers     the standing writers' leases, each token with its `due`
 
-What is past its due, or of another generation, counts as nothing, and the next change of the key
-leaves it out. The key itself ends when the last thing in it does.
+What is past its due, of another generation, or none of this, counts as nothing, and the next change
+of the key leaves it out. The key itself ends when the last thing in it does.
 
 *Generations.* A Redis that was started anew from its files, or a replica that took its master's
 place, may hold entries that had been dropped, and lacks leases that had been given. So whatever
 it holds from before counts as nothing, as if it had been flushed. A generation is one process
 (`run_id`) during one time of being the master (`master_replid`, which changes whenever a replica
 is promoted). It is part of the text of the scripts, so it costs nothing a call: another process
-does not know scripts of that name (NOSCRIPT).
+does not know scripts of that name (NOSCRIPT). The format of what is kept is a part of it too, so
+nodes of two versions may share a Redis: what one does to a key is to the others as if the key had
+been flushed.
 
 *Memory.* All but `fill` and `settle` run though Redis is full (`allow-oom`): they free memory, or
 take the few bytes of a lease for its short time. `fill` and `settle` are refused then, and `unread`
@@ -32,12 +34,14 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Final
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 """Changes when the layout of a key's value does; what another one wrote counts as nothing."""
 
 _NAMES = """\
 local GENERATION, LEASE_TIME = '%(generation)s', %(lease_time)d
 local key = KEYS[1]
+local function number(value) return tonumber(value) or 0 end
+local function standings(value) return type(value) == 'table' and value or {} end
 """
 _CLOCK = """\
 local time = redis.call('TIME')
@@ -54,7 +58,7 @@ if value then
     pcall(cmsgpack.unpack, value)
   known = known and generation == GENERATION
 end
-if not (known and answer and tonumber(ARGV[1]) < till) then
+if not (known and type(answer) == 'string' and tonumber(ARGV[1]) < number(till)) then
   answer = nil
 elseif not writers then
   return answer  -- it is alone: the key ends when it does
@@ -69,10 +73,10 @@ _GET = (
     + _CLOCK
     + """\
 if known then
-  if answer and ms < due then return answer end
-  if reader and ms < reader_due then return 2 end
-  for _, standing in pairs(writers or {}) do
-    if ms < standing then return 0 end
+  if answer and ms < number(due) then return answer end
+  if reader and ms < number(reader_due) then return 2 end
+  for _, standing in pairs(standings(writers)) do
+    if ms < number(standing) then return 0 end
   end
 end
 redis.call('SET', key,
@@ -90,10 +94,10 @@ local value = redis.call('GET', key)
 if value then
   local known, generation, a, b, c, d, e, f, g = pcall(cmsgpack.unpack, value)
   if known and generation == GENERATION then
-    if c and ms < b then till, due, answer = a, b, c end
-    if d and ms < e then reader, reader_due = d, e end
-    for token, standing in pairs(g or {}) do
-      if ms < standing then
+    if type(c) == 'string' and ms < number(b) then till, due, answer = number(a), number(b), c end
+    if type(d) == 'string' and ms < number(e) then reader, reader_due = d, number(e) end
+    for token, standing in pairs(standings(g)) do
+      if ms < number(standing) then
         last, writers = f, writers or {}
         writers[token] = standing
       end

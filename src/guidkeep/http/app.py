@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from guidkeep import __version__, answer
+from guidkeep import __version__
 from guidkeep.errors import Stopping
 from guidkeep.http import console, docs, openapi
 from guidkeep.http.bulk import Bulk
@@ -17,6 +17,7 @@ from guidkeep.http.conditions import condition_of, stated
 from guidkeep.http.export import Export
 from guidkeep.http.memory import Memory
 from guidkeep.http.problems import ASKED_ABOUT, JSON, Answer, json_answer
+from guidkeep.http.representation import validators
 from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
 from guidkeep.http.resource import Resource, nowhere
 from guidkeep.http.sites import Sites
@@ -183,7 +184,7 @@ class Records:
         condition.require_match(record)
         if not condition.none_match_holds(record):
             # RFC 9110 §15.4.5: a 304 carries what the 200 would have, but of the content nothing
-            return Answer(304, answer.validators(record), shared=ASKED_ABOUT)
+            return Answer(304, validators(record), shared=ASKED_ABOUT)
         return _record_answer(record)
 
     async def list(self, request: Request) -> Answer:
@@ -239,7 +240,7 @@ class Service:
 
 
 def _record_answer(record: Record, *, created: bool = False) -> Answer:
-    headers = [*JSON, *answer.validators(record)]
+    headers = [*JSON, *validators(record)]
     if created:
         headers.append((b"location", f"{RECORD_PREFIX}{record.guid}".encode()))
     return Answer(201 if created else 200, headers, record.body.encode(), ASKED_ABOUT)

@@ -1,6 +1,7 @@
-"""A record's finished HTTP answer, as the memory cache keeps it, and the way back.
+"""A record's finished HTTP answer, as a hit is answered with it, and the way back.
 
-What no other record's answer has: its first line and the headers that all share come before it.
+Caches are opened with this module as their `Form`, and know nothing of HTTP. It is what no other
+record's answer has; the status line and the headers that all hits share come before it:
 
     content-length: 88
     etag: "1425144345000000"
@@ -16,8 +17,12 @@ from __future__ import annotations
 import re
 from email.utils import formatdate
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from guidkeep.record import Record
+
+if TYPE_CHECKING:
+    from guidkeep.caches.entries import Entry
 
 _parts = re.compile(
     rb'.*?\r\netag: "(\d+)".*?\r\n\r\n\{"guid":"(.{32})","expire":"(\d+)"(.*)', re.DOTALL
@@ -32,16 +37,12 @@ def validators(record: Record) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def render(record: Record) -> bytes:
+def render(entry: Entry) -> bytes:
     """The finished answer."""
-    body = record.body.encode()
-    etag, sunset = record.version, _http_date(record.expire)
+    body, expire, version = entry
     return b'content-length: %d\r\netag: "%d"\r\nsunset: %b\r\n\r\n%b' % (
-        len(body),
-        etag,
-        sunset,
-        body,
-    )
+        len(body), version, _http_date(expire), body,
+    )  # fmt: skip
 
 
 def _http_date(seconds: int) -> bytes:
@@ -58,7 +59,7 @@ def _http_day(day: int) -> bytes:
 
 
 def parse(answer: bytes) -> Record:
-    """The record of a finished answer: `parse(render(record)) == record`."""
+    """The record of a finished answer: `parse(render(Entry.of(record))) == record`."""
     found = _parts(answer)
     if not found:
         raise ValueError("not an answer that render() made")

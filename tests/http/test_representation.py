@@ -9,39 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidkeep.answer import parse, render, validators
+from guidkeep.caches.entries import Entry
+from guidkeep.http.representation import parse, render, validators
 from guidkeep.jsontext import parse_object
 from guidkeep.record import LAST_EXPIRE, Record
+from tests.generated import records
 from tests.support import GUID
 
 MARCH = Record(GUID, 1_427_736_345, 1_425_144_345_000_000, '{"user":"Cylance, Inc."}')
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=8,
-)
-
-
-@st.composite
-def records(draw: st.DrawFn) -> Record:
-    values = draw(st.dictionaries(st.text(), json_values, max_size=5))
-    spaced = draw(st.sampled_from([None, 2]))
-    text = json.dumps(values, ensure_ascii=draw(st.booleans()), indent=spaced)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = "{}"
-    return Record(
-        draw(st.binary(min_size=16, max_size=16)).hex().upper(),
-        draw(st.integers(0, LAST_EXPIRE)),
-        draw(st.integers(0, 2**53)),
-        text if values else "{}",
-    )
-
 
 def test_the_specifications_example_looks_as_the_module_says() -> None:
-    assert render(MARCH) == (
+    assert render(Entry.of(MARCH)) == (
         b"content-length: 88\r\n"
         b'etag: "1425144345000000"\r\n'
         b"sunset: Mon, 30 Mar 2015 17:25:45 GMT\r\n"
@@ -52,12 +31,12 @@ def test_the_specifications_example_looks_as_the_module_says() -> None:
 
 @given(records())
 def test_what_was_rendered_is_parsed_to_the_same_record(record: Record) -> None:
-    assert parse(render(record)) == record
+    assert parse(render(Entry.of(record))) == record
 
 
 @given(records())
 def test_an_answer_says_how_long_it_is_and_is_json(record: Record) -> None:
-    head, _, body = render(record).partition(b"\r\n\r\n")
+    head, _, body = render(Entry.of(record)).partition(b"\r\n\r\n")
     fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n"))
     assert int(fields[b"content-length"]) == len(body)
     assert fields[b"etag"] == record.etag.encode()
@@ -73,7 +52,9 @@ def test_sunset_is_the_instant_of_expire(expire: int) -> None:
     assert parsedate_to_datetime(fields[b"sunset"].decode()).timestamp() == expire
 
 
-@pytest.mark.parametrize("damaged", [b"", b"etag", render(MARCH)[:-60], MARCH.body.encode()])
+@pytest.mark.parametrize(
+    "damaged", [b"", b"etag", render(Entry.of(MARCH))[:-60], MARCH.body.encode()]
+)
 def test_what_was_not_rendered_is_not_parsed(damaged: bytes) -> None:
     with pytest.raises(ValueError, match="not an answer"):
         parse(damaged)
