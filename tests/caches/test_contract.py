@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.caches import Lease, open_cache
-from guidkeep.caches.entries import Entry, render
+from guidkeep.caches.entries import entry_of, render
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.record import Record
 from tests.caches.looks import look
@@ -142,7 +142,7 @@ async def remote(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
 
 async def test_a_look_at_an_entry_is_a_hit(remote: Cache) -> None:
     await keep(remote, RECORD)
-    assert await look(remote) == render(Entry.of(RECORD))
+    assert await look(remote) == render(entry_of(RECORD))
     assert (remote.figures.hits, remote.figures.misses) == (1, 0)
 
 
@@ -155,7 +155,7 @@ async def test_a_look_leaves_a_readers_lease_alone(remote: Cache) -> None:
     lease = await reader(remote)
     assert await look(remote) is None
     await remote.fill(lease, RECORD, NOW)
-    assert await look(remote) == render(Entry.of(RECORD))
+    assert await look(remote) == render(entry_of(RECORD))
 
 
 async def test_a_look_while_a_write_is_on_its_way_tells_nothing(remote: Cache) -> None:
@@ -163,14 +163,14 @@ async def test_a_look_while_a_write_is_on_its_way_tells_nothing(remote: Cache) -
     lease = await remote.lease(GUID)
     assert await look(remote) is None
     await remote.settle(lease, NEWER, NOW)
-    assert await look(remote) == render(Entry.of(NEWER))
+    assert await look(remote) == render(entry_of(NEWER))
 
 
 async def test_a_look_at_an_entry_ends_with_its_record(remote: Cache) -> None:
     await keep(remote, RECORD)
-    assert await look(remote, RECORD.expire - 0.001) == render(Entry.of(RECORD))
+    assert await look(remote, RECORD.expire - 0.001) == render(entry_of(RECORD))
     assert await look(remote, RECORD.expire) is None
-    assert await look(remote, RECORD.expire - 0.001) == render(Entry.of(RECORD)), (
+    assert await look(remote, RECORD.expire - 0.001) == render(entry_of(RECORD)), (
         "it changed nothing"
     )
 
@@ -308,7 +308,7 @@ async def test_a_writer_whose_lease_is_gone_leaves_other_writers_theirs(
 async def test_an_entry_lives_no_longer_than_its_record(cache: Cache) -> None:
     await keep(cache, RECORD)
     assert await held(cache, now=RECORD.expire - 0.001) == RECORD
-    assert cache.hit(GUID, RECORD.expire - 0.001) in (None, render(Entry.of(RECORD)))
+    assert cache.hit(GUID, RECORD.expire - 0.001) in (None, render(entry_of(RECORD)))
     assert cache.hit(GUID, RECORD.expire) is None
     await reader(cache, now=RECORD.expire)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from guidkeep.caches.entries import Entry, checked, parse, render
+from guidkeep.caches.entries import checked, entry_of, parse, render
 from guidkeep.record import LAST_EXPIRE, Record
 from tests.generated import records
 from tests.support import GUID, MARCH_2015
@@ -45,14 +45,13 @@ WRONG = {
 
 @given(records())
 def test_what_was_put_in_is_believed_and_the_same(record: Record) -> None:
-    kept = render(Entry.of(record))
+    kept = render(entry_of(record))
     assert parse(kept) == record
-    entry = Entry(record.body.encode(), record.expire, record.version)
-    assert checked(record.guid, kept, record.expire - 1) == entry
+    assert checked(record.guid, kept, record.expire - 1) == entry_of(record)
 
 
 def test_an_entry_ends_in_the_second_of_its_expire() -> None:
-    kept = render(Entry.of(RECORD))
+    kept = render(entry_of(RECORD))
     assert checked(GUID, kept, SOON - 0.001)
     assert checked(GUID, kept, SOON) is None
 
@@ -69,7 +68,7 @@ def test_numbers_of_any_length_are_a_records_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged", [b"", b"7", RECORD.body.encode(), render(Entry.of(RECORD))[:60]]
+    "damaged", [b"", b"7", RECORD.body.encode(), render(entry_of(RECORD))[:60]]
 )
 def test_what_was_not_rendered_is_not_parsed(damaged: bytes) -> None:
     with pytest.raises(ValueError, match="not an entry"):

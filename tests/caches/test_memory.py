@@ -7,7 +7,7 @@ from sys import getsizeof
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidkeep.caches.entries import Entry, render
+from guidkeep.caches.entries import entry_of, render
 from guidkeep.caches.memory import ENTRY_OVERHEAD, MemoryCache
 from guidkeep.record import Record
 from tests.support import MARCH_2015
@@ -20,7 +20,7 @@ def record(guid: str, version: int = 1, padding: int = 0) -> Record:
     return Record(guid, NOW + 1000, version, f'{{"user":"{"x" * padding}"}}')
 
 
-COST = getsizeof(render(Entry.of(record(GUIDS[0])))) + ENTRY_OVERHEAD
+COST = getsizeof(render(entry_of(record(GUIDS[0])))) + ENTRY_OVERHEAD
 
 
 def cache_of(entries: int) -> MemoryCache:
@@ -156,7 +156,7 @@ async def test_a_hit_is_the_finished_answer_until_its_time_is_over() -> None:
     cache = cache_of(1)
     kept = record(GUIDS[0])
     await put(cache, kept)
-    assert cache.hit(GUIDS[0], NOW + 59.999) == render(Entry.of(kept))
+    assert cache.hit(GUIDS[0], NOW + 59.999) == render(entry_of(kept))
     assert cache.hit(GUIDS[0], NOW + 60) is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidkeep.caches.entries import Entry
+from guidkeep.caches.entries import entry_of
 from guidkeep.http.representation import parse, render, validators
 from guidkeep.jsontext import parse_object
 from guidkeep.record import LAST_EXPIRE, Record
@@ -20,7 +20,7 @@ MARCH = Record(GUID, 1_427_736_345, 1_425_144_345_000_000, '{"user":"Cylance, In
 
 
 def test_the_specifications_example_looks_as_the_module_says() -> None:
-    assert render(Entry.of(MARCH)) == (
+    assert render(entry_of(MARCH)) == (
         b"content-length: 88\r\n"
         b'etag: "1425144345000000"\r\n'
         b"sunset: Mon, 30 Mar 2015 17:25:45 GMT\r\n"
@@ -31,12 +31,12 @@ def test_the_specifications_example_looks_as_the_module_says() -> None:
 
 @given(records())
 def test_what_was_rendered_is_parsed_to_the_same_record(record: Record) -> None:
-    assert parse(render(Entry.of(record))) == record
+    assert parse(render(entry_of(record))) == record
 
 
 @given(records())
 def test_an_answer_says_how_long_it_is_and_is_json(record: Record) -> None:
-    head, _, body = render(Entry.of(record)).partition(b"\r\n\r\n")
+    head, _, body = render(entry_of(record)).partition(b"\r\n\r\n")
     fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n"))
     assert int(fields[b"content-length"]) == len(body)
     assert fields[b"etag"] == record.etag.encode()
@@ -53,7 +53,7 @@ def test_sunset_is_the_instant_of_expire(expire: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged", [b"", b"etag", render(Entry.of(MARCH))[:-60], MARCH.body.encode()]
+    "damaged", [b"", b"etag", render(entry_of(MARCH))[:-60], MARCH.body.encode()]
 )
 def test_what_was_not_rendered_is_not_parsed(damaged: bytes) -> None:
     with pytest.raises(ValueError, match="not an answer"):

@@ -15,7 +15,7 @@ from sys import getsizeof
 from typing import TYPE_CHECKING
 
 from guidkeep.caches import CacheFigures, Lease, entries
-from guidkeep.caches.entries import Entry
+from guidkeep.caches.entries import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,7 +146,7 @@ class MemoryCache:
     def _put(self, record: Record, now: float) -> None:
         self._drop(record.guid)
         until = min(record.expire, now + self._max_age)
-        answer = self._form.render(Entry.of(record))
+        answer = self._form.render(entry_of(record))
         if until <= now or _cost(answer) > self._max_size:
             return
         self._entries[record.guid] = (until, answer)

@@ -56,7 +56,6 @@ import structlog
 
 from guidkeep.caches import CacheFigures, Lease, entries
 from guidkeep.caches import breaker as breakers
-from guidkeep.caches.entries import Entry
 from guidkeep.caches.redis_address import RedisAddress
 from guidkeep.caches.redis_connection import Late, ReplyError, Unavailable
 from guidkeep.caches.redis_nodes import Cluster, Nodes, Single
@@ -68,6 +67,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from guidkeep.caches import Form
+    from guidkeep.caches.entries import Entry
     from guidkeep.caches.redis_server import Word
     from guidkeep.record import Record
 
@@ -279,7 +279,7 @@ class RedisCache:
         until = min(record.expire, now + self._max_age)
         if until <= now:
             return None
-        return until, math.ceil((until - now) * 1000), entries.render(Entry.of(record))
+        return until, math.ceil((until - now) * 1000), entries.render(entries.entry_of(record))
 
     def _believed(self, guid: str, reply: Any, now: float) -> Entry | None:
         """The entry that Redis replied; None: it replied none, or one that is not to be believed.

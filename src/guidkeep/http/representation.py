@@ -45,11 +45,14 @@ def render(entry: Entry) -> bytes:
     )  # fmt: skip
 
 
+_MINUTES = [b"%02d:%02d" % divmod(minute, 60) for minute in range(24 * 60)]
+
+
 def _http_date(seconds: int) -> bytes:
     """That instant as HTTP writes it, as in `Mon, 30 Mar 2015 17:25:45 GMT`."""
     day, second = divmod(seconds, 86_400)
     minute, second = divmod(second, 60)
-    return b"%b %02d:%02d:%02d GMT" % (_http_day(day), *divmod(minute, 60), second)
+    return b"%b %b:%02d GMT" % (_http_day(day), _MINUTES[minute], second)
 
 
 @lru_cache(maxsize=1024)  # the library's way takes as long as all else of an answer
@@ -59,7 +62,7 @@ def _http_day(day: int) -> bytes:
 
 
 def parse(answer: bytes) -> Record:
-    """The record of a finished answer: `parse(render(Entry.of(record))) == record`."""
+    """The record of a finished answer: `parse(render(entry_of(record))) == record`."""
     found = _parts(answer)
     if not found:
         raise ValueError("not an answer that render() made")

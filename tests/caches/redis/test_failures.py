@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from guidkeep.caches import redis_connection
-from guidkeep.caches.entries import Entry, render
+from guidkeep.caches.entries import entry_of, render
 from guidkeep.caches.redis_connection import Unavailable
 from guidkeep.caches.redis_server import give_up
 from guidkeep.record import Record
@@ -223,7 +223,7 @@ async def test_a_master_that_was_made_a_replica_shows_nothing(own: Redis, open_a
     """Though it would be read only: what it has may be dropped at the new master by now."""
     cache = open_at(own.url)
     await keep(cache)
-    assert await look(cache) == render(Entry.of(RECORD))
+    assert await look(cache) == render(entry_of(RECORD))
     own.ask("REPLICAOF", "127.0.0.1", free_port())
     assert await look(cache) is None
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from guidkeep.caches import Lease
 from guidkeep.caches import redis as redis_cache
-from guidkeep.caches.entries import Entry, render
+from guidkeep.caches.entries import entry_of, render
 from guidkeep.metrics import Metrics
 from servers.processes import free_port
 from tests.caches.looks import look
@@ -52,7 +52,7 @@ async def test_whoever_looks_is_shown_nothing_that_is_not_settled(
     await cache.replay()
     assert await look(cache) is None, "it was dropped"
     await keep(cache)
-    assert await look(cache) == render(Entry.of(RECORD))
+    assert await look(cache) == render(entry_of(RECORD))
 
 
 async def test_what_was_written_during_an_outage_is_dropped_when_it_is_over(
