@@ -14,6 +14,7 @@ from guidkeep import settings
 from guidkeep.caches import open_cache
 from guidkeep.clock import ClockWatch
 from guidkeep.errors import problems
+from guidkeep.http import representation
 from guidkeep.http.problems import TYPE_PREFIX
 from guidkeep.metrics import Metrics
 from guidkeep.record import Record
@@ -174,7 +175,7 @@ def test_make_help_lists_every_target() -> None:
 
 async def test_the_cache_holds_as_many_records_as_the_page_says() -> None:
     assert "256 MiB hold over half a million" in " ".join(text_of("docs/operating.md").split())
-    cache = open_cache("memory://", max_age=60)
+    cache = open_cache("memory://", max_age=60, form=representation)
     record = Record("9094E4C980C74043A4B586B420E69DDF", 4102444800, 1, '{"user": "Cylance, Inc."}')
     await cache.settle(await cache.lease(record.guid), record, now=0)
     assert cache.figures.entries == 1
