@@ -50,9 +50,10 @@ def run(bench: Bench) -> Outcome:
 
 async def _fill(count: int) -> dict[str, int]:
     from guidkeep.caches.memory import MemoryCache  # noqa: PLC0415 - only this process needs it
+    from guidkeep.http import representation  # noqa: PLC0415 - the same
     from guidkeep.record import Record  # noqa: PLC0415 - the same
 
-    cache = MemoryCache(max_size=1 << 40, max_age=86_400)
+    cache = MemoryCache(max_size=1 << 40, max_age=86_400, form=representation)
     now = time.time()
     before = resident_bytes()
     for number in range(count):
