@@ -62,6 +62,29 @@ class GuidkeepError(Exception):
         return {}
 
 
+MOST_FAULTS = 50
+"""Faults of one request that are told."""
+LONGEST_DETAIL = 1000
+"""Characters from which on a problem's `detail` leaves the other faults to `errors`."""
+
+
+def _first(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    """As many as are told: a body of 64 KiB can have thousands."""
+    if len(faults) <= MOST_FAULTS:
+        return tuple(faults)
+    more = len(faults) - MOST_FAULTS
+    return (*faults[:MOST_FAULTS], Fault(f"{more} more things are wrong.", pointer=""))
+
+
+def _sentences(faults: Sequence[Fault]) -> str:
+    said = ""
+    for fault in faults:
+        if said and len(said) + len(fault.detail) > LONGEST_DETAIL:
+            return f"{said} There is more: see errors."
+        said = f"{said} {fault.detail}" if said else fault.detail
+    return said
+
+
 class InvalidRequest(GuidkeepError):
     """The request is malformed, or its content is not valid."""
 
@@ -71,10 +94,8 @@ class InvalidRequest(GuidkeepError):
 
     def __init__(self, faults: Sequence[Fault] | str) -> None:
         """`faults` are all that is wrong with the request, or one sentence for the whole of it."""
-        self._faults: Sequence[Fault] = () if isinstance(faults, str) else tuple(faults)
-        super().__init__(
-            faults if isinstance(faults, str) else " ".join(fault.detail for fault in faults)
-        )
+        self._faults: Sequence[Fault] = () if isinstance(faults, str) else _first(faults)
+        super().__init__(faults if isinstance(faults, str) else _sentences(self._faults))
 
     @property
     def faults(self) -> Sequence[Fault]:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from json import JSONDecodeError
 
 _space = re.compile(r"[ \t\n\r]*").match
-_string = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_tokens = re.compile(rf'{_string.pattern}|[^\s\[\]{{}}:,"]+|[\[\]{{}}:,]', re.DOTALL)
+_string = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_WHITE = " \t\n\r"
 
 
 def explained(error: JSONDecodeError | RecursionError) -> str:
@@ -45,36 +45,43 @@ def _between_tokens(text: str, at: int) -> tuple[str, int]:
     if text[at : at + 1] == ",":  # some decoders stop at such a comma, others after it
         after = end_of_space(text, at + 1)
         at = after if text[after : after + 1] in ("}", "]") else at
-    tokens = _tokens.findall(text, 0, at)
-    if tokens[-1:] == [","] and text[at : at + 1] in ("}", "]"):
+    before = outside_of_strings(text[:at])
+    last = before[-1].rstrip(_WHITE)[-1:]
+    if last == "," and text[at : at + 1] in ("}", "]"):
         return f"a comma before '{text[at]}' is one too many: take it away", at
-    return f"expected {_expected(tokens)}, found {_shown(text, at)}", at
+    return f"expected {_expected(before, last)}, found {_shown(text, at)}", at
 
 
-def _expected(tokens: list[str]) -> str:
-    """What may come after these tokens of a JSON text."""
-    before, last = (["", "", *tokens])[-2:]
-    within = _open(tokens)
+def _expected(before: list[str], last: str) -> str:
+    """What may come after that text, of which the parts outside of strings are given."""
+    within = _innermost("".join(before))
     if not within:
-        return "nothing more" if last else "a value"
+        return "nothing more" if last or len(before) > 1 else "a value"
     if last == ":" or (within == "[" and last in ("[", ",")):
         return "a value"
     if within == "{" and last in ("{", ","):
         return "a name in double quotes"
-    if within == "{" and before in ("{", ","):
+    if within == "{" and not last and before[-2].rstrip(_WHITE)[-1:] in ("{", ","):
         return "':' after the name"
     return "',' or '}'" if within == "{" else "',' or ']'"
 
 
-def _open(tokens: list[str]) -> str:
-    """The innermost bracket that is open after these tokens; empty: there is none."""
-    brackets: list[str] = []
-    for token in tokens:
-        if token in ("{", "["):
-            brackets.append(token)
-        elif token in ("}", "]"):
-            brackets.pop()
-    return brackets[-1] if brackets else ""
+def _innermost(text: str) -> str:
+    """The bracket that was opened last of those that are open at the end; empty: there is none."""
+    closed = 0
+    for at in range(len(text) - 1, -1, -1):
+        if text[at] in "}]":
+            closed += 1
+        elif text[at] in "{[":
+            if not closed:
+                return text[at]
+            closed -= 1
+    return ""
+
+
+def outside_of_strings(text: str) -> list[str]:
+    """The parts of valid JSON, or of its beginning, that lie between strings."""
+    return text.replace("\\\\", "").replace('\\"', "").split('"')[::2]
 
 
 def _shown(text: str, at: int) -> str:

@@ -248,17 +248,17 @@ def parse_change(
         sets_expire=expire is not None or (ttl is not None and ttl.value is not None),
         names_ttl=ttl is not None,
         metadata=members,
-        misspelt=[name for name in members if _is_misspelt(name, members)],
+        misspelt=[
+            name
+            for name, member in members.items()
+            if is_misspelt(lower := name.strip().lower()) and _is_meant(lower, member.value)
+        ],
         faults=faults,
     )
 
 
-def _is_misspelt(name: str, members: Mapping[str, Member]) -> bool:
-    """Whether the name is one of those; one like `guid` only where the value is meant for one."""
-    lower = name.strip().lower()
-    if not is_misspelt(lower):
-        return False
-    value = members[name].value
+def _is_meant(lower: str, value: object) -> bool:
+    """Whether such a name is meant for another; one like `guid` is only where the value is one."""
     return lower != "guid" or (isinstance(value, str) and is_guid(_bare(value)) is not None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -35,6 +36,21 @@ DEFAULT: dict[str, Any] = {
 }
 
 
+MANY = 500
+"""Values in metadata from which on only its first fault is told."""
+WORK = 1 << 22
+"""Steps of backtracking, each over the whole text, that one record may cost: some milliseconds."""
+LONGEST_MESSAGE = 300
+"""Characters of the validator's message, which repeats the value."""
+LONGEST_POINTER = 1024
+"""Characters of a pointer: a name can be as long as a body."""
+FIRST_ONLY = f"Metadata with more than {MANY} values is checked up to its first fault."
+TOO_COMPLEX = (
+    "The pattern of the metadata schema could not be matched with this text in bounded time: make "
+    "it shorter."
+)
+
+
 class MetadataSchema:
     """Finds what is wrong with metadata.
 
@@ -55,7 +71,7 @@ class MetadataSchema:
                 f"The metadata schema is of the dialect {dialect}; Guidkeep reads {DIALECT}."
             )
         try:
-            self._validator = jsonschema_rs.Draft202012Validator(schema, offline=True)
+            self._validators = _Validators(schema)
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             reason = str(error).splitlines()[0]
             raise StartupError(f"The metadata schema is not a valid one: {reason}.") from error
@@ -94,20 +110,38 @@ class MetadataSchema:
             ) from error
 
     def faults(self, metadata: Mapping[str, Member]) -> list[Fault]:
-        """All that is wrong with `metadata`, each with its place and what would be right."""
+        """All that is wrong with `metadata`, each with its place and what would be right.
+
+        Of metadata with more than `MANY` values only the first fault is looked for: each that is
+        found costs microseconds.
+        """
         values = {name: member.value for name, member in metadata.items()}
-        if self._validator.is_valid(values):
+        validator = self._validators.for_text_of(metadata)
+        if validator.is_valid(values):
             return []
-        return [self._fault(error) for error in self._validator.iter_errors(values)]
+        if sum(member.text.count(",") + 1 for member in metadata.values()) <= MANY:
+            return [self._fault(error) for error in validator.iter_errors(values)]
+        try:
+            validator.validate(values)
+        except jsonschema_rs.ValidationError as error:
+            return [self._fault(error), Fault(FIRST_ONLY, pointer="")]
+        return []  # pragma: no cover - it is not valid
 
     def _fault(self, error: jsonschema_rs.ValidationError) -> Fault:
         place = list(error.instance_path)
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
             place.append(error.kind.property)
-        sentences = [f"{error.message}."]
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.BacktrackLimitExceeded):
+            return Fault(TOO_COMPLEX, pointer=_bounded(place))
+        message = error.message
+        if (
+            len(message) > LONGEST_MESSAGE
+        ):  # it begins with the value, or names all that is too much
+            message = f"{message[:100]}…{message[100 - LONGEST_MESSAGE :]}"
+        sentences = [f"{message}."]
         if about := self._description(place):
             sentences.append(about)
-        return Fault(" ".join(sentences), pointer=pointer(place))
+        return Fault(" ".join(sentences), pointer=_bounded(place))
 
     def _description(self, place: list[str | int]) -> str | None:
         """What the schema says of that place, when it says it plainly."""
@@ -116,6 +150,50 @@ class MetadataSchema:
             schema = schema.get("properties", {}).get(step) if isinstance(schema, dict) else None
         about = schema.get("description") if isinstance(schema, dict) else None
         return about if isinstance(about, str) else None
+
+
+class _Validators:
+    """The schema, compiled.
+
+    A pattern without look-around and back-references is matched in linear time. One with them is
+    matched by backtracking, which a few bytes can keep busy for hours; so the number of steps is
+    bounded. A step may look at the whole text. Their bound is therefore the lower the larger the
+    text is: `WORK` is the product of the two.
+    """
+
+    def __init__(self, schema: Any) -> None:
+        self._schema = schema
+        self._bounded: dict[int, jsonschema_rs.Draft202012Validator] = {}
+        self._compile(jsonschema_rs.FancyRegexOptions())  # raises what is wrong with the schema
+        self._linear: jsonschema_rs.Draft202012Validator | None = None
+        with suppress(ValueError):
+            self._linear = self._compile(jsonschema_rs.RegexOptions())
+
+    def for_text_of(self, metadata: Mapping[str, Member]) -> jsonschema_rs.Draft202012Validator:
+        """The validator for metadata of that size."""
+        if self._linear is not None:
+            return self._linear
+        size = sum(len(member.key) + len(member.text) for member in metadata.values())
+        bits = size.bit_length()
+        if bits not in self._bounded:
+            steps = max(WORK >> bits, 1)
+            options = jsonschema_rs.FancyRegexOptions(backtrack_limit=steps)
+            self._bounded[bits] = self._compile(options)
+        return self._bounded[bits]
+
+    def _compile(
+        self, options: jsonschema_rs.RegexOptions | jsonschema_rs.FancyRegexOptions
+    ) -> jsonschema_rs.Draft202012Validator:
+        return jsonschema_rs.Draft202012Validator(
+            self._schema, offline=True, pattern_options=options
+        )
+
+
+def _bounded(place: list[str | int]) -> str:
+    """The pointer to that place, or to what it is in, if it is very long."""
+    while len(found := pointer(place)) > LONGEST_POINTER:
+        place = place[:-1]
+    return found
 
 
 def pointer(path: list[str | int]) -> str:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from guidkeep.client.answers import line_of
 from guidkeep.client.bodies import ANY
 from guidkeep.client.lines import Sent
 from guidkeep.client.wire import Answer
 from guidkeep.commands import exits
-from guidkeep.errors import MethodNotAllowed, OutcomeUnknown, UnknownAnswer
+from guidkeep.errors import (
+    BodyTooLarge,
+    GuidkeepError,
+    InvalidRequest,
+    MethodNotAllowed,
+    OutcomeUnknown,
+    UnknownAnswer,
+)
 from tests.client.scripted import GATEWAY, GUID, Script, answer, problem
 
 
@@ -161,3 +170,12 @@ def test_figures_that_are_not_guidkeeps_are_told_as_such() -> None:
     script = Script([answer(200, {**figures, "cache": 5, "requests": {}})])
     with pytest.raises(UnknownAnswer):
         script.run(script.operations.stats())
+
+
+@pytest.mark.parametrize("kind", [InvalidRequest, BodyTooLarge])
+def test_a_line_that_is_refused_without_a_reason_is_refused_all_the_same(
+    kind: type[GuidkeepError],
+) -> None:
+    text = json.dumps({"line": 7, "status": kind.status, "problem": {}}).encode()
+    line = line_of(Answer(200, {}), text, 7)
+    assert (line.number, line.status, line.guid, type(line.error)) == (7, kind.status, None, kind)

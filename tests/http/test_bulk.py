@@ -293,3 +293,39 @@ async def test_many_lines_share_few_commits(live: Api) -> None:
     before = await commits()
     assert set(statuses(await bulk(live, *[{"user": "Ann"}] * 2000))) == {201}
     assert await commits() - before < 2000 / 4
+
+
+@pytest.mark.parametrize("line", ["{", "x", "[]", "{}", '{"a"', '{"user":5}'])
+async def test_the_answers_to_refused_lines_are_bounded_by_what_was_sent(
+    api: Api, line: str
+) -> None:
+    """Each has one, at first with the reason; a line of a byte is not worth hundreds for ever."""
+    sent = f"{line}\n" * (60_000 // (len(line) + 1))
+    answer = await api.post("/bulk", content=sent)
+    lines = lines_of(answer)
+    assert [one["line"] for one in lines] == list(range(1, len(lines) + 1))
+    assert len(lines) == sent.count("\n")
+    assert set(statuses(lines)) == {400}
+    assert lines[99]["problem"]["detail"]
+    assert len(answer.content) <= 70_000 + 21 * len(sent)
+    for one in lines:
+        if "guid" in one:
+            check_problem(400, one["problem"])
+        else:
+            assert one["problem"] == {}
+
+
+async def test_lines_of_the_usual_length_are_always_told_why_they_are_refused(api: Api) -> None:
+    line = {"user": "", "guid": new_guid()}
+    answers = await bulk(api, *[line] * 1000)
+    assert {tuple(one["problem"]) for one in answers} == {
+        ("type", "title", "status", "detail", "errors")
+    }
+
+
+async def test_a_line_that_is_done_after_many_that_were_refused_is_answered_as_ever(
+    api: Api, guid: str
+) -> None:
+    *_, refused, done = await bulk(api, *["x"] * 2000, {"guid": guid, "user": "Ann"})
+    assert refused == {"line": 2000, "status": 400, "problem": {}}
+    assert (done["line"], done["status"], done["guid"]) == (2001, 201, guid)

@@ -285,3 +285,19 @@ async def test_a_creation_keeps_nulls_and_so_refuses_one_that_is_null(
 ) -> None:
     answer = await api.request(method, f"/guid/{guid}", json={"user": "Ann", "expires": None})
     assert faults(answer).keys() == {"/expires"}
+
+
+async def test_fifty_faults_are_told_and_how_many_more_there_are(api: Api) -> None:
+    names = {
+        "".join(
+            letter.upper() if which >> at & 1 else letter for at, letter in enumerate("expiration")
+        )
+        for which in range(1024)
+    }
+    answer = await api.post("/guid", json={"user": "Ann"} | dict.fromkeys(names, 1))
+    assert answer.status_code == 400
+    *told, more = answer.json()["errors"]
+    assert len(told) == 50
+    assert more == {"pointer": "", "detail": "974 more things are wrong."}
+    assert len(answer.json()["detail"]) < 1200
+    assert answer.json()["detail"].endswith("There is more: see errors.")

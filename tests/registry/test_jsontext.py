@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from guidkeep import jsontext
 from guidkeep.errors import InvalidRequest
 from guidkeep.jsonfaults import explained
 from guidkeep.jsontext import MAX_DEPTH, format_object, merge, parse_object
@@ -256,3 +257,66 @@ def test_merging_keeps_the_text_of_what_it_does_not_merge(
     target: str, patch: str, merged: str
 ) -> None:
     assert format_object(merge(parse_object(target), parse_object(patch))) == merged
+
+
+def comb(levels: int, per_level: int, leaf: str) -> str:
+    """An object that nests so deep under `a`, with an array of that size at each level."""
+    text = leaf
+    for _ in range(levels):
+        text = f'{{"t":["{"x" * per_level}"],"a":{text}}}'
+    return text
+
+
+def scanned_by_merge(target: str, patch: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Characters that are scanned to merge the two."""
+    old, new = parse_object(target), parse_object(patch)
+    scanned = 0
+    scan = jsontext._scan_once
+
+    def counting(text: str, at: int) -> Any:
+        nonlocal scanned
+        value, end = scan(text, at)
+        scanned += end - at
+        return value, end
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jsontext, "_scan_once", counting)
+        merged = merge(old, new)
+    assert json.loads(format_object(merged)) == rfc_7396(json.loads(target), json.loads(patch))
+    return scanned
+
+
+@pytest.mark.parametrize("levels", [1, 5, 30])
+@pytest.mark.parametrize("leaf", ['{"x":2}', '{"x":null}', '{"y":[1]}', "null"])
+def test_a_merge_scans_each_text_at_most_once_however_deep_it_goes(
+    levels: int, leaf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = comb(levels, 60_000 // levels, '{"x":1}')
+    patch = leaf
+    for _ in range(levels):
+        patch = f'{{"a":{patch}}}'
+    assert scanned_by_merge(target, patch, monkeypatch) <= len(target) + len(patch)
+    both = scanned_by_merge(target, comb(levels, 60_000 // levels, leaf), monkeypatch)
+    assert both <= 2 * len(target)
+
+
+@pytest.mark.parametrize("escape", ["\\\\", '\\"', '\\\\\\"', "\\u005b", "é[[", "{{{"])
+def test_brackets_after_escapes_in_strings_are_told_apart(escape: str) -> None:
+    inside = f'{{"{escape}[":["{escape}{"[" * 40}"],"b":{"[" * 31}{"]" * 31}}}'
+    assert len(parse_object(inside)) == 2
+    with pytest.raises(InvalidRequest, match="nested too deeply"):
+        parse_object(inside.replace("[[]]", "[[[]]]"))
+
+
+@given(object_texts)
+def test_the_depth_is_that_of_the_values(text: str) -> None:
+    def depth(value: Any) -> int:
+        inner = value.values() if isinstance(value, dict) else value
+        is_one = isinstance(value, dict | list)
+        return 1 + max(map(depth, inner), default=0) if is_one else 0
+
+    deep = '{"a":' * 28 + text + "}" * 28
+    if depth(json.loads(deep)) > MAX_DEPTH:
+        assert "nested too deeply" in refused(deep)
+    else:
+        assert parse_object(deep)

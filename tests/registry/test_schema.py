@@ -117,6 +117,59 @@ def test_a_file_that_holds_no_schema_is_refused(
         MetadataSchema.from_file(file)
 
 
+LOOK_AROUND = [r"^(?=a)(a+)+\1$", "(?=.*x)y", "(?<!b)c", r"(a*)*\1b"]
+LINEAR = ["^(a+)+$", "^(.*a){20}$", "(x+x+)+y"]
+
+
+@pytest.mark.parametrize("size", [30, 1000, 60_000])
+@pytest.mark.parametrize("pattern", LOOK_AROUND)
+def test_a_pattern_that_backtracks_takes_so_many_steps_and_no_more(pattern: str, size: int) -> None:
+    """No step is counted here: without a bound these would take minutes."""
+    schema = {"properties": {"p": {"pattern": pattern}}}
+    [(place, told)] = faults({"p": "a" * size + "!"}, schema)
+    assert place == "/p"
+    assert "does not match" in told or "in bounded time: make it shorter" in told
+
+
+@pytest.mark.parametrize("pattern", LINEAR)
+def test_a_pattern_without_look_around_is_never_too_complex(pattern: str) -> None:
+    schema = {"properties": {"p": {"pattern": pattern}}}
+    for _, told in faults({"p": "a" * 60_000 + "!"}, schema):
+        assert "does not match" in told
+
+
+@pytest.mark.parametrize(
+    ("pattern", "right", "wrong"),
+    [
+        (r"^(?=.*\d)(?=.*[a-z]).{8,}$", "abc1" * 15_000, "abcd" * 15_000),
+        (r"^(?!admin)\w+$", "user", "admins"),
+        (r"^(\w+)-\1$", "ab-ab", "ab-ac"),
+    ],
+)
+def test_a_pattern_with_look_around_is_matched(pattern: str, right: str, wrong: str) -> None:
+    schema = MetadataSchema({"properties": {"p": {"pattern": pattern}}})
+    for _ in range(2):
+        assert schema.faults(parse_object(json.dumps({"p": right}))) == []
+        [fault] = schema.faults(parse_object(json.dumps({"p": wrong})))
+        assert "does not match" in fault.detail
+
+
+def test_few_faults_are_told_and_each_in_few_words() -> None:
+    schema = MetadataSchema({"additionalProperties": {"type": "string"}})
+    some = schema.faults(parse_object(json.dumps({f"k{n}": n for n in range(200)})))
+    assert len(some) == 200
+    many = schema.faults(parse_object(json.dumps({f"k{n}": n for n in range(6000)})))
+    assert [fault.pointer for fault in many] == ["/k0", ""]
+    assert "up to its first fault" in many[1].detail
+    [long] = schema.faults(parse_object(json.dumps({"k": ["x" * 60_000]})))
+    assert len(long.detail) < 400
+
+
+def test_a_pointer_through_a_long_name_ends_before_it() -> None:
+    schema = {"properties": {"a": {"additionalProperties": {"type": "string"}}}}
+    assert faults({"a": {"n" * 60_000: 1}}, schema)[0][0] == "/a"
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [

@@ -13,6 +13,7 @@ from guidkeep.addresses import redacted
 from guidkeep.client.records import Day, Line, Page, Record, Stats
 from guidkeep.client.wire import Answer
 from guidkeep.errors import (
+    BodyTooLarge,
     Fault,
     GuidkeepError,
     InvalidRequest,
@@ -136,9 +137,17 @@ def line_of(answer: Answer, text: bytes, number: int) -> Line:
         raise _strange(answer)
     problem = document.get("problem")
     error = None
-    if isinstance(problem, dict):
+    if problem == {}:
+        error = _unexplained(document["status"])
+    elif isinstance(problem, dict):
         error = _error(problem, "") or _strange(answer)
     return Line(number, document["status"], document.get("guid"), document.get("etag"), error)
+
+
+def _unexplained(status: int) -> GuidkeepError:
+    """The error of a line whose reason is not told any more."""
+    told = "The service refused the line; it says no reason after many others that it refused."
+    return BodyTooLarge(told) if status == BodyTooLarge.status else InvalidRequest(told)
 
 
 def document_of(answer: Answer) -> dict[str, Any]:

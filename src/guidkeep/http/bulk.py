@@ -64,6 +64,10 @@ TURN = 32
 TICK = 1.0
 """Seconds after which a request that waits for a line looks whether the server stops."""
 STOPPING = "This server is stopping; this line and what follows was not done. Send it to another."
+WHY = 65_536
+"""Bytes of answers to a request's refused lines, and `WHY_FACTOR` more for each byte of a line,
+after which they say no more why: else lines of one byte would be answered with hundreds each."""
+WHY_FACTOR = 10
 HELD = 256 << 20
 """Bytes of answers on the disk, of all requests together."""
 
@@ -124,6 +128,7 @@ class _Exchange:
         self._news = asyncio.Event()  # for who puts answers: there is one, or there will be no more
         self._room = asyncio.Event()  # for who takes lines: there may be room
         self._has_failed = False
+        self._why = WHY  # bytes that are left for saying why lines were refused
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The answers."""
@@ -196,6 +201,7 @@ class _Exchange:
             await self._room.wait()
 
     def _begin(self, line: Line) -> None:
+        self._why += WHY_FACTOR * (self._bulk.max_line if line.text is None else len(line.text))
         if line.text is None:
             detail = f"The line must not have more than {self._bulk.max_line} bytes."
             self._refuse(line.number, None, BodyTooLarge(detail))
@@ -284,6 +290,13 @@ class _Exchange:
                 else:
                     log.error("request failed", route="/bulk", exc_info=error, **told)
         self._bulk.traffic.metrics.count_line(shown.status)
-        document = problems.document(shown, request_id)
-        answer = {"line": number, "status": shown.status, "guid": guid, "problem": document}
-        return f"{json.dumps(answer)}\n"
+        is_refused = isinstance(shown, InvalidRequest | BodyTooLarge)
+        if is_refused and self._why <= 0 and guid is None:
+            text = f'{{"line":{number},"status":{shown.status},"problem":{{}}}}\n'
+        else:
+            document = problems.document(shown, request_id)
+            answer = {"line": number, "status": shown.status, "guid": guid, "problem": document}
+            text = f"{json.dumps(answer)}\n"
+        if is_refused:
+            self._why -= len(text)
+        return text

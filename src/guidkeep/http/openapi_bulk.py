@@ -99,14 +99,17 @@ def _any_lines(*examples: Mapping[str, Any]) -> dict[str, Any]:
 def _bulk_answer() -> dict[str, Any]:
     return {
         "type": "object",
-        "description": "What became of one line; `etag` if it was done, else `problem`.",
-        "required": ["line", "status", "guid"],
+        "description": "What became of one line; `etag` if it was done, else `problem`. After many "
+        "short lines that were refused, `problem` is empty and `guid` missing.",
+        "required": ["line", "status"],
         "properties": {
             "line": {"type": "integer", "minimum": 1, "description": "From 1, blank ones too"},
             "status": {"type": "integer"},
             "guid": {"oneOf": [ref("schemas", "Guid"), {"type": "null"}]},
             "etag": {"type": "string"},
-            "problem": ref("schemas", "Problem"),
+            "problem": {
+                "anyOf": [ref("schemas", "Problem"), {"type": "object", "maxProperties": 0}]
+            },
         },
     }
 
