@@ -5,14 +5,18 @@ socket that only processes of this machine reach, and the one that is asked gath
 series has the label `worker`, for a sum would fall when a worker is replaced, and Prometheus takes
 a counter that falls for one that began again at zero.
 
-The sockets have abstract names (unix(7)): nothing is left of them, however a worker ends.
+The sockets have abstract names (unix(7)): nothing is left of them, however a worker ends. Such a
+name has no permissions, and /proc/net/unix shows it to everybody. So both sides ask the kernel who
+is at the other end: another user is told nothing, and is believed nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
     from guidkeep.metrics import Metrics
 
+CREDENTIALS = "3i"
+"""Process, user and group: what the kernel says of the other end (unix(7), SO_PEERCRED)."""
 PATIENCE = 1.0
 """Seconds that a worker has to tell its figures; without them goes who has none."""
 
@@ -37,9 +43,10 @@ async def shared_figures(
     """
 
     async def tell(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):  # it did not wait
-            writer.write(metrics.text())
-            await writer.drain()
+        if _is_ours(writer.get_extra_info("socket")):
+            with contextlib.suppress(OSError):  # it did not wait
+                writer.write(metrics.text())
+                await writer.drain()
         writer.close()
 
     async def gather() -> bytes:
@@ -84,8 +91,17 @@ async def _ask(name: str) -> bytes | None:
         connection.setblocking(False)
         async with asyncio.timeout(PATIENCE):
             connection.connect(name)  # at once, or not at all: the queue is full
-            return await _until_closed(connection)
+            if _is_ours(connection):
+                return await _until_closed(connection)
     return None
+
+
+def _is_ours(connection: socket.socket) -> bool:
+    """Whether the process at the other end is the same user's."""
+    size = struct.calcsize(CREDENTIALS)
+    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    _, user, _ = struct.unpack(CREDENTIALS, told)
+    return bool(user == os.geteuid())
 
 
 async def _until_closed(connection: socket.socket) -> bytes:

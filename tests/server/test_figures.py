@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from guidkeep.figures import merged
+from guidkeep.figures import merged, shared_figures
+from guidkeep.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +81,54 @@ def test_an_exemplar_keeps_its_labels() -> None:
         b'x{worker="3",a="b"} 2.0 # {id="c"} 1.0',
         b"",
     ]
+
+
+AS_ANOTHER = """
+import os, socket, sys
+name = sys.argv[1].replace("@", chr(0), 1)
+os.setgroups([])
+os.setgid(54321)
+os.setuid(54321)
+with socket.socket(socket.AF_UNIX) as end:
+    if sys.argv[2] == "ask":
+        end.connect(name)
+        sys.stdout.write(end.makefile().read())
+    else:
+        end.bind(name)
+        end.listen()
+        print("listens", flush=True)
+        connection, _ = end.accept()
+        connection.sendall(b"# HELP x X.\\n# TYPE x counter\\nx 1.0\\n")
+        connection.close()
+"""
+
+
+@contextmanager
+def another(name: str, does: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of another user's, which asks a worker, or takes a worker's name."""
+    command = [sys.executable, "-c", AS_ANOTHER, name.replace("\0", "@"), does]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+async def test_no_other_user_is_told_figures_nor_believed_any() -> None:
+    names = [f"\0guidkeep-test-{os.getpid()}-{number}" for number in range(3)]
+    async with (
+        shared_figures(Metrics(), 0, names),
+        shared_figures(Metrics(), 1, names) as figures,
+    ):
+        with another(names[0], "ask") as asking:
+            assert asking.stdout is not None
+            assert await asyncio.to_thread(asking.stdout.read) == ""
+        with another(names[2], "tell") as telling:
+            assert telling.stdout is not None
+            assert await asyncio.to_thread(telling.stdout.readline) == "listens\n"
+            text = (await figures()).decode()
+    assert 'worker="0"' in text
+    assert 'worker="1"' in text
+    assert 'worker="2"' not in text
 
 
 def test_of_nobody_there_is_nothing() -> None:
