@@ -17,7 +17,7 @@ import uvicorn
 import uvloop
 
 from guidkeep.binding import BACKLOG, address_of, announce, bind, listen
-from guidkeep.caches import open_cache
+from guidkeep.caches import look_at, open_cache
 from guidkeep.clock import ClockWatch, steady_time
 from guidkeep.drafts import Drafts
 from guidkeep.errors import StartupError
@@ -276,6 +276,7 @@ async def _registry(
         metrics.watch_cache(cache)
         store = await open_store(settings.store, timeout=settings.store_timeout, metrics=metrics)
         stack.push_async_callback(store.close)
+        await look_at(cache, settings.cache)
         registry = Registry(
             store,
             cache,

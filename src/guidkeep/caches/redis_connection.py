@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from guidkeep import turns
 from guidkeep.addresses import driver
+from guidkeep.caches import CacheRefuses
 from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ _WHO_ARE_YOU: Final = pack(("INFO", "replication"))
 
 class Unavailable(OSError):
     """The cache can't be asked, or did not answer in time."""
+
+
+class Refused(CacheRefuses, Unavailable):
+    """It lets nobody in who comes like that: waiting does not help."""
 
 
 class Late(Unavailable):

@@ -121,6 +121,7 @@ class Cluster:
         self._refresh_timer: asyncio.TimerHandle | None = None
         self._refreshed = -REFRESH_PAUSE
         self._is_lost = False
+        self._loss: OSError | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -156,7 +157,8 @@ class Cluster:
             if self._refreshing is not None:
                 await asyncio.wait([self._refreshing])
         if not self._slots or None in self._slots:
-            raise Unavailable(f"{self._name}: there are keys that nobody has")
+            loss = self._loss or Unavailable(f"{self._name}: there are keys that nobody has")
+            raise loss.with_traceback(None)  # it may be raised again and again
         for server in list(self._servers.values()):
             await server.ping()
 
@@ -292,12 +294,14 @@ class Cluster:
                 task.add_done_callback(self._closing.discard)
                 if server.breaker.is_open:
                     self._watcher.back(str(server))  # others have its slots
+        self._loss = None
         if self._is_lost:
             self._is_lost = False
             self._watcher.back(self._name)
 
     def _note_loss(self, error: Exception) -> None:
         self._options.count_failure("connect")
+        self._loss = error if isinstance(error, OSError) else None
         if not self._is_lost:
             self._is_lost = True
             log.warning("cache lost", server=self._name, error=str(error))

@@ -20,6 +20,7 @@ from guidkeep.caches import redis_scripts
 from guidkeep.caches.breaker import Breaker
 from guidkeep.caches.redis_connection import (
     Connection,
+    Refused,
     ReplyError,
     Silent,
     Unavailable,
@@ -52,6 +53,9 @@ UNFIT: Final = (
     "CLUSTERDOWN", "NOAUTH", "NOPERM", "WRONGPASS",
 )  # fmt: skip
 """How a server says that it can't do what it should, whatever the key is."""
+
+REFUSALS: Final = ("WRONGPASS", "NOAUTH", "NOPERM", "ERR")
+"""How a server says that user, password, rights or database are wrong."""
 
 _ASKING: Final = pack(("ASKING",))
 
@@ -240,7 +244,7 @@ class Server:
             self._connecting = None
             if not isinstance(error, EXPECTED):
                 log.exception("cache can't be greeted", server=str(self))
-            reason = Unavailable(str(error) or f"no connection within {PATIENCE:g} s")
+            reason = self._reason_of(error, connection)
             if connection is not None:
                 connection.cut(reason)
             self._options.count_failure("connect")
@@ -252,6 +256,15 @@ class Server:
         else:
             self._connecting = None
             self._begin(connection)
+
+    def _reason_of(self, error: Exception, connection: Connection | None) -> Unavailable:
+        """Why it can't be asked, for the log."""
+        if isinstance(error, Refused):
+            return error
+        text = str(error) or f"no connection within {PATIENCE:g} s"
+        if connection is not None and connection.error is not None and self._options.tls is None:
+            text += " (if it takes TLS alone, the URL begins with rediss://)"
+        return Unavailable(text)
 
     def _make(self) -> Connection:
         options = self._options
@@ -364,7 +377,8 @@ def expect_well(reply: Any) -> Any:
     if isinstance(reply, Unavailable):
         raise reply
     if isinstance(reply, ReplyError):
-        raise Unavailable(f"Redis says: {reply}")
+        kind = Refused if str(reply).startswith(REFUSALS) else Unavailable
+        raise kind(f"Redis says: {reply}")
     return reply
 
 

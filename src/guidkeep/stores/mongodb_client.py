@@ -159,7 +159,10 @@ async def _prepare(database: AsyncDatabase[Document]) -> AsyncCollection[Documen
 
 def _why(error: PyMongoError, timeout: float) -> str:
     if error.timeout:
-        return f"no server that takes writes answered within {timeout:g} s."
+        return (
+            f"no server that takes writes answered within {timeout:g} s. One that takes TLS alone "
+            "does not answer without ?tls=true."
+        )
     if isinstance(error, OperationFailure) and error.code in (13, 18):
         return "the server refuses this user and password, or the user may not write there."
     return f"the driver says {type(error).__name__}, the log says more."
