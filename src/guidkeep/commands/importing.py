@@ -80,6 +80,8 @@ MOST_ITEMS = 5000
 MOST_UNSENT = 1 << 20
 """Characters of those that can't be sent that wait at most, and one record."""
 CREATED = 201
+STATE = ".import"
+"""How the file's name ends that says how far an import came."""
 
 
 @dataclass(slots=True)
@@ -124,7 +126,11 @@ def run(options: Options) -> int:
     name = options["file"]
     # A pipe, as of `import <(...)`, can't be read again, and nothing can be written beside it.
     path = Path(name) if name != "-" and Path(name).is_file() else None
-    again = "" if path is None or options["dry_run"] else GOES_ON
+    state = beside(path, STATE)
+
+    def again() -> str:
+        return GOES_ON if state and state.exists() and not options["dry_run"] else ""
+
     return guarded(lambda: _run(options, path), again=again)
 
 
@@ -157,7 +163,7 @@ class Import:
         self._size = None if path is None else path.stat().st_size
         self._tally = Tally()
         self._output = Output(options["form"])
-        self._kept = Progress(beside(path, ".import"), self._task(path), asdict(self._tally))
+        self._kept = Progress(beside(path, STATE), self._task(path), asdict(self._tally))
         self._refusals = Refusals(
             refused_target(options, path),
             is_named=options["refused"] is not None,

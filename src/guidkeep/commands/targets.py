@@ -114,12 +114,12 @@ def put(part: IO[bytes], beside: Path, path: Path) -> None:
     os.fchmod(part.fileno(), _mode_for(part, path))
     os.fsync(part.fileno())
     beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):  # some file systems can't
+    with suppress(OSError):  # it is there; some folders can't be opened, or not synced
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
             os.fsync(folder)
-    finally:
-        os.close(folder)
+        finally:
+            os.close(folder)
 
 
 def _mode_for(part: IO[bytes], path: Path) -> int:
