@@ -3,62 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+from itertools import pairwise
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
 
+from guidkeep.http import memory as memory_module
 from guidkeep.http import protocol
-from guidkeep.http.hosts import Hosts
-from guidkeep.http.memory import Memory
-from guidkeep.http.protocol import GuidkeepProtocol, watch
-from guidkeep.http.sites import Sites
-from guidkeep.http.wire import Wire
-from guidkeep.metrics import Metrics
-from guidkeep.settings import Settings
-from tests.support import turns
+from guidkeep.http.memory import FALL, Memory
+from guidkeep.http.protocol import WATCH_TURN, watch
+from tests.server.ends import Ends, both_ends
+from tests.support import PATIENCE, turns, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-async def nothing(scope: Any, receive: Any, send: Any) -> None:
-    """An application that is never asked."""
-
-
-class Ends:
-    """Both ends of a connection that holds little: the server's, and the client's socket."""
-
-    def __init__(self, server: GuidkeepProtocol, client: socket.socket) -> None:
-        self.server = server
-        self.client = client
-
-    def is_open(self) -> bool:
-        return self.server in self.server.connections
-
-    def is_stalled(self) -> bool:
-        return self.server.stalled_since is not None
-
-
 @pytest.fixture
 async def ends() -> AsyncIterator[Ends]:
-    config = uvicorn.Config(nothing, lifespan="off", log_config=None, ws="none")
-    config.load()
-    hosts = Hosts((), bound="127.0.0.1")
-    wire = Wire(settings=Settings(), hit=None, metrics=Metrics(), hosts=hosts, sites=Sites())
-    theirs, ours = socket.socketpair()
-    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    loop = asyncio.get_running_loop()
-    _, made = await loop.connect_accepted_socket(
-        lambda: GuidkeepProtocol(config, ServerState(), {}, wire=wire), theirs
-    )
-    yield Ends(made, ours)
-    ours.close()
-    made.transport.abort()
-    await asyncio.sleep(0)
+    async with both_ends() as ends:
+        yield ends
 
 
 async def test_a_connection_that_closes_waits_for_its_reader_no_longer_than_the_write_timeout(
@@ -124,3 +89,52 @@ async def test_what_goes_wrong_with_one_connection_does_not_end_the_watch(
     )
     assert watching not in done
     watching.cancel()
+
+
+class Looked:
+    """A connection that counts how often it was looked at."""
+
+    count = 0
+
+    def look(self, now: float) -> None:
+        Looked.count += 1
+
+
+async def test_others_have_their_turn_while_many_connections_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "WATCH_INTERVAL", 0)
+    monkeypatch.setattr(Looked, "count", 0)
+    many = 3 * WATCH_TURN + 1
+    seen, connections = [0], {Looked() for _ in range(many)}
+    watching = asyncio.create_task(watch(connections, Memory(1)))
+    async with asyncio.timeout(PATIENCE):
+        while seen[-1] < many:
+            await turns(1)
+            seen.append(Looked.count)
+    watching.cancel()
+    assert max(after - before for before, after in pairwise(seen)) <= WATCH_TURN
+
+
+async def test_memory_that_was_held_is_given_back_to_the_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "WATCH_INTERVAL", 0)
+    given = 0
+
+    def give_back() -> None:
+        nonlocal given
+        given += 1
+        memory_module.give_back()
+
+    monkeypatch.setattr(protocol, "give_back", give_back)
+    memory = Memory(2 * FALL)
+    watching = asyncio.create_task(watch(set(), memory))
+    assert memory.take(2 * FALL)
+    await turns()
+    assert given == 0
+    memory.give(2 * FALL)
+    await until(lambda: given)
+    await turns()
+    watching.cancel()
+    assert given == 1

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from guidkeep.settings import Settings
 
 LISTS = 16
-"""Pages of lists that are made at once; more wait. Each may have 4 MiB of records."""
+"""Pages of lists that are made at once; more wait. Each may have a mebibyte of records."""
 
 
 def make_app(

@@ -173,7 +173,7 @@ class Intake(HitsFirst):
         """
         held = len(self._rest)
         if self.exchange is None:
-            held += self._body().__alloc__()
+            held += body.__alloc__() if (body := self._body()) else 0
             held += self.transport.get_write_buffer_size() if self.flow.write_paused else 0
         if held != self.held:
             self.wire.memory.hold(self, held)

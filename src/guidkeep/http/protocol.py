@@ -258,7 +258,7 @@ class GuidkeepProtocol(Intake):
         """Memory is short: what has arrived of requests that are not begun is thrown away."""
         if self.stalled_since is not None:
             self.transport.abort()
-        elif self.is_receiving:
+        elif self.is_receiving or self.is_idle():
             detail = (
                 "So much is being sent to this server that the request could not be held; nothing "
                 "was done. Try again in a moment."

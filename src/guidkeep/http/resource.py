@@ -115,7 +115,7 @@ class Resource:
             answer = await handler(request)
             if isinstance(answer, Streamed):
                 return await answer.begun()
-            if len(answer.body) > REQUEST_COST and request.method in READING:
+            if self._is_bounded and len(answer.body) > REQUEST_COST and request.method in READING:
                 place.take(len(answer.body))
         except ClientLeft:
             raise

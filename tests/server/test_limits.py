@@ -1,0 +1,188 @@
+"""What one client may take of what all share: places, streams and memory."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import sys
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from guidkeep.http.traffic import BODY_COST, REQUEST_COST, STREAM_COST
+from tests.server.processes import serving
+from tests.server.test_bulk import Reading, many
+from tests.server.wire import Wire, record, request, wired
+from tests.support import served, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BODY = 60_000
+
+
+def held(wire: Wire) -> int:
+    """Bytes that the server says its requests hold."""
+    found = re.search(
+        rb"^guidkeep_request_bytes (\S+)", wire.ask("GET", "/metrics").body, re.MULTILINE
+    )
+    assert found
+    return int(float(found[1]))
+
+
+def unfinished(wire: Wire) -> None:
+    """Sends the most of a large body."""
+    wire.send(request("POST", "/guid", None, f"Content-Length: {BODY + 1}"), b"x" * BODY)
+
+
+@pytest.mark.parametrize("begun", ["the head", "a part of the body"])
+def test_a_body_that_has_not_arrived_takes_nobody_s_place(url: str, begun: str) -> None:
+    with (
+        served(store=url, max_pending=1) as server,
+        wired(server.address) as other,
+        ExitStack() as stack,
+    ):
+        for _ in range(20):
+            wire = stack.enter_context(wired(server.address))
+            wire.send(request("POST", "/guid", None, "Content-Length: 50"))
+            if begun != "the head":
+                wire.send(b'{"user":')
+        for _ in range(5):
+            assert other.ask("POST", "/guid", record()).status == 201
+            assert other.ask("GET", "/guid").status == 200
+
+
+def test_a_body_that_arrives_when_all_places_are_taken_is_refused_then(
+    url: str, tmp_path: Path
+) -> None:
+    """And whoever asks with its head alone is refused before the body is sent."""
+    body = record()
+    with (
+        served(store=url, max_pending=1, store_timeout=30.0) as server,
+        wired(server.address) as early,
+        wired(server.address) as stuck,
+        wired(server.address) as late,
+        closing(sqlite3.connect(tmp_path / "guidkeep.db", isolation_level=None)) as other,
+    ):
+        early.send(request("POST", "/guid", None, f"Content-Length: {len(body)}"), body[:5])
+        other.execute("BEGIN IMMEDIATE")
+        stuck.send(request("POST", "/guid", record()))
+        wait_until(lambda: late.ask("GET", "/guid").status == 429)
+        early.send(body[5:])
+        answer = early.answer()
+        assert answer.is_problem(429)
+        assert "nothing was done" in answer.json["detail"]
+        late.send(request("POST", "/guid", None, f"Content-Length: {len(body)}"))
+        assert late.answer().is_problem(429)
+        other.execute("COMMIT")
+        assert stuck.answer().status == 201
+
+
+def test_bodies_that_do_not_come_to_their_end_give_way_to_those_that_do(url: str) -> None:
+    """Whoever came first is refused; what is held stays within the limit."""
+    limit = 10 * BODY
+    with (
+        served(store=url, max_memory=limit) as server,
+        wired(server.address) as other,
+        ExitStack() as stack,
+    ):
+        wires = []
+        for _ in range(40):
+            wires.append(stack.enter_context(wired(server.address)))
+            unfinished(wires[-1])
+            assert held(other) <= limit
+        wait_until(lambda: held(other) > limit // 2)
+        for _ in range(3):
+            answer = other.ask("POST", "/guid", record(pad="x" * BODY))
+            assert answer.status == 201
+        first = wires[0].answer()
+        assert first.is_problem(429)
+        assert first.headers["retry-after"] == "1"
+        assert "nothing was done" in first.json["detail"]
+        assert len(other.ask("GET", "/guid").json["guids"]) == 3
+
+
+def test_a_request_for_which_there_is_no_memory_is_refused_and_nothing_is_done(
+    url: str, tmp_path: Path
+) -> None:
+    """Those before it wait for the store."""
+    body = record(pad="x" * BODY)
+    limit = 2 * (BODY_COST * len(body) + REQUEST_COST)
+    with (
+        served(store=url, max_memory=limit, store_timeout=30.0) as server,
+        wired(server.address) as late,
+        ExitStack() as stack,
+        closing(sqlite3.connect(tmp_path / "guidkeep.db", isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        wires = [stack.enter_context(wired(server.address)) for _ in range(2)]
+        for wire in wires:
+            wire.send(request("POST", "/guid", body))
+        wait_until(lambda: held(late) == limit)
+        answer = late.ask("POST", "/guid", record())
+        assert answer.is_problem(429)
+        assert "--max-memory" in answer.json["detail"]
+        assert late.ask("GET", "/livez").status == 200
+        other.execute("COMMIT")
+        assert [wire.answer().status for wire in wires] == [201, 201]
+        wait_until(lambda: held(late) == 0)
+        assert len(late.ask("GET", "/guid").json["guids"]) == 2
+
+
+@pytest.mark.parametrize("limit", ["max_streams", "max_memory"])
+def test_more_streams_than_allowed_are_refused_and_welcome_later(url: str, limit: str) -> None:
+    most = {"max_streams": 1, "max_memory": STREAM_COST + 200_000}[limit]
+    with (
+        served(store=url, **{limit: most}) as server,  # type: ignore[arg-type]  # mypy takes it for the clock
+        wired(server.address) as other,
+    ):
+        many(other)
+        with wired(server.address, receive_buffer=4096) as unread:
+            unread.send(request("GET", "/export"))
+            assert Reading(unread).head() == 200
+            for asked in (request("GET", "/export"), request("POST", "/bulk", b"")):
+                other.send(asked)
+                answer = other.answer()
+                assert answer.is_problem(429)
+                assert answer.headers["retry-after"] == "1"
+            assert other.ask("POST", "/guid", record()).status == 201
+            unread.reset()
+        wait_until(lambda: held(other) == 0)
+        other.send(request("POST", "/bulk", b""))
+        assert Reading(other).head() == 200
+
+
+def test_a_page_that_is_not_read_is_counted_and_one_that_does_not_fit_is_refused(
+    url: str,
+) -> None:
+    with served(store=url, max_memory=3 * 2**19) as server, wired(server.address) as other:
+        many(other)
+        wait_until(lambda: held(other) == 0)
+        with wired(server.address, receive_buffer=4096) as unread:
+            unread.send(request("GET", "/guid?limit=15"))
+            wait_until(lambda: held(other) > 15 * BODY)
+            answer = other.ask("GET", "/guid?limit=15")
+            assert answer.is_problem(429)
+            assert other.ask("GET", "/guid?limit=1").status == 200
+            assert len(unread.answer().json["guids"]) == 15
+        wait_until(lambda: held(other) == 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
+def test_the_memory_of_many_bodies_is_bounded_and_given_back(tmp_path: Path) -> None:
+    """Fifty megabytes are sent; sixteen may be held."""
+    flags = ("--max-memory", "16MiB")
+    with (
+        serving(tmp_path / "guidkeep.db", *flags) as server,
+        wired(server.address) as other,
+    ):
+        other.ask("POST", "/guid", record())
+        before = server.memory
+        with ExitStack() as stack:
+            for _ in range(850):
+                unfinished(stack.enter_context(wired(server.address)))
+            assert other.ask("POST", "/guid", record()).status == 201
+            grown = server.memory - before
+            assert grown < 45 * 2**20, f"{grown / 2**20:.0f} MiB"
+        wait_until(lambda: server.memory - before < 25 * 2**20)
