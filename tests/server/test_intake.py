@@ -136,6 +136,19 @@ async def test_who_has_held_longest_gives_way_when_the_memory_is_used_up() -> No
         second.server.wire.memory.hold(second.server, 0)
 
 
+async def test_nobody_gives_way_for_a_request_that_would_not_fit_even_so() -> None:
+    async with both_ends(max_memory=100_000) as ends:
+        ends.server.data_received(request("POST", "/guid", None, "Content-Length: 65000"))
+        ends.server.data_received(b"x" * 60_000)
+        memory = ends.server.wire.memory
+        assert memory.take(20_000)
+        assert not memory.take(90_000)
+        assert ends.server.held > 0
+        assert memory.take(70_000), "for this one there is room without it"
+        assert ends.server.held == 0
+        assert memory.used == 90_000
+
+
 async def test_a_pipeline_that_gives_way_is_answered_what_was_begun_and_ends() -> None:
     async with both_ends(max_memory=10_000) as ends:
         ends.server.data_received(request("GET", "/1") * 1000)

@@ -55,11 +55,13 @@ class Memory:
         self.size = size
         self.used = self.peak = 0
         self.evictions = 0
+        self._held = 0  # by the holders
         self._holders: dict[Holder, None] = {}  # who has held longest comes first
 
     def hold(self, holder: Holder, size: int) -> None:
         """From now on the holder holds so many bytes; it may have to give way at once."""
         self.used += size - holder.held
+        self._held += size - holder.held
         holder.held = size
         self.peak = max(self.peak, self.used)
         if size:
@@ -70,10 +72,8 @@ class Memory:
 
     def take(self, size: int) -> bool:
         """Takes bytes for a whole request, until they are given back; False: there are none."""
-        if self.used + size > self.size:
-            self._make_room(size)
-            if self.used + size > self.size:
-                return False
+        if not self._make_room(size):
+            return False
         self.used += size
         self.peak = max(self.peak, self.used)
         return True
@@ -89,14 +89,19 @@ class Memory:
         self.peak = self.used
         return True
 
-    def _make_room(self, size: int) -> None:
-        while self._holders and self.used + size > self.size:
+    def _make_room(self, size: int) -> bool:
+        """Lets holders give way until so much is free; False: all of them would not be enough."""
+        if self.used - self._held + size > self.size:
+            return False
+        while self.used + size > self.size:
             holder = next(iter(self._holders))
             del self._holders[holder]
             self.used -= holder.held
+            self._held -= holder.held
             holder.held = 0
             self.evictions += 1
             holder.give_way()
+        return True
 
 
 def give_back() -> None:
