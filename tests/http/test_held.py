@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,23 @@ async def test_what_is_put_in_comes_out_in_order_and_leaves_nothing_on_the_disk(
     assert set(told.all) == {True}
     assert queue._file
     assert queue._file.closed
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+async def test_nobody_else_can_read_what_is_on_the_disk(umask: int) -> None:
+    queue = Held(Room(1_000_000), Told())
+    former = os.umask(umask)
+    try:
+        for piece in pieces(100):
+            await queue.put(piece)
+    finally:
+        os.umask(former)
+    assert queue._file
+    found = os.fstat(queue._file.fileno())
+    assert stat.S_IMODE(found.st_mode) == 0o600
+    assert found.st_nlink == 0, "it has no name"
+    queue.end()
+    await rest(queue)
 
 
 async def test_little_is_never_put_on_the_disk() -> None:

@@ -18,10 +18,11 @@ from uuid import uuid4
 
 import pytest
 
+from guidkeep.stores import sqlite_file
 from tests.server.processes import GUIDKEEP, serving
 from tests.server.test_start import refused
-from tests.server.wire import Connection, record, wired
-from tests.support import until, wait_until
+from tests.server.wire import Connection, record, request, wired
+from tests.support import served, until, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -248,7 +249,7 @@ def test_records_of_a_file_that_was_removed_can_still_be_exported(folder: Path) 
     ("command", "name", "said"),
     [
         ("ln a.db b.db", "b.db", "2 names (hard links)"),
-        ("ln a.db b.db", "a.db", "Another process serves"),
+        ("ln a.db b.db", "a.db", "2 names (hard links)"),
         ("ln a.db b.db; rm a.db-lock", "a.db", "2 names (hard links)"),
         ("ln -s a.db b.db", "b.db", "Another process serves"),
         ("ln -s data/a.db ../b.db", "../b.db", "Another process serves"),
@@ -287,3 +288,21 @@ def test_no_name_of_a_file_that_is_served_lets_a_copy_in(folder: Path, flag: str
         )
     assert ended.returncode == 2
     assert f"{flag}: Another process serves" in ended.stderr
+
+
+def test_an_export_that_nobody_reads_does_not_let_the_log_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds no read transaction between its pages, so the log begins anew again and again."""
+    monkeypatch.setattr(sqlite_file, "CHECKPOINT_PAGES", 50)
+    large = record(pad="x" * 20_000)
+    with served(store=f"sqlite:///{tmp_path / 'a.db'}") as server, wired(server.address) as wire:
+        for _ in range(100):
+            assert wire.ask("POST", "/guid", large).status == 201
+        with wired(server.address, receive_buffer=4096) as reader:
+            reader.send(request("GET", "/export"))
+            assert reader.socket.recv(100)
+            for _ in range(300):
+                assert wire.ask("POST", "/guid", large).status == 201
+            assert (tmp_path / "a.db-wal").stat().st_size < 1_000_000
+        assert (tmp_path / "a.db").stat().st_size > 6_000_000

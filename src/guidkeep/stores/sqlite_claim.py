@@ -120,6 +120,8 @@ class Claim:
         self._log_size = 0
         self._content = _Content(0, 0, 0)
         with _said(path):
+            # Before it is opened: closing it drops the locks that this process' SQLite has on it.
+            _require_servable(self.path, path)
             self._lock = _lock_beside(self.path, path)
         try:
             with _said(path):
@@ -139,14 +141,10 @@ class Claim:
     def _opened(self) -> int:
         """The descriptor of the file, which is locked."""
         try:
-            found = os.lstat(self.path)
+            descriptor = open_regular(self.path)
         except FileNotFoundError:
             self._require_no_log()
             descriptor = create_private(self.path)
-        else:
-            # Before it is opened: closing it drops the locks that this process' SQLite has on it.
-            _require_servable(self.path, found, self._shown)
-            descriptor = open_regular(self.path)
         try:
             found = os.fstat(descriptor)
             _lock(descriptor, self._shown)
@@ -169,8 +167,7 @@ class Claim:
             )
 
     def _look_beside(self, main: os.stat_result) -> None:
-        """Refuses what somebody planted in the place of SQLite's other files; warns of readers."""
-        readable = bool(main.st_mode & 0o007)
+        """Refuses what somebody planted in the place of SQLite's other files."""
         for path in map(self._beside, BESIDE):
             try:
                 found = os.lstat(path)
@@ -185,8 +182,10 @@ class Claim:
                     f"Can't use the store {self._shown}: {path.name} beside it is a link, or "
                     "belongs to another user. Look at it, and remove it."
                 )
-            readable |= bool(found.st_mode & 0o007)
-        if readable:
+
+    def _warn_of_readers(self) -> None:
+        found = (_stat(f"{self.path}{suffix}") for suffix in ("", *BESIDE))
+        if any(each and each.st_mode & 0o007 for each in found):
             log.warning(
                 "every user of this machine can read the store's file, or write it",
                 path=str(self.path),
@@ -211,6 +210,7 @@ class Claim:
             raise StartupError(
                 f"Can't use the store {self._shown}: {self.fault and self.fault.value}."
             )
+        self._warn_of_readers()
 
     def look(self) -> bool:
         """Whether all is in its place; while the writer is at work, as it found that last."""
@@ -359,8 +359,11 @@ def _served(shown: Path) -> StartupError:
     )
 
 
-def _require_servable(path: Path, found: os.stat_result, shown: Path) -> None:
+def _require_servable(path: Path, shown: Path) -> None:
     what = None
+    found = _stat(str(path))
+    if found is None:
+        return
     if stat.S_ISDIR(found.st_mode):
         what = "it is a folder"
     elif not stat.S_ISREG(found.st_mode):

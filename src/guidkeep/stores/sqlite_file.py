@@ -84,7 +84,7 @@ class SQLiteFile:
             if not isinstance(error, sqlite3.Error):
                 raise
             raise StartupError(
-                f"Can't use the store {self._path}: {words_of(error)}. {_advice(error)}"
+                f"Can't use the store {self._path}: {words_of(error)}. {_advice(error)}".rstrip()
             ) from error
 
     def connect(
@@ -206,5 +206,6 @@ def _advice(error: sqlite3.Error) -> str:
         sqlite3.SQLITE_READONLY: "File and folder must be writable.",
         sqlite3.SQLITE_CANTOPEN: "File and folder must exist and be writable.",
         sqlite3.SQLITE_FULL: "The disk is full.",
+        sqlite3.SQLITE_IOERR: "The disk is full, or fails.",
         sqlite3.SQLITE_BUSY: "Another program holds it.",
     }.get(code_of(error), "")
