@@ -87,6 +87,8 @@ WRONG = {
     "expires": (b"guid,expires,user\n", '"expires" is not a member of a record: write "expire"'),
     "Expiry": (b"guid,Expiry,user\n", '"Expiry" is not a member of a record: write "expire"'),
     "expires_in": (b"guid,expires_in:=,user\n", '"expires_in" is not a member of a record: wri'),
+    "Excel's own line": (b"sep=;\nguid;user\n", "The first line is Excel's 'sep='"),
+    "two separators": (b"guid;expire,user\n", "'guid;expire' is more than one name"),
     "an open quote": (b'"guid,user\n', "is not CSV"),
 }  # fmt: skip
 
@@ -134,6 +136,7 @@ RIGHT = {
     "capitals": "GUID,Expire,USER,n\nG,4102444800,U,x\n",
     "a byte order mark": "\ufeffguid,expire,user,n\nG,4102444800,U,x\n",
     "a mark and quotes": '\ufeff"GUID","expire","User","n"\nG,4102444800,U,x\n',
+    "a mark within quotes": '"\ufeffguid",expire,\u200buser,n\nG,4102444800,U,x\n',
     "semicolons": "guid;expire;user;n\nG;4102444800;U;x\n",
     "semicolons, CR LF": "guid;expire;user;n\r\nG;4102444800;U;x\r\n",
     "tabs": "guid\texpire\tuser\tn\nG\t4102444800\tU\tx\n",

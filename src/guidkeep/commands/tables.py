@@ -28,6 +28,7 @@ SEPARATORS = ",;\t|"
 OWN = ("guid", "expire", "ttl", "user")
 """Names that are compared without case."""
 _TRIMMED = ("guid", "expire", "ttl")
+_NO_WIDTH = "\ufeff\u200b\u200c\u200d\u2060"
 _EXAMPLE = "as in guid,expire,user"
 _is_data = re.compile(r"[{(]?(?:[0-9a-fA-F]-?){32}[)}]?|[0-9]{9,}").fullmatch
 """A GUID, or a Unix time: no name of a column."""
@@ -79,7 +80,7 @@ class Table:
         names: list[str] = []
         try:
             while not names and (row := next(self._rows, None)) is not None:
-                names = [name.strip() for name in row]
+                names = [_trimmed(name) for name in row]
         except csv.Error as error:
             raise self._broken(error) from error
         _check(names, is_sure=is_sure)
@@ -205,7 +206,7 @@ def _separator_of(begins: str) -> str:
     """The separator of a CSV that begins so."""
 
     def worth(separator: str) -> tuple[int, bool]:
-        names = [name.strip().casefold() for name in _split(begins, separator)]
+        names = [_trimmed(name).casefold() for name in _split(begins, separator)]
         return sum(name in OWN for name in names), len(names) > 1
 
     return max(SEPARATORS, key=worth)  # the first of those that are worth the same
@@ -214,6 +215,17 @@ def _separator_of(begins: str) -> str:
 def _split(begins: str, separator: str) -> list[str]:
     """The first line that is not empty, as the names that it has with that separator."""
     return next(csv.reader(begins.lstrip().splitlines(keepends=True), delimiter=separator), [])
+
+
+def _trimmed(name: str) -> str:
+    """A name without white space around it, be it of no width."""
+    return name.strip().strip(_NO_WIDTH).strip()
+
+
+def _is_mixed(name: str) -> bool:
+    """Whether it would be several names, one of a record's own among them, at other separators."""
+    parts = [_trimmed(part).casefold() for part in re.split(f"[{SEPARATORS}]", name)]
+    return len(parts) > 1 and any(part in OWN for part in parts)
 
 
 def _has_spaces(begins: str, separator: str) -> bool:
@@ -240,6 +252,12 @@ def _check(names: Sequence[str], *, is_sure: bool) -> None:
     if any(map(_is_data, names)):
         raise StartupError(
             f"The first line is a record: put a line before it that names the columns, {_EXAMPLE}."
+        )
+    if names and names[0].casefold().startswith("sep="):
+        raise StartupError(f"The first line is Excel's {names[0]!r}: take it away.")
+    if mixed := next(filter(_is_mixed, names), None):
+        raise StartupError(
+            f"The first line mixes separators: {shortened(mixed, 40)!r} is more than one name."
         )
     for number, name in enumerate(names or [""], 1):
         if not name.removesuffix(":="):
