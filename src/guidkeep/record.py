@@ -116,11 +116,12 @@ class Condition:
     """`If-Match` and `If-None-Match` (RFC 9110 §13.1): the entity tags listed, or `*`.
 
     None: the header was not there. A weak tag never equals a strong one under `If-Match`;
-    the reader of the header drops it.
+    the reader of the header puts it into `weakened`, without its `W/`, only to be spoken of.
     """
 
     if_match: frozenset[str] | None = None
     if_none_match: frozenset[str] | None = None
+    weakened: frozenset[str] = field(default=frozenset(), compare=False)
 
     def match_holds(self, current: Record | None) -> bool:
         """Whether `If-Match` lets the request through."""
@@ -134,6 +135,12 @@ class Condition:
         """Raises PreconditionFailed unless `If-Match` holds for the live record."""
         if not self.match_holds(current):
             state = f"its ETag is {current.etag}" if current else "there is no live record"
+            if self.weakened:
+                raise PreconditionFailed(
+                    f"If-Match has a weak tag, W/{min(self.weakened)}, which never matches: "
+                    "something between client and service, a proxy that compresses say, has "
+                    f"weakened it. Send it without W/; {state}."
+                )
             raise PreconditionFailed(f"If-Match names another version of the record: {state}.")
 
     def require(self, current: Record | None) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from guidkeep.client import repeating
 from guidkeep.commands import exits
-from servers.processes import Missing, Running, free_port, listens, program
 from tests.client.test_transport import odd
-from tests.engines import lack
+from tests.proxies import compressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,33 +121,11 @@ def test_a_user_and_a_password_in_the_url_do_no_harm(
     assert "pa55word" not in capsys.readouterr().err
 
 
-_COMPRESSING = """
-worker_processes 1; daemon off; pid nginx.pid; error_log stderr crit; %s
-events { }
-http {
-    access_log off;
-    client_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d;
-    scgi_temp_path e;
-    gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;
-    server { listen 127.0.0.1:%d; location / { proxy_pass %s; proxy_http_version 1.1; } }
-}
-"""
-
-
 @pytest.fixture(scope="module")
 def compressing(running: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An nginx in front of the service that compresses, and so makes each version a weak one."""
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    text = _COMPRESSING % ("user root;" if os.geteuid() == 0 else "", port, running.address)
-    (folder / "conf").write_text(text)
-    with ExitStack() as opened:
-        try:
-            command = [program("nginx", package="nginx"), "-p", str(folder), "-e", "stderr"]
-        except Missing as missing:
-            lack(missing)
-        process = opened.enter_context(Running([*command, "-c", "conf"], folder=folder))
-        process.wait_for(lambda: listens(port), "listens")
-        yield f"http://127.0.0.1:{port}"
+    with compressed(tmp_path_factory.mktemp("nginx"), running.address) as address:
+        yield address
 
 
 def test_behind_a_proxy_that_compresses_a_version_is_one_still(

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.console.browser import NOVEMBER_2026
+from tests.console.browser import NOVEMBER_2026, Service, opened_console
 from tests.console.test_create import add, lose_one_answer, member, value
+from tests.proxies import compressed
 from tests.support import GUID
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Dialog, Request
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Dialog, Request
 
     from tests.console.browser import Console
+    from tests.support import Clock
 
 EXPIRE = NOVEMBER_2026 + 86_400
 STORED = (
@@ -319,3 +324,24 @@ def test_a_member_that_was_read_may_have_no_name_to_see(console: Console, name: 
     value(console, "the member without a name to see").fill("3")
     save(console)
     assert saved(console) == text.replace('"n":1', '"n":2').replace(":1,", ":3,")
+
+
+def test_it_is_saved_through_a_proxy_that_compresses_and_so_weakens_the_version(
+    browser: Browser, console: Console, tmp_path: Path, clock: Clock
+) -> None:
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    with compressed(folder, console.service.address) as address:
+        service = Service(address, clock)
+        answer = service.client.get(f"/guid/{GUID}")
+        assert answer.headers["etag"].startswith('W/"'), "it does what it is there for"
+        with closing(service.client), opened_console(browser, service) as behind:
+            for user in ("Bob", "Eve"):
+                behind.open(f"/record/{GUID}/edit")
+                value(behind, "user").fill(user)
+                save(behind)
+                assert json.loads(saved(behind))["user"] == user
+            behind.page.get_by_role("button", name="Delete", exact=True).click()
+            behind.page.get_by_role("button", name="Delete it").click()
+            expect(behind.page.get_by_text("There are no live records.")).to_be_visible()
+    assert console.service.text(GUID) is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.record import new_guid
-from tests.http.helpers import EVERY_PAIR, faults
+from tests.http.helpers import EVERY_PAIR, detail, faults
 
 if TYPE_CHECKING:
     import httpx2
@@ -208,3 +208,18 @@ async def test_of_many_create_only_writes_one_succeeds(api: Api, guid: str) -> N
     assert sorted(answer.status_code for answer in answers) == [201] + [412] * 19
     [winner] = [answer for answer in answers if answer.is_success]
     assert (await api.get(f"/guid/{guid}")).text == winner.text
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_a_weakened_tag_never_matches_and_the_refusal_says_what_has_happened(
+    api: Api, guid: str, method: str
+) -> None:
+    etag = (await api.made(guid)).headers["etag"]
+    for tags in (f"W/{etag}", f'"1", W/{etag}', f'W/"2", W/{etag}'):
+        body = None if method in ("GET", "DELETE") else {"user": "Bob"}
+        answer = await api.request(method, f"/guid/{guid}", json=body, headers={"If-Match": tags})
+        assert answer.status_code == 412
+        for words in ("weak", "between client and service", "without W/", etag):
+            assert words in detail(answer)
+    answer = await api.delete(f"/guid/{guid}", headers={"If-Match": f'W/"2", {etag}'})
+    assert answer.status_code == 204

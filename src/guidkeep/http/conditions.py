@@ -28,11 +28,11 @@ def parse_condition(
     if if_match is None and if_none_match is None:
         return ANY, []
     faults: list[Fault] = []
-    condition = Condition(
-        _parse("If-Match", if_match, faults, weak_counts=False),
-        _parse("If-None-Match", if_none_match, faults, weak_counts=True),
-    )
-    return condition, faults
+    match, weakened = _parse("If-Match", if_match, faults)
+    none_match, weak = _parse("If-None-Match", if_none_match, faults)
+    if none_match is not None:
+        none_match |= weak  # of what is only read a weak tag says enough
+    return Condition(match, none_match, weakened), faults
 
 
 def stated(request: Request) -> tuple[Condition, list[Fault]]:
@@ -53,14 +53,19 @@ def condition_of(request: Request) -> Condition:
 
 
 def _parse(
-    name: str, value: bytes | None, faults: list[Fault], *, weak_counts: bool
-) -> frozenset[str] | None:
+    name: str, value: bytes | None, faults: list[Fault]
+) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """The strong tags that a header lists, and the weak ones without their `W/`."""
     if value is None:
-        return None
+        return None, frozenset()
     text = value.decode("latin-1")
     if text.strip(" \t") == "*":
-        return frozenset("*")
+        return frozenset("*"), frozenset()
     if not _list(text):
         detail = f'{name} must be * or entity tags with their quotes, as in "1427736345000000".'
         faults.append(Fault(detail, parameter=name))
-    return frozenset(tag for weak, tag in _tags(text) if weak_counts or not weak)
+    tags = _tags(text)
+    return (
+        frozenset(tag for weak, tag in tags if not weak),
+        frozenset(tag for weak, tag in tags if weak),
+    )

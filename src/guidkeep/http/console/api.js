@@ -56,9 +56,18 @@ export async function ask(method, path, { body, headers = {}, signal, patience =
   }
   tell(false);
   if (response.ok || response.status === 304) {
-    return { status: response.status, text, etag: response.headers.get("etag") };
+    return { status: response.status, text, etag: strong(response.headers.get("etag")) };
   }
   throw new Refused(response.status, problemOf(text));
+}
+
+/**
+ * The version as the service wrote it. A proxy that compresses an answer makes its tag weak
+ * (nginx: W/"5") or adds the coding to it (Apache, Caddy: "5-gzip"); neither ever matches If-Match.
+ */
+function strong(etag) {
+  const altered = /^(?:W\/)?"(\d+)(?:--?(?:gzip|br|zstd|deflate))?"$/.exec(etag ?? "");
+  return altered ? `"${altered[1]}"` : etag;
 }
 
 function problemOf(text) {
