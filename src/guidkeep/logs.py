@@ -154,7 +154,11 @@ def _guarded(guids: str) -> Processor:
     instead = {"prefix": "\\1\N{HORIZONTAL ELLIPSIS}", "off": "\N{HORIZONTAL ELLIPSIS}"}.get(guids)
 
     def shown(text: str) -> str:
-        return text if instead is None else _GUID.sub(instead, _BYTES.sub(_as_hex, text))
+        if instead is None or len(text) < _LENGTH:
+            return text
+        if "\\" in text:
+            text = _BYTES.sub(_as_hex, text)
+        return _GUID.sub(instead, text)
 
     def guard(value: Any) -> Any:
         match value:

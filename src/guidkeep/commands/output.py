@@ -126,7 +126,7 @@ class Output:
 def complain(sentence: str) -> None:
     """Tells what is wrong, unless nobody reads it any more: the exit code says it too."""
     with suppress(OSError):
-        print(f"guidkeep: {sentence}", file=sys.stderr)  # noqa: T201 - it is a command
+        print(f"guidkeep: {printable(sentence)}", file=sys.stderr)  # noqa: T201 - it is a command
 
 
 def failed(error: OSError, again: str = "") -> int:
