@@ -17,7 +17,8 @@ import uvicorn
 import uvloop
 
 from guidkeep.binding import BACKLOG, address_of, announce, bind, listen
-from guidkeep.caches import look_at, open_cache
+from guidkeep.caches import open_cache
+from guidkeep.caches.looking import look_at
 from guidkeep.clock import ClockWatch, steady_time
 from guidkeep.drafts import Drafts
 from guidkeep.errors import StartupError

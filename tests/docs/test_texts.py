@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from benchmarks.scenarios.hostile import comparison
 from guidkeep import settings
 from guidkeep.caches import open_cache
 from guidkeep.clock import ClockWatch
@@ -130,6 +131,12 @@ def test_the_picture_is_well_formed_and_needs_nothing_from_elsewhere() -> None:
     ET.fromstring(text)  # noqa: S314 - our own file
     assert set(re.findall(r"https?://[^\"\s]+", text)) == {"http://www.w3.org/2000/svg"}
     assert "prefers-color-scheme: dark" in text
+
+
+def test_the_table_of_hostile_clients_is_that_of_the_runs() -> None:
+    text = text_of("docs/hostile.md")
+    assert "\n| Pipelined GETs, " in text
+    assert comparison.put_table_in(text) == text, "see the page for the command"
 
 
 def test_decisions_are_numbered_on_and_have_their_three_parts() -> None:

@@ -19,7 +19,7 @@ QUIET = 1.0
 QUIETS = 2
 """So many times so many seconds it has done nothing when it has settled; in one it may have had no
 turn on a busy machine."""
-IDLE = 0.03
+IDLE = 0.06
 """Seconds of CPU in that time that are nothing: the bystander's."""
 
 

@@ -24,12 +24,9 @@ succeed after it; a cached absence would then be wrong.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qsl
-
-import structlog
 
 from guidkeep.addresses import redacted, scheme_of, split
 from guidkeep.caches import entries
@@ -43,15 +40,11 @@ if TYPE_CHECKING:
     from guidkeep.metrics import Metrics
     from guidkeep.record import Record
 
-log = structlog.get_logger("guidkeep.cache")
-
 DEFAULT_URL = "memory://"
 DEFAULT_MAX_SIZE = "256MiB"
 DEFAULT_TIMEOUT = 0.05
 DEFAULT_PATIENCE = 1.0
 DEFAULT_LEASE_TIME = 15.0
-LOOK_SECONDS = 3.0
-"""How long a start waits for the cache's first answer."""
 
 
 class CacheRefuses(OSError):
@@ -207,24 +200,6 @@ def open_cache(
         f"No cache is named by {redacted(url)!r}; there are memory://, "
         "memory://?max_size=256MiB, redis://, rediss://, redis+cluster:// and none://."
     )
-
-
-async def look_at(cache: Cache, url: str) -> None:
-    """Says it in the log if the cache can't be used now; a service starts without it all the same.
-
-    Args:
-        cache: it.
-        url: its own.
-    """
-    shown = redacted(url)
-    try:
-        async with asyncio.timeout(LOOK_SECONDS):
-            await cache.ping()
-    except CacheRefuses as error:
-        log.error("cache refuses the URL", cache=shown, error=str(error))  # noqa: TRY400 - it is no fault here
-    except OSError as error:  # TimeoutError too
-        reason = str(error) or f"no answer within {LOOK_SECONDS:g} s"
-        log.warning("cache can't be used yet", cache=shown, error=reason)
 
 
 def _refuse(url: str, parameters: dict[str, str]) -> None:
