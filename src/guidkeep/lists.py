@@ -7,8 +7,8 @@ read at a time. A page that meets a bound is short, or empty; `after` says where
 *Two ways to the records.* If few of all records expire before `expires_before`, they are found by
 their `expire` and sorted. Otherwise the store walks in the order of the GUIDs, through all records
 or those of the user, a *window* at a time: `Store.skip` says where the window ends, `Store.page`
-reads what matches in it. The windows of a page hold `EXAMINED` records in all, or one more window,
-whatever they are.
+reads what matches in it. A window is twice as long as it seems to need, by the one before, and no
+longer than `WINDOW`; those of a page are bounded together.
 
 *Slices.* A page is read in slices of about `SLICE` bytes. Each is a turn of its own in the store
 and on the event loop, so no other request waits for a whole page.
@@ -32,9 +32,10 @@ FIRST = 32
 MOST = 250
 """Records in the first slice of a page, and in any."""
 WINDOW = 10_000
-"""Records in a window, where matching ones are rare."""
-EXAMINED = 2 * WINDOW
-"""Records that are examined for a page, or one window more."""
+WINDOW_OF_A_USER = 2_000
+"""Records in a window at most. Those of a user lie anywhere, so each costs some times as much."""
+WINDOWS = 2
+"""So many of the largest windows are examined for a page, or one window more."""
 FEW = 10_000
 FEW_OF_A_USER = 1_000
 """Records that are found by `expire` sooner than by windows. Those of a user are fewer, because
@@ -65,11 +66,13 @@ async def read_page(store: Store, query: Query, now: int) -> Page:
         StoreUnavailable: the store can't be read.
     """
     by_expire = await _few_expire(store, query, now)
+    longest = WINDOW if query.user is None else WINDOW_OF_A_USER
     found: list[Record] = []
     size, examined, wanted = 0, 0, FIRST
-    after, window = query.after, 2 * FIRST
+    after, entries = query.after, 1.0  # entries of the index for each record that matches
     while True:
         wanted = min(wanted, query.limit + 1 - len(found))  # one more, to know whether there is
+        window = max(1, min(longest, int(2 * wanted * entries)))
         part = replace(query, after=after, limit=wanted, by_expire=by_expire)
         until = None if by_expire else await store.skip(part, window)
         records = await store.page(replace(part, until=until), now)
@@ -82,12 +85,11 @@ async def read_page(store: Store, query: Query, now: int) -> Page:
         if len(records) == wanted:
             after = records[-1].guid
             wanted = max(1, min(MOST, SLICE * len(found) // max(size, 1)))
-            window = 2 * wanted
         elif until is None:
             return Page(found, None)
         else:
-            after, window = until, WINDOW
-        if examined >= EXAMINED:
+            after, entries = until, window / len(records) if records else longest
+        if examined >= WINDOWS * longest:
             return Page(found, after)
 
 

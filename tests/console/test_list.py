@@ -292,7 +292,7 @@ def test_a_second_touches_only_the_lines_whose_text_it_changes(
 def test_a_page_that_ended_before_anything_matched_leads_on_by_itself(
     service: Service, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("FEW", "FIRST", "WINDOW", "EXAMINED"):
+    for name in ("FEW", "FIRST", "WINDOW", "WINDOWS"):
         monkeypatch.setattr(lists, name, 1)
     for guid in GUIDS[:3]:
         service.put(guid, expire=NOVEMBER_2026 + 2 * DAY)

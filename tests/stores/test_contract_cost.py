@@ -126,7 +126,7 @@ async def examined_by(
 async def test_no_page_costs_more_for_there_being_more_records(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("WINDOW", "EXAMINED", "FEW", "FEW_OF_A_USER"):
+    for name in ("WINDOW", "WINDOW_OF_A_USER", "FEW", "FEW_OF_A_USER"):
         monkeypatch.setattr(lists, name, 100)
     monkeypatch.setattr(lists, "MOST", 50)
     await examined_by(store, store.ping, monkeypatch)

@@ -75,9 +75,9 @@ async def test_every_filter_alone_and_with_every_other_finds_what_the_contract_s
 async def test_bounded_pages_lead_through_what_the_contract_says_whatever_is_asked(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"FIRST": 2, "MOST": 3, "WINDOW": 7, "EXAMINED": 9, "FEW": 9}.items():
+    small = {"FIRST": 2, "MOST": 3, "WINDOW": 7, "WINDOW_OF_A_USER": 4, "FEW": 9}
+    for name, value in (small | {"FEW_OF_A_USER": 9}).items():
         monkeypatch.setattr(lists, name, value)
-    monkeypatch.setattr(lists, "FEW_OF_A_USER", 9)
     await fill(store, RECORDS)
     short = 0
     for limit, after, user, before in product(

@@ -124,6 +124,8 @@ def page(query: Query, now: int) -> str:
         where.append(f"guid <= {literal(bytes.fromhex(query.until))}")
     if query.expires_before is not None:
         where.append(f"expire < {query.expires_before:d}")
+    if query.user is not None:  # the key finds it; the bytes decide
+        where.append(f"user = {literal(query.user.encode())}")
     if query.by_expire:
         index = "record_by_expire"
     return _PAGE.format(index=index, where=" AND ".join(where), limit=query.limit)
@@ -172,15 +174,10 @@ def purge(guids: Iterable[bytes], now: int) -> str:
 
 def _walk(query: Query) -> tuple[str, list[str]]:
     """The index of a walk in the order of GUIDs, and the conditions that bound it."""
-    where = [f"guid > {literal(bytes.fromhex(query.after or ''))}"]
+    after = f"guid > {literal(bytes.fromhex(query.after or ''))}"
     if query.user is None:
-        return "PRIMARY", where
-    user = query.user.encode()
-    return "record_by_user", [
-        f"user_key = {literal(_key(user))}",
-        f"user = {literal(user)}",
-        *where,
-    ]
+        return "PRIMARY", [after]
+    return "record_by_user", [f"user_key = {literal(_key(query.user.encode()))}", after]
 
 
 def _list(guids: Iterable[bytes]) -> str:
