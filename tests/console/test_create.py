@@ -217,6 +217,7 @@ def test_an_error_within_a_member_names_the_place(
         ("user", "1", "There is another user"),
         ("guid", "1", "guid is no metadata"),
         ("expire", "1", "expire is no metadata"),
+        ("ttl", "1", "ttl is no metadata"),
     ],
 )
 def test_what_is_wrong_at_sight_is_said_before_anything_is_sent(

@@ -131,6 +131,14 @@ def test_a_pattern_that_backtracks_takes_so_many_steps_and_no_more(pattern: str,
     assert "does not match" in told or "in bounded time: make it shorter" in told
 
 
+@pytest.mark.parametrize("pattern", ["(?=.*x)y", "(?<!b)c"])
+def test_the_larger_the_text_the_fewer_steps_are_taken(pattern: str) -> None:
+    """Each of these takes a step for each character, over all that follow it."""
+    schema = {"properties": {"p": {"pattern": pattern}}}
+    told = [faults({"p": "a" * size}, schema)[0][1] for size in (30, 300, 60_000)]
+    assert ["in bounded time" in one for one in told] == [False, False, True]
+
+
 @pytest.mark.parametrize("pattern", LINEAR)
 def test_a_pattern_without_look_around_is_never_too_complex(pattern: str) -> None:
     schema = {"properties": {"p": {"pattern": pattern}}}
