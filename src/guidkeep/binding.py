@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from guidkeep.settings import Settings
 
 BACKLOG = 2048
+UNREAD = 131_072
+"""Bytes of a connection that the kernel takes and that are not yet read; it counts twice as much.
+It would take megabytes, from clients that send without end too, and they all share its memory."""
 UNSENT = 65_536
 """Bytes of answers on a connection that the kernel takes and has not yet sent. What a client does
 not read is not made: it would cost time and the kernel's memory."""
@@ -88,7 +91,9 @@ def listen(settings: Settings, listener: socket.socket) -> None:
     Raises:
         StartupError: another bound the port at the same time, and was faster.
     """
-    with contextlib.suppress(AttributeError, OSError):  # a system that does not know it
+    # Connections inherit both; the first before it listens, for the window depends on it (tcp(7)).
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD)
+    with contextlib.suppress(AttributeError):  # a system that does not know it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
         listener.listen(BACKLOG)

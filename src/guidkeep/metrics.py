@@ -123,6 +123,8 @@ class Metrics:
             ["reason"],
             registry=self._registry,
         )
+        self._memory_figures = _MemoryFigures()
+        self._registry.register(self._memory_figures)
         for tallies in (
             self._requests,
             self._store_seconds,
@@ -163,7 +165,7 @@ class Metrics:
 
     def watch_memory(self, memory: Budget) -> None:
         """Shows what requests hold of the budget."""
-        self._registry.register(_MemoryFigures(memory))
+        self._memory_figures.memory = memory
 
     def watch_cache(self, cache: Cache) -> None:
         """Shows that cache's figures."""
@@ -201,14 +203,15 @@ class Budget(Protocol):
 
 
 class _MemoryFigures(Collector):
-    def __init__(self, memory: Budget) -> None:
-        self._memory = memory
+    memory: Budget | None = None
 
     def collect(self) -> Iterable[Metric]:
+        memory = self.memory
         about = "Bytes that requests hold of --max-memory"
-        yield GaugeMetricFamily("guidkeep_request_bytes", about, value=self._memory.used)
+        yield GaugeMetricFamily("guidkeep_request_bytes", about, value=memory.used if memory else 0)
         about = "Requests that were thrown away, not complete or not read, to make room"
-        yield CounterMetricFamily("guidkeep_request_evictions", about, value=self._memory.evictions)
+        evictions = memory.evictions if memory else 0
+        yield CounterMetricFamily("guidkeep_request_evictions", about, value=evictions)
 
 
 class _CacheFigures(Collector):

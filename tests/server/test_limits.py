@@ -135,7 +135,7 @@ def test_more_streams_than_allowed_are_refused_and_welcome_later(url: str, limit
     most = {"max_streams": 1, "max_memory": STREAM_COST + 200_000}[limit]
     with (
         served(store=url, **{limit: most}) as server,  # type: ignore[arg-type]  # mypy takes it for the clock
-        wired(server.address) as other,
+        wired(server.address, timeout=60) as other,
     ):
         many(other)
         with wired(server.address, receive_buffer=4096) as unread:
@@ -156,7 +156,10 @@ def test_more_streams_than_allowed_are_refused_and_welcome_later(url: str, limit
 def test_a_page_that_is_not_read_is_counted_and_one_that_does_not_fit_is_refused(
     url: str,
 ) -> None:
-    with served(store=url, max_memory=3 * 2**19) as server, wired(server.address) as other:
+    with (
+        served(store=url, max_memory=3 * 2**19) as server,
+        wired(server.address, timeout=60) as other,
+    ):
         many(other)
         wait_until(lambda: held(other) == 0)
         with wired(server.address, receive_buffer=4096) as unread:
