@@ -132,7 +132,7 @@ def test_a_request_for_which_there_is_no_memory_is_refused_and_nothing_is_done(
 
 @pytest.mark.parametrize("limit", ["max_streams", "max_memory"])
 def test_more_streams_than_allowed_are_refused_and_welcome_later(url: str, limit: str) -> None:
-    most = {"max_streams": 1, "max_memory": STREAM_COST + 200_000}[limit]
+    most = {"max_streams": 1, "max_memory": STREAM_COST + 500_000}[limit]
     with (
         served(store=url, **{limit: most}) as server,  # type: ignore[arg-type]  # mypy takes it for the clock
         wired(server.address, timeout=60) as other,
