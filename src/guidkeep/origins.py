@@ -52,8 +52,6 @@ def split_authority(text: str) -> tuple[str, str]:
     host, port = found[1].removeprefix("[").removesuffix("]"), (found[2] or "").lstrip("0")
     if found[2] and not 0 < int(found[2]) <= LAST_PORT:
         raise ValueError(text)
-    if ":" in host and host == found[1]:
-        raise ValueError(text)
     return normal_host(host), port
 
 
