@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from tests.console.browser import Service
 
 ABSENT = "0" * 32
-STRANGER = "http://stranger.example/"
 EMBED = """
 ([tag, name, url]) => new Promise((resolve) => {
   const element = document.createElement(tag);
@@ -34,16 +35,33 @@ FETCH = """
 """
 
 
+class Hello(BaseHTTPRequestHandler):
+    """A site of its own."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><body>hello")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @pytest.fixture
 def stranger(browser: Browser, service: Service) -> Iterator[Page]:
-    """A page of another site."""
+    """A page of another site, on this machine: what is elsewhere, Chromium itself keeps from it."""
     service.put(GUID)
-    context = browser.new_context()
-    page = context.new_page()
-    page.route(f"{STRANGER}**", lambda route: route.fulfill(body="<!doctype html><body>hello"))
-    page.goto(STRANGER)
-    yield page
-    context.close()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hello) as site:
+        serving = Thread(target=site.serve_forever)
+        serving.start()
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"http://localhost:{site.server_port}/")
+        yield page
+        context.close()
+        site.shutdown()
+        serving.join()
 
 
 def embedded(page: Page, tag: str, name: str, url: str) -> Any:
