@@ -65,3 +65,7 @@ def __getattr__(name: str) -> Any:
     return getattr(
         import_module("guidkeep.client" if name in _CLIENTS else "guidkeep.errors"), name
     )
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
