@@ -51,7 +51,13 @@ class Stop:
 
 @contextlib.contextmanager
 def before_the_loop() -> Iterator[None]:
-    """Ends the process with 0 on SIGTERM and SIGINT, as long as no loop handles them."""
+    """Ends the process with 0 on SIGTERM and SIGINT, as long as no loop handles them.
+
+    In a thread that is not the main one it does nothing, as `on_signals`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def leave(*_: object) -> NoReturn:
         raise SystemExit(0)

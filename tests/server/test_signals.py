@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from guidkeep import server
+from guidkeep.settings import Settings
+from guidkeep.stopping import STOPPING, Stop, before_the_loop, hangup_held
 from servers.nodes import ENVIRONMENT
 from servers.processes import free_port
 from tests.server.processes import GUIDKEEP, serving
 from tests.server.wire import record, wired
-from tests.support import PATIENCE, wait_until
+from tests.support import PATIENCE, turns, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from guidkeep.server import Running
     from tests.engines import Engines
 
 
@@ -150,3 +156,62 @@ def lines(log: Path) -> list[dict[str, Any]]:
 
 def events(log: Path) -> set[str]:
     return {line["event"] for line in lines(log)}
+
+
+# In this process.
+
+
+def send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_before_the_loop_runs_a_server_ends_on_the_spot(number: signal.Signals) -> None:
+    before = [signal.getsignal(one) for one in (*STOPPING, signal.SIGHUP)]
+    with before_the_loop():
+        send(signal.SIGHUP)
+    with pytest.raises(SystemExit) as ended, before_the_loop():
+        send(number)
+    assert ended.value.code == 0
+    assert [signal.getsignal(one) for one in (*STOPPING, signal.SIGHUP)] == before
+
+
+@pytest.mark.parametrize("number", STOPPING)
+async def test_a_start_that_waits_is_abandoned(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(server, "CANCEL_AGAIN", 0.0)  # as of a driver that loses a cancellation
+    loop = asyncio.get_running_loop()
+    with closing(socket.socket()) as silent:
+        silent.setblocking(False)
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/x"
+        started: list[Running] = []
+        settings = Settings(port=0, store=url, store_timeout=PATIENCE)
+        serving = asyncio.ensure_future(server.serve(settings, started=started.append))
+        connection, _ = await loop.sock_accept(silent)
+        send(signal.SIGHUP)
+        send(number)
+        await serving
+        connection.close()
+    await turns()
+    assert started == []
+
+
+async def test_what_should_have_stopped_before_it_began_stops_at_once() -> None:
+    stopped: list[str] = []
+    stop = Stop(lambda: stopped.append("start"))
+    stop.lead_to(lambda: stopped.append("serve"))
+    assert stopped == []
+    stop()
+    stop.lead_to(lambda: stopped.append("end"))
+    assert stopped == ["serve", "end"]
+
+
+def test_a_process_that_is_started_gets_no_sighup_until_it_handles_it() -> None:
+    code = "import signal; print(signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    with hangup_held():
+        held = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert held.stdout == b"True\n"
+    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

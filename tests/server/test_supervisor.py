@@ -24,11 +24,11 @@ from guidkeep.cli import main
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.settings import Settings
-from guidkeep.supervisor import Job, supervise
+from guidkeep.supervisor import Job, Worker, supervise
 from servers.processes import children, free_port, is_gone
 from tests.server.test_start import unchanged_process
 from tests.server.wire import wired
-from tests.support import until
+from tests.support import turns, until
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -112,6 +112,17 @@ def own_children() -> set[int]:
 def command(pid: int) -> str:
     with open(f"/proc/{pid}/cmdline") as file:  # noqa: PTH123 - no file that one could move
         return file.read()
+
+
+async def test_sighup_is_passed_on_to_workers_that_are_there(url: str) -> None:
+    settings = chosen(url)
+    async with supervised(settings) as address:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await turns()
+        assert await asyncio.to_thread(answers, address)
+    place = Worker(Job(settings=settings, number=0, descriptor=0, names=("x",)), socket.socket())
+    place.reload()  # there is no process yet
+    place._listener.close()
 
 
 async def test_a_signal_while_workers_start_ends_it(url: str, schema: Path) -> None:
