@@ -73,6 +73,7 @@ def problem_in(answer: http.client.HTTPResponse) -> dict[str, Any]:
 @pytest.fixture
 def upstream() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
         yield listener
 
 
