@@ -123,6 +123,15 @@ def test_a_connection_beyond_the_limit_that_asks_for_nothing_is_told_why_and_clo
         assert inside.ask("GET", "/livez").status == 200
 
 
+def test_who_finds_no_place_at_all_is_closed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "GUESTS", 0)
+    with served(store=url, max_connections=1) as server, wired(server.address) as inside:
+        inside.ask("GET", "/livez")
+        with wired(server.address) as one_more:
+            assert one_more.is_closed()
+        assert inside.ask("GET", "/livez").status == 200
+
+
 def test_an_address_has_its_own_limit(url: str) -> None:
     """127.0.0.2 is another client."""
     with served(store=url, max_connections_per_client=2) as server, ExitStack() as stack:

@@ -214,3 +214,24 @@ async def test_a_request_with_more_after_it_does_not_close_a_server_that_stops(
     assert ends.app.asked == ["/1", "/2", "/3"]
     answers = (await heard(ends)).split(b"HTTP/1.1 ")[1:]
     assert [b"connection: close" in answer for answer in answers] == [False, False, True]
+
+
+async def test_a_body_that_nobody_takes_is_read_no_further(ends: Ends) -> None:
+    """However many slices of it are still to be parsed."""
+    ends.server.data_received(
+        request("POST", "/guid", None, "Transfer-Encoding: chunked")
+        + b"10400\r\n%b\r\n" % (b"x" * 0x10400)
+        + b"4\r\n\r\n\r\n\r\n" * 4 * intake.TURN
+    )
+    await turns()
+    assert not ends.server.transport.is_reading()
+    assert ends.server.held >= 0x10400
+
+
+async def test_who_is_being_answered_leaves_for_nobody(ends: Ends) -> None:
+    ends.server.data_received(request("GET", "/livez"))
+    assert not ends.server.leave()
+    ends.app.answer()
+    await until(ends.server.is_idle)
+    assert ends.server.leave()
+    await until(lambda: not ends.is_open())
