@@ -286,8 +286,10 @@ def test_a_crash_is_an_event_of_the_log_like_any_other(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
 ) -> None:
     monkeypatch.setattr(server, "run", dict[str, None]().__getitem__)
+    monkeypatch.setenv("GUIDKEEP_PORTT", "1")
     assert main(["serve", "--store", url, "--log-format", "json"]) == 1
-    told = json.loads(capsys.readouterr().err)
+    first, told = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (first["event"], first["nearest"]) == ("unknown variable", "GUIDKEEP_PORT")
     assert (told["event"], told["level"]) == ("crashed", "error")
     assert told["exception"][0]["exc_type"] in ("KeyError", "TypeError")
 
