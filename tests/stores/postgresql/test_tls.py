@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import ssl
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -48,7 +49,9 @@ def test_a_key_of_ones_own_may_be_encrypted(tmp_path: Path) -> None:
     command += ["-passout", "pass:s3cret", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
     url = f"postgresql://h/d?sslmode=require&sslcert={certificate}&sslkey={key}&sslpassword="
-    assert tries_of(Address.parse(f"{url}s3cret", port=1))
+    [context] = tries_of(Address.parse(f"{url}s3cret&sslcrl={certificate}", port=1))
+    assert context is not None
+    assert context.verify_flags & ssl.VERIFY_CRL_CHECK_CHAIN
     with pytest.raises(StartupError, match="a certificate can't be used") as refused:
         tries_of(Address.parse(f"{url}other-s3cret", port=1))
     assert "s3cret" not in str(refused.value)
