@@ -69,9 +69,10 @@ async def test_no_password_is_shown_whatever_is_in_it(
     scheme: str, user: str, password: str, host: str, is_encoded: bool
 ) -> None:
     """Neither by `redacted` nor by any error of what reads URLs, its causes included."""
-    written = quote(password, safe="") if is_encoded else password
+    written = quote(password, safe="", errors="surrogatepass") if is_encoded else password
     url = f"{scheme}://{user}:{written}@{host}/0?x=1"
-    assume(password not in str(refusals(f"{scheme}://{host}/0?x=1")))  # as it is without one
+    without = "".join(refusals(f"{scheme}://{host}/0?x=1"))
+    assume(all(part not in without for part in (password, repr(password)[1:-1], written)))
     for shown in refusals(url):
         assert password not in shown
         assert repr(password)[1:-1] not in shown
