@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support import turns, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from types import FrameType
 
 HIT = b"content-length: 2\r\n\r\n{}"
 
@@ -80,6 +82,27 @@ async def test_hits_are_answered_a_few_at_a_time() -> None:
         await turns()
         assert ends.server.held == 0
         assert ends.app.asked == []
+
+
+async def test_a_hit_makes_few_calls_and_nothing_that_only_the_application_needs() -> None:
+    """The calls of Python functions are most of what it costs beside the system's."""
+    calls: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    async with both_ends(hit=lambda _: HIT, send_buffer=10**6) as ends:
+        asked = request("GET", f"/guid/{GUID}")
+        ends.server.data_received(asked)  # the first one makes what all share
+        sys.setprofile(note)
+        try:
+            ends.server.data_received(asked)
+        finally:
+            sys.setprofile(None)
+        assert (await heard(ends)).count(HIT) == 2
+        assert not ends.server.scope
+    assert 10 < len(calls) <= 16, calls
 
 
 async def test_of_a_head_without_end_few_fields_are_parsed(ends: Ends) -> None:

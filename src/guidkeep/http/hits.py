@@ -83,7 +83,6 @@ class HitsFirst(HttpToolsProtocol):
             or self.parser.get_method() != b"GET"
             or self.parser.get_http_version() != "1.1"
             or not self.parser.should_keep_alive()
-            or not self.is_idle()
             or self.flow.write_paused
             or self.wire.draining
         ):

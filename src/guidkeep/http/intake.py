@@ -33,6 +33,8 @@ HEAD_SLICE = 4096
 """Bytes of a head that are parsed before its limits are looked at."""
 MOST_FIELDS = 256
 """Fields of a head: to parse one costs more than its bytes do."""
+SMALLEST_FIELD = 4
+"""Bytes of a field at least: a name, a colon, and the end of the line."""
 CHUNK_OVERHEAD = 8
 """Bytes around one byte of content at most, if a client sends it in chunks of one."""
 SMALL = 4096
@@ -63,6 +65,8 @@ class Intake(HitsFirst):
         self._size = 0  # of what came of the request and is no content
         self._content_size = 0
         self._over_since: float | None = None
+        # A head that has more bytes is looked at more closely.
+        self._unusual_size = min(self.wire.settings.max_headers, SMALLEST_FIELD * MOST_FIELDS)
 
     @abstractmethod
     def give_way(self) -> None:
@@ -106,9 +110,13 @@ class Intake(HitsFirst):
         except httptools.HttpParserError:
             self.end(InvalidRequest("This is not a valid HTTP/1.1 request."))
         if self.is_receiving:
-            self._slices.keep(piece)
+            if not self._slices.content:
+                self._slices.keep(piece)
             self._size += len(piece)
-            self._check_size(self._size)
+            if self._size > self._unusual_size:
+                self._check_size(self._size)
+        elif self._slices.tail:
+            self._slices.reset()
 
     def _stay_with_http(self) -> None:
         """Reads a request that asks for another protocol as one that does not.

@@ -72,7 +72,7 @@ class Memory:
 
     def take(self, size: int) -> bool:
         """Takes bytes for a whole request, until they are given back; False: there are none."""
-        if not self._make_room(size):
+        if self.used + size > self.size and not self._make_room(size):
             return False
         self.used += size
         self.peak = max(self.peak, self.used)

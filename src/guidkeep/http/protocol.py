@@ -26,7 +26,7 @@ from guidkeep.errors import (
 )
 from guidkeep.http.framing import content_length
 from guidkeep.http.gate import client_of
-from guidkeep.http.intake import MOST_FIELDS, Intake
+from guidkeep.http.intake import Intake
 from guidkeep.http.memory import give_back
 from guidkeep.http.problems import last_words
 from guidkeep.http.requests import EXCHANGE, HEALTH
@@ -49,8 +49,6 @@ _authority = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)").match
 WATCH_INTERVAL = 1.0
 WATCH_TURN = 256
 """Connections that are looked at before others have their turn."""
-SMALLEST_FIELD = 4
-"""Bytes of a header field at least: a name, a colon, and the end of the line."""
 LINGER = 2.0
 """Seconds that a connection that was ended is still read from."""
 GUEST_TIME = 2.0
@@ -70,8 +68,6 @@ class GuidkeepProtocol(Intake):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.stalled_since: float | None = None
-        # A head that has more bytes is looked at more closely.
-        self._unusual_size = min(self.wire.settings.max_headers, SMALLEST_FIELD * MOST_FIELDS)
         self._answered = False
         self._unanswered: set[RequestResponseCycle] = set()
         self._linger = LINGER
@@ -140,7 +136,7 @@ class GuidkeepProtocol(Intake):
         self.is_receiving = True
         self._head_is_open = True
         self._size = self._content_size = 0
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
         """Answers from the cache, or hands the request to the application."""
@@ -155,6 +151,7 @@ class GuidkeepProtocol(Intake):
         if not self._check_framing():
             return
         self._head_is_open = False
+        self._begin_scope()
         super().on_headers_complete()
         self.headers = []  # takes the trailers, which are no headers (RFC 9110 §6.5.1)
         self._unanswered.add(self.cycle)
@@ -164,7 +161,6 @@ class GuidkeepProtocol(Intake):
     def on_message_complete(self) -> None:
         """The request is complete."""
         self.is_receiving = False
-        self._slices.reset()
         is_begun = not self._head_is_open and self._over_since is None
         self._head_is_open = True
         self._size = 0
@@ -181,7 +177,7 @@ class GuidkeepProtocol(Intake):
         Unlike uvicorn's own this sets no timer for a connection that is idle now: see `look`.
         """
         self.since = perf_counter()
-        self._unanswered = {cycle for cycle in self._unanswered if not cycle.response_complete}
+        self._unanswered.clear()  # there is one at a time
         if self.cycle.body:
             self.cycle.body = bytearray()  # nobody wants it any more
         exchange, self.exchange = self.exchange, None
@@ -191,7 +187,8 @@ class GuidkeepProtocol(Intake):
             self.throw_away()
             self.transport.write_eof()
             return
-        self.go_on()
+        if self._rest or self.held or self.flow.read_paused or self.flow.write_paused:
+            self.go_on()
         if self._peer_is_done and not self._unanswered:
             self.transport.close()
         elif self.wire.draining:
@@ -202,6 +199,13 @@ class GuidkeepProtocol(Intake):
     ) -> None:
         extensions[EXCHANGE] = {"begin": partial(self._begin_exchange, cycle), "took": self.took}
         super()._begin(cycle, app, extensions)
+
+    def _begin_scope(self) -> None:
+        """Makes what uvicorn makes when a request begins, and a hit has no need of."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers = self.scope["headers"] = headers
 
     def _begin_exchange(self, cycle: RequestResponseCycle) -> Exchange:
         self.exchange = Exchange(cycle)
@@ -214,7 +218,8 @@ class GuidkeepProtocol(Intake):
         except InvalidRequest as error:
             self.end(error)
             return False
-        if absolute := _authority(self.url):  # its host counts, and no other (RFC 9112 §3.2.2)
+        absolute = None if self.url.startswith(b"/") else _authority(self.url)
+        if absolute:  # its host counts, and no other (RFC 9112 §3.2.2)
             others = [header for header in self.headers if header[0] != b"host"]
             self.headers[:] = [*others, (b"host", absolute[1])]
         return True

@@ -180,17 +180,15 @@ class Request:
             BodyTooLarge: it has more than `limit` bytes; no more than that is ever held.
             ClientLeft: it never came to its end.
         """
-        too_large = BodyTooLarge(f"The body must not have more than {limit} bytes.")
-        if int(self.headers.get(b"content-length", b"0")) > limit:
-            raise too_large
         body: bytes = b""
-        while True:
-            piece, more = await self.piece()
-            body += piece
-            if len(body) > limit:
-                raise too_large
-            if not more:
+        if int(self.headers.get(b"content-length", b"0")) <= limit:
+            more = True
+            while more and len(body) <= limit:
+                piece, more = await self.piece()
+                body += piece
+            if len(body) <= limit:
                 return body
+        raise BodyTooLarge(f"The body must not have more than {limit} bytes.")
 
 
 def parse_query(query_string: bytes, *, names: Sequence[str] = LIST_PARAMETERS) -> Query:

@@ -18,13 +18,14 @@ class Slices:
 
     Attributes:
         content: bytes of content still to come of the request, where its head says how many.
+        tail: the last bytes of the request that has begun, which may begin an empty line.
     """
 
-    __slots__ = ("_tail", "content")
+    __slots__ = ("content", "tail")
 
     def __init__(self) -> None:
         self.content = 0
-        self._tail = b""
+        self.tail = b""
 
     def cut(self, data: bytes, begin: int) -> int:
         """Where the slice ends that begins there."""
@@ -32,7 +33,7 @@ class Slices:
             size = min(len(data) - begin, self.content)
             self.content -= size
             return begin + size
-        if tail := self._tail:
+        if tail := self.tail:
             seam = tail + data[begin : begin + len(EMPTY_LINE) - 1]
             if (found := seam.find(EMPTY_LINE)) >= 0:
                 return begin + found + len(EMPTY_LINE) - len(tail)
@@ -41,9 +42,9 @@ class Slices:
 
     def keep(self, piece: bytes) -> None:
         """The request goes on after this slice."""
-        self._tail = (self._tail + piece[1 - len(EMPTY_LINE) :])[1 - len(EMPTY_LINE) :]
+        self.tail = (self.tail + piece[1 - len(EMPTY_LINE) :])[1 - len(EMPTY_LINE) :]
 
     def reset(self) -> None:
         """The request is complete."""
         self.content = 0
-        self._tail = b""
+        self.tail = b""
