@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.record import ENVELOPE, new_guid
+from guidkeep.http import bulk as bulk_module
+from guidkeep.record import ENVELOPE, new_guid, parse_change
 from tests.http.faulty import faulty
 from tests.http.helpers import EVERY_PAIR, SOON, Api, check_problem, faults, lines_of
 from tests.support import MARCH_2015, app_of, make_registry, opened_store
@@ -329,3 +332,34 @@ async def test_a_line_that_is_done_after_many_that_were_refused_is_answered_as_e
     *_, refused, done = await bulk(api, *["x"] * 2000, {"guid": guid, "user": "Ann"})
     assert refused == {"line": 2000, "status": 400, "problem": {}}
     assert (done["line"], done["status"], done["guid"]) == (2001, 201, guid)
+
+
+async def test_however_many_requests_a_turn_of_the_loop_begins_few_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines of all kinds: they are counted as they are read, turn by turn."""
+    turn, read = 0, Counter[int]()
+
+    def noted(text: bytes, **keywords: Any) -> Any:
+        read[turn] += 1 + len(text) // bulk_module.LONG
+        return parse_change(text, **keywords)
+
+    async def turns() -> None:
+        nonlocal turn
+        while True:
+            await asyncio.sleep(0)
+            turn += 1
+
+    monkeypatch.setattr(bulk_module, "parse_change", noted)
+    async with (
+        opened_store(tmp_path / "guids.db") as store,
+        Api(app_of(make_registry(store))) as api,
+        asyncio.TaskGroup() as group,
+    ):
+        counting = group.create_task(turns())
+        lines = ["x", json.dumps({"user": "Ann"}), json.dumps({"note": "x" * 3000})] * 200
+        answers = await asyncio.gather(*[bulk(api, *lines) for _ in range(8)])
+        counting.cancel()
+    assert [len(each) for each in answers] == [600] * 8
+    assert sum(read.values()) == 8 * 200 * 5
+    assert max(read.values()) < bulk_module.TURN + 3

@@ -13,6 +13,9 @@ that the server works on at once (`--max-pending`); else nothing is read. What i
 yet read by the client is held, up to a limit (see `guidkeep.http.held`); beyond that no further
 line is taken either.
 
+*In turns.* However many such requests there are, the lines of one of them are begun in each turn of
+the loop, and few of those. Whatever else the server does has the rest of its time.
+
 *Time.* A request may last as long as it will, if a whole line comes every `--request-timeout`. The
 time in which nothing is read does not count. When the server stops it takes no more lines.
 """
@@ -60,7 +63,9 @@ WINDOW = 512
 WINDOW_BYTES = 1 << 20
 """Bytes that they have at most, unless one alone has more."""
 TURN = 32
-"""Lines that are begun before others have their turn."""
+"""Lines that are begun in one turn of the loop, of all requests together."""
+LONG = 1024
+"""Bytes of a line that count as a line more: what is long may take long to read."""
 TICK = 1.0
 """Seconds after which a request that waits for a line looks whether the server stops."""
 STOPPING = "This server is stopping; this line and what follows was not done. Send it to another."
@@ -98,6 +103,7 @@ class Bulk:
         self.patience = patience
         self.is_draining = is_draining
         self.room = Room(HELD)
+        self.turns = asyncio.Lock()
 
     async def answer(self, request: Request) -> Streamed:
         """The answer; its pieces are made while the request is read."""
@@ -160,14 +166,19 @@ class _Exchange:
             except (RequestTimeout, Stopping) as error:
                 self._refuse(self._lines.number + 1, None, error)
                 return
+            await self._wait_for_turn()
             before = self._lines.number
             lines = self._lines.feed(piece)
             if self._lines.number > before:
                 self._waited = 0.0
-            for at, line in enumerate(lines if more else lines + self._lines.end(), 1):
-                if not at % TURN:
-                    await asyncio.sleep(0)
-                await self._wait_for_room(len(line.text or b""))
+            left = TURN
+            for line in lines if more else lines + self._lines.end():
+                size = len(line.text or b"")
+                while left <= 0 or not self._has_room(size):
+                    await self._wait_for_room(size)
+                    await self._wait_for_turn()
+                    left = TURN
+                left -= 1 + size // LONG
                 if self._bulk.is_draining():
                     self._refuse(line.number, None, Stopping(STOPPING))
                     return
@@ -190,15 +201,23 @@ class _Exchange:
             f"No whole line arrived within {patience:g} s; this one and what follows was not done."
         )
 
+    async def _wait_for_turn(self) -> None:
+        """Returns in a turn of the loop in which nobody else begins lines."""
+        async with self._bulk.turns:
+            await asyncio.sleep(0)
+
     async def _wait_for_room(self, size: int) -> None:
-        traffic = self._bulk.traffic
-        while self._working and (
-            len(self._working) >= WINDOW
-            or self._size + size > WINDOW_BYTES
-            or traffic.pending >= traffic.max_pending
-        ):
+        while not self._has_room(size):
             self._room.clear()
             await self._room.wait()
+
+    def _has_room(self, size: int) -> bool:
+        traffic = self._bulk.traffic
+        return not self._working or (
+            len(self._working) < WINDOW
+            and self._size + size <= WINDOW_BYTES
+            and traffic.pending < traffic.max_pending
+        )
 
     def _begin(self, line: Line) -> None:
         self._why += WHY_FACTOR * (self._bulk.max_line if line.text is None else len(line.text))
