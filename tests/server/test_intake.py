@@ -186,6 +186,24 @@ async def test_a_pipeline_that_gives_way_is_answered_what_was_begun_and_ends() -
         assert found[1] == b""
 
 
+async def test_a_whole_request_keeps_its_body_when_the_memory_is_used_up() -> None:
+    """Else it would be answered as one without a body, which nobody has sent."""
+    async with both_ends(max_memory=100_000) as ends:
+        asked = request("POST", "/guid", b"x" * 60_000)
+        ends.server.data_received(asked + request("GET", "/after"))
+        memory = ends.server.wire.memory
+        assert memory.used > 60_000
+        assert memory.take(90_000), "who holds bytes gives way"
+        assert memory.used == 90_000
+        assert ends.server.cycle.body == b"x" * 60_000
+        ends.app.answer()
+        await until(lambda: not ends.is_open())
+        assert ends.app.asked == ["/guid"]
+        found = parse(await heard(ends))
+        assert found is not None
+        assert (found[0].status, found[0].headers["connection"]) == (200, "close")
+
+
 async def test_hits_that_wait_for_their_turn_give_way_too() -> None:
     async with both_ends(hit=lambda _: HIT, send_buffer=10**6, max_memory=10_000) as ends:
         ends.server.data_received(request("GET", f"/guid/{GUID}") * 1000)

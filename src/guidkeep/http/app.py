@@ -197,7 +197,8 @@ class Records:
         """What a write is to change, on what condition, and the time for all that is decided."""
         condition, faults = stated(request)
         now = self._registry.clock()
-        return parse_change(request.content, now=int(now), guid=guid, faults=faults), condition, now
+        content, request.content = request.content, b""  # else it is held until the answer is sent
+        return parse_change(content, now=int(now), guid=guid, faults=faults), condition, now
 
 
 class Service:

@@ -188,11 +188,15 @@ class Intake(HitsFirst):
 
     def throw_away(self) -> None:
         """Holds nothing any more of what has arrived, and reads on."""
+        self._body().clear()
+        self.throw_rest_away()
+        self.tell_memory()
+
+    def throw_rest_away(self) -> None:
+        """The same of what came after the request that is worked on, which is whole."""
         self._rest = b""
         self.flow.has_rest = False
-        self._body().clear()
         self.flow.resume_reading()
-        self.tell_memory()
 
     def _body(self) -> bytearray:
         """What has arrived of the body of this request, or of the last, and is not taken."""

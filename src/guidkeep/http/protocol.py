@@ -271,7 +271,7 @@ class GuidkeepProtocol(Intake):
             self.end(TooManyRequests(detail))
         else:
             self.cycle.keep_alive = False  # the request before is answered; then it ends
-            self.throw_away()
+            self.throw_rest_away()  # that one's body may not be taken yet
 
     def leave(self) -> bool:
         """Another guest needs the place."""

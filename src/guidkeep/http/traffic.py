@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 REQUEST_COST = 8 * 1024
 """Bytes that any request takes while it is worked on."""
-BODY_COST = 4
-"""Bytes that are taken for each byte of a body: as it came, decoded, as a record, encoded."""
+BODY_COST = 6
+"""Bytes that are taken for each byte of a body: as it came, decoded, as a record, encoded, sent."""
 STREAM_COST = 1 << 20
 """Bytes that are taken for a request that is read or answered piece by piece."""
 
