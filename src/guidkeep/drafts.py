@@ -55,7 +55,7 @@ class Drafts:
         """The current record with the change merged in; raises as `made` does."""
         faults = self.faults(change, current, merges=True)
         expire = change.expire_at(now) if change.sets_expire else current.expire
-        former = parse_object(current.metadata)
+        former = _stored(current)
         if change.names_ttl:
             former.pop("ttl", None)  # of a time when it was metadata
         return self._draft(change, faults, expire, merge(former, dict(change.metadata)), now)
@@ -73,7 +73,7 @@ class Drafts:
         """
         faults = list(change.faults)
         if change.misspelt:
-            before = parse_object(former.metadata) if former else {}
+            before = _stored(former) if former else {}
             for name in change.misspelt:
                 new, old = change.metadata[name], before.get(name)
                 is_meant = name in self._schema.declared or (old and old.text == new.text)
@@ -100,3 +100,15 @@ class Drafts:
                 f"A record's metadata must not have more than {self._max_record} bytes."
             )
         return Record(change.guid or "", expire, 0, text)
+
+
+def _stored(record: Record) -> dict[str, Member]:
+    """The members of a record as it is stored.
+
+    Raises:
+        ValueError: it is damaged, which is no fault of the request's.
+    """
+    try:
+        return parse_object(record.metadata)
+    except InvalidRequest:
+        raise ValueError(f"The stored metadata of {record.guid} is damaged.") from None

@@ -19,9 +19,16 @@ _MEANT = {
 """By name in lower case: what would be right."""
 
 is_misspelt = frozenset(_MEANT).__contains__
-"""Whether a name, in lower case and without white space around it, is meant for one of them."""
+"""Whether a name, as `folded` returns it, is meant for one of them."""
+
+
+def folded(name: str) -> str:
+    """The name in lower case, without what can't be seen: space around it, marks of no width."""
+    if not name.isascii():
+        name = "".join(filter(str.isprintable, name))
+    return name.strip().lower()
 
 
 def meant_by(name: str) -> str:
     """A sentence that names the right member."""
-    return f'"{name}" is not a member of a record: {_MEANT[name.strip().lower()]}.'
+    return f'"{name}" is not a member of a record: {_MEANT[folded(name)]}.'

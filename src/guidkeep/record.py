@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidkeep.errors import Fault, PreconditionFailed
 from guidkeep.jsontext import parse_object
-from guidkeep.misspelt import is_misspelt
+from guidkeep.misspelt import folded, is_misspelt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,6 +95,7 @@ class Change:
         misspelt: names among them that are probably meant for `guid`, `expire` or `ttl`.
         faults: what is wrong with the body. Raised by the registry, together with what the
             schema finds, so that the client hears of everything at once.
+        size: bytes of the body.
     """
 
     guid: str | None = None
@@ -105,6 +106,7 @@ class Change:
     metadata: Mapping[str, Member] = field(default_factory=dict, repr=False)
     misspelt: Sequence[str] = ()
     faults: Sequence[Fault] = ()
+    size: int = field(default=0, compare=False)
 
     def expire_at(self, now: float) -> int | None:
         """When the record expires if the change is made at `now`; None: the default lifetime."""
@@ -258,9 +260,10 @@ def parse_change(
         misspelt=[
             name
             for name, member in members.items()
-            if is_misspelt(lower := name.strip().lower()) and _is_meant(lower, member.value)
+            if is_misspelt(lower := folded(name)) and _is_meant(lower, member.value)
         ],
         faults=faults,
+        size=len(body),
     )
 
 

@@ -22,6 +22,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
+from guidkeep.aside import Aside
 from guidkeep.caches import Lease
 from guidkeep.census import Census
 from guidkeep.clock import ClockWatch
@@ -68,7 +69,7 @@ CLOSE_REST = 0.1
 Result = TypeVar("Result")
 
 if TYPE_CHECKING:
-    Decide = Callable[[Record | None, float], Record | None]
+    Decide = Callable[[Record | None, float], Awaitable[Record | None]]
     """From the live record at that time to what it shall become; None: to nothing."""
 
 
@@ -109,6 +110,7 @@ class Registry:
         self._metrics = metrics
         self._census = Census(self._count, clock)
         self._flights: Flights[Record | None] = Flights(self._spawn)
+        self.aside = Aside()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -150,12 +152,10 @@ class Registry:
             InvalidRequest, PreconditionFailed.
         """
 
-        def decide(current: Record | None, now: float) -> Record:
-            return (
-                self._drafts.merged(current, change, now)
-                if current
-                else self._drafts.made(change, now)
-            )
+        async def decide(current: Record | None, now: float) -> Record:
+            if current is not None:
+                return await self._merged(current, change, now)
+            return await self._made(change, now)
 
         return await self._put(change, condition, decide, now)
 
@@ -167,9 +167,11 @@ class Registry:
         Raises:
             InvalidRequest, PreconditionFailed.
         """
-        return await self._put(
-            change, condition, lambda current, now: self._drafts.made(change, now, current), now
-        )
+
+        async def decide(current: Record | None, now: float) -> Record:
+            return await self._made(change, now, current)
+
+        return await self._put(change, condition, decide, now)
 
     async def update(
         self, guid: str, change: Change, condition: Condition = ANY, now: float | None = None
@@ -182,9 +184,9 @@ class Registry:
         if not is_guid(guid):
             raise InvalidRequest(self._drafts.faults(change, None, merges=True))
 
-        def decide(current: Record | None, now: float) -> Record | None:
+        async def decide(current: Record | None, now: float) -> Record | None:
             if current is not None:
-                return self._drafts.merged(current, change, now)
+                return await self._merged(current, change, now)
             if faults := self._drafts.faults(change, None, merges=True):
                 raise InvalidRequest(faults)
             return None
@@ -199,7 +201,7 @@ class Registry:
             InvalidRequest, NotFound, PreconditionFailed.
         """
         _check(guid)
-        await self._write(guid, condition, lambda *_: None)
+        await self._write(guid, condition, _nothing)
 
     async def list(self, query: Query) -> Page:
         """A page of live records in GUID order; what it may cost is in `guidkeep.lists`."""
@@ -252,6 +254,7 @@ class Registry:
             if not done:
                 for task in self._tasks:
                     task.cancel()
+        self.aside.close()
 
     # Writing.
 
@@ -262,14 +265,26 @@ class Registry:
         if change.guid is not None and is_guid(change.guid):
             return await self._write(change.guid, condition, decide, now)
         now = self.clock() if now is None else now
-        made = self._drafts.made(change, now)
+        made = await self._made(change, now)
+
+        async def decide_once(*_: object) -> Record:
+            return made
+
         written = None
         while written is None:  # once more only if the random GUID is taken already
             if self.cache.takes_unread:
-                written = await self._attempt(new_guid(), None, condition, lambda *_: made, now)
+                written = await self._attempt(new_guid(), None, condition, decide_once, now)
             else:
                 written = await self._insert(made, condition, now)
         return written
+
+    async def _made(self, change: Change, now: float, former: Record | None = None) -> Record:
+        size = change.size + (len(former.metadata) if former else 0)
+        return await self.aside.do(size, lambda: self._drafts.made(change, now, former))
+
+    async def _merged(self, current: Record, change: Change, now: float) -> Record:
+        size = change.size + len(current.metadata)
+        return await self.aside.do(size, lambda: self._drafts.merged(current, change, now))
 
     async def _insert(self, made: Record, condition: Condition, now: float) -> Written | None:
         """Stores it under a random GUID, past the cache; None: that is taken already.
@@ -316,7 +331,7 @@ class Registry:
     ) -> Written | None:
         """One lease, one compare-and-set; None: somebody else wrote in between."""
         current = stored if stored is not None and stored.is_live(now) else None
-        target = decide(current, now)
+        target = await decide(current, now)
         left = target or current
         if left is None:
             raise _absent(guid)
@@ -409,6 +424,10 @@ class Registry:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _nothing(*_: object) -> None:
+    """Decides that no record is to be there."""
 
 
 def _check(guid: str) -> None:

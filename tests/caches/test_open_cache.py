@@ -42,6 +42,8 @@ def test_none_is_a_cache_too() -> None:
         ("none://?max_size=1MiB", "unknown parameter: max_size"),
         ("memory://?max_size=lots", "'lots' is not a size"),
         ("memory://?max_size=-1", "'-1' is not a size"),
+        ("memory://localhost", "names no host and no path"),
+        ("none://localhost/x", "names no host and no path"),
     ],
 )
 def test_a_wrong_cache_url_is_refused_with_a_sentence(url: str, complaint: str) -> None:

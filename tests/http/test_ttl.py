@@ -171,7 +171,10 @@ LISTED = [
     "expires", "expiry", "expiration", "expire_at", "expires_at", "expiresAt", "expire_in",
     "expires_in", "exp", "Expire", "TTL",
 ]  # fmt: skip
-MORE = ["EXPIRES", "Expire-At", "expiresIn", "expires in", "EXP", "Ttl", " expire", "ttl "]
+MORE = [
+    "EXPIRES", "Expire-At", "expiresIn", "expires in", "EXP", "Ttl", " expire", "ttl ",
+    "\u200bexpire", "exp\ufeffires", "ttl\u00a0",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from guidkeep import registry as registry_module
+from guidkeep.aside import LARGE
 from guidkeep.caches import Lease, open_cache
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.none import NoCache
 from guidkeep.drafts import DEFAULT_LIFETIME
 from guidkeep.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
 from guidkeep.record import LAST_EXPIRE, Condition, Query, Record, is_guid, parse_change
+from guidkeep.schema import MetadataSchema
 from tests.registry.memory_store import MemoryStore
 from tests.support import GUID, MARCH_2015, Clock, change, make_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from guidkeep.errors import Fault
+    from guidkeep.jsontext import Member
     from guidkeep.registry import Registry
     from guidkeep.stores import Store
 
@@ -285,3 +291,40 @@ async def test_a_check_says_how_the_registry_fares(store: Store) -> None:
     assert await make_registry(store, Unreachable()).check() == "degraded"
     with pytest.raises(StoreUnavailable):
         await make_registry(Down()).check()
+
+
+class Watched(MetadataSchema):
+    """Notes on which thread each record is checked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[threading.Thread] = []
+
+    def faults(self, metadata: Mapping[str, Member]) -> list[Fault]:
+        self.threads.append(threading.current_thread())
+        return super().faults(metadata)
+
+
+@pytest.mark.parametrize("size", [10, 2 * LARGE])
+async def test_long_work_on_a_request_is_done_beside_the_loop(size: int) -> None:
+    schema, clock = Watched(), Clock(NOW)
+    registry = make_registry(MemoryStore(), clock=clock, schema=schema)
+    body = json.dumps({"user": "Ann", "text": "x" * size})
+    await registry.create_or_update(change(None, body, now=NOW))
+    await registry.create_or_update(change(body=body, now=NOW))
+    await registry.update(GUID, change(body='{"n": 1}', now=NOW))  # a small change of a large one
+    await registry.replace(change(body=body, now=NOW))
+    with pytest.raises(InvalidRequest):
+        await registry.replace(change(body=body.replace("user", "owner"), now=NOW))
+    at_once = [thread is threading.main_thread() for thread in schema.threads]
+    assert at_once == [size < LARGE] * 5
+    await registry.close()
+
+
+async def test_a_stored_record_that_is_damaged_is_no_fault_of_the_requests() -> None:
+    store = MemoryStore()
+    store.records[GUID] = Record(GUID, NOW + 60, 1, '{"user":"Ann", \x1b')
+    registry = make_registry(store, clock=Clock(NOW))
+    with pytest.raises(ValueError, match=f"The stored metadata of {GUID} is damaged"):
+        await registry.update(GUID, change(body='{"user": "Bob"}', now=NOW))
+    assert store.records[GUID].version == 1

@@ -206,3 +206,8 @@ def _refuse(url: str, parameters: dict[str, str]) -> None:
     if parameters:
         name = next(iter(parameters))
         raise StartupError(f"The cache URL {redacted(url)!r} has an unknown parameter: {name}.")
+    parts = split(url)
+    if parts.netloc or parts.path:
+        raise StartupError(
+            f"The cache {parts.scheme}:// is in this process: its URL names no host and no path."
+        )

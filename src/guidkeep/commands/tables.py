@@ -16,7 +16,7 @@ from guidkeep.commands.items import BrokenOff, Item, fault_of, faulty
 from guidkeep.commands.words import parse_expire
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import on_one_line, require_json
-from guidkeep.misspelt import is_misspelt, meant_by
+from guidkeep.misspelt import folded, is_misspelt, meant_by
 from guidkeep.record import parse_seconds, shortened
 from guidkeep.units import parse_duration
 
@@ -242,7 +242,7 @@ def _column(name: str) -> Column:
 
 
 def _is_misspelt(member: str) -> bool:
-    return member not in OWN and is_misspelt(member.lower())
+    return member not in OWN and is_misspelt(folded(member))
 
 
 def _check(names: Sequence[str], *, is_sure: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -157,19 +158,19 @@ class Records:
         return await self._create_or_update(request, request.guid)
 
     async def _create_or_update(self, request: Request, guid: str | None) -> Answer:
-        change, condition, now = self._wanted(request, guid)
+        change, condition, now = await self._wanted(request, guid)
         written = await self._registry.create_or_update(change, condition, now)
         return _record_answer(written.record, created=written.created)
 
     async def replace(self, request: Request) -> Answer:
         """`PUT /guid/{guid}`: create or replace whole."""
-        change, condition, now = self._wanted(request, request.guid)
+        change, condition, now = await self._wanted(request, request.guid)
         written = await self._registry.replace(change, condition, now)
         return _record_answer(written.record, created=written.created)
 
     async def update(self, request: Request) -> Answer:
         """`PATCH /guid/{guid}`: update only."""
-        change, condition, now = self._wanted(request, request.guid)
+        change, condition, now = await self._wanted(request, request.guid)
         return _record_answer(await self._registry.update(request.guid, change, condition, now))
 
     async def delete(self, request: Request) -> Answer:
@@ -193,12 +194,13 @@ class Records:
         async with self._lists:
             return _page_answer(await self._registry.list(query), query)
 
-    def _wanted(self, request: Request, guid: str | None) -> tuple[Change, Condition, float]:
+    async def _wanted(self, request: Request, guid: str | None) -> tuple[Change, Condition, float]:
         """What a write is to change, on what condition, and the time for all that is decided."""
         condition, faults = stated(request)
         now = self._registry.clock()
         content, request.content = request.content, b""  # else it is held until the answer is sent
-        return parse_change(content, now=int(now), guid=guid, faults=faults), condition, now
+        parse = partial(parse_change, content, now=int(now), guid=guid, faults=faults)
+        return await self._registry.aside.do(len(content), parse), condition, now
 
 
 class Service:

@@ -27,6 +27,7 @@ import json
 from collections import deque
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -182,7 +183,7 @@ class _Exchange:
                 if self._bulk.is_draining():
                     self._refuse(line.number, None, Stopping(STOPPING))
                     return
-                self._begin(line)
+                await self._begin(line)
 
     async def _piece(self) -> tuple[bytes, bool]:
         """What came, and whether there is more to come; raises why no more is taken."""
@@ -219,7 +220,7 @@ class _Exchange:
             and traffic.pending < traffic.max_pending
         )
 
-    def _begin(self, line: Line) -> None:
+    async def _begin(self, line: Line) -> None:
         self._why += WHY_FACTOR * (self._bulk.max_line if line.text is None else len(line.text))
         if line.text is None:
             detail = f"The line must not have more than {self._bulk.max_line} bytes."
@@ -227,7 +228,8 @@ class _Exchange:
             return
         now = self._bulk.registry.clock()
         try:
-            change = parse_change(line.text, now=int(now))
+            parse = partial(parse_change, line.text, now=int(now))
+            change = await self._bulk.registry.aside.do(len(line.text), parse)
         except InvalidRequest as error:
             self._refuse(line.number, None, error)
             return
