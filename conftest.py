@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytest_plugins = ["tests.consistency.report"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Of a shell's job in the background. Programs that the tests start would ignore Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SYBIL = Sybil(
     parsers=[

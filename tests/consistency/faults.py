@@ -158,7 +158,7 @@ _NO_LEASE = {
 _NOT_CHECKED = {"fill": [("if reader ~= ARGV[1] then return 0 end", "")]}
 _WRITERS_IGNORED = {
     "get": [
-        ("if ms < standing then return 0 end", ""),
+        ("if ms < number(standing) then return 0 end", ""),
         ("ARGV[2], ms + LEASE_TIME)", "ARGV[2], ms + LEASE_TIME, last or false, writers or false)"),
     ],
 }

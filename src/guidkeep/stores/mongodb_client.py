@@ -74,10 +74,14 @@ async def connect(
 
 
 async def close(client: pymongo.AsyncMongoClient[Document]) -> None:
-    """Closes it. A look at a server that has just begun is not waited for: it takes a time-out."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await client.close()
+    """Closes it. A look at a server that has just begun is not waited for: it takes a time-out.
+
+    Nor is the goodbye to a server that hangs. What came after that is done by the second call.
+    """
+    for _ in range(2):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await client.close()
 
 
 def _client(url: str, timeout: float, pool: int) -> pymongo.AsyncMongoClient[Document]:

@@ -16,7 +16,6 @@ from tests.stores.records import NOW, groups_of, guid_of, make_record
 from tests.support import outcomes
 
 if TYPE_CHECKING:
-    from guidkeep.stores import Store
     from guidkeep.stores.mysql import MySQLStore
     from guidkeep.stores.mysql_connections import Answer
     from tests.stores.conftest import Opener
@@ -139,14 +138,3 @@ async def test_what_arrives_together_travels_together(opener: Opener) -> None:
         assert groups_of(metrics, "write") == (1, 100)
         await asyncio.gather(*(store.get(record.guid) for record in records))
         assert groups_of(metrics, "read") == (1, 100)
-
-
-async def test_a_list_uses_an_index_whether_few_or_many_expire(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    records = [make_record(number, expire=NOW + 1 + number % 2) for number in range(20)]
-    await asyncio.gather(*(store.insert(record) for record in records))
-    for few in (5, 10, 15):
-        monkeypatch.setattr("guidkeep.stores.mysql.FEW", few)
-        found = await store.page(Query(expires_before=NOW + 2), NOW)
-        assert found == records[::2]
