@@ -26,11 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LOG_FORMATS = ("auto", "text", "json")
-MOST_WORKERS = 256
-LOG_GUIDS = ("prefix", "full", "off")
-MEMORY_OF_A_BODY = 5
-"""Bytes of memory that one byte of a body takes; see `guidkeep.http.traffic`."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_GUIDS = ("prefix", "full", "off")
+MOST_WORKERS = 256
+REQUEST_COST = 8 * 1024
+"""Bytes of `--max-memory` that any request takes while it is worked on."""
+BODY_COST = 6
+"""Bytes of it that are taken for each byte of a body: as it came, decoded, as a record, encoded,
+sent."""
+LEAST_MEMORY = 2 << 20
+"""Bytes of it at least: less would refuse the longest page of a list, or the largest file of /docs,
+for ever."""
 
 
 def _text(text: str) -> str:
@@ -293,11 +299,12 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.en
         except StartupError as error:
             raise StartupError(f"{source}: {error}") from error
     settings = Settings(**values)
-    least = MEMORY_OF_A_BODY * settings.max_body
+    # Once more for what of its answer the client has not read yet.
+    least = max(LEAST_MEMORY, REQUEST_COST + (BODY_COST + 1) * settings.max_body)
     if settings.max_memory < least:
         raise StartupError(
-            f"{flag('max_memory')}: a body of {flag('max_body')} bytes takes {least} bytes; "
-            "write at least that."
+            f"{flag('max_memory')}: one request, with a body of {settings.max_body} bytes "
+            f"({flag('max_body')}), may take {least} bytes; write at least that."
         )
     return settings
 

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.http.traffic import BODY_COST, REQUEST_COST, STREAM_COST
+from guidkeep.errors import StartupError
+from guidkeep.http.traffic import STREAM_COST
+from guidkeep.lists import MAX_PAGE
+from guidkeep.settings import BODY_COST, LEAST_MEMORY, REQUEST_COST, load
 from tests.server.processes import serving
 from tests.server.test_bulk import Reading, many
 from tests.server.wire import Wire, record, request, wired
@@ -170,6 +173,26 @@ def test_a_page_that_is_not_read_is_counted_and_one_that_does_not_fit_is_refused
             assert other.ask("GET", "/guid?limit=1").status == 200
             assert len(unread.answer().json["guids"]) == 15
         wait_until(lambda: held(other) == 0)
+
+
+def test_the_least_memory_that_may_be_asked_for_is_enough_for_any_one_request(url: str) -> None:
+    most = (LEAST_MEMORY - REQUEST_COST) // (BODY_COST + 1)
+    load({"max_body": str(most), "max_memory": str(LEAST_MEMORY)}, {})
+    with pytest.raises(StartupError, match="--max-memory"):
+        load({"max_body": str(most + 1), "max_memory": str(LEAST_MEMORY)}, {})
+    body = record(pad="")
+    body = record(pad="x" * (most - len(body)))
+    with (
+        served(store=url, max_body=most, max_memory=LEAST_MEMORY) as server,
+        wired(server.address, timeout=60) as wire,
+    ):
+        for _ in range(4):
+            assert wire.ask("POST", "/guid", body).status == 201
+        assert len(wire.ask("GET", "/guid").json["guids"]) == MAX_PAGE // most
+        assert wire.ask("GET", "/docs/swagger-ui-bundle.js").status == 200
+        wait_until(lambda: held(wire) == 0)
+        wire.send(request("GET", "/export"))
+        assert Reading(wire).head() == 200
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")

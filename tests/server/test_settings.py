@@ -33,7 +33,7 @@ VALUES: dict[str, tuple[str, object, str, object]] = {
     "max_connections_per_client": ("0", 0, "8", 8),
     "max_pending": ("7", 7, "8", 8),
     "max_streams": ("1", 1, "128", 128),
-    "max_memory": ("1MiB", 2**20, "2GiB", 2**31),
+    "max_memory": ("2MiB", 2**21, "2GiB", 2**31),
     "request_timeout": ("5", 5.0, "2h", 7200.0),
     "idle_timeout": ("1S", 1.0, " 3 s ", 3.0),
     "write_timeout": ("1s", 1.0, "2s", 2.0),
@@ -170,9 +170,9 @@ def test_the_sentence_says_what_would_be_right(name: str, value: str, right: str
 
 def test_less_memory_than_one_request_takes_is_refused() -> None:
     wanted = {"max_body": "1MiB", "max_memory": "2MiB"}
-    with pytest.raises(StartupError, match=r"^--max-memory: .* 5242880 bytes; .*\.$"):
+    with pytest.raises(StartupError, match=r"^--max-memory: .* 7348224 bytes; .*\.$"):
         load(wanted, {})
-    assert load(wanted | {"max_memory": "5MiB"}, {}).max_memory == 5 * 2**20
+    assert load(wanted | {"max_memory": "7348224"}, {}).max_memory == 7_348_224
 
 
 @pytest.mark.parametrize("word", ["1", "true", "YES", "On"])

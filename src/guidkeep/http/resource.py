@@ -20,7 +20,8 @@ from guidkeep.errors import (
 from guidkeep.http import problems
 from guidkeep.http.requests import ClientLeft, Request
 from guidkeep.http.streams import Streamed, send_pieces
-from guidkeep.http.traffic import REQUEST_COST, Place
+from guidkeep.http.traffic import Place
+from guidkeep.settings import REQUEST_COST
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guidkeep.errors import TooManyRequests
+from guidkeep.settings import BODY_COST, REQUEST_COST
 
 if TYPE_CHECKING:
     from guidkeep.http.hosts import Hosts
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from guidkeep.http.sites import Sites
     from guidkeep.metrics import Metrics
 
-REQUEST_COST = 8 * 1024
-"""Bytes that any request takes while it is worked on."""
-BODY_COST = 6
-"""Bytes that are taken for each byte of a body: as it came, decoded, as a record, encoded, sent."""
 STREAM_COST = 1 << 20
 """Bytes that are taken for a request that is read or answered piece by piece."""
 
