@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocumentedServe
 
 
 @pytest.fixture
-def in_the_servers_folder(server: DocumentedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where guidkeep.db is, and the client's default address, as for who follows the text."""
+def in_the_servers_folder(
+    server: DocumentedServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Where guidkeep.db is, and the client's default address, as for who follows the text.
+
+    An example may set the umask, which is this process' then: it is put back.
+    """
     monkeypatch.chdir(server.folder)
     monkeypatch.setenv("GUIDKEEP_URL", f"http://{server.address}")
+    former = os.umask(0o022)
+    os.umask(former)
+    yield
+    os.umask(former)

@@ -209,6 +209,10 @@ def _settings_of_pgbouncer(folder: Path, engine: Server, port: int, pool_size: i
     users = folder / "users.txt"
     users.write_text(f'"{parts.username}" "{parts.password}"\n')
     settings = folder / "pgbouncer.ini"
+    settings.touch()
+    if os.geteuid() == 0:  # whatever the umask is, `OWNER` reads them
+        for path in (users, settings):
+            shutil.chown(path, OWNER)
     settings.write_text(
         "[databases]\n"
         f"* = host={parts.hostname} port={parts.port}\n"

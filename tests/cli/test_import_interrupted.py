@@ -306,6 +306,20 @@ def test_a_state_that_can_not_be_read_is_told(
     assert run("import", FILE, "--restart") == 0
 
 
+def test_refusals_that_are_written_to_no_file_go_on_where_they_were(
+    run: Run, capfd: pytest.CaptureFixture[str], monkeypatch: Patch, small: None
+) -> None:
+    write([{"user": 5}] * 9)
+    words = ["--refused", "/dev/stderr"]
+    with monkeypatch.context() as patch:
+        Failing(patch, 1, StoreUnavailable("away"))
+        assert run("import", FILE, *words) == exits.UNAVAILABLE
+    told = [capfd.readouterr().err]
+    assert run("import", FILE, *words) == exits.FAILED
+    told.append(capfd.readouterr().err)
+    assert [text.count('"status":') for text in told] == [3, 6]
+
+
 def test_an_import_overwrites_the_refusals_of_its_own_that_was_interrupted(
     run: Run, capsys: Capture, monkeypatch: Patch, small: None
 ) -> None:

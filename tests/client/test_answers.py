@@ -29,6 +29,7 @@ from tests.client.scripted import GATEWAY, GUID, Script, answer, problem
         Answer(200, {}, b"<html>Welcome</html>"),
         Answer(200, {}, b"[]"),
         Answer(200, {}, b"{}"),
+        Answer(200, {}, b'{"cache": {}, "requests": {}}'),
         Answer(302, {}, b'{"type": "urn:guidkeep:problem:not-found"}'),
         Answer(404, {}, b'{"type": "about:blank"}'),
         Answer(404, {}, b'{"type": "urn:guidkeep:problem:news"}'),

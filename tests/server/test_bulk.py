@@ -77,6 +77,15 @@ def wire(address: str) -> Iterator[Wire]:
         yield wire
 
 
+def test_a_fault_in_the_request_adds_nothing_to_an_answer_that_has_begun(wire: Wire) -> None:
+    wire.send(HEAD, chunk(LINE))
+    reading = Reading(wire)
+    assert reading.head() == 200
+    assert json.loads(reading.piece())["status"] == 201
+    wire.send(b"no size\r\n")
+    assert reading.is_closed()
+
+
 def test_lines_are_answered_while_the_request_is_still_sent(wire: Wire) -> None:
     reading = Reading(wire)
     wire.send(HEAD)

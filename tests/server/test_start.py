@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from structlog.testing import capture_logs
 
-from guidkeep import __version__, server
+from guidkeep import __version__, binding, server
 from guidkeep.caches.none import NoCache
 from guidkeep.cli import main
 from guidkeep.errors import StartupError
 from guidkeep.registry import Registry
-from guidkeep.server import _allow_descriptors
+from guidkeep.server import _allow_descriptors, _warn_of_few_descriptors
+from guidkeep.settings import Settings
 from servers.nodes import ENVIRONMENT
 from servers.processes import free_port
 from tests.server.processes import GUIDKEEP, serving
@@ -88,6 +90,17 @@ def test_a_port_that_is_taken_is_refused_with_a_sentence(tmp_path: Path, taken_p
         "--port 0 takes a free port.\n"
     )
     assert list(tmp_path.iterdir()) == [], "the store was not touched"
+
+
+def test_a_port_that_another_listens_on_first_is_refused_with_the_same_sentence() -> None:
+    settings = Settings(port=free_port())
+    with (
+        closing(binding.bind(settings)) as first,
+        closing(binding.bind(settings)) as second,
+    ):
+        binding.listen(settings, first)
+        with pytest.raises(StartupError, match="Address already in use"):
+            binding.listen(settings, second)
 
 
 def test_a_store_that_is_served_is_refused_with_a_sentence(tmp_path: Path) -> None:
@@ -313,3 +326,12 @@ def test_the_limit_of_descriptors_is_raised_to_what_is_needed_as_far_as_it_may_b
     for wanted, expected in [(few - 1, few), (few + 1, few + 1), (hard + 1, hard)]:
         _allow_descriptors(wanted)
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (expected, hard)
+
+
+def test_more_connections_than_descriptors_are_warned_of() -> None:
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with capture_logs() as logs:
+        _warn_of_few_descriptors(Settings(max_connections=most + 1))
+    assert [(log["event"], log["asked"]) for log in logs] == [
+        ("fewer connections than asked for", most + 1)
+    ]
