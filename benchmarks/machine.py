@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from benchmarks.bench import Bench
 
-LIBRARIES = ("uvicorn", "uvloop", "httptools", "starlette")
+LIBRARIES = ("uvicorn", "uvloop", "httptools")
 DRIVERS = ("asyncmy", "asyncpg", "redis", "hiredis")
 SYNCS = 200
 

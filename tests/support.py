@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from pathlib import Path
 
-    from starlette.types import ASGIApp
-
     from guidkeep.caches import Cache
+    from guidkeep.http.requests import Application
     from guidkeep.stores import Store
 
 Result = TypeVar("Result")
@@ -99,7 +98,7 @@ def app_of(
     figures: Callable[[], Awaitable[bytes]] | None = None,
     is_draining: Callable[[], bool] = lambda: False,
     **settings: Any,
-) -> ASGIApp:
+) -> Application:
     """The application over that registry; `settings` are those that differ from the defaults."""
     chosen = Settings(**settings)
     return make_app(

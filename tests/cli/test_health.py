@@ -134,7 +134,6 @@ def test_asking_loads_only_what_it_takes() -> None:
     for module in (
         "httpx2",
         "uvicorn",
-        "starlette",
         "jsonschema_rs",
         "structlog",
         "rich",

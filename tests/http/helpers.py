@@ -22,7 +22,7 @@ from tests.support import MARCH_2015
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.types import ASGIApp
+    from guidkeep.http.requests import Application
 
 DOCUMENT = openapi.document(MetadataSchema(), Settings())
 SOON = MARCH_2015 + 3600
@@ -40,7 +40,7 @@ The live server that other tests share is "sqlite memory"."""
 class Api(httpx2.AsyncClient):
     """A client that checks of each answer what all answers promise."""
 
-    def __init__(self, target: ASGIApp | str) -> None:
+    def __init__(self, target: Application | str) -> None:
         """`target` is an application in this process, or the address of a server."""
         hooks: Any = {"response": [_check]}
         if isinstance(target, str):

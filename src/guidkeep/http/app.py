@@ -29,10 +29,8 @@ from guidkeep.record import parse_change
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
     from guidkeep.http.hosts import Hosts
-    from guidkeep.http.requests import Request
+    from guidkeep.http.requests import Application, Receive, Request, Scope, Send
     from guidkeep.http.resource import Handler
     from guidkeep.lists import Page
     from guidkeep.metrics import Metrics
@@ -55,7 +53,7 @@ def make_app(
     figures: Callable[[], Awaitable[bytes]] | None = None,
     is_draining: Callable[[], bool] = lambda: False,
     memory: Memory | None = None,
-) -> ASGIApp:
+) -> Application:
     """The whole service as an ASGI application.
 
     Args:

@@ -10,9 +10,15 @@ from guidkeep.errors import BodyTooLarge, EncodedBody, Fault, InvalidRequest
 from guidkeep.record import LAST_EXPIRE, Query, guid_fault, parse_seconds, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+    from typing import Any
 
-    from starlette.types import Receive, Scope
+    # ASGI's types (https://asgi.readthedocs.io).
+    Scope = MutableMapping[str, Any]
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_LIMIT = 1000
 LONGEST_ID = 128

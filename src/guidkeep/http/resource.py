@@ -26,9 +26,8 @@ from guidkeep.settings import REQUEST_COST
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from starlette.types import Receive, Scope, Send
-
     from guidkeep.http.problems import Answer
+    from guidkeep.http.requests import Receive, Scope, Send
     from guidkeep.http.traffic import Traffic
 
     Handler = Callable[[Request], Awaitable[Answer | Streamed]]

@@ -16,9 +16,7 @@ from guidkeep.http.requests import ClientLeft
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from starlette.types import Scope, Send
-
-    from guidkeep.http.requests import Exchange
+    from guidkeep.http.requests import Exchange, Scope, Send
 
 
 class Streamed(NamedTuple):
