@@ -40,5 +40,5 @@ class Aside:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
-        """Takes no more work."""
-        self._thread.shutdown(wait=False)
+        """Takes no more work, and begins none that waits: the process would not end before it."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
