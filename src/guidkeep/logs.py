@@ -112,6 +112,9 @@ def configure(*, form: str, level: str, guids: str = "prefix") -> None:
         )
     )
     root = logging.getLogger()
+    for former in root.handlers:
+        if isinstance(former, Handler):
+            former.close()  # it has a thread and a descriptor
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for library in LIBRARIES:

@@ -142,6 +142,19 @@ def test_an_event_that_can_not_be_logged_is_logged_by_its_kind(
     assert (told["logger"], told["level"]) == ("lib", "warning")
 
 
+def test_to_set_up_logging_again_leaves_nothing_of_the_time_before(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = set(threading.enumerate())
+    logs.configure(form="json", level="info")
+    [former] = set(threading.enumerate()) - before
+    logging.getLogger("lib").warning("its last words")
+    logs.configure(form="json", level="info")
+    former.join(PATIENCE)
+    assert not former.is_alive()
+    assert json.loads(capfd.readouterr().err)["event"] == "its last words"
+
+
 def test_a_log_says_how_many_lines_were_lost(pipe: tuple[int, int]) -> None:
     handler = logs.Handler(pipe[1], "ascii")
     handler.setFormatter(logging.Formatter("%(name)s %(message)s %(lines)s", defaults={"lines": 1}))
