@@ -76,12 +76,13 @@ async def connect(
 async def close(client: pymongo.AsyncMongoClient[Document]) -> None:
     """Closes it. A look at a server that has just begun is not waited for: it takes a time-out.
 
-    Nor is the goodbye to a server that hangs. What came after that is done by the second call.
+    Nor is the goodbye to a server that hangs: then a second call does what came after that.
     """
     for _ in range(2):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await client.close()
+                return
 
 
 def _client(url: str, timeout: float, pool: int) -> pymongo.AsyncMongoClient[Document]:
