@@ -224,12 +224,12 @@ class StoreUnavailable(TemporaryError):
 
 
 def unreadable() -> StoreUnavailable:
-    """What one is told who wanted to read when the store failed."""
+    """The error for a read that failed in the store."""
     return StoreUnavailable("The store can't be read at the moment.")
 
 
 def unwritable() -> StoreUnavailable:
-    """What one is told who wanted to write when the store failed, and surely wrote nothing."""
+    """The error for a write that failed in the store and certainly wrote nothing."""
     return StoreUnavailable("The store can't write at the moment; nothing was written.")
 
 

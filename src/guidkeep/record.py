@@ -190,7 +190,12 @@ def new_guid() -> str:
 
     Nothing random is kept for the next: a process that forks would leave it to both.
     """
-    digits = urandom(16).hex().upper()
+    return guid_of(urandom(16))
+
+
+def guid_of(random: bytes) -> str:
+    """The GUID of version 4 (RFC 9562) that sixteen bytes make; six of their bits are dropped."""
+    digits = random.hex().upper()
     return f"{digits[:12]}4{digits[13:16]}{'89AB'[int(digits[16], 16) & 3]}{digits[17:]}"
 
 

@@ -57,7 +57,7 @@ from guidkeep.errors import (
     InvalidRequest,
     PreconditionFailed,
 )
-from guidkeep.record import ENVELOPE, parse_change
+from guidkeep.record import ENVELOPE, guid_of, parse_change
 from guidkeep.schema import MetadataSchema
 
 if TYPE_CHECKING:
@@ -323,10 +323,9 @@ class Import:
         return line_of(item.number, item.text, lambda: self._guid(item.number))
 
     def _guid(self, number: int) -> str:
-        """The GUID of a record that has none: the same whenever it is sent; version 4 by form."""
+        """The GUID of a record that has none: the same whenever it is sent."""
         seed = f"{self._tally.secret}:{number}".encode()
-        digits = hashlib.blake2b(seed, digest_size=16).hexdigest().upper()
-        return f"{digits[:12]}4{digits[13:16]}{'89AB'[int(digits[16], 16) & 3]}{digits[17:]}"
+        return guid_of(hashlib.blake2b(seed, digest_size=16).digest())
 
     def _save(self) -> None:
         self._refusals.flush()

@@ -52,9 +52,9 @@ GONE = 2006
 """The driver's number for a connection that was closed before the statement was written."""
 DUPLICATE = 1062
 _FIRST_CODE = 1000
+"""Smaller numbers are the operating system's."""
 _OF_THE_CLIENT = range(2000, 3000)
 """Codes of the driver's own errors, which tell of connections."""
-"""Smaller numbers are the operating system's."""
 _UNKNOWN_VARIABLE = 1193
 FULL = {1040, 1203, 1226}
 """Answers of a server that takes no more connections, or none of this user."""
