@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ CONNECTIONS = 64
 WARMING_SECONDS = 600
 """Within which every record must have been read once."""
 BODY = '{"user": "Cylance, Inc."}'
+CREATED = 201
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,18 @@ class Load:
     requests: int
     rate: float
     p99: float
+
+
+def create_one(server: Server) -> str:
+    """Creates a record; returns its GUID."""
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        connection.request("POST", "/guid", BODY)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != CREATED:
+            raise Failed(f"POST /guid was answered {answer.status}")
+        guid: str = json.loads(body)["guid"]
+        return guid
 
 
 def read_random(bench: Bench, server: Server, guids: Guids, *, seconds: int | None = None) -> Load:

@@ -6,13 +6,12 @@ on: nobody comes late enough to profit from an answer before.
 
 from __future__ import annotations
 
-import json
 import signal
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Self
 
-from benchmarks.load import BODY
+from benchmarks.load import create_one
 from benchmarks.results import Figure, Outcome, Row, Target
 from benchmarks.servers import mariadb, node, redis
 from servers.processes import Failed
@@ -29,7 +28,6 @@ CLIENTS = 1_000
 """Of each node."""
 HERDS = 10
 OK = 200
-CREATED = 201
 
 
 def run(bench: Bench) -> Outcome:
@@ -49,7 +47,7 @@ def run(bench: Bench) -> Outcome:
 
 def _queries(writer: Server, crowds: Sequence[_Crowd]) -> list[float]:
     """How often each node asks the store when all crowds want one GUID that no cache has."""
-    path = f"/guid/{_created(writer)}"
+    path = f"/guid/{create_one(writer)}"  # past the cache, so that it is cold
     before = [crowd.queries() for crowd in crowds]
     for crowd in crowds:
         crowd.server.process.signal(signal.SIGSTOP)
@@ -63,18 +61,6 @@ def _queries(writer: Server, crowds: Sequence[_Crowd]) -> list[float]:
     if not sum(found):
         raise Failed("nobody asked the store: the GUID was in a cache")
     return found
-
-
-def _created(writer: Server) -> str:
-    """A new record's GUID; written past the cache, so that it is cold."""
-    with closing(HTTPConnection("127.0.0.1", writer.port, timeout=10)) as connection:
-        connection.request("POST", "/guid", BODY)
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != CREATED:
-            raise Failed(f"POST /guid was answered {answer.status}")
-        guid: str = json.loads(body)["guid"]
-        return guid
 
 
 class _Crowd:

@@ -9,13 +9,11 @@ load on the machine does not change them; what the bystander feels does change w
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from dataclasses import asdict
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 from benchmarks.databases import filled
-from benchmarks.load import BODY
+from benchmarks.load import create_one
 from benchmarks.results import Figure, Outcome, Row
 from benchmarks.scenarios.hostile.attacks import ATTACKS, Attack, Target
 from benchmarks.scenarios.hostile.bystander import Bystander
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
     from benchmarks.scenarios.hostile.traffic import Traffic
     from benchmarks.scenarios.hostile.victim import Cost
     from benchmarks.servers import Server
-
-CREATED = 201
 
 
 def run(bench: Bench) -> Outcome:
@@ -67,7 +63,7 @@ def _database(bench: Bench, attack: Attack) -> Path:
 
 
 def _suffer(bench: Bench, attack: Attack, server: Server) -> Row:
-    bystander = Bystander(bench, server, _created(server))
+    bystander = Bystander(bench, server, create_one(server))
     victim = Victim(server)
     try:
         traffic = attack.strike(Target(server.port, bench.plan.share, victim.settles))
@@ -90,15 +86,3 @@ def _note(traffic: Traffic, cost: Cost, felt: Felt) -> str:
     if not traffic.answers:
         parts = []
     return "; ".join([*parts, str(cost), f"others: {felt}"])
-
-
-def _created(server: Server) -> str:
-    """The GUID of a new record, which the cache then has."""
-    with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
-        connection.request("POST", "/guid", BODY)
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != CREATED:
-            raise Failed(f"POST /guid was answered {answer.status}")
-        guid: str = json.loads(body)["guid"]
-        return guid

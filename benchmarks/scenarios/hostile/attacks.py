@@ -42,7 +42,7 @@ class Records:
     """What the database holds.
 
     Attributes:
-        count: records; of `Plan.more_records` where it is "many".
+        count: records; None: as many as `Plan.more_records`.
         size: bytes of the metadata of each; 0: a user's name.
     """
 
@@ -157,9 +157,7 @@ def _heads(target: Target) -> Traffic:
     """Requests with as many headers as fit, without their end; then as many whole ones."""
     head = request("GET", "/livez")[:-2] + b"a:\r\n" * 7_500
     traffic = _flood(target, [head] * (1_000 // target.share))
-    whole = ask_all(target.port, [head + b"\r\n"] * (200 // target.share))
-    traffic.sent += whole.sent
-    traffic.answers += whole.answers
+    traffic.add(ask_all(target.port, [head + b"\r\n"] * (200 // target.share)))
     return traffic
 
 
@@ -235,9 +233,7 @@ def _page(target: Target) -> Traffic:
         thread.join()
     whole = Traffic()
     for traffic in shares:
-        whole.sent += traffic.sent
-        whole.received += traffic.received
-        whole.answers += traffic.answers
+        whole.add(traffic)
     return whole
 
 

@@ -46,6 +46,12 @@ class Traffic:
     received: int = 0
     answers: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: Traffic) -> None:
+        """Counts what went to and fro elsewhere, too."""
+        self.sent += other.sent
+        self.received += other.received
+        self.answers += other.answers
+
 
 def request(method: str, path: str, body: bytes = b"", *, headers: Iterable[str] = ()) -> bytes:
     """The bytes of a request."""
