@@ -14,6 +14,7 @@ import socket
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,9 @@ class Server:
         return sum(self._figures(rf'{name}\{{(?:[^}}]*,)?{label}="{value}"[^}}]*\}}'))
 
     def _figures(self, pattern: str) -> list[float]:
-        _, text = self.get("/metrics")
+        status, text = self.get("/metrics")
+        if status != HTTPStatus.OK:
+            raise Failed(f"/metrics was answered {status}")
         found = re.findall(rf"^{pattern} (\S+)$", text.decode(), re.MULTILINE)
         return [float(figure) for figure in found]
 

@@ -36,7 +36,9 @@ def run(bench: Bench) -> Outcome:
         store = stack.enter_context(mariadb(bench)).fresh()
         cache = f"{stack.enter_context(redis(bench)).url}/1"
         writer = stack.enter_context(node(bench, store, "--cache", "none://"))
-        nodes = [stack.enter_context(node(bench, store, "--cache", cache)) for _ in range(2)]
+        # A herd is one client, and who reads the figures is another connection of it.
+        flags = ("--cache", cache, "--max-connections-per-client", "0")
+        nodes = [stack.enter_context(node(bench, store, *flags)) for _ in range(2)]
         crowds = [stack.enter_context(_Crowd(server)) for server in nodes]
         one, two = (
             [count for _ in range(HERDS) for count in _queries(writer, asking)]
