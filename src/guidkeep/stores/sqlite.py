@@ -4,12 +4,6 @@ The file is in WAL mode with `synchronous=FULL`: a commit returns when the log i
 so an answered write survives a power cut. Writes of many requests share one commit (see
 `guidkeep.stores.groups`).
 
-*Few calls, large ones.* The `sqlite3` module lets go of the interpreter's lock in every step of
-a statement and must win it back from the event loop after it. A statement for each record would
-hand the lock to and fro all the time, so a group takes a handful, however large it is: its rows
-go in as one parameter with all their bytes and one JSON array that says where each begins, and
-what comes back is one row too. In between SQLite works with the lock released.
-
 *One writer.* All writes, the purge and the checkpoints go through one connection on one thread,
 so inside a transaction nobody else changes anything: the group's outcome is decided in Python
 from the versions read at its beginning. Reads have connections and threads of their own and see
@@ -18,17 +12,15 @@ the last commit.
 *One file.* Before each group of writes, and again before its answers, the claim looks whether the
 path still leads to the open file (see `guidkeep.stores.sqlite_claim`).
 
-The file's schema is in `guidkeep.stores.sqlite_file`; what is asked for pages and counts is in
-`guidkeep.stores.sqlite_lists`.
+The file's schema is in `guidkeep.stores.sqlite_file`; what is asked for records in
+`guidkeep.stores.sqlite_records`, for pages and counts in `guidkeep.stores.sqlite_lists`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from contextlib import suppress
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,17 +32,16 @@ from guidkeep.errors import (
     unreadable,
     unwritable,
 )
-from guidkeep.record import Record
-from guidkeep.stores import sqlite_lists
+from guidkeep.stores import sqlite_lists, sqlite_records
 from guidkeep.stores.groups import Groups
 from guidkeep.stores.sqlite_file import SQLiteFile, code_of, name_of, words_of
 from guidkeep.stores.sqlite_path import path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from guidkeep.metrics import Metrics
-    from guidkeep.record import Query
+    from guidkeep.record import Query, Record
     from guidkeep.stores import Counted
 
 log = structlog.get_logger("guidkeep.stores.sqlite")
@@ -70,53 +61,26 @@ _FAILS_FOR_ALL = {
 }
 """Codes that are no single row's or page's fault, so trying one by one would be in vain."""
 
-# Each :index is a JSON array with one entry a row; each :bytes the rows' bytes on end.
-_READ = """
-SELECT json_group_array(json_array(at.key, record.expire, record.version, record.metadata))
-FROM json_each(:index) AS at CROSS JOIN record ON guid = substr(:bytes, 16 * at.key + 1, 16)
-"""
-_VERSIONS = """
-SELECT json_group_array(json_array(at.key, version))
-FROM json_each(:index) AS at CROSS JOIN record ON guid = substr(:bytes, 16 * at.key + 1, 16)
-"""
-_PUT = """
-INSERT INTO record (guid, expire, version, user, metadata)
-SELECT substr(:bytes, value->>0, 16), value->>1, value->>2,
-       substr(:bytes, value->>3, value->>4), CAST(substr(:bytes, value->>5, value->>6) AS TEXT)
-FROM json_each(:index) WHERE true
-ON CONFLICT (guid) DO UPDATE SET
-    expire = excluded.expire, version = excluded.version,
-    user = excluded.user, metadata = excluded.metadata
-"""
-_DELETE = """
-DELETE FROM record
-WHERE guid IN (SELECT substr(:bytes, 16 * key + 1, 16) FROM json_each(:index))
-"""
-_PURGE = """
-DELETE FROM record WHERE expire <= :now AND guid IN (
-    SELECT guid FROM record WHERE expire <= :now ORDER BY expire LIMIT :limit
-)
-"""
-
-
-class _Kind(Enum):
-    INSERT = "insert"
-    REPLACE = "replace"
-    DELETE = "delete"
-    PURGE = "purge"
-
 
 class _Write(NamedTuple):
     """A write that waits for its group.
 
-    `expected` is the version to be replaced or deleted; for an insert, None; for a purge, `now`.
+    Attributes:
+        guid: whose record it is about.
+        expected: the version that is replaced or deleted; None: the record is a new one.
+        record: what takes its place; None: nothing.
     """
 
-    kind: _Kind
     guid: bytes
     expected: int | None
     record: Record | None = None
-    limit: int = 0
+
+
+class _Purge(NamedTuple):
+    """A purge that waits for its group: at most `limit` records that are expired at `now`."""
+
+    now: int
+    limit: int
 
 
 class SQLiteStore:
@@ -130,7 +94,7 @@ class SQLiteStore:
         self._lister = file.connect(read_only=True)
         self._counter = file.connect(read_only=True, cache_kib=COUNTER_CACHE_KIB)
         file.begin()
-        self._writes: Groups[_Write, int] = Groups(
+        self._writes: Groups[_Write | _Purge, int] = Groups(
             "guidkeep-writer",
             self._write,
             limit=GROUP_LIMIT,
@@ -182,17 +146,17 @@ class SQLiteStore:
 
     async def insert(self, record: Record) -> bool:
         """Stores a new record. False: one of its GUID is there, expired or not."""
-        write = _Write(_Kind.INSERT, bytes.fromhex(record.guid), None, record)
+        write = _Write(bytes.fromhex(record.guid), None, record)
         return bool(await self._writes.submit(write))
 
     async def replace(self, record: Record, version: int) -> bool:
         """Replaces the record of that version. False: the stored version is another, or gone."""
-        write = _Write(_Kind.REPLACE, bytes.fromhex(record.guid), version, record)
+        write = _Write(bytes.fromhex(record.guid), version, record)
         return bool(await self._writes.submit(write))
 
     async def delete(self, guid: str, version: int) -> bool:
         """Deletes the record of that version. False: the stored version is another, or gone."""
-        return bool(await self._writes.submit(_Write(_Kind.DELETE, bytes.fromhex(guid), version)))
+        return bool(await self._writes.submit(_Write(bytes.fromhex(guid), version)))
 
     async def page(self, query: Query, now: int) -> list[Record]:
         """Live records in GUID order."""
@@ -214,7 +178,7 @@ class SQLiteStore:
 
     async def purge(self, now: int, limit: int) -> int:
         """Deletes at most `limit` records that are expired at `now`, and says how many."""
-        return await self._writes.submit(_Write(_Kind.PURGE, b"", now, limit=limit))
+        return await self._writes.submit(_Purge(now, limit))
 
     async def clock(self) -> float | None:
         """It is on this machine."""
@@ -253,15 +217,11 @@ class SQLiteStore:
 
     def _read(self, guids: Sequence[bytes]) -> Sequence[Record | Exception | None]:
         try:
-            found = _one(self._reader, _READ, _index(len(guids)), b"".join(guids))
+            return sqlite_records.read(self._reader, guids)
         except sqlite3.Error as error:
             if _may_be_one(error, guids):
                 return [result for guid in guids for result in self._read([guid])]
             return [_failed(error, unreadable())] * len(guids)
-        records: list[Record | None] = [None] * len(guids)
-        for at, expire, version, metadata in found:
-            records[at] = Record(guids[at].hex().upper(), expire, version, metadata)
-        return records
 
     def _list(self, questions: Sequence[Callable[[sqlite3.Connection], Any]]) -> Sequence[Any]:
         [ask] = questions
@@ -277,7 +237,7 @@ class SQLiteStore:
         except sqlite3.Error as error:
             return [_failed(error, unreadable())]
 
-    def _write(self, writes: Sequence[_Write]) -> Sequence[int | Exception]:
+    def _write(self, writes: Sequence[_Write | _Purge]) -> Sequence[int | Exception]:
         """Commits a group, if the file is in its place before it and after it.
 
         If it is not, what the log has is saved before anybody is answered.
@@ -297,7 +257,7 @@ class SQLiteStore:
         )
         return [result if isinstance(result, Exception) else lost for result in results]
 
-    def _try(self, writes: Sequence[_Write]) -> Sequence[int | Exception]:
+    def _try(self, writes: Sequence[_Write | _Purge]) -> Sequence[int | Exception]:
         """Commits a group; if one of its rows is refused, each write alone: it spoils none."""
         try:
             return self._commit(writes)
@@ -311,7 +271,7 @@ class SQLiteStore:
         finally:
             self._roll_back()  # what is not committed by now
 
-    def _commit(self, writes: Sequence[_Write]) -> list[int | Exception]:
+    def _commit(self, writes: Sequence[_Write | _Purge]) -> list[int | Exception]:
         connection = self._writer
         connection.execute("BEGIN IMMEDIATE")
         results = self._apply(writes)
@@ -326,15 +286,15 @@ class SQLiteStore:
             raise
         return results
 
-    def _apply(self, writes: Sequence[_Write]) -> list[int | Exception]:
+    def _apply(self, writes: Sequence[_Write | _Purge]) -> list[int | Exception]:
         """Decides each write in turn from the versions as they stand, then writes the sum."""
-        guids = list({write.guid for write in writes if write.kind is not _Kind.PURGE})
-        before = self._versions(guids)
+        guids = list({write.guid for write in writes if isinstance(write, _Write)})
+        before = sqlite_records.versions(self._writer, guids)
         now_stored = dict(before)
         puts: dict[bytes, Record] = {}
         results: list[int | Exception] = []
         for write in writes:
-            if write.kind is _Kind.PURGE:
+            if isinstance(write, _Purge):
                 continue
             done = now_stored.get(write.guid) == write.expected
             if done and write.record is not None:
@@ -344,52 +304,18 @@ class SQLiteStore:
                 del now_stored[write.guid]
                 puts.pop(write.guid, None)
             results.append(int(done))
-        self._put(puts)
-        self._delete([guid for guid in before if guid not in now_stored])
+        sqlite_records.put(self._writer, puts)
+        gone = [guid for guid in before if guid not in now_stored]
+        sqlite_records.delete(self._writer, gone)
         return self._purge_in_turn(writes, results)
 
-    def _versions(self, guids: list[bytes]) -> dict[bytes, int]:
-        if not guids:
-            return {}
-        found = _one(self._writer, _VERSIONS, _index(len(guids)), b"".join(guids))
-        return {guids[at]: version for at, version in found}
-
-    def _put(self, records: Mapping[bytes, Record]) -> None:
-        if not records:
-            return
-        index, pieces, at = [], [], 1  # SQLite counts from 1
-        for guid, record in records.items():
-            name = record.user
-            user = None if name is None else name.encode()
-            metadata = record.metadata.encode()
-            user_at, metadata_at = at + 16, at + 16 + len(user or b"")
-            index.append(
-                [
-                    at,
-                    record.expire,
-                    record.version,
-                    user_at,
-                    None if user is None else len(user),
-                    metadata_at,
-                    len(metadata),
-                ]
-            )
-            pieces += [guid, user or b"", metadata]
-            at = metadata_at + len(metadata)
-        self._writer.execute(_PUT, {"index": json.dumps(index), "bytes": b"".join(pieces)})
-
-    def _delete(self, guids: list[bytes]) -> None:
-        if guids:
-            self._writer.execute(_DELETE, {"index": _index(len(guids)), "bytes": b"".join(guids)})
-
     def _purge_in_turn(
-        self, writes: Sequence[_Write], results: list[int | Exception]
+        self, writes: Sequence[_Write | _Purge], results: list[int | Exception]
     ) -> list[int | Exception]:
         """Runs the group's purges, after its other writes, and puts their results in place."""
         for at, write in enumerate(writes):
-            if write.kind is _Kind.PURGE:
-                cursor = self._writer.execute(_PURGE, {"now": write.expected, "limit": write.limit})
-                results.insert(at, cursor.rowcount)
+            if isinstance(write, _Purge):
+                results.insert(at, sqlite_records.purge(self._writer, write.now, write.limit))
         return results
 
     def _roll_back(self) -> None:
@@ -412,17 +338,6 @@ class SQLiteStore:
     def _give_up_read(self, connection: sqlite3.Connection) -> StoreUnavailable:
         connection.interrupt()
         return StoreUnavailable(f"The store did not answer within {self._timeout:g} s.")
-
-
-def _one(connection: sqlite3.Connection, statement: str, index: str, data: bytes) -> Any:
-    """Runs a statement that gives one row with one JSON text, and decodes that."""
-    [text] = connection.execute(statement, {"index": index, "bytes": data}).fetchone()
-    return json.loads(text)
-
-
-def _index(length: int) -> str:
-    """A JSON array of so many entries; only their positions matter."""
-    return f"[{',0' * length}]".replace(",", "", 1)
 
 
 def _failed(error: sqlite3.Error, failure: StoreUnavailable) -> StoreUnavailable:
