@@ -28,6 +28,7 @@ _place_alone = re.compile(r"[\w.-]*(:[0-9]*)?", re.ASCII).fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]|%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
 
 _ENCODED = "What is special in a name or password is percent-encoded: / as %2F, ? as %3F, @ as %40."
+_PORT = "A port is a number up to 65535."
 HIDDEN = "\N{HORIZONTAL ELLIPSIS}"
 """Stands for the part of a URL that is not shown."""
 
@@ -59,7 +60,7 @@ def require_whole(url: str) -> None:
     """Refuses a URL that would be cut short, or in which the password's end is uncertain.
 
     Raises:
-        StartupError: it has a fragment, a control character, or an `@` after its hosts.
+        StartupError: it has a fragment, a control character, an `@` after its hosts, or no `://`.
     """
     found = _authority(url)
     after = url[found.end() :] if found else url
@@ -70,9 +71,17 @@ def require_whole(url: str) -> None:
         flaw = "a control character, which no name or password in it may hold."
     elif "@" in after and not is_file:
         flaw = f"an @ after its hosts. {_ENCODED}"
+    elif found is None:  # what is meant for a host would be taken for a path
+        raise StartupError(f"The URL has no :// after its scheme: write {_begun(url)}.")
     else:
         return
     raise StartupError(f"The URL {_hidden(url)} has {flaw}")
+
+
+def _begun(url: str) -> str:
+    """How a URL of that scheme begins rightly."""
+    scheme = scheme_of(url)
+    return "sqlite:///FILE" if scheme == "sqlite" else f"{scheme or 'SCHEME'}://{HIDDEN}"
 
 
 def scheme_of(url: str) -> str:
@@ -99,7 +108,7 @@ def split(url: str) -> SplitResult:
 
 def _no_url(url: str) -> StartupError:
     """To be raised from None: a ValueError of urllib's may say a part of the password."""
-    return StartupError(f"{redacted(url)!r} is not a URL. {_ENCODED}")
+    return StartupError(f"{redacted(url)!r} is not a URL. {_ENCODED} {_PORT}")
 
 
 def driver(module: str, *, extra: str) -> Any:

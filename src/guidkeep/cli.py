@@ -29,11 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return failed(error)
         raise
     run: Callable[[dict[str, Any]], int] = parsed.pop("run")
+    if run is not _serve:  # which has a log for it
+        _tell_of_variables()
     try:
         return run(parsed)
     except StartupError as error:
         complain(str(error))
         return exits.USAGE
+
+
+def _tell_of_variables() -> None:
+    """Warns of variables that may be meant for Guidkeep, and are none of its own."""
+    for name, nearest in settings.unknown_variables():
+        meant = f"; {nearest} is one" if nearest else ""
+        complain(f"Warning: {name} is no variable of Guidkeep's{meant}.")
 
 
 def _open_what_is_closed() -> None:

@@ -94,14 +94,18 @@ def replace_private(path: Path, content: bytes) -> None:
     replaced, not followed.
 
     Raises:
-        OSError: it can't be written.
+        OSError: it can't be written; it is `path` that the error names.
     """
     beside = path.with_name(f"{path.name}.new")
-    with suppress(FileNotFoundError):
-        beside.unlink()  # one that a killed process left, or that somebody planted
-    with open_private(beside, "xb") as file:
-        file.write(content)
-    beside.replace(path)
+    try:
+        with suppress(FileNotFoundError):
+            beside.unlink()  # one that a killed process left, or that somebody planted
+        with open_private(beside, "xb") as file:
+            file.write(content)
+        beside.replace(path)
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def _opened(path: str | Path, *, may_make: bool) -> int:

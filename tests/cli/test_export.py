@@ -188,8 +188,42 @@ def test_it_says_how_far_it_is(run: Run, monkeypatch: Patch, user: str, records:
 def test_a_file_that_can_not_be_written_is_told(run: Run, capsys: Capture) -> None:
     assert run("export", "missing/all") == exits.FAILED
     assert capsys.readouterr().err == (
-        "guidkeep: missing/all.export.new can't be read or written: No such file or directory.\n"
+        "guidkeep: missing/all can't be read or written: No such file or directory "
+        "(missing/all.export).\n"
     )
+
+
+def test_an_export_that_fails_names_the_file_that_the_user_named(
+    run: Run, capsys: Capture, records: list[str], user: str
+) -> None:
+    """What is in its way may be a file beside it, which then stands behind."""
+    Path("link").symlink_to("folder/all")
+    Path("folder").mkdir()
+    for path in (Path("folder/all.part"), Path("folder/all.export.new")):
+        path.mkdir()
+        assert run("export", "link", "--user", user) == exits.FAILED
+        said = capsys.readouterr().err
+        assert said.startswith("guidkeep: link can't be read or written: ")
+        assert said.count(".export.new") == 0
+        path.rmdir()
+    assert run("export", "/dev/full", "--user", user) == exits.FAILED
+    assert capsys.readouterr().err.startswith("guidkeep: /dev/full can't be read or written: No sp")
+
+
+def test_an_import_that_fails_names_the_file_that_is_at_fault(
+    run: Run, capsys: Capture, user: str
+) -> None:
+    FILE.write_text(f'{{"user":"{user}"}}\n{{"user":1}}\n')
+    assert run("import", FILE, "--refused", "/dev/full") == exits.FAILED
+    assert "/dev/full can't be read or written: No space left" in capsys.readouterr().err
+    Path("all.import").unlink()
+    Path("all.import.new").mkdir()
+    assert run("import", FILE) == exits.FAILED
+    assert capsys.readouterr().err == (
+        "guidkeep: all.import can't be read or written: Is a directory.\n"
+    )
+    assert run("import", "/proc/self/mem") == exits.FAILED
+    assert capsys.readouterr().err.startswith("guidkeep: /proc/self/mem can't be read or written:")
 
 
 def test_a_new_file_is_its_owners_alone(run: Run, records: list[str], user: str) -> None:
@@ -371,7 +405,7 @@ def test_an_export_that_fails_leaves_the_former_file_and_says_what_else(
         Interrupted(patch, count, OSError(errno.ENOSPC, "No space left on device"))
         assert run("export", FILE, "--user", user, "--force") == exits.FAILED
     said = capsys.readouterr().err
-    assert said.startswith("guidkeep: all.part can't be read or written: No space left on device.")
+    assert said.startswith("guidkeep: all can't be read or written: No space left on device.")
     assert ("all.part has what came so far." in said) == bool(left)
     there = {path.name for path in Path().iterdir()}
     assert there == left | ({"all"} if former else set())
@@ -397,7 +431,7 @@ def test_a_disk_that_is_full_is_told(
         ["bash", "-c", command, "bash", *words], capture_output=True, text=True, check=False
     )
     assert done.returncode == exits.FAILED
-    assert done.stderr.startswith("guidkeep: all.part can't be read or written: File too large.")
+    assert done.stderr.startswith("guidkeep: all can't be read or written: File too large.")
     assert not FILE.exists()
 
 

@@ -205,5 +205,5 @@ def test_output_that_finds_no_room_is_told_once(tmp_path: Path, words: list[str]
     done = subprocess.run(
         line, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
     )
-    assert done.stderr == "guidkeep: A file can't be read or written: File too large.\n"
+    assert done.stderr == "guidkeep: Standard output can't be read or written: File too large.\n"
     assert done.returncode == exits.FAILED

@@ -398,6 +398,39 @@ def test_a_flag_goes_before_the_environment(
     assert run("create", "user=Ann", "--url", running.address) == 0
 
 
+@pytest.mark.parametrize("address", ["localhost:8080", "http:h", "http:/h", "ftp://h"])
+def test_an_address_that_is_none_is_told_with_where_it_stands(
+    run: Run, capsys: Capture, monkeypatch: Patch, address: str
+) -> None:
+    assert run("list", "--url", address) == exits.USAGE
+    assert capsys.readouterr().err.startswith("guidkeep: --url: ")
+    monkeypatch.setenv("GUIDKEEP_URL", address)
+    assert run("list") == exits.USAGE
+    said = capsys.readouterr().err
+    assert said.startswith("guidkeep: GUIDKEEP_URL: ")
+    assert "write http://127.0.0.1:8080." in said
+
+
+@pytest.mark.parametrize(
+    "words", [["list"], ["get", "0" * 32], ["export"], ["import", "-"], ["health"], ["stats"],
+              ["completion", "bash"], ["copy", "--from", "sqlite:///no", "--to", "none://"]],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_every_command_tells_of_a_variable_that_may_be_misspelt(
+    run: Run, capsys: Capture, monkeypatch: Patch, words: list[str]
+) -> None:
+    monkeypatch.setenv("GUIDKEEP_URLL", "http://ann:s3cret@h")
+    run(*words)
+    said = capsys.readouterr().err
+    told = "guidkeep: Warning: GUIDKEEP_URLL is no variable of Guidkeep's; GUIDKEEP_URL is one.\n"
+    assert said.startswith(told)
+    assert said.count("GUIDKEEP_URLL") == 1
+    assert "s3cret" not in said
+    monkeypatch.delenv("GUIDKEEP_URLL")
+    run(*words)
+    assert capsys.readouterr().err == said.removeprefix(told)
+
+
 def test_on_a_terminal_a_line_of_a_table_is_cut_where_it_ends(
     run: Run, client: Client, monkeypatch: Patch, user: str
 ) -> None:

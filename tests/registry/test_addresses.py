@@ -17,6 +17,7 @@ from guidkeep.caches import open_cache
 from guidkeep.caches.redis_address import RedisAddress
 from guidkeep.client.transport import address_of
 from guidkeep.errors import StartupError
+from guidkeep.stores.sqlite_path import path_of
 from guidkeep.units import parse_size
 
 if TYPE_CHECKING:
@@ -147,8 +148,25 @@ def test_several_places_are_read_where_they_may_be_named() -> None:
 
 
 def test_a_url_without_a_place_is_of_this_machine() -> None:
-    for url in ("redis:", "redis://", "redis:///3"):
+    for url in ("redis://", "redis:///3"):
         assert Address.parse(url, port=6379).places == (("127.0.0.1", 6379),)
+
+
+@pytest.mark.parametrize("rest", ["", "127.0.0.1", "/127.0.0.1", "/a.db", "s3cret", "/s3cret"])
+@pytest.mark.parametrize("scheme", ["redis", "memory", "none", "sqlite", "mysql", "postgresql"])
+def test_a_url_without_its_two_slashes_is_refused_with_what_would_be_right(
+    scheme: str, rest: str
+) -> None:
+    """A host would be taken for a path, and the path of a file for another."""
+    readers: list[Callable[[str], object]] = [split, lambda url: Address.parse(url, port=1)]
+    if scheme in ("redis", "memory", "none"):
+        readers.append(lambda url: open_cache(url, max_age=1))
+    if scheme == "sqlite":
+        readers.append(path_of)
+    for read in readers:
+        with pytest.raises(StartupError, match=f"no :// after its scheme: write {scheme}://") as no:
+            read(f"{scheme}:{rest}")
+        assert "s3cret" not in str(no.value)
 
 
 def test_port_0_is_not_taken_for_none() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 URL_VARIABLE = "GUIDKEEP_URL"
+_RIGHT = f"write {DEFAULT_URL}"
 CONNECT_TIMEOUT = 5.0
 """Seconds that an attempt waits for a connection at most."""
 
@@ -43,6 +44,8 @@ def address_of(url: str | None) -> str:
         ValueError: it is no HTTP URL.
     """
     url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    if "://" not in url:
+        raise ValueError(f"{redacted(url)!r} is not the address of a service; {_RIGHT}.")
     try:
         parts = split(url)
     except StartupError as error:
@@ -55,9 +58,7 @@ def address_of(url: str | None) -> str:
         is_one = False
     if not is_one or "?" in url:
         why = ": it ends before a query (?)" if is_one else ""
-        raise ValueError(
-            f"{redacted(url)!r} is not the address of a service; write {DEFAULT_URL}{why}."
-        )
+        raise ValueError(f"{redacted(url)!r} is not the address of a service; {_RIGHT}{why}.")
     return url.rstrip("/")
 
 

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from guidkeep import progress
 from guidkeep.client import Record
-from guidkeep.commands.output import complain
+from guidkeep.commands.output import complain, naming
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import GOES_ON, connected, guarded
 from guidkeep.commands.targets import STANDARD_OUTPUT, put, require_leave, target_of
@@ -56,14 +56,15 @@ class Export:
         name = self._options["file"]
         target = target_of(STANDARD_OUTPUT if name is None else name)
         require_leave(target, is_forced=self._options["force"])
-        if target.path is not None:
-            count = self._to_file(target.path)
-        elif target.name == STANDARD_OUTPUT:
+        if target.name == STANDARD_OUTPUT:
             self._to_stream(sys.stdout.buffer)
             return 0
-        else:
-            with target.open() as stream:
-                count = self._to_stream(stream)
+        with naming(target.name):
+            if target.path is not None:
+                count = self._to_file(target.path)
+            else:
+                with target.open() as stream:
+                    count = self._to_stream(stream)
         complain(f"Exported {count:,} records to {target.name}.")
         return 0
 
@@ -100,9 +101,7 @@ class Export:
                     records = client.export(user=self._options["user"], after=after)
                     count = _write(records, file, count, watch)
                     put(file, part, path)
-            except BaseException as error:
-                if isinstance(error, OSError) and error.filename is None:
-                    error.filename = str(part)
+            except BaseException:
                 if part.exists() and not part.stat().st_size:
                     part.unlink()
                 if not part.exists():

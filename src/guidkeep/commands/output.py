@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -17,7 +17,7 @@ from guidkeep.jsontext import on_one_line, parse_object
 from guidkeep.record import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -129,10 +129,25 @@ def complain(sentence: str) -> None:
         print(f"guidkeep: {printable(sentence)}", file=sys.stderr)  # noqa: T201 - it is a command
 
 
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """An error of what is done in it names what the user knows by that name.
+
+    The file that it is about, if that is one beside it, stands at the error's end.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and str(error.filename) != name:
+            error.strerror = f"{error.strerror} ({error.filename})"
+        error.filename = name
+        raise
+
+
 def failed(error: OSError, again: str = "") -> int:
     """Tells what can't be read or written; returns the exit code.
 
-    A pipe whose reader has had enough is worth no word.
+    A pipe whose reader has had enough is worth no word. What names no file is about standard output.
 
     Args:
         error: what was raised.
@@ -145,7 +160,8 @@ def failed(error: OSError, again: str = "") -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return exits.BROKEN_PIPE
-    complain(f"{error.filename or 'A file'} can't be read or written: {error.strerror}.{again}")
+    name = error.filename or "Standard output"
+    complain(f"{name} can't be read or written: {error.strerror}.{again}")
     return exits.FAILED
 
 

@@ -8,7 +8,7 @@ import re
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from guidkeep.commands.output import complain
+from guidkeep.commands.output import complain, naming
 from guidkeep.errors import InvalidRequest, StartupError
 from guidkeep.files import open_private
 from guidkeep.jsontext import parse_object
@@ -95,20 +95,25 @@ class Refusals:
                 for name in [_column(fault.pointer, self._columns)]
             ]
         entry["record"] = item.text
-        self._file = self._file or self._opened(self._target)
-        self._bytes += self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        with naming(self._target.name):
+            self._file = self._file or self._opened(self._target)
+            self._bytes += self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
         return self._bytes
 
     def flush(self) -> None:
         """What was noted is in the file."""
-        if self._file:
-            self._file.flush()
+        if self._file and self._target:
+            with naming(self._target.name):
+                self._file.flush()
 
     def close(self) -> str | None:
         """The file's name, if there is something in it."""
+        if self._target is None:
+            return None
         if self._file:
-            self._file.close()
-        return self._target.name if self._target and self._bytes else None
+            with naming(self._target.name):
+                self._file.close()
+        return self._target.name if self._bytes else None
 
     def _opened(self, target: Target) -> IO[bytes]:
         return target.open() if self._path is None else open_private(self._path, "ab")

@@ -98,7 +98,8 @@ def address_of(options: Options) -> str:
     try:
         return transport.address_of(options["url"])
     except ValueError as error:
-        raise StartupError(f"--url: {error}") from error
+        source = "--url" if options["url"] else transport.URL_VARIABLE
+        raise StartupError(f"{source}: {error}") from error
 
 
 def timeout_of(options: Options) -> float:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from guidkeep.commands import items, kinds
 from guidkeep.commands.elements import Elements
 from guidkeep.commands.items import ANY_BYTES, WHITE, Item, checked, faulty
+from guidkeep.commands.output import naming
 from guidkeep.commands.tables import Table
 from guidkeep.jsontext import on_one_line
 
@@ -123,6 +124,8 @@ class _Counted(io.RawIOBase):
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        name = getattr(stream, "name", None)
+        self._name = name if isinstance(name, str) else "Standard input"
         self._begins = b""
         self.count = 0
 
@@ -133,7 +136,8 @@ class _Counted(io.RawIOBase):
         """
         read = getattr(self._stream, "read1", self._stream.read)
         while len(self._begins) < items.PIECE and b"\n" not in self._begins.lstrip():
-            piece = read(items.PIECE)
+            with naming(self._name):
+                piece = read(items.PIECE)
             if not piece:
                 break
             self._begins += piece
@@ -144,7 +148,8 @@ class _Counted(io.RawIOBase):
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # any buffer will do
         piece, self._begins = self._begins[: len(buffer)], self._begins[len(buffer) :]
-        piece = piece or self._stream.read(len(buffer))
+        with naming(self._name):
+            piece = piece or self._stream.read(len(buffer))
         buffer[: len(piece)] = piece
         self.count += len(piece)
         return len(piece)
