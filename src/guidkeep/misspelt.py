@@ -18,6 +18,21 @@ _MEANT = {
 }
 """By name in lower case: what would be right."""
 
+_LIKELY = {
+    **dict.fromkeys(("guids", "id", "uuid"), "guid"),
+    **{
+        f"{stem}{end}": "expire"
+        for stem in ("exp", "expire", "expires", "expired", "expiry", "expiration")
+        for end in ("at", "date", "dateutc", "datetime", "on", "time", "timestamp", "utc")
+    },
+    **{f"ttl{unit}": "ttl" for unit in ("s", "sec", "secs", "seconds", "inseconds")},
+    "timetolive": "ttl",
+}
+"""By letters and digits in lower case: for which member a column of a CSV may be meant.
+
+In a body, where names are a program's, each of these is metadata.
+"""
+
 is_misspelt = frozenset(_MEANT).__contains__
 """Whether a name, as `folded` returns it, is meant for one of them."""
 
@@ -27,6 +42,12 @@ def folded(name: str) -> str:
     if not name.isascii():
         name = "".join(filter(str.isprintable, name))
     return name.strip().lower()
+
+
+def likely_member(heading: str) -> str | None:
+    """The member for which a column of that name may be meant, if the table has none for it."""
+    bare = "".join(filter(str.isalnum, heading)).casefold()
+    return bare if bare in ("guid", "expire", "ttl") else _LIKELY.get(bare)
 
 
 def meant_by(name: str) -> str:

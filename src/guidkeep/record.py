@@ -272,9 +272,14 @@ def parse_change(
     )
 
 
+def spells_guid(text: str) -> bool:
+    """Whether it is a GUID, in whatever spelling."""
+    return is_guid(_bare(text)) is not None
+
+
 def _is_meant(lower: str, value: object) -> bool:
     """Whether such a name is meant for another; one like `guid` is only where the value is one."""
-    return lower != "guid" or (isinstance(value, str) and is_guid(_bare(value)) is not None)
+    return lower != "guid" or (isinstance(value, str) and spells_guid(value))
 
 
 def _bare(text: str) -> str:

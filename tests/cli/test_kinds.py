@@ -207,6 +207,89 @@ def test_one_that_is_misspelt_does_so_too_if_it_is_declared(
     assert "line" in json.loads(REFUSED.read_text())
 
 
+MAY_BE = {
+    "Expire Date": ("4102444800", "expire"), "Expiration-Date": ("soon", "expire"),
+    "expiry_time": ("1", "expire"), "expired at": ("1", "expire"), "ExpiresOn": ("1", "expire"),
+    "# expire": ("1", "expire"), "exp date:=": ("1", "expire"), "Time to live": ("60", "ttl"),
+    "ttl_seconds": ("60", "ttl"), "TTL (s)": ("60", "ttl"),
+    "id": ("G", "guid"), "ID": ("{g}", "guid"), "uuid": ("g", "guid"), "UUID": ("G", "guid"),
+    "GUIDs": ("G", "guid"), "# guid": ("G", "guid"), "id:=": ("G", "guid"),
+}  # fmt: skip
+"""By the name of a column: a cell of it, and the member for which it may be meant."""
+
+
+def _cell(text: str, guid: str) -> str:
+    quoted = guid.lower().replace("9", "a")
+    return {"G": guid, "g": quoted, "{g}": f"{{{quoted}}}"}.get(text, text)
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"]], ids=["import", "dry run"])
+@pytest.mark.parametrize("name", MAY_BE)
+def test_a_column_that_may_be_meant_for_a_member_that_no_column_is_is_not_metadata(
+    run: Run, client: Client, capsys: Capture, guid: str, user: str, name: str, words: list[str]
+) -> None:
+    text, member = MAY_BE[name]
+    FILE.write_text(f"user,{name}\n{user},{_cell(text, guid)}\n")
+    assert run("import", FILE, *words) in (exits.USAGE, exits.FAILED)
+    told = capsys.readouterr()
+    column = name.removesuffix(":=")
+    assert f'The column "{column}" may be meant for {member}: name it {member}.' in told.err
+    assert told.out == ""
+    assert [path.name for path in Path().iterdir()] == ["records"]
+    assert not list(client.export(user=user))
+
+
+@pytest.mark.parametrize("name", MAY_BE)
+def test_it_is_metadata_beside_that_column_or_where_the_schema_declares_it(
+    run: Run, client: Client, guid: str, user: str, declaring: list[str], name: str
+) -> None:
+    text, member = MAY_BE[name]
+    is_json, plain = name.endswith(":="), name.removesuffix(":=")
+    value = "5" if is_json else _cell(text, guid)
+    FILE.write_text(f"user,{name},{member}\n{user},{value},\n")
+    assert run("import", FILE) == 0
+    declaring.append(plain)
+    FILE.write_text(f"user,{name}\n{user},{value}\n")
+    assert run("import", FILE) == 0
+    shown = 5 if is_json else value
+    for record in client.export(user=user):
+        assert record.metadata == {"user": user, plain: shown}
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "uuid", "expected", "experience", "expire_policy", "valid_until", "lifetime",
+             "parent_guid", "ttl_policy", "userid", "exponent", "Name"],
+)  # fmt: skip
+def test_other_names_are_metadata(run: Run, client: Client, user: str, name: str) -> None:
+    """And so is a number that is called id."""
+    FILE.write_text(f"user,{name}\n{user},17\n")
+    assert run("import", FILE) == 0
+    [record] = client.export(user=user)
+    assert record.metadata == {"user": user, name: "17"}
+
+
+def test_a_guid_in_such_a_column_further_down_is_found_too(
+    run: Run, client: Client, capsys: Capture, guid: str, user: str
+) -> None:
+    FILE.write_text(f"user,id\n{user},17\n{user}\n{user},{guid}\n{user},18\n")
+    assert run("import", FILE) == exits.FAILED
+    said = capsys.readouterr().err
+    assert "Line 4 has a GUID where none is looked for." in said
+    assert "1 records before it are written, 1 refused: records.refused has those." in said
+    assert len(list(client.export(user=user))) == 1
+
+
+@pytest.mark.parametrize("content", ["[a]\nguid = 1\n", "[\n  {,}]", "["])
+@pytest.mark.parametrize("words", [[], ["--dry-run"]], ids=["import", "dry run"])
+def test_of_a_file_that_breaks_off_before_its_first_record_nothing_is_left(
+    run: Run, capsys: Capture, content: str, words: list[str]
+) -> None:
+    FILE.write_text(content)
+    assert run("import", FILE, *words) == exits.FAILED
+    assert capsys.readouterr().err.endswith(" Nothing was written.\n")
+    assert [path.name for path in Path().iterdir()] == ["records"]
+
+
 PLACES = {
     "csv": (
         "user,expire,seats:=\n{0},30d,5\n\n{0},5,1\n,30d,1\n{0},soon,1\n{0},30d,{{\n{0},1\n",

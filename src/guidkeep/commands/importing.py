@@ -351,9 +351,16 @@ class Import:
         return client_of(AsyncClient, self._options, attempts=ATTEMPTS)
 
     def told_of_what_was_before(self) -> str:
-        """What became of the records before the place where the file breaks off."""
+        """What became of the records before the place where the file breaks off.
+
+        Where there are none, it is no file of records, and nothing is left of it.
+        """
         tally, where = self._tally, self._refusals.close()
         is_dry = self._options["dry_run"]
+        if not tally.done:
+            if not is_dry:
+                self._kept.drop()
+            return "Nothing was written."
         told = f"{tally.created + tally.updated:,} records before it "
         told += "could be created" if is_dry else "are written"
         if tally.refused:

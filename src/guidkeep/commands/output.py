@@ -147,7 +147,7 @@ def naming(name: str) -> Iterator[None]:
 def failed(error: OSError, again: str = "") -> int:
     """Tells what can't be read or written; returns the exit code.
 
-    A pipe whose reader has had enough is worth no word. What names no file is about standard output.
+    A pipe whose reader has had enough is worth no word. What names no file is standard output's.
 
     Args:
         error: what was raised.

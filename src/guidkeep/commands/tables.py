@@ -16,8 +16,8 @@ from guidkeep.commands.items import BrokenOff, Item, fault_of, faulty
 from guidkeep.commands.words import parse_expire
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import on_one_line, require_json
-from guidkeep.misspelt import folded, is_misspelt, meant_by
-from guidkeep.record import parse_seconds, shortened
+from guidkeep.misspelt import folded, is_misspelt, likely_member, meant_by
+from guidkeep.record import parse_seconds, shortened, spells_guid
 from guidkeep.units import parse_duration
 
 if TYPE_CHECKING:
@@ -85,13 +85,16 @@ class Table:
             raise self._broken(error) from error
         _check(names, is_sure=is_sure)
         self.columns = [_column(name) for name in names]
+        self._maybe_guids: list[int] = []
 
     @property
     def doubtful(self) -> list[str]:
         """Names that mean something else than they say, unless a schema declares them."""
         return [
             column.name for column in self.columns
-            if column.name.removesuffix(":=") != column.member or _is_misspelt(column.member)
+            if column.name.removesuffix(":=") != column.member
+            or _is_misspelt(column.member)
+            or self._likely(column.member)
         ]  # fmt: skip
 
     def settle(self, declared: Collection[str] = ()) -> None:
@@ -114,6 +117,13 @@ class Table:
             for column in self.columns
             if _is_misspelt(column.member) and column.member not in declared
         ]
+        likely = [
+            (number, column.member, member)
+            for number, column in enumerate(self.columns)
+            if column.member not in declared and (member := self._likely(column.member))
+        ]
+        self._maybe_guids = [number for number, _, member in likely if member == "guid"]
+        faults += [_told_of(name, member) for _, name, member in likely if member != "guid"]
         members = [column.member for column in self.columns]
         for member in dict.fromkeys(members):
             if members.count(member) > 1:
@@ -122,6 +132,13 @@ class Table:
                 faults.append(f"The column {told} stands twice: name each once.")
         if faults:
             raise StartupError(" ".join(faults))
+
+    def _likely(self, name: str) -> str | None:
+        """The member of a record for which a column may be meant that no other column is."""
+        members = {column.member for column in self.columns}
+        member = None if name in OWN or _is_misspelt(name) else likely_member(name)
+        has_it = member in members or (member == "expire" and "ttl" in members)
+        return None if has_it or (member == "ttl" and "expire" in members) else member
 
     def rows(self) -> Iterator[Item]:
         """The records.
@@ -136,9 +153,17 @@ class Table:
                 if row is None:
                     return
                 if row:
+                    self._require_no_guid(number, row)
                     yield self._item(number, row)
         except csv.Error as error:
             raise self._broken(error) from error
+
+    def _require_no_guid(self, number: int, row: Sequence[str]) -> None:
+        """A GUID in a column such as `id` would become metadata, under a GUID that is drawn."""
+        for index in self._maybe_guids:
+            if index < len(row) and spells_guid(row[index].strip(' "')):
+                told = _told_of(self.columns[index].member, "guid")
+                raise BrokenOff(f"Line {number} has a GUID where none is looked for. {told}")
 
     def _broken(self, error: csv.Error) -> BrokenOff:
         return BrokenOff(f"Line {self._rows.line_num} is not CSV: {error}.")
@@ -243,6 +268,14 @@ def _column(name: str) -> Column:
 
 def _is_misspelt(member: str) -> bool:
     return member not in OWN and is_misspelt(folded(member))
+
+
+def _told_of(name: str, member: str) -> str:
+    """What is right where a column may be meant for that member."""
+    return (
+        f'The column "{shortened(name)}" may be meant for {member}: name it {member}. If it is '
+        f"metadata, add a column {member}, which may be empty."
+    )
 
 
 def _check(names: Sequence[str], *, is_sure: bool) -> None:

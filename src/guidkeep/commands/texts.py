@@ -50,7 +50,9 @@ Which of the three it is is seen from the first character. In a CSV a cell is a 
 column whose name ends in := has JSON; an empty cell is nothing. The names at its top are
 read without spaces around them, and guid, expire, ttl and user in any case. The column
 expire takes all that --expire of `guidkeep create` does, ttl takes seconds or a time as
-30d. Commas, semicolons, tabs or bars may separate cells.
+30d. Commas, semicolons, tabs or bars may separate cells. A name that may be meant for
+one of these, such as "Expire Date", or "id" with GUIDs below it, is refused where no
+column has the right one.
 
 A file that is something else, such as an Excel workbook or a page of HTML, or whose
 columns can't be told, is refused before anything is written; the exit code is 2. If
