@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
 MAX_PAGE = 1 << 20
 """Bytes of metadata in a page at most, unless one record has more; the next page has the rest."""
+PAGE_MEMORY = 5 * MAX_PAGE
+"""Bytes of memory that a page takes at most while it is made: Python has four for each character of
+a text in which one is beyond U+FFFF, and beside it there is what was read last."""
 SLICE = 1 << 17
 """Bytes of metadata that are read at a time, or so: what that will be is known by the records
 before them."""
-FIRST = 32
+FIRST = 8
 MOST = 250
 """Records in the first slice of a page, and in any."""
 WINDOW = 10_000

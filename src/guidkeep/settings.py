@@ -34,9 +34,9 @@ REQUEST_COST = 8 * 1024
 BODY_COST = 6
 """Bytes of it that are taken for each byte of a body: as it came, decoded, as a record, encoded,
 sent."""
-LEAST_MEMORY = 2 << 20
-"""Bytes of it at least: less would refuse the longest page of a list, or the largest file of /docs,
-for ever."""
+LEAST_MEMORY = 6 << 20
+"""Bytes of it at least: less would refuse every page of a list, or the largest file of /docs, for
+ever."""
 
 
 def _text(text: str) -> str:
@@ -191,7 +191,11 @@ class Settings:
         "10000", _count, "N", "Requests worked on at once; one more is answered 429."
     )
     max_streams: int = _setting(
-        "64", _count, "N", "Requests to /bulk and /export at once; one more is answered 429."
+        "64",
+        _count,
+        "N",
+        "Requests to /bulk and /export at once, a quarter of them from one address; one more is "
+        "answered 429.",
     )
     max_memory: int = _setting(
         "256MiB",

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tracemalloc
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from guidkeep.caches import open_cache
 from guidkeep.http.app import make_app
 from guidkeep.http.hosts import Hosts
 from guidkeep.http.memory import Memory
+from guidkeep.lists import MAX_PAGE
 from guidkeep.metrics import Metrics
+from guidkeep.record import Condition
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings
-from tests.support import make_registry, opened_store, until
+from tests.support import MARCH_2015, change, make_registry, opened_store, until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from starlette.types import ASGIApp
+
+    from guidkeep.registry import Registry
 
 BODIES = 50
 LONG = b'{"user":"Ann","note":"%b"}' % (b"x" * 65_500)
@@ -45,14 +54,7 @@ async def test_a_body_takes_as_much_as_is_ever_held_of_it(tmp_path: Path) -> Non
 
     async with opened_store(tmp_path / "guids.db") as store:
         memory = Memory(1 << 30)
-        app = make_app(
-            make_registry(store, open_cache("none://", max_age=60)),
-            settings=Settings(),
-            schema=MetadataSchema(),
-            metrics=Metrics(),
-            hosts=Hosts((), bound="localhost"),
-            memory=memory,
-        )
+        app = _app(make_registry(store, open_cache("none://", max_age=60)), memory)
         async with asyncio.TaskGroup() as group:
             tracemalloc.start()
             try:
@@ -65,3 +67,56 @@ async def test_a_body_takes_as_much_as_is_ever_held_of_it(tmp_path: Path) -> Non
                 reads.set()
     assert BODIES * len(LONG) < most < memory.peak
     assert memory.used == 0
+
+
+@pytest.mark.parametrize("letters", ["x", "\N{GRINNING FACE}xxx"], ids=["narrow", "wide"])
+@pytest.mark.parametrize("size", [200, 1_000, 15_000, 65_000])
+async def test_a_page_takes_as_much_as_is_ever_held_of_it_while_it_is_made(
+    tmp_path: Path, letters: str, size: int
+) -> None:
+    """Of many small records, and of large ones."""
+    text = letters * (size // len(letters.encode()))
+    body = json.dumps({"user": "Ann", "note": text}, ensure_ascii=False)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/guid",
+        "headers": [(b"host", b"localhost")],
+        "query_string": b"limit=1000",
+    }
+    sent = 0
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        nonlocal sent
+        sent += len(message.get("body", b""))
+
+    async with opened_store(tmp_path / "guids.db") as store:
+        memory = Memory(1 << 30)
+        registry = make_registry(store, open_cache("none://", max_age=60))
+        for _ in range(min(1_000, 2 * MAX_PAGE // size)):
+            await registry.create_or_update(
+                change(None, body, now=int(MARCH_2015)), Condition(), MARCH_2015
+            )
+        app = _app(registry, memory)
+        tracemalloc.start()
+        try:
+            await app(scope, receive, send)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert min(1_000 * size, MAX_PAGE - size) < sent < most < memory.peak
+    assert memory.used == 0
+
+
+def _app(registry: Registry, memory: Memory) -> ASGIApp:
+    return make_app(
+        registry,
+        settings=Settings(),
+        schema=MetadataSchema(),
+        metrics=Metrics(),
+        hosts=Hosts((), bound="localhost"),
+        memory=memory,
+    )

@@ -175,7 +175,7 @@ SAMPLES = {
     "cache": "none://", "cache_max_age": "7s", "cache_timeout": "70ms",
     "cache_write_timeout": "3s", "lifetime": "2d", "metadata_schema": "s.json", "max_body": "1KiB",
     "max_headers": "9KiB", "max_connections": "5", "max_pending": "6", "request_timeout": "8s",
-    "max_connections_per_client": "7", "max_streams": "3", "max_memory": "3MiB",
+    "max_connections_per_client": "7", "max_streams": "3", "max_memory": "9MiB",
     "idle_timeout": "9s", "write_timeout": "11s", "store_timeout": "12s", "drain_timeout": "13s",
     "sweep_interval": "14s", "sweep_margin": "16s", "sweep_batch": "15",
     "allow_host": "guids.example", "allow_origin": "https://a.example",

@@ -12,7 +12,7 @@ import pytest
 
 from guidkeep.errors import StartupError
 from guidkeep.http.traffic import STREAM_COST
-from guidkeep.lists import MAX_PAGE
+from guidkeep.lists import MAX_PAGE, PAGE_MEMORY
 from guidkeep.settings import BODY_COST, LEAST_MEMORY, REQUEST_COST, load
 from tests.server.processes import serving
 from tests.server.test_bulk import Reading, many
@@ -96,14 +96,14 @@ def test_bodies_that_do_not_come_to_their_end_give_way_to_those_that_do(url: str
             unfinished(wires[-1])
             assert held(other) <= limit
         wait_until(lambda: held(other) > limit // 2)
-        for _ in range(3):
-            answer = other.ask("POST", "/guid", record(pad="x" * BODY))
-            assert answer.status == 201
+        made = [other.ask("POST", "/guid", record(pad="x" * BODY)) for _ in range(3)]
+        assert [answer.status for answer in made] == [201] * 3
         first = wires[0].answer()
         assert first.is_problem(429)
         assert first.headers["retry-after"] == "1"
         assert "nothing was done" in first.json["detail"]
-        assert len(other.ask("GET", "/guid").json["guids"]) == 3
+        for answer in made:
+            assert other.ask("GET", answer.headers["location"]).status == 200
 
 
 def test_a_request_for_which_there_is_no_memory_is_refused_and_nothing_is_done(
@@ -130,7 +130,7 @@ def test_a_request_for_which_there_is_no_memory_is_refused_and_nothing_is_done(
         other.execute("COMMIT")
         assert [wire.answer().status for wire in wires] == [201, 201]
         wait_until(lambda: held(late) == 0)
-        assert len(late.ask("GET", "/guid").json["guids"]) == 2
+        assert other.execute("SELECT count(*) FROM record").fetchone() == (2,)
 
 
 @pytest.mark.parametrize("limit", ["max_streams", "max_memory"])
@@ -156,22 +156,27 @@ def test_more_streams_than_allowed_are_refused_and_welcome_later(url: str, limit
         assert Reading(other).head() == 200
 
 
-def test_a_page_that_is_not_read_is_counted_and_one_that_does_not_fit_is_refused(
-    url: str,
-) -> None:
+def test_pages_that_are_not_read_are_counted_and_give_way_to_other_requests(url: str) -> None:
+    """Whoever has not read for longest is cut off; all others get all that they ask for."""
+    limit = PAGE_MEMORY + 2 * 2**20
     with (
-        served(store=url, max_memory=3 * 2**19) as server,
+        served(store=url, max_memory=limit) as server,
         wired(server.address, timeout=60) as other,
+        ExitStack() as stack,
     ):
         many(other)
         wait_until(lambda: held(other) == 0)
-        with wired(server.address, receive_buffer=4096) as unread:
-            unread.send(request("GET", "/guid?limit=15"))
-            wait_until(lambda: held(other) > 15 * BODY)
-            answer = other.ask("GET", "/guid?limit=15")
-            assert answer.is_problem(429)
-            assert other.ask("GET", "/guid?limit=1").status == 200
-            assert len(unread.answer().json["guids"]) == 15
+        unread = []
+        for number in range(1, 10):
+            unread.append(stack.enter_context(wired(server.address, receive_buffer=4096)))
+            unread[-1].send(request("GET", "/guid?limit=15"))
+            assert Reading(unread[-1]).head() == 200
+            assert min(number, 2) * 15 * BODY < held(other) <= limit
+        assert other.ask("POST", "/guid", record(pad="x" * BODY)).status == 201
+        assert len(other.ask("GET", "/guid?limit=15").json["guids"]) == 15
+        assert len(unread[0].rest()) < 15 * BODY
+        for wire in unread:
+            wire.reset()
         wait_until(lambda: held(other) == 0)
 
 
@@ -193,6 +198,45 @@ def test_the_least_memory_that_may_be_asked_for_is_enough_for_any_one_request(ur
         wait_until(lambda: held(wire) == 0)
         wire.send(request("GET", "/export"))
         assert Reading(wire).head() == 200
+
+
+def test_a_page_for_which_there_is_no_memory_is_refused(url: str) -> None:
+    with (
+        served(store=url, max_memory=STREAM_COST + PAGE_MEMORY) as server,
+        wired(server.address, timeout=60) as other,
+        wired(server.address, receive_buffer=4096) as unread,
+    ):
+        many(other)
+        unread.send(request("GET", "/export"))
+        assert Reading(unread).head() == 200
+        assert other.ask("GET", "/guid?limit=1").is_problem(429)
+        assert other.ask("GET", "/guid?limit=0").is_problem(400)
+        assert other.ask("POST", "/guid", record()).status == 201
+
+
+@pytest.mark.parametrize("per_client", [100, 0])
+def test_one_client_has_no_more_than_its_share_of_the_streams(url: str, per_client: int) -> None:
+    """But where a proxy stands before all clients, nobody knows whose they are."""
+    with (
+        served(store=url, max_streams=4 * 2, max_connections_per_client=per_client) as server,
+        wired(server.address, timeout=60) as one,
+        wired(server.address, source="127.0.0.2") as other,
+        ExitStack() as stack,
+    ):
+        many(one)
+        for _ in range(2 if per_client else 8):
+            wire = stack.enter_context(wired(server.address, receive_buffer=4096))
+            wire.send(request("GET", "/export"))
+            assert Reading(wire).head() == 200
+        answer = one.ask("POST", "/bulk", b"")
+        assert answer.is_problem(429)
+        assert ("one client" in answer.json["detail"]) is bool(per_client)
+        other.send(request("POST", "/bulk", b""))
+        assert Reading(other).head() == (200 if per_client else 429)
+        wire.reset()
+        wait_until(lambda: held(one) < (2 if per_client else 8) * STREAM_COST)
+        one.send(request("POST", "/bulk", b""))
+        assert Reading(one).head() == 200
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")

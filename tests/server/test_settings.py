@@ -33,7 +33,7 @@ VALUES: dict[str, tuple[str, object, str, object]] = {
     "max_connections_per_client": ("0", 0, "8", 8),
     "max_pending": ("7", 7, "8", 8),
     "max_streams": ("1", 1, "128", 128),
-    "max_memory": ("2MiB", 2**21, "2GiB", 2**31),
+    "max_memory": ("8MiB", 2**23, "2GiB", 2**31),
     "request_timeout": ("5", 5.0, "2h", 7200.0),
     "idle_timeout": ("1S", 1.0, " 3 s ", 3.0),
     "write_timeout": ("1s", 1.0, "2s", 2.0),

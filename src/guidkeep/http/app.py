@@ -23,7 +23,8 @@ from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
 from guidkeep.http.resource import Resource, nowhere
 from guidkeep.http.sites import Sites
 from guidkeep.http.stats import Stats
-from guidkeep.http.traffic import Traffic
+from guidkeep.http.traffic import SHARE, Traffic
+from guidkeep.lists import PAGE_MEMORY
 from guidkeep.record import parse_change
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from guidkeep.settings import Settings
 
 LISTS = 16
-"""Pages of lists that are made at once; more wait. Each may have a mebibyte of records."""
+"""Pages of lists that are made at once; more wait. Fewer, if they would take half the memory."""
 
 
 def make_app(
@@ -71,12 +72,13 @@ def make_app(
         memory=memory or Memory(settings.max_memory),
         max_pending=settings.max_pending,
         max_streams=settings.max_streams,
+        max_streams_per_client=_share(settings),
         max_body=settings.max_body,
         hosts=hosts,
         sites=Sites(settings.allow_origin),
         access_log=settings.access_log,
     )
-    records = Records(registry)
+    records = Records(registry, traffic)
     figures = figures or metrics.tell
     service = Service(registry, figures, openapi.document(schema, settings), is_draining)
     bulk = Bulk(
@@ -106,6 +108,12 @@ def make_app(
         await resource(scope, receive, send)
 
     return app
+
+
+def _share(settings: Settings) -> int:
+    """How many streams a client may have: where clients are told apart, not all of them."""
+    most = settings.max_streams
+    return max(1, most // SHARE) if settings.max_connections_per_client else most
 
 
 def _one(records: Records, traffic: Traffic) -> Resource:
@@ -143,9 +151,11 @@ def _health(path: str, traffic: Traffic, answers: Handler) -> Resource:
 class Records:
     """The operations on records."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, traffic: Traffic) -> None:
         self._registry = registry
-        self._lists = asyncio.Semaphore(LISTS)
+        self._traffic = traffic
+        fitting = traffic.memory.size // 2 // PAGE_MEMORY
+        self._lists = asyncio.Semaphore(max(1, min(LISTS, fitting)))
 
     async def create(self, request: Request) -> Answer:
         """`POST /guid`: create, the GUID generated, unless the body names one."""
@@ -190,7 +200,8 @@ class Records:
         """`GET /guid`: live records in GUID order."""
         query = parse_query(request.query)
         async with self._lists:
-            return _page_answer(await self._registry.list(query), query)
+            with self._traffic.taken(PAGE_MEMORY):
+                return _page_answer(await self._registry.list(query), query)
 
     async def _wanted(self, request: Request, guid: str | None) -> tuple[Change, Condition, float]:
         """What a write is to change, on what condition, and the time for all that is decided."""
@@ -259,5 +270,9 @@ def _page_answer(page: Page, query: Query) -> Answer:
         given = {name: value for name, value in fields.items() if value is not None}
         next_url = f"/guid?{urlencode(given)}"
         headers.append((b"link", f'<{next_url}>; rel="next"'.encode()))
-    records = ",".join([record.body for record in page.records])
-    return Answer(200, headers, f'{{"guids":[{records}],"next":{json.dumps(next_url)}}}'.encode())
+    records = []
+    page.records.reverse()
+    while page.records:  # each is let go as it is encoded, so that nothing is there twice
+        records.append(page.records.pop().body.encode())
+    body = b'{"guids":[%b],"next":%b}' % (b",".join(records), json.dumps(next_url).encode())
+    return Answer(200, headers, body)

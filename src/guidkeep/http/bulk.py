@@ -13,6 +13,11 @@ that the server works on at once (`--max-pending`); else nothing is read. What i
 yet read by the client is held, up to a limit (see `guidkeep.http.held`); beyond that no further
 line is taken either.
 
+*When the answer begins.* At once, if the request comes in chunks; if its head says how long it is,
+when the whole of it is there, or what is held has reached its limit. A client that knows the length
+waits for no line's answer before it sends the next. A proxy that has passed on the head of an answer
+may not pass on the rest of the request any more: nginx does not, once there was no room for it.
+
 *In turns.* However many such requests there are, the lines of one of them are begun in each turn of
 the loop, and few of those. Whatever else the server does has the rest of its time.
 
@@ -134,18 +139,20 @@ class _Exchange:
         self._last: dict[str, asyncio.Task[None]] = {}  # by GUID, what works on it, or will last
         self._news = asyncio.Event()  # for who puts answers: there is one, or there will be no more
         self._room = asyncio.Event()  # for who takes lines: there may be room
+        self._may_begin = asyncio.Event()  # the answer
         self._has_failed = False
         self._why = WHY  # bytes that are left for saying why lines were refused
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The answers."""
-        exchange = self._request.exchange
-        exchange.read_on()
-        held = Held(self._bulk.room, lambda has_room: setattr(exchange, "takes", has_room))
+        self._request.exchange.read_on()
+        held = Held(self._bulk.room, self._tell)
         taking = asyncio.create_task(self._take_lines())
-        taking.add_done_callback(lambda _: self._news.set())
+        taking.add_done_callback(self._took_all)
         putting = asyncio.create_task(self._put_answers(taking, held))
         try:
+            if b"content-length" in self._request.headers:
+                await self._may_begin.wait()
             async with aclosing(held.take()) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -156,6 +163,16 @@ class _Exchange:
             doing = [work.task for work in self._working if work.task is not None]
             # A write can't be cancelled. What they ended with was raised above, or nobody asks.
             await asyncio.gather(taking, putting, *doing, return_exceptions=True)
+
+    def _tell(self, has_room: bool) -> None:
+        """There is room for more answers, or there is none until some are read."""
+        self._request.exchange.takes = has_room
+        if not has_room:
+            self._may_begin.set()
+
+    def _took_all(self, _: asyncio.Task[None]) -> None:
+        self._news.set()
+        self._may_begin.set()
 
     # Taking lines.
 

@@ -94,12 +94,9 @@ class Gate:
         self._guests.pop(guest, None)
 
 
-def client_of(peer: tuple[str, int] | None) -> Hashable:
-    """Whom a connection from that address counts for; None: it has none."""
-    if peer is None:
-        return None
-    host = peer[0]
-    if ":" not in host:
+def client_of(host: str | None) -> Hashable:
+    """Whom what comes from that address counts for; None: it has none."""
+    if host is None or ":" not in host:
         return host
     address = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
     is_mapped = address.startswith(bytes(10) + b"\xff\xff")

@@ -64,6 +64,7 @@ class Intake(HitsFirst):
         self._piece_size = 0
         self._size = 0  # of what came of the request and is no content
         self._content_size = 0
+        self._owed = 0  # bytes of the answer, which is there, until the client has read it
         self._over_since: float | None = None
         # A head that has more bytes is looked at more closely.
         self._unusual_size = min(self.wire.settings.max_headers, SMALLEST_FIELD * MOST_FIELDS)
@@ -174,12 +175,17 @@ class Intake(HitsFirst):
         if self.held:
             self.tell_memory()
 
+    def owes(self, size: int) -> None:
+        """The application has an answer of that size, and sends it as the client reads it."""
+        self._owed = size
+        self.tell_memory()
+
     def tell_memory(self) -> None:
         """Tells the budget what this connection holds now.
 
         Requests that are read, or answered, piece by piece have paid for that: see `Place`.
         """
-        held = len(self._rest)
+        held = len(self._rest) + self._owed
         if self.exchange is None:
             held += body.__alloc__() if (body := self._body()) else 0
             held += self.transport.get_write_buffer_size() if self.flow.write_paused else 0

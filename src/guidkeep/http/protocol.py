@@ -84,7 +84,7 @@ class GuidkeepProtocol(Intake):
         transport.set_write_buffer_limits(0)  # whatever the client has not read is known
         self.flow = Flow(transport)
         gate = self.wire.gate
-        self._client = client_of(self.client)
+        self._client = client_of(self.client[0] if self.client else None)
         if self.wire.descriptors_are_short(transport):
             self._is_guest = True
             transport.abort()
@@ -178,6 +178,7 @@ class GuidkeepProtocol(Intake):
         """
         self.since = perf_counter()
         self._unanswered.clear()  # there is one at a time
+        self._owed = 0
         if self.cycle.body:
             self.cycle.body = bytearray()  # nobody wants it any more
         exchange, self.exchange = self.exchange, None
@@ -197,7 +198,11 @@ class GuidkeepProtocol(Intake):
     def _begin(
         self, cycle: RequestResponseCycle, app: ASGI3Application, extensions: dict[str, Any]
     ) -> None:
-        extensions[EXCHANGE] = {"begin": partial(self._begin_exchange, cycle), "took": self.took}
+        extensions[EXCHANGE] = {
+            "begin": partial(self._begin_exchange, cycle),
+            "took": self.took,
+            "owes": self.owes,
+        }
         super()._begin(cycle, app, extensions)
 
     def _begin_scope(self) -> None:
@@ -261,7 +266,7 @@ class GuidkeepProtocol(Intake):
 
     def give_way(self) -> None:
         """Memory is short: what has arrived of requests that are not begun is thrown away."""
-        if self.stalled_since is not None:
+        if self.stalled_since is not None or self._owed:
             self.transport.abort()
         elif self.is_receiving or self.is_idle():
             detail = (

@@ -29,8 +29,9 @@ HEALTH = frozenset({"/livez", "/readyz"})
 EXCHANGE = "guidkeep.exchange"
 """The ASGI extension by which a server tells of a request's connection what no message does, and
 is told of a request or an answer of any length. Its `begin` returns the request's `Exchange`;
-its `took` is called when what came of a body has been taken. Under other servers it is not there,
-and nothing of that is known or told."""
+its `took` is called when what came of a body has been taken, its `owes` with the size of an answer
+that is whole and can't be sent at once. Under other servers it is not there, and nothing of that
+is known or told."""
 LIST_PARAMETERS = ("limit", "after", "user", "expires_before")
 
 

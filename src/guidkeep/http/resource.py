@@ -18,7 +18,8 @@ from guidkeep.errors import (
     StoreUnavailable,
 )
 from guidkeep.http import problems
-from guidkeep.http.requests import ClientLeft, Request
+from guidkeep.http.gate import client_of
+from guidkeep.http.requests import EXCHANGE, ClientLeft, Request
 from guidkeep.http.streams import Streamed, send_pieces
 from guidkeep.http.traffic import Place
 from guidkeep.settings import REQUEST_COST
@@ -99,7 +100,7 @@ class Resource:
                 status = await self._stream(answer, request, scope, send)
             else:
                 place.done()
-                await _send(answer, self._headers(answer, request), scope, send)
+                await _send(answer, self._headers(answer, request), scope, send, place)
         except ClientLeft:
             return
         finally:
@@ -126,7 +127,7 @@ class Resource:
     async def _admit(self, request: Request, place: Place) -> None:
         """Waits for the body, and takes what the request needs."""
         if self._is_streamed:
-            place.enter_stream()
+            place.enter_stream(client_of(request.client))
             return
         self._traffic.require_room()
         if request.method in WITH_BODY and request.method in self._methods:
@@ -206,14 +207,18 @@ async def nowhere(_: Request) -> Answer:
 
 
 async def _send(
-    answer: Answer, headers: list[tuple[bytes, bytes]], scope: Scope, send: Send
+    answer: Answer, headers: list[tuple[bytes, bytes]], scope: Scope, send: Send, place: Place
 ) -> None:
     if answer.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(answer.body)))
     body = answer.body if scope["method"] != "HEAD" else b""
-    whole = scope.get("extensions", {}).get(WHOLE_ANSWER)
+    extensions = scope.get("extensions", {})
+    whole = extensions.get(WHOLE_ANSWER)
     if whole and len(body) <= PIECE and whole["send"](answer.status, headers, body):
         return
+    if connection := extensions.get(EXCHANGE):
+        place.give_back()  # from here on the connection has the answer, and may lose it
+        connection["owes"](len(body))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     for begin in range(0, len(body), PIECE):  # each waits until the one before is read
         content = body[begin : begin + PIECE]

@@ -7,13 +7,17 @@ out: see `guidkeep.http.intake`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from guidkeep.errors import TooManyRequests
 from guidkeep.settings import BODY_COST, REQUEST_COST
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
     from guidkeep.http.hosts import Hosts
     from guidkeep.http.memory import Memory
     from guidkeep.http.sites import Sites
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 STREAM_COST = 1 << 20
 """Bytes that are taken for a request that is read or answered piece by piece."""
+SHARE = 4
+"""So many clients it takes to have all places for such requests."""
 
 
 @dataclass(slots=True)
@@ -32,24 +38,26 @@ class Traffic:
         memory: the budget of bytes.
         max_pending: requests worked on at once at most.
         max_streams: requests read or answered piece by piece at once, at most.
+        max_streams_per_client: the same, of one client.
         max_body: bytes of a body that is taken whole, at most.
         hosts: those that the server answers to.
         sites: whose pages may do what.
         access_log: whether every request is logged.
         pending: requests worked on at this moment.
-        streams: requests read or answered piece by piece at this moment.
+        streams: requests read or answered piece by piece at this moment, by client.
     """
 
     metrics: Metrics
     memory: Memory
     max_pending: int
     max_streams: int
+    max_streams_per_client: int
     max_body: int
     hosts: Hosts
     sites: Sites
     access_log: bool = False
     pending: int = 0
-    streams: int = 0
+    streams: Counter[Hashable] = field(default_factory=Counter)
 
     def require_room(self) -> None:
         """Raises TooManyRequests if no request more can be worked on."""
@@ -59,16 +67,50 @@ class Traffic:
                 "this server takes on; nothing was done. Try again in a moment."
             )
 
+    def require_stream(self, client: Hashable) -> None:
+        """Raises TooManyRequests if no request of that client more can be one piece by piece."""
+        for count, most, whose in (
+            (self.streams.total(), self.max_streams, "this server takes on"),
+            (self.streams[client], self.max_streams_per_client, "one client may have"),
+        ):
+            if count >= most:
+                raise TooManyRequests(
+                    f"{most} requests to /bulk and /export are being worked on, which is as many "
+                    f"as {whose}; nothing was done. Try again in a moment."
+                )
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Takes that many bytes of the budget as long as it lasts.
+
+        Raises:
+            TooManyRequests: there are none.
+        """
+        self.take(size)
+        try:
+            yield
+        finally:
+            self.memory.give(size)
+
+    def take(self, size: int) -> None:
+        """Takes that many bytes of the budget; raises TooManyRequests if there are none."""
+        if not self.memory.take(size):
+            raise TooManyRequests(
+                "The memory for requests is used up (--max-memory); nothing was done. "
+                "Try again in a moment."
+            )
+
 
 class Place:
     """What one request has taken, until it leaves."""
 
-    __slots__ = ("_bytes", "_is_pending", "_is_stream", "_traffic")
+    __slots__ = ("_bytes", "_client", "_is_pending", "_is_stream", "_traffic")
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
         self._bytes = 0
         self._is_pending = self._is_stream = False
+        self._client: Hashable = None
 
     def enter(self, size: int) -> None:
         """The whole request is there, with a body of that many bytes.
@@ -81,21 +123,16 @@ class Place:
         self._traffic.pending += 1
         self._is_pending = True
 
-    def enter_stream(self) -> None:
-        """The request will be read, or answered, piece by piece.
+    def enter_stream(self, client: Hashable) -> None:
+        """The request, which is that client's, will be read, or answered, piece by piece.
 
         Raises:
             TooManyRequests: there is no room for it.
         """
-        traffic = self._traffic
-        if traffic.streams >= traffic.max_streams:
-            raise TooManyRequests(
-                f"{traffic.max_streams} requests to /bulk and /export are being worked on, which "
-                "is as many as this server takes on; nothing was done. Try again in a moment."
-            )
+        self._traffic.require_stream(client)
         self.take(STREAM_COST)
-        traffic.streams += 1
-        self._is_stream = True
+        self._traffic.streams[client] += 1
+        self._is_stream, self._client = True, client
 
     def take(self, size: int) -> None:
         """Takes that many bytes more.
@@ -103,22 +140,26 @@ class Place:
         Raises:
             TooManyRequests: there are none.
         """
-        if not self._traffic.memory.take(size):
-            raise TooManyRequests(
-                "The memory for requests is used up (--max-memory); nothing was done. "
-                "Try again in a moment."
-            )
+        self._traffic.take(size)
         self._bytes += size
 
     def done(self) -> None:
-        """Nobody works on it any more; what it has taken stays taken until its answer is sent."""
+        """Nobody works on it any more; what it has taken stays taken."""
         self._traffic.pending -= self._is_pending
         self._is_pending = False
 
     def leave(self) -> None:
         """Gives everything back."""
         self.done()
-        self._traffic.streams -= self._is_stream
-        self._is_stream = False
+        if self._is_stream:
+            self._is_stream = False
+            streams = self._traffic.streams
+            streams[self._client] -= 1
+            if not streams[self._client]:
+                del streams[self._client]
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Gives back the bytes: nothing is left of the request but its answer."""
         self._traffic.memory.give(self._bytes)
         self._bytes = 0
