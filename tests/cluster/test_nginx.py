@@ -1,4 +1,4 @@
-"""nginx fills no disk: what nobody reads stays with who sends it, and bodies are bounded."""
+"""nginx fills no disk: what nobody reads stays with who sends it, and what it keeps is bounded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import http.client
 import json
 import shutil
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -99,8 +100,14 @@ def test_an_answer_that_nobody_reads_is_not_put_on_the_disk(
             assert taken(node) < MOST
 
 
-@pytest.mark.parametrize("path", ["/guid", "/bulk"])
-@pytest.mark.parametrize("framing", ["Content-Length: 1000000000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(
+    ("path", "framing"),
+    [
+        ("/guid", "Content-Length: 1000000000"),
+        ("/guid", "Transfer-Encoding: chunked"),
+        ("/bulk", "Transfer-Encoding: chunked"),
+    ],
+)
 def test_a_body_without_end_is_refused_before_a_node_hears_of_it(
     tmp_path: Path, upstream: socket.socket, framing: str, path: str
 ) -> None:
@@ -120,21 +127,48 @@ def test_a_body_without_end_is_refused_before_a_node_hears_of_it(
             upstream.accept()
 
 
-@pytest.mark.parametrize("path", ["/guid", "/bulk"])
-def test_a_body_that_is_taken_waits_in_memory_until_it_is_complete(
-    tmp_path: Path, upstream: socket.socket, path: str
+def test_a_request_to_bulk_that_the_node_does_not_read_stays_with_the_client(
+    tmp_path: Path, upstream: socket.socket
 ) -> None:
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LARGEST}\r\n\r\n"
+    head = b"POST /bulk HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"
+    with (
+        balancing(tmp_path, upstream.getsockname()[1]) as port,
+        socket.create_connection(("127.0.0.1", port)) as client,
+    ):
+        client.sendall(head)
+        node, _ = upstream.accept()
+        with node:
+            assert taken(client) < MOST
+
+
+@pytest.mark.parametrize(
+    ("path", "framing"),
+    [
+        ("/guid", "Content-Length: 131072"),
+        ("/guid", "Transfer-Encoding: chunked"),
+        ("/bulk", "Transfer-Encoding: chunked"),
+    ],
+)
+def test_a_body_that_is_taken_waits_in_memory_until_it_is_complete(
+    tmp_path: Path, upstream: socket.socket, path: str, framing: str
+) -> None:
+    """Whatever it came as, the node is told its length."""
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n"
+    size = LARGEST - 4096  # the frame of a chunk counts
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (size, bytes(size))
+    if "Length" in framing:
+        size, body = LARGEST, bytes(LARGEST)
     with (
         balancing(tmp_path, upstream.getsockname()[1]) as port,
         socket.create_connection(("127.0.0.1", port), timeout=30) as client,
     ):
-        client.sendall(head.encode() + bytes(LARGEST))
+        client.sendall(head.encode() + body)
         node, _ = upstream.accept()
         with node, node.makefile("rb") as request:
-            while request.readline() not in (b"\r\n", b""):
-                pass
-            assert len(request.read(LARGEST)) == LARGEST
+            assert request.readline() == f"POST {path} HTTP/1.1\r\n".encode()
+            fields = http.client.parse_headers(request)
+            assert fields["Content-Length"] == str(size)
+            assert len(request.read(size)) == size
 
 
 @pytest.mark.parametrize(("size", "kind"), [(70_000, "urn:guidkeep:"), (200_000, "about:blank")])
@@ -163,3 +197,30 @@ def test_many_records_go_through_in_both_directions(tmp_path: Path, node: Node) 
         assert sum(line.error is None for line in client.bulk(records)) == count
         numbers = sorted(record.metadata["number"] for record in client.export())
     assert numbers == list(range(count))
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["as it sends", "when all is sent"])
+def test_a_request_to_bulk_goes_through_whole_however_long_it_is(
+    tmp_path: Path, node: Node, reads: bool
+) -> None:
+    """The same, in one request of another client."""
+    count = 20_000
+    lines = b"".join(
+        b'{"user":"a","number":%d,"filling":"%b"}\n' % (number, b"f" * 500)
+        for number in range(count)
+    )
+    head = b"POST /bulk HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+    with (
+        balancing(tmp_path, node.port) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        sending = pool.submit(client.sendall, head % len(lines) + lines)
+        if not reads:
+            sending.result()
+        answer = http.client.HTTPResponse(client, method="POST")
+        answer.begin()
+        answers = [json.loads(line) for line in answer]
+        sending.result()
+    assert [line["line"] for line in answers] == list(range(1, count + 1))
+    assert {line["status"] for line in answers} == {201}

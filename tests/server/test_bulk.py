@@ -100,6 +100,37 @@ def test_lines_are_answered_while_the_request_is_still_sent(wire: Wire) -> None:
     assert wire.ask("GET", "/livez").status == 200
 
 
+def test_the_answer_to_a_request_of_known_length_begins_when_the_whole_of_it_is_there(
+    wire: Wire, address: str, guid: str
+) -> None:
+    """Proxies that have passed on its head may pass on no more of the request."""
+    lines = record(guid=guid) + b"\n" + LINE
+    wire.send(request("POST", "/bulk", None, f"Content-Length: {len(lines)}"), lines[:-5])
+    with wired(address) as other:
+        wait_until(lambda: other.ask("GET", f"/guid/{guid}").status == 200)
+        wire.socket.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            wire.socket.recv(1)
+    wire.socket.settimeout(5)
+    wire.send(lines[-5:])
+    reading = Reading(wire)
+    assert reading.head() == 200
+    assert [answer["status"] for answer in reading.lines()] == [201, 201]
+
+
+def test_or_when_no_more_answers_can_be_held(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "HELD", 20_000)
+    monkeypatch.setattr(held, "IN_MEMORY", 10_000)
+    count = 1_000
+    with served(store=url) as server, wired(server.address) as wire:
+        wire.send(request("POST", "/bulk", None, f"Content-Length: {count * 9 + len(LINE)}"))
+        wire.send(b"nonsense\n" * count)
+        reading = Reading(wire)
+        assert reading.head() == 200
+        wire.send(LINE)
+        assert [answer["line"] for answer in reading.lines()] == list(range(1, count + 2))
+
+
 def test_a_client_may_wait_for_leave_to_send(wire: Wire) -> None:
     wire.send(
         request("POST", "/bulk", None, f"Content-Length: {len(LINE)}", "Expect: 100-continue")

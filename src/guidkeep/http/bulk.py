@@ -15,8 +15,8 @@ line is taken either.
 
 *When the answer begins.* At once, if the request comes in chunks; if its head says how long it is,
 when the whole of it is there, or what is held has reached its limit. A client that knows the length
-waits for no line's answer before it sends the next. A proxy that has passed on the head of an answer
-may not pass on the rest of the request any more: nginx does not, once there was no room for it.
+waits for no line's answer before it sends the next. A proxy that has passed on the head of an
+answer may not pass on the rest of the request: nginx does not, once there was no room for it.
 
 *In turns.* However many such requests there are, the lines of one of them are begun in each turn of
 the loop, and few of those. Whatever else the server does has the rest of its time.
