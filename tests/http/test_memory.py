@@ -23,8 +23,7 @@ from tests.support import MARCH_2015, change, make_registry, opened_store, until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from starlette.types import ASGIApp
-
+    from guidkeep.http.requests import Application
     from guidkeep.registry import Registry
 
 BODIES = 50
@@ -111,7 +110,7 @@ async def test_a_page_takes_as_much_as_is_ever_held_of_it_while_it_is_made(
     assert memory.used == 0
 
 
-def _app(registry: Registry, memory: Memory) -> ASGIApp:
+def _app(registry: Registry, memory: Memory) -> Application:
     return make_app(
         registry,
         settings=Settings(),
