@@ -134,9 +134,7 @@ class MetadataSchema:
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.BacktrackLimitExceeded):
             return Fault(TOO_COMPLEX, pointer=_bounded(place))
         message = error.message
-        if (
-            len(message) > LONGEST_MESSAGE
-        ):  # it begins with the value, or names all that is too much
+        if len(message) > LONGEST_MESSAGE:  # it begins with the value, or names all that is amiss
             message = f"{message[:100]}…{message[100 - LONGEST_MESSAGE :]}"
         sentences = [f"{message}."]
         if about := self._description(place):

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from guidkeep.commands import items
 from guidkeep.commands.items import BrokenOff, Item, fault_of, faulty
-from guidkeep.commands.words import parse_expire
+from guidkeep.commands.words import parse_expire, parse_ttl
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import on_one_line, require_json
 from guidkeep.misspelt import folded, is_misspelt, likely_member, meant_by
-from guidkeep.record import parse_seconds, shortened, spells_guid
-from guidkeep.units import parse_duration
+from guidkeep.record import shortened, spells_guid
 
 if TYPE_CHECKING:
     import io
@@ -198,8 +197,8 @@ class Table:
             return on_one_line(cell)
         if column.member == "expire":
             return json.dumps(parse_expire(cell, now=self._clock()))
-        if column.member == "ttl" and parse_seconds(cell) is None:
-            return json.dumps(int(parse_duration(cell)))
+        if column.member == "ttl":
+            return json.dumps(parse_ttl(cell))
         return json.dumps(cell, ensure_ascii=False)
 
 
