@@ -56,6 +56,17 @@ def test_nothing_is_believed_until_the_clock_has_been_steady_for_the_margin() ->
     assert clocks.watch.believed() == clocks.wall.now
 
 
+@pytest.mark.parametrize(("jump", "jumps"), [(TOLERANCE + 0.005, 0), (TOLERANCE + 0.015, 1)])
+def test_what_a_clock_may_run_wrong_meanwhile_does_not_count_as_a_part_of_a_jump(
+    clocks: Watched, jump: float, jumps: int
+) -> None:
+    """In ten seconds a hundredth of one."""
+    clocks.steady.advance(10)
+    clocks.wall.advance(10 + jump)
+    clocks.believed()
+    assert clocks.watch.jumps == jumps
+
+
 @pytest.mark.parametrize(
     ("jump", "lasts"),
     [

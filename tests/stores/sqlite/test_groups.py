@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import sqlite3
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +19,7 @@ from tests.support import outcomes
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FrameType
 
     from tests.stores.conftest import Opener
 
@@ -39,6 +43,35 @@ async def test_writes_that_come_at_once_share_commits(
         records = [make_record(number) for number in range(writes)]
         assert all(await asyncio.gather(*(store.insert(record) for record in records)))
         assert groups_of(metrics) == (groups, writes)
+
+
+async def test_a_group_costs_few_calls_however_many_writes_it_has(opener: Opener) -> None:
+    """Of the system, which looks for the file, and of SQLite; the interpreter itself counts them.
+
+    A call too many is no fault that anybody would notice, and all writes wait for it.
+    """
+    calls: Counter[str] = Counter()
+
+    def count(_: FrameType, event: str, function: Any) -> None:
+        is_outside = getattr(function, "__module__", None) == "posix" or isinstance(
+            getattr(function, "__self__", None), sqlite3.Connection
+        )
+        is_writer = threading.current_thread().name.startswith("guidkeep-writer")
+        if event == "c_call" and is_outside and is_writer:
+            calls[function.__name__] += 1
+
+    metrics = Metrics()
+    threading.setprofile(count)  # for threads that begin from now on
+    try:
+        async with opener(metrics=metrics) as store:
+            await store.insert(make_record())
+            calls.clear()
+            records = [make_record(number) for number in range(1, 501)]
+            await asyncio.gather(*(store.insert(record) for record in records))
+            groups = groups_of(metrics)[0] - 1
+            assert calls == {"lstat": 4 * groups, "execute": 4 * groups}
+    finally:
+        threading.setprofile(None)
 
 
 async def test_reads_that_come_at_once_share_a_statement(opener: Opener) -> None:
