@@ -18,12 +18,9 @@ that is now.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shlex
 import stat
-import struct
-import sys
 import threading
 import zlib
 from contextlib import contextmanager, suppress
@@ -34,7 +31,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from guidkeep.errors import StartupError
-from guidkeep.files import PRIVATE, create_private, open_regular
+from guidkeep.files import create_private, open_regular
+from guidkeep.stores.sqlite_locks import Hold, lock_beside, lock_itself, require_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +42,6 @@ log = structlog.get_logger("guidkeep.stores.sqlite")
 LONGEST = 504
 """Bytes of a path that SQLite takes, the names beside it included."""
 
-LOCK_BYTE = 0x4000_0400
-"""Beyond the bytes that SQLite locks, which are 512 from 0x40000000 on."""
 SAMPLES, SAMPLE = 32, 4096
 """How many pieces of the file tell whether it is another than it was, and the bytes of each."""
 BESIDE = ("-wal", "-shm", "-journal")
@@ -122,7 +118,7 @@ class Claim:
         with _said(path):
             # Before it is opened: closing it drops the locks that this process' SQLite has on it.
             _require_servable(self.path, path)
-            self._lock = _lock_beside(self.path, path)
+            self._lock, self._beside_is = lock_beside(self.path, path)
         try:
             with _said(path):
                 self._file = self._opened()
@@ -147,7 +143,8 @@ class Claim:
             descriptor = create_private(self.path)
         try:
             found = os.fstat(descriptor)
-            _lock(descriptor, self._shown)
+            self._itself_is = lock_itself(descriptor)
+            require_one(self._beside_is, self._itself_is, self._shown)
             if not found.st_size:
                 self._require_no_log()
             self._look_beside(found)
@@ -216,6 +213,8 @@ class Claim:
         """Whether all is in its place; while the writer is at work, as it found that last."""
         if self.at_work.acquire(blocking=False):
             try:
+                if self._itself_is is Hold.SHARED:  # the reader that was in the way may have gone
+                    self._itself_is = lock_itself(self._file)
                 self.holds()
             finally:
                 self.at_work.release()
@@ -321,42 +320,6 @@ def _stat(path: str) -> os.stat_result | None:
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
-
-
-def _lock_beside(path: Path, shown: Path) -> int:
-    """The descriptor of the file `FILE-lock`, which is locked."""
-    beside = path.with_name(f"{path.name}-lock")
-    try:
-        descriptor = create_private(beside)
-    except FileExistsError:
-        descriptor = open_regular(beside)
-    try:
-        found = os.fstat(descriptor)
-        if found.st_uid == os.geteuid():  # a former version's: whoever can read it can lock it
-            os.fchmod(descriptor, PRIVATE)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise _served(shown) from error
-    return descriptor
-
-
-def _lock(descriptor: int, shown: Path) -> None:
-    """Locks the database itself, where the system has locks that do not disturb SQLite's."""
-    if sys.platform != "linux":
-        return
-    wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, LOCK_BYTE, 1, 0)
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
-    except (BlockingIOError, PermissionError) as error:
-        raise _served(shown) from error
-
-
-def _served(shown: Path) -> StartupError:
-    return StartupError(
-        f"Another process serves the store {shown}: one file, one process. "
-        "Stop that one, or give this one another --store."
-    )
 
 
 def _require_servable(path: Path, shown: Path) -> None:

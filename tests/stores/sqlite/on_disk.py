@@ -15,7 +15,7 @@ from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
 from guidkeep.stores.sqlite import SQLiteStore
-from guidkeep.stores.sqlite_claim import LOCK_BYTE
+from guidkeep.stores.sqlite_locks import LOCK_BYTE
 
 if TYPE_CHECKING:
     from pathlib import Path

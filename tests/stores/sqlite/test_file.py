@@ -238,7 +238,7 @@ async def test_a_relative_url_is_a_file_in_this_folder(
 
 @pytest.mark.parametrize(
     "url",
-    ["sqlite://guidkeep.db", "sqlite:///", "sqlite://", "sqlite:///a.db?mode=ro", "sqlite:"],
+    ["sqlite://guidkeep.db", "sqlite:///", "sqlite://", "sqlite:///a.db?mode=ro"],
 )
 async def test_a_url_that_names_no_file_is_refused(url: str) -> None:
     with pytest.raises(StartupError, match=r"names no file: write sqlite:///guidkeep\.db"):

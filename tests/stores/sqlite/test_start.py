@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from tests.stores.sqlite.on_disk import (
     OPEN_ELSEWHERE,
     beside,
     change_mode,
+    claim_of,
     modes,
     names,
     refusal,
@@ -258,6 +260,90 @@ async def test_readers_of_the_files_may_lock_what_they_like(opener: Opener, file
         fcntl.flock(reader, fcntl.LOCK_EX)
         async with opener() as store:
             assert await store.insert(make_record())
+
+
+READER = """
+import fcntl, sys, time
+held = [open(name, "rb") for name in sys.argv[2:]]
+for file in held:
+    if file.name.endswith("-lock"):
+        fcntl.flock(file, getattr(fcntl, sys.argv[1]))
+    else:
+        fcntl.lockf(file, fcntl.LOCK_SH)
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def reader(opener: Opener, file: Path) -> Iterator[Callable[..., Any]]:
+    """Another program that may read the files beside which it is asked to hold locks."""
+    started: list[subprocess.Popen[str]] = []
+
+    def hold(*suffixes: str, kind: str = "LOCK_SH") -> subprocess.Popen[str]:
+        for suffix in suffixes:
+            beside(file, suffix).touch()
+            beside(file, suffix).chmod(0o644)
+        paths = [str(beside(file, suffix)) for suffix in suffixes]
+        words = [sys.executable, "-c", READER, kind, *paths]
+        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+        assert started[-1].stdout
+        assert started[-1].stdout.readline() == "held\n"
+        return started[-1]
+
+    yield hold
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("suffix", ["", "-lock"])
+async def test_a_readers_lock_keeps_no_server_from_starting_and_lets_no_second_one_in(
+    reader: Callable[..., Any], opener: Opener, file: Path, suffix: str
+) -> None:
+    async with opener() as store:
+        await store.insert(make_record())
+    holder = reader(suffix)
+    async with opener() as store:
+        assert await store.insert(make_record(2))
+        assert "Another process serves the store" in await refusal(f"sqlite:///{file}")
+        assert claim_of(store).look()
+        holder.kill()
+        holder.wait()
+        assert claim_of(store).look()
+        beside(file, "-lock").unlink()
+        assert "Another process serves the store" in await refusal(f"sqlite:///{file}")
+        assert await store.insert(make_record(3))
+
+
+async def test_where_readers_hold_both_locks_that_is_said(
+    reader: Callable[..., Any], opener: Opener, file: Path
+) -> None:
+    async with opener():
+        pass
+    holder = reader("", "-lock")
+    said = await refusal(f"sqlite:///{file}")
+    assert "nobody can tell whether another process serves it" in said
+    assert "lslocks" in said
+    holder.kill()
+    holder.wait()
+    async with opener() as store:
+        assert await store.insert(make_record())
+
+
+async def test_a_lock_that_somebody_may_hold_who_only_reads_is_told_with_what_helps(
+    reader: Callable[..., Any], opener: Opener, file: Path
+) -> None:
+    async with opener():
+        pass
+    reader("-lock", kind="LOCK_EX")
+    for _ in range(2):
+        said = await refusal(f"sqlite:///{file}")
+        assert f"holds a lock on {file.name}-lock" in said
+        assert f"if no Guidkeep runs, remove {file.name}-lock" in said
+    beside(file, "-lock").unlink()
+    async with opener() as store:
+        assert await store.insert(make_record())
 
 
 async def test_a_lock_file_of_another_user_is_used_as_it_is(
