@@ -62,21 +62,18 @@ class Tallies(Collector):
         self._name = name
         self._about = about
         self._labels = labels
-        self._tallies: dict[tuple[str, ...], Tally] = defaultdict(lambda: Tally(bounds))
-
-    def __getitem__(self, values: tuple[str, ...]) -> Tally:
-        """That for these values of the labels."""
-        return self._tallies[values]
+        self.of: dict[tuple[object, ...], Tally] = defaultdict(lambda: Tally(bounds))
+        """Each tally, by the values of its labels; it begins when it is asked for."""
 
     def collect(self) -> Iterable[Metric]:
         """What the library wants to know."""
         family = HistogramMetricFamily(self._name, self._about, labels=self._labels)
-        for values, tally in list(self._tallies.items()):
+        for values, tally in list(self.of.items()):
             buckets, running = [], 0
             for bound, counted in zip((*tally.bounds, "+Inf"), tally.counts, strict=True):
                 running += counted
                 buckets.append((str(bound), float(running)))
-            family.add_metric(values, buckets, tally.total)
+            family.add_metric(list(map(str, values)), buckets, tally.total)
         yield family
 
 
@@ -135,15 +132,15 @@ class Metrics:
 
     def requests(self, route: str, method: str, status: int) -> Tally:
         """Where requests of that kind are counted; `route` is the template of its address."""
-        return self._requests[route, method, str(status)]
+        return self._requests.of[route, method, status]
 
     def observe_store(self, operation: str, outcome: str, seconds: float) -> None:
         """Counts one operation of the store; `outcome` is "ok" or "failed"."""
-        self._store_seconds[operation, outcome].observe(seconds)
+        self._store_seconds.of[operation, outcome].observe(seconds)
 
     def observe_group(self, kind: str) -> Callable[[int, float], None]:
         """What a store calls after each group, with its size and its seconds."""
-        size, seconds = self._group_sizes[kind,], self._group_seconds[kind,]
+        size, seconds = self._group_sizes.of[kind,], self._group_seconds.of[kind,]
 
         def observe(length: int, took: float) -> None:
             size.observe(length)

@@ -76,14 +76,21 @@ class Record:
         user = parse_object(self.metadata).get("user")
         return user.value if user and isinstance(user.value, str) else None
 
+    def under(self, guid: str, version: int) -> Record:
+        """The same under that GUID, in that version."""
+        return Record(guid, self.expire, version, self.metadata)
+
     def is_live(self, now: float) -> bool:
         """Whether the record is valid at `now`, Unix time in seconds."""
         return now < self.expire
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Change:
     """What a request's body asks for, checked as far as that goes without the record.
+
+    Nobody changes it, though nothing keeps anybody from it: to make a frozen object of so many
+    attributes takes a microsecond more.
 
     Attributes:
         guid: the GUID of URL or body; None: one is to be generated.
@@ -257,8 +264,8 @@ def parse_change(
         faults.append(Fault(detail, pointer="/ttl"))
     return Change(
         guid,
-        expire=_read(expire, parse_expire, now, faults, "/expire"),
-        ttl=_read(ttl, parse_ttl, now, faults, "/ttl"),
+        expire=_read(expire, parse_expire, now, faults, "/expire") if expire else None,
+        ttl=_read(ttl, parse_ttl, now, faults, "/ttl") if ttl else None,
         sets_expire=expire is not None or (ttl is not None and ttl.value is not None),
         names_ttl=ttl is not None,
         metadata=members,
@@ -288,14 +295,14 @@ def _bare(text: str) -> str:
 
 
 def _read(
-    member: Member | None,
+    member: Member,
     parse: Callable[[Any, int], int],
     now: int,
     faults: list[Fault],
     pointer: str,
 ) -> int | None:
-    """What `parse` makes of the member; None: it is absent, null, or at fault."""
-    if member is None or member.value is None:
+    """What `parse` makes of the member; None: it is null, or at fault."""
+    if member.value is None:
         return None
     try:
         return parse(member.value, now)

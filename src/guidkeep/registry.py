@@ -17,7 +17,6 @@ that a crowd does not fail each other over and over.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
@@ -266,35 +265,31 @@ class Registry:
             return await self._write(change.guid, condition, decide, now)
         now = self.clock() if now is None else now
         made = await self._made(change, now)
-
-        async def decide_once(*_: object) -> Record:
-            return made
-
         written = None
         while written is None:  # once more only if the random GUID is taken already
-            if self.cache.takes_unread:
-                written = await self._attempt(new_guid(), None, condition, decide_once, now)
-            else:
-                written = await self._insert(made, condition, now)
+            written = await self._create(made, condition, now)
         return written
 
-    async def _made(self, change: Change, now: float, former: Record | None = None) -> Record:
+    def _made(self, change: Change, now: float, former: Record | None = None) -> Awaitable[Record]:
         size = change.size + (len(former.metadata) if former else 0)
-        return await self.aside.do(size, lambda: self._drafts.made(change, now, former))
+        return self.aside.do(size, lambda: self._drafts.made(change, now, former))
 
-    async def _merged(self, current: Record, change: Change, now: float) -> Record:
+    def _merged(self, current: Record, change: Change, now: float) -> Awaitable[Record]:
         size = change.size + len(current.metadata)
-        return await self.aside.do(size, lambda: self._drafts.merged(current, change, now))
+        return self.aside.do(size, lambda: self._drafts.merged(current, change, now))
 
-    async def _insert(self, made: Record, condition: Condition, now: float) -> Written | None:
-        """Stores it under a random GUID, past the cache; None: that is taken already.
+    async def _create(self, made: Record, condition: Condition, now: float) -> Written | None:
+        """Stores it under a random GUID; None: that is taken already.
 
-        Nobody has heard of that GUID, so the cache has nothing of it that a lease would have to
-        drop, and nobody writes it whom a lease would have to overtake.
+        Nobody has heard of that GUID. So a cache that takes nothing unread has nothing of it that a
+        lease would have to drop, and nobody writes it whom a lease would have to overtake.
         """
         condition.require(None)
-        record = dataclasses.replace(made, guid=new_guid(), version=new_version(now, None))
-        done = await self._timed("insert", self._store.insert(record))
+        record = made.under(new_guid(), new_version(now, None))
+        if self.cache.takes_unread:
+            done = await self._set(record.guid, None, record, now)
+        else:
+            done = await self._timed("insert", self._store.insert(record))
         return Written(record, created=True) if done else None
 
     async def _write(
@@ -336,10 +331,10 @@ class Registry:
         if left is None:
             raise _absent(guid)
         condition.require(current)
-        if current is not None and target == dataclasses.replace(current, version=0):
+        if current is not None and target == current.under(current.guid, 0):
             return Written(current, created=False)  # nothing to change: nothing to write
         if target is not None:
-            left = target = dataclasses.replace(target, guid=guid, version=new_version(now, stored))
+            left = target = target.under(guid, new_version(now, stored))
         done = await self._set(guid, stored, target, now)
         return Written(left, created=current is None) if done else None
 

@@ -46,7 +46,7 @@ class Reader:
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self.slices.content = content_length(self.headers, "1.1")
+        self.slices.content = content_length(self.headers, lambda: "1.1")
 
     def on_message_complete(self) -> None:
         self.is_receiving = False

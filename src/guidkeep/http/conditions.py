@@ -25,8 +25,6 @@ def parse_condition(
     What is no list of entity tags can't be taken for nothing: that would let through what the
     client wanted to be held back.
     """
-    if if_match is None and if_none_match is None:
-        return ANY, []
     faults: list[Fault] = []
     match, weakened = _parse("If-Match", if_match, faults)
     none_match, weak = _parse("If-None-Match", if_none_match, faults)
@@ -37,6 +35,8 @@ def parse_condition(
 
 def stated(request: Request) -> tuple[Condition, list[Fault]]:
     """The condition of a request, and what is wrong with it."""
+    if b"if-match" not in request.headers and b"if-none-match" not in request.headers:
+        return ANY, []
     return parse_condition(request.list_of(b"if-match"), request.list_of(b"if-none-match"))
 
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from guidkeep.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
-def content_length(headers: Iterable[tuple[bytes, bytes]], version: str) -> int:
+def content_length(headers: Iterable[tuple[bytes, bytes]], version: Callable[[], str]) -> int:
     """Bytes of the content that follows a head; 0: there is none, or it comes in chunks.
 
     Args:
         headers: the fields of the head; names in lower case. The parser has accepted them.
-        version: of HTTP, as in `1.1`.
+        version: tells that of HTTP, as in `1.1`; most heads are right in any.
 
     Raises:
         InvalidRequest: two parsers could find two ends of the request.
@@ -35,9 +35,9 @@ def content_length(headers: Iterable[tuple[bytes, bytes]], version: str) -> int:
             length = int(value)
         elif name == b"transfer-encoding":
             codings.append(value.strip(b" \t").lower())
-    if hosts > 1 or (hosts == 0 and version != "1.0"):
+    if hosts > 1 or (hosts == 0 and version() != "1.0"):
         raise InvalidRequest("A request names its Host exactly once (RFC 9112 §3.2).")
-    if codings and version == "1.0":
+    if codings and version() == "1.0":
         raise InvalidRequest(
             "HTTP/1.0 has no Transfer-Encoding; send Content-Length (RFC 9112 §6.1)."
         )

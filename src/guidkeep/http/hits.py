@@ -56,6 +56,8 @@ class HitsFirst(HttpToolsProtocol):
         self.wire = wire
         self.since = perf_counter()
         self._sought: str | None = None  # by the request that is about to be handed on
+        # Once for the connection: of its requests one is worked on at a time, `cycle`.
+        self.extensions: dict[str, Any] = {WHOLE_ANSWER: {"send": partial(send_whole, self)}}
 
     def is_idle(self) -> bool:
         """Whether no answer is being made."""
@@ -103,7 +105,7 @@ class HitsFirst(HttpToolsProtocol):
         began = perf_counter()
         peek = self.wire.peek
         if guid is None or not peek or not peek(guid, partial(self._told, cycle, app, began)):
-            self._begin(cycle, app, {})
+            self._begin(cycle, app, self.extensions)
 
     def _told(
         self,
@@ -116,7 +118,7 @@ class HitsFirst(HttpToolsProtocol):
         if cycle.disconnected or self.transport.is_closing():
             return
         if answer is None or not cycle.keep_alive:
-            self._begin(cycle, app, {BEGAN: {"at": began}})
+            self._begin(cycle, app, {**self.extensions, BEGAN: {"at": began}})
             return
         self.transport.write(self.wire.preamble(cycle.default_headers) + answer)
         self.wire.hits.observe(perf_counter() - began)
@@ -125,6 +127,5 @@ class HitsFirst(HttpToolsProtocol):
     def _begin(
         self, cycle: RequestResponseCycle, app: ASGI3Application, extensions: dict[str, Any]
     ) -> None:
-        extensions[WHOLE_ANSWER] = {"send": partial(send_whole, self, cycle)}
         cycle.scope["extensions"] = extensions
         super()._start_asgi_task(cycle, app)

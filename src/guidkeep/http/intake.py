@@ -95,14 +95,14 @@ class Intake(HitsFirst):
                 return
             left -= 1
             end = self._slices.cut(data, begin)
-            if self._head_is_open and end - begin > HEAD_SLICE:
+            if end - begin > HEAD_SLICE and self._head_is_open:
                 end = begin + HEAD_SLICE
             self._has_more = end < size
             self._parse(data if end - begin == size else data[begin:end])
             begin = end
 
     def _parse(self, piece: bytes) -> None:
-        self._piece_size = len(piece)
+        self._piece_size = size = len(piece)
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -113,7 +113,7 @@ class Intake(HitsFirst):
         if self.is_receiving:
             if not self._slices.content:
                 self._slices.keep(piece)
-            self._size += len(piece)
+            self._size += size
             if self._size > self._unusual_size:
                 self._check_size(self._size)
         elif self._slices.tail:

@@ -10,6 +10,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from guidkeep.errors import GuidkeepError
 
 TYPE_PREFIX = "urn:guidkeep:problem:"
@@ -21,18 +23,31 @@ NEVER_FRAMED = b"frame-ancestors 'none'"
 """The Content-Security-Policy of what is no page; a page's has more in it."""
 
 
-def shared(cache_control: bytes, policy: bytes = NEVER_FRAMED) -> list[tuple[bytes, bytes]]:
+class Shared(NamedTuple):
+    """Headers that many answers have, and the same as lines that are ready to be sent."""
+
+    headers: list[tuple[bytes, bytes]]
+    lines: bytes
+
+
+def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they go over the wire."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+def shared(cache_control: bytes, policy: bytes = NEVER_FRAMED) -> Shared:
     """The headers that every answer carries, whoever makes it.
 
     Browsers neither guess its type, nor show it in a frame, nor hand it to a page of another site
     (Fetch, Cross-Origin-Resource-Policy); and nobody keeps it for longer than it says.
     """
-    return [
+    headers = [
         (b"cache-control", cache_control),
         (b"x-content-type-options", b"nosniff"),
         (b"cross-origin-resource-policy", b"same-origin"),
         (b"content-security-policy", policy),
     ]
+    return Shared(headers, lines_of(headers))
 
 
 NOT_KEPT = shared(b"no-store")
@@ -58,7 +73,7 @@ class Answer(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes = b""
-    shared: list[tuple[bytes, bytes]] = NOT_KEPT
+    shared: Shared = NOT_KEPT
 
 
 def json_answer(content: dict[str, Any]) -> Answer:
@@ -93,7 +108,6 @@ def answer(error: GuidkeepError, request_id: str | None = None) -> Answer:
 def last_words(error: GuidkeepError) -> bytes:
     """The same as bytes for the wire, for when a connection ends before there is a request."""
     status, headers, body, common = answer(error)
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
-    lines += [b"%b: %b" % header for header in (*headers, *common)]
-    lines += [b"content-length: %d" % len(body), b"connection: close", b"", body]
-    return b"\r\n".join(lines)
+    headers += [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
+    first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+    return b"".join([first, lines_of(headers), common.lines, b"\r\n", body])

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,6 @@ from guidkeep.http.wire import Exchange, Flow
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from guidkeep.errors import GuidkeepError
@@ -75,6 +73,12 @@ class GuidkeepProtocol(Intake):
         self._peer_is_done = False
         self._client: Hashable = None
         self._is_guest = False
+        self.extensions[EXCHANGE] = {
+            "begin": self._begin_exchange,
+            "whole": self._whole_body,
+            "took": self.took,
+            "owes": self.owes,
+        }
 
     # From the transport.
 
@@ -105,6 +109,7 @@ class GuidkeepProtocol(Intake):
             cycle.message_event.set()
         self._unanswered.clear()
         super().connection_lost(exc)
+        self.extensions = {}  # they lead back to here: garbage that is found late
         self._rest = b""
         self._body().clear()  # who is still at work on the request may hold it for long
         self.wire.memory.hold(self, 0)
@@ -195,16 +200,6 @@ class GuidkeepProtocol(Intake):
         elif self.wire.draining:
             self.shutdown()
 
-    def _begin(
-        self, cycle: RequestResponseCycle, app: ASGI3Application, extensions: dict[str, Any]
-    ) -> None:
-        extensions[EXCHANGE] = {
-            "begin": partial(self._begin_exchange, cycle),
-            "took": self.took,
-            "owes": self.owes,
-        }
-        super()._begin(cycle, app, extensions)
-
     def _begin_scope(self) -> None:
         """Makes what uvicorn makes when a request begins, and a hit has no need of."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
@@ -212,14 +207,23 @@ class GuidkeepProtocol(Intake):
         self.url, self.expect_100_continue = url, expects
         self.headers = self.scope["headers"] = headers
 
-    def _begin_exchange(self, cycle: RequestResponseCycle) -> Exchange:
-        self.exchange = Exchange(cycle)
+    def _begin_exchange(self) -> Exchange:
+        self.exchange = Exchange(self.cycle)
         return self.exchange
+
+    def _whole_body(self) -> bytes | None:
+        """Takes the body, as the message does that the application would wait for."""
+        cycle = self.cycle
+        if cycle.more_body or cycle.disconnected or cycle.response_complete:
+            return None
+        body, cycle.body = bytes(cycle.body), bytearray()
+        self.took()
+        return body
 
     def _check_framing(self) -> bool:
         """Ends the connection unless everybody would find the same end of the request."""
         try:
-            self._slices.content = content_length(self.headers, self.parser.get_http_version())
+            self._slices.content = content_length(self.headers, self.parser.get_http_version)
         except InvalidRequest as error:
             self.end(error)
             return False

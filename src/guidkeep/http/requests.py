@@ -29,6 +29,7 @@ HEALTH = frozenset({"/livez", "/readyz"})
 EXCHANGE = "guidkeep.exchange"
 """The ASGI extension by which a server tells of a request's connection what no message does, and
 is told of a request or an answer of any length. Its `begin` returns the request's `Exchange`;
+its `whole` takes the body, if all of it is there, without a message, and returns None if not;
 its `took` is called when what came of a body has been taken, its `owes` with the size of an answer
 that is whole and can't be sent at once. Under other servers it is not there, and nothing of that
 is known or told."""
@@ -187,15 +188,16 @@ class Request:
             BodyTooLarge: it has more than `limit` bytes; no more than that is ever held.
             ClientLeft: it never came to its end.
         """
-        body: bytes = b""
-        if int(self.headers.get(b"content-length", b"0")) <= limit:
-            more = True
+        extension = self._scope.get("extensions", {}).get(EXCHANGE)
+        body: bytes | None = extension["whole"]() if extension else None
+        if body is None and int(self.headers.get(b"content-length", b"0")) <= limit:
+            body, more = b"", True
             while more and len(body) <= limit:
                 piece, more = await self.piece()
                 body += piece
-            if len(body) <= limit:
-                return body
-        raise BodyTooLarge(f"The body must not have more than {limit} bytes.")
+        if body is None or len(body) > limit:
+            raise BodyTooLarge(f"The body must not have more than {limit} bytes.")
+        return body
 
 
 def parse_query(query_string: bytes, *, names: Sequence[str] = LIST_PARAMETERS) -> Query:

@@ -19,6 +19,7 @@ from guidkeep.errors import (
 )
 from guidkeep.http import problems
 from guidkeep.http.gate import client_of
+from guidkeep.http.problems import lines_of
 from guidkeep.http.requests import EXCHANGE, ClientLeft, Request
 from guidkeep.http.streams import Streamed, send_pieces
 from guidkeep.http.traffic import Place
@@ -44,8 +45,9 @@ PIECE = 65_536
 
 WHOLE_ANSWER = "guidkeep.whole_answer"
 """The ASGI extension by which a server takes an answer in one piece: one write to the socket in
-place of two. Its `send` takes status, headers and body, and returns False if it can't. Under
-other servers, and beneath middleware that reads the messages, it is not there."""
+place of two. Its `send` takes the status, the headers as lines of the wire, and the body, and
+returns False if it can't. Under other servers, and beneath middleware that reads the messages, it
+is not there."""
 
 BEGAN = "guidkeep.began"
 """The ASGI extension by which a server says `at` which `perf_counter()` it began to work on the
@@ -85,6 +87,7 @@ class Resource:
         self._is_streamed = is_streamed
         self._otherwise = otherwise
         self._methods = methods
+        self._with_body = WITH_BODY & methods.keys()
         if "GET" in methods:
             self._methods["HEAD"] = methods["GET"]
 
@@ -99,8 +102,7 @@ class Resource:
             if isinstance(answer, Streamed):
                 status = await self._stream(answer, request, scope, send)
             else:
-                place.done()
-                await _send(answer, self._headers(answer, request), scope, send, place)
+                await _send(answer, self._traffic.sites.told(request), place, scope, send)
         except ClientLeft:
             return
         finally:
@@ -129,15 +131,16 @@ class Resource:
         if self._is_streamed:
             place.enter_stream(client_of(request.client))
             return
-        self._traffic.require_room()
-        if request.method in WITH_BODY and request.method in self._methods:
+        if request.method in self._with_body:
+            self._traffic.require_room()
             request.content = await request.body(self._traffic.max_body)
         place.enter(len(request.content))
 
     async def _stream(self, answer: Streamed, request: Request, scope: Scope, send: Send) -> int:
         """Sends an answer piece by piece; returns its status, or that of what went wrong."""
         try:
-            headers = self._headers(answer, request)
+            told = self._traffic.sites.told(request)
+            headers = [*answer.headers, *answer.shared.headers, *told]
             await send_pieces(answer, headers, request.exchange, scope, send)
         except ClientLeft:
             raise
@@ -146,10 +149,6 @@ class Resource:
             request.exchange.cut()
             return status
         return answer.status
-
-    def _headers(self, answer: Answer | Streamed, request: Request) -> list[tuple[bytes, bytes]]:
-        """All headers of an answer: no other way leads out of here."""
-        return [*answer.headers, *answer.shared, *self._traffic.sites.told(request)]
 
     def _told(self, error: Exception, request: Request) -> Answer:
         """What the client is told of an error; what it is not told is in the log."""
@@ -207,18 +206,24 @@ async def nowhere(_: Request) -> Answer:
 
 
 async def _send(
-    answer: Answer, headers: list[tuple[bytes, bytes]], scope: Scope, send: Send, place: Place
+    answer: Answer, told: list[tuple[bytes, bytes]], place: Place, scope: Scope, send: Send
 ) -> None:
+    """Sends an answer; `told` are the headers that this client gets beside the answer's."""
+    headers = [*answer.headers, *told]
     if answer.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(answer.body)))
     body = answer.body if scope["method"] != "HEAD" else b""
     extensions = scope.get("extensions", {})
     whole = extensions.get(WHOLE_ANSWER)
-    if whole and len(body) <= PIECE and whole["send"](answer.status, headers, body):
-        return
+    if whole and len(body) <= PIECE:
+        lines = lines_of(headers) + answer.shared.lines
+        if whole["send"](answer.status, lines, body):
+            return
+    place.done()
     if connection := extensions.get(EXCHANGE):
         place.give_back()  # from here on the connection has the answer, and may lose it
         connection["owes"](len(body))
+    headers += answer.shared.headers
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     for begin in range(0, len(body), PIECE):  # each waits until the one before is read
         content = body[begin : begin + PIECE]

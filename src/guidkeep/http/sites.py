@@ -55,11 +55,8 @@ class Sites:
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._allowed = frozenset(allowed)
-
-    @property
-    def common(self) -> list[tuple[bytes, bytes]]:
+        self.common = [VARY] if self._allowed else []
         """The headers of every answer, whoever asks."""
-        return [VARY] if self._allowed else []
 
     def require(self, request: Request) -> None:
         """Lets the request pass unless a page of another site sends it.

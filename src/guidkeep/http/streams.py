@@ -16,6 +16,7 @@ from guidkeep.http.requests import ClientLeft
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from guidkeep.http.problems import Shared
     from guidkeep.http.requests import Exchange, Scope, Send
 
 
@@ -29,7 +30,7 @@ class Streamed(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     pieces: AsyncGenerator[bytes, None]
-    shared: list[tuple[bytes, bytes]] = NOT_KEPT
+    shared: Shared = NOT_KEPT
 
     async def begun(self) -> Streamed:
         """The same with its first piece made."""

@@ -149,10 +149,9 @@ class Place:
         self._is_pending = False
 
     def leave(self) -> None:
-        """Gives everything back."""
-        self.done()
+        """Gives everything back; the last that is done with it."""
+        self._traffic.pending -= self._is_pending
         if self._is_stream:
-            self._is_stream = False
             streams = self._traffic.streams
             streams[self._client] -= 1
             if not streams[self._client]:

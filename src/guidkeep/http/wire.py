@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from guidkeep.http.gate import Gate
 from guidkeep.http.memory import Memory
-from guidkeep.http.problems import ASKED_ABOUT, JSON
+from guidkeep.http.problems import ASKED_ABOUT, JSON, lines_of
 from guidkeep.http.requests import RECORD_ROUTE
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+    from guidkeep.http.hits import HitsFirst
     from guidkeep.http.hosts import Hosts
     from guidkeep.http.sites import Sites
     from guidkeep.metrics import Metrics, Tally
@@ -69,6 +70,7 @@ class Wire:
     _descriptors: int = field(init=False)
     _logged_at: float = field(default=-LOG_AGAIN, init=False)
     _headers: object = field(default=None, init=False)
+    _own_lines: bytes = field(default=b"", init=False)
     _preamble: bytes = field(default=b"", init=False)
 
     def __post_init__(self) -> None:
@@ -107,13 +109,23 @@ class Wire:
         self.metrics.requests("(none)", "other", status).observe(0)
 
     def preamble(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-        """The status line and the headers that all hits have; the date changes once a second."""
+        """The status line and the headers that all hits have."""
         if default_headers is not self._headers:
-            self._headers = default_headers
-            headers = (*default_headers, *JSON, *ASKED_ABOUT, *self.sites.common)
-            lines = [b"%b: %b\r\n" % header for header in headers]
-            self._preamble = b"HTTP/1.1 200 OK\r\n" + b"".join(lines)
+            self._renew(default_headers)
         return self._preamble
+
+    def own_lines(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The server's own headers, as lines that are ready to be sent."""
+        if default_headers is not self._headers:
+            self._renew(default_headers)
+        return self._own_lines
+
+    def _renew(self, default_headers: list[tuple[bytes, bytes]]) -> None:
+        """The date is another: once a second."""
+        self._headers = default_headers
+        self._own_lines = lines_of(default_headers)
+        of_hits = lines_of([*JSON, *ASKED_ABOUT.headers, *self.sites.common])
+        self._preamble = b"HTTP/1.1 200 OK\r\n" + self._own_lines + of_hits
 
 
 class Flow(FlowControl):
@@ -192,24 +204,17 @@ def connections_within(descriptors: int) -> int:
     return max(1, descriptors - OTHER_DESCRIPTORS)
 
 
-def send_whole(
-    protocol: HttpToolsProtocol,
-    cycle: RequestResponseCycle,
-    status: int,
-    headers: list[tuple[bytes, bytes]],
-    body: bytes,
-) -> bool:
+def send_whole(protocol: HitsFirst, status: int, lines: bytes, body: bytes) -> bool:
     """Sends an answer in one write, to the same effect as the cycle's own two messages.
 
     Not to a client that does not read: the messages wait for it, which bounds what it is owed.
     """
+    cycle = protocol.cycle
     if protocol.flow.write_paused or cycle.disconnected or cycle.response_complete:
         return False
-    lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
-    if not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
-    cycle.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
-    del cycle.scope["extensions"]  # it leads back to the cycle: garbage that is found late
+    own = protocol.wire.own_lines(cycle.default_headers)
+    last = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+    cycle.transport.write(b"".join((STATUS_LINE[status], own, lines, last, body)))
     if not cycle.keep_alive:
         cycle.transport.close()
     complete(protocol, cycle)
