@@ -10,6 +10,8 @@ import _signal  # type: ignore[import-not-found]  # the part of `signal` in C: t
 import os
 import sys
 
+from guidkeep.signals import HANGUP, IGNORED, STOPPING
+
 
 def main() -> int:
     """Runs the command; returns its exit code."""
@@ -17,10 +19,11 @@ def main() -> int:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     if sys.argv[1:2] == ["serve"]:
         # A server that has begun nothing is drained; the shell's default says another thing.
-        for number in (_signal.SIGINT, _signal.SIGTERM):
+        for number in STOPPING:
             if _signal.getsignal(number) != _signal.SIG_IGN:
                 _signal.signal(number, _end)
-        _signal.signal(_signal.SIGHUP, _go_on)
+        for number in (HANGUP, *IGNORED):
+            _signal.signal(number, _go_on)
 
     from guidkeep.cli import main as run  # noqa: PLC0415 - what takes long comes last
 

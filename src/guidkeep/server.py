@@ -135,7 +135,7 @@ class Server(uvicorn.Server):
 def run(
     settings: Settings, work: Callable[[], Coroutine[object, object, None]] | None = None
 ) -> None:
-    """Serves until SIGTERM or SIGINT.
+    """Serves until a signal stops it.
 
     Args:
         settings: see there.

@@ -1,11 +1,12 @@
-"""The signals of a server: those that stop it, at any time, and the one that does not.
+"""The signals of a server: those that stop it, at any time, and those that do not.
 
-SIGTERM and SIGINT stop it with the exit code 0, whatever it is doing. They are handled from the
-first moment: the kernel drops a signal that PID 1, as in a container, has no handler for. Until the
-event loop runs the process ends on the spot; from then on the loop is told.
+SIGTERM, SIGINT and SIGQUIT stop it with the exit code 0, whatever it is doing. They are handled
+from the first moment: the kernel drops a signal that PID 1, as in a container, has no handler for.
+Until the event loop runs the process ends on the spot; from then on the loop is told.
 
 SIGHUP, which a terminal sends when it is closed and an operator who wants files read again, never
-ends it. There is nothing to read again yet, which it says.
+ends it. There is nothing to read again yet, which it says. Nor does any other signal that would end
+a process which knows nothing of it, as SIGUSR1: requests would be cut off.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ import asyncio
 import contextlib
 import signal
 import threading
-from typing import TYPE_CHECKING, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
+
+from guidkeep.signals import HANGUP, IGNORED, STOPPING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 log = structlog.get_logger("guidkeep.server")
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+HELD = (HANGUP, *IGNORED)
 
 
 class Stop:
@@ -51,7 +55,7 @@ class Stop:
 
 @contextlib.contextmanager
 def before_the_loop() -> Iterator[None]:
-    """Ends the process with 0 on SIGTERM and SIGINT, as long as no loop handles them.
+    """Ends the process with 0 on the signals that stop it, as long as no loop handles them.
 
     In a thread that is not the main one it does nothing, as `on_signals`.
     """
@@ -62,9 +66,13 @@ def before_the_loop() -> Iterator[None]:
     def leave(*_: object) -> NoReturn:
         raise SystemExit(0)
 
-    handlers = {**dict.fromkeys(STOPPING, leave), signal.SIGHUP: lambda *_: None}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # see `hangup_held`
+    def go_on(*_: object) -> None:
+        pass
+
+    before = _handlers()
+    for number in before:
+        signal.signal(number, leave if number in STOPPING else go_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)  # see `held`
     try:
         yield
     finally:
@@ -76,7 +84,7 @@ def before_the_loop() -> Iterator[None]:
 def on_signals(
     stop: Callable[[], object], *, reload: Callable[[], object] | None = None
 ) -> Iterator[None]:
-    """Calls `stop` on SIGTERM and SIGINT, and `reload` on SIGHUP, in the loop that runs.
+    """Calls `stop` on the signals that stop it, and `reload` on SIGHUP, in the loop that runs.
 
     In a thread that is not the main one it does nothing: that one has the signals.
     """
@@ -84,22 +92,22 @@ def on_signals(
         yield
         return
     loop = asyncio.get_running_loop()
-    handlers = {**dict.fromkeys(STOPPING, stop), signal.SIGHUP: reload or nothing_to_reload}
-    before = {number: signal.getsignal(number) for number in handlers}
-    for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
+    does = {**dict.fromkeys(STOPPING, stop), HANGUP: reload or nothing_to_reload}
+    before = _handlers()
+    for number in before:
+        loop.add_signal_handler(number, does.get(number) or partial(ignored, number))
     try:
         yield
     finally:
-        for number in handlers:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
-            signal.signal(number, before[number])
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
-def hangup_held() -> Iterator[None]:
-    """A process that is started meanwhile gets no SIGHUP until it handles that."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+def held() -> Iterator[None]:
+    """A process that is started meanwhile gets no signal that ends no server until it has begun."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     try:
         yield
     finally:
@@ -109,3 +117,14 @@ def hangup_held() -> Iterator[None]:
 def nothing_to_reload() -> None:
     """Says so."""
     log.info("nothing to reload")
+
+
+def ignored(number: int) -> None:
+    """Says so."""
+    log.warning("signal ignored", number=number, signal=signal.strsignal(number))
+
+
+def _handlers() -> dict[int, Any]:
+    """The handlers of all signals that mean something here, but for those that are not Python's."""
+    handlers = {number: signal.getsignal(number) for number in (*STOPPING, HANGUP, *IGNORED)}
+    return {number: handler for number, handler in handlers.items() if handler is not None}

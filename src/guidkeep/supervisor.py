@@ -30,7 +30,7 @@ from guidkeep.addresses import scheme_of
 from guidkeep.binding import address_of, announce, bound_together
 from guidkeep.errors import StartupError
 from guidkeep.http.listening import let_nobody_in
-from guidkeep.stopping import hangup_held, on_signals
+from guidkeep.stopping import held, on_signals
 from guidkeep.tasks import all_done
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Job:
 
 
 def run(settings: Settings) -> None:
-    """Serves with several workers until SIGTERM or SIGINT.
+    """Serves with several workers until a signal stops it.
 
     Raises:
         StartupError: that can't be done as it was asked for.
@@ -151,7 +151,7 @@ class Worker:
         Raises:
             StartupError: it ended before that; the message is its own, if it left one.
         """
-        with hangup_held():
+        with held():
             self._process = process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",  # nothing is imported from the folder in which the server was started

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT end a server with 0 at any time; SIGHUP never ends one."""
+"""Some signals end a server with 0 at any time; all others that would end a process never do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ import pytest
 
 from guidkeep import server
 from guidkeep.settings import Settings
-from guidkeep.stopping import STOPPING, Stop, before_the_loop, hangup_held
+from guidkeep.signals import IGNORED, STOPPING
+from guidkeep.stopping import Stop, before_the_loop, held
 from servers.nodes import ENVIRONMENT
 from servers.processes import free_port
 from tests.server.processes import GUIDKEEP, serving
@@ -75,9 +76,9 @@ def is_pid_1(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", STOPPING)
 def test_it_ends_with_0_while_it_reads_its_schema(
-    tmp_path: Path, is_pid_1: bool, number: signal.Signals
+    tmp_path: Path, is_pid_1: bool, number: int
 ) -> None:
     schema, log = tmp_path / "schema.json", tmp_path / "log"
     os.mkfifo(schema)
@@ -95,7 +96,7 @@ def test_it_ends_with_0_while_it_reads_its_schema(
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("kind", ["mysql", "postgresql", "mongodb"])
 def test_it_ends_with_0_while_it_waits_for_its_database(
-    tmp_path: Path, is_pid_1: bool, kind: str, workers: int, number: signal.Signals
+    tmp_path: Path, is_pid_1: bool, kind: str, workers: int, number: int
 ) -> None:
     log = tmp_path / "log"
     with closing(socket.socket()) as silent:
@@ -150,6 +151,37 @@ def test_sighup_is_passed_on_to_all_workers(engines: Engines, tmp_path: Path) ->
     assert {line["worker"] for line in told} == {0, 1}
 
 
+def test_a_signal_that_would_end_a_process_and_is_not_meant_to_stop_it_ends_no_server(
+    tmp_path: Path,
+) -> None:
+    """SIGUSR1 may be a supervisor's, SIGALRM a slip; in either case requests would be cut off."""
+    log = tmp_path / "log"
+    assert {signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF} <= {
+        *IGNORED
+    }
+    flags = ("--log-format", "json")
+    with serving(tmp_path / "a.db", *flags, log=log) as server, wired(server.address) as wire:
+        for number in IGNORED:
+            server.process.send_signal(number)
+        wait_until(lambda: log.read_text().count("signal ignored") == len(IGNORED))
+        assert wire.ask("POST", "/guid", record()).status == 201
+        assert server.stop() == 0
+    assert {line["number"] for line in lines(log) if "ignored" in line["event"]} == {*IGNORED}
+
+
+def test_nor_one_that_has_not_begun_to_serve(tmp_path: Path, is_pid_1: bool) -> None:
+    schema, log = tmp_path / "schema.json", tmp_path / "log"
+    os.mkfifo(schema)
+    flags = ("--metadata-schema", str(schema), "--store", f"sqlite:///{tmp_path}/a.db")
+    with starting(*flags, log=log, is_pid_1=is_pid_1) as (process, pid):
+        with schema.open("w") as read:  # it is opened once it is read
+            for number in IGNORED:
+                os.kill(pid, number)
+            read.write("{}")
+        os.kill(pid, signal.SIGQUIT)
+        assert process.wait(PATIENCE) == 0
+
+
 def lines(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
@@ -161,24 +193,25 @@ def events(log: Path) -> set[str]:
 # In this process.
 
 
-def send(number: signal.Signals) -> None:
+def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
 @pytest.mark.parametrize("number", STOPPING)
-def test_before_the_loop_runs_a_server_ends_on_the_spot(number: signal.Signals) -> None:
-    before = [signal.getsignal(one) for one in (*STOPPING, signal.SIGHUP)]
+def test_before_the_loop_runs_a_server_ends_on_the_spot(number: int) -> None:
+    before = [signal.getsignal(one) for one in (*STOPPING, signal.SIGHUP, *IGNORED)]
     with before_the_loop():
-        send(signal.SIGHUP)
+        for other in (signal.SIGHUP, *IGNORED):
+            send(other)
     with pytest.raises(SystemExit) as ended, before_the_loop():
         send(number)
     assert ended.value.code == 0
-    assert [signal.getsignal(one) for one in (*STOPPING, signal.SIGHUP)] == before
+    assert [signal.getsignal(one) for one in (*STOPPING, signal.SIGHUP, *IGNORED)] == before
 
 
 @pytest.mark.parametrize("number", STOPPING)
 async def test_a_start_that_waits_is_abandoned(
-    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setattr(server, "CANCEL_AGAIN", 0.0)  # as of a driver that loses a cancellation
     loop = asyncio.get_running_loop()
@@ -192,6 +225,7 @@ async def test_a_start_that_waits_is_abandoned(
         serving = asyncio.ensure_future(server.serve(settings, started=started.append))
         connection, _ = await loop.sock_accept(silent)
         send(signal.SIGHUP)
+        send(signal.SIGUSR1)
         send(number)
         await serving
         connection.close()
@@ -211,7 +245,7 @@ async def test_what_should_have_stopped_before_it_began_stops_at_once() -> None:
 
 def test_a_process_that_is_started_gets_no_sighup_until_it_handles_it() -> None:
     code = "import signal; print(signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
-    with hangup_held():
-        held = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert held.stdout == b"True\n"
+    with held():
+        started = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert started.stdout == b"True\n"
     assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
