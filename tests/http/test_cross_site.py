@@ -292,7 +292,7 @@ async def test_a_preflight_is_counted_and_logged_like_any_request(
     metrics = Metrics()
     app = app_of(registry, metrics=metrics, allow_origin=(FRIEND,), access_log=True)
     headers = {
-        "Origin": FRIEND, "Access-Control-Request-Method": "PUT", "X-Request-ID": "mine",
+        "Origin": FRIEND, "Access-Control-Request-Method": "GET", "X-Request-ID": "mine",
     }  # fmt: skip
     async with Api(app) as client:
         with capture_logs() as lines:
@@ -314,6 +314,31 @@ async def test_a_preflight_from_another_origin_is_not(friendly: Api, guid: str) 
     said = headers | {"Sec-Fetch-Site": "cross-site"}
     assert (await friendly.options(f"/guid/{guid}", headers=said)).status_code == 403
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("/nowhere", "GET", 404),
+        ("/nowhere", "PUT", 404),
+        ("/guid/{guid}", "TRACE", 405),
+        ("/guid/{guid}", "get", 405),
+        ("/guid/{guid}", "x" * 10_000, 405),
+        ("/stats", "PUT", 405),
+        ("/stats", "HEAD", 204),
+    ],
+)
+async def test_a_preflight_for_what_is_not_there_is_refused_as_that_would_be(
+    friendly: Api, guid: str, path: str, method: str, status: int
+) -> None:
+    headers = {"Origin": FRIEND, "Access-Control-Request-Method": method}
+    answer = await friendly.options(path.format(guid=guid), headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["access-control-allow-origin"] == FRIEND
+    assert ("allow" in answer.headers) is (status == 405)
+    allowed = answer.headers.get("access-control-allow-methods")
+    assert allowed == ("GET, HEAD" if status == 204 else None)
+    assert len(answer.content) < 1000
 
 
 @pytest.mark.parametrize(

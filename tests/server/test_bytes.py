@@ -277,6 +277,32 @@ def test_an_absolute_url_is_the_same_address(address: str, guid: str, form: str)
         assert wire.ask("DELETE", form.format(guid=guid)).status == 204
 
 
+@pytest.mark.parametrize("scheme", ["ftp", "FTP", "ws", "file", "httpx", "f" * 500])
+def test_an_absolute_url_of_another_scheme_is_none_of_the_server_s(
+    address: str, guid: str, scheme: str
+) -> None:
+    """RFC 9110 §7.4: it has no such resource, whatever the rest of the address says."""
+    with wired(address) as wire:
+        wire.ask("POST", f"/guid/{guid}", record())
+        answer = wire.ask("GET", f"{scheme}://localhost/guid/{guid}")
+        assert answer.is_problem(421)
+        assert len(answer.body) < 500
+        assert wire.is_closed()
+
+
+def test_of_the_server_as_a_whole_all_methods_are_told(address: str) -> None:
+    """RFC 9110 §9.3.7."""
+    with wired(address) as wire:
+        wire.send(request("OPTIONS", "*"))
+        answer = wire.answer(to_head=True)
+        assert answer.status == 204
+        methods = answer.headers["allow"].split(", ")
+        assert {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} == {*methods}
+        refused = wire.ask("GET", "*")
+        assert refused.is_problem(405)
+        assert refused.headers["allow"] == "OPTIONS"
+
+
 @pytest.mark.parametrize("is_cached", [True, False])
 def test_a_percent_encoded_path_is_the_same_address(
     address: str, guid: str, is_cached: bool

@@ -95,6 +95,7 @@ def make_app(
         "/bulk": Resource("/bulk", traffic, is_streamed=True, POST=bulk.answer),
         "/export": Resource("/export", traffic, is_streamed=True, GET=Export(registry).answer),
         "/stats": Resource("/stats", traffic, GET=stats.answer),
+        "*": Resource("*", traffic, OPTIONS=_options),
     }
     anything_else = Resource("(none)", traffic, GET=nowhere, otherwise=nowhere)
 
@@ -108,6 +109,11 @@ def make_app(
         await resource(scope, receive, send)
 
     return app
+
+
+async def _options(_: Request) -> Answer:
+    """`OPTIONS *`, which is about the server as a whole (RFC 9110 §9.3.7)."""
+    return Answer(204, [(b"allow", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")])
 
 
 def _share(settings: Settings) -> int:

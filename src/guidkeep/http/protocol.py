@@ -19,6 +19,7 @@ import structlog
 
 from guidkeep.errors import (
     InvalidRequest,
+    MisdirectedRequest,
     RequestTimeout,
     Stopping,
     TooManyRequests,
@@ -30,6 +31,7 @@ from guidkeep.http.memory import give_back
 from guidkeep.http.problems import last_words
 from guidkeep.http.requests import EXCHANGE, HEALTH
 from guidkeep.http.wire import Exchange, Flow
+from guidkeep.record import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -41,8 +43,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("guidkeep.http")
 
-_authority = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)").match
-"""The host and port of a request's target that has them."""
+_absolute = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)").match
+"""The scheme, and the host and port, of a request's target that has them."""
+
+SCHEMES = (b"http", b"https")
+"""Those of the addresses that it has; a proxy in front may have taken TLS off."""
 
 WATCH_INTERVAL = 1.0
 WATCH_TURN = 256
@@ -227,10 +232,19 @@ class GuidkeepProtocol(Intake):
         except InvalidRequest as error:
             self.end(error)
             return False
-        absolute = None if self.url.startswith(b"/") else _authority(self.url)
+        absolute = None if self.url.startswith(b"/") else _absolute(self.url)
         if absolute:  # its host counts, and no other (RFC 9112 §3.2.2)
+            if absolute[1].lower() not in SCHEMES:
+                scheme = shortened(absolute[1].decode())
+                self.end(
+                    MisdirectedRequest(
+                        f"The request is for an address of the scheme {scheme!r}; this server has "
+                        "those of http and https."
+                    )
+                )
+                return False
             others = [header for header in self.headers if header[0] != b"host"]
-            self.headers[:] = [*others, (b"host", absolute[1])]
+            self.headers[:] = [*others, (b"host", absolute[2])]
         return True
 
     def _examine(self) -> bool:

@@ -6,6 +6,7 @@ for, logged here; and here the number of requests that are worked on at once is 
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from guidkeep.http.problems import lines_of
 from guidkeep.http.requests import EXCHANGE, ClientLeft, Request
 from guidkeep.http.streams import Streamed, send_pieces
 from guidkeep.http.traffic import Place
+from guidkeep.record import shortened
 from guidkeep.settings import REQUEST_COST
 
 if TYPE_CHECKING:
@@ -172,18 +174,19 @@ class Resource:
         if not self._any_host:
             traffic.hosts.require(request)
         traffic.sites.require(request)
-        if traffic.sites.is_preflight(request):
-            return traffic.sites.preflight
-        handler = self._methods.get(method) or self._otherwise
+        asked = traffic.sites.asked_for(request)  # what it is not for is refused as that would be
+        handler = self._methods.get(method if asked is None else asked) or self._otherwise
         if handler is None:
-            raise MethodNotAllowed(method, list(self._methods))
+            raise MethodNotAllowed(method if asked is None else shortened(asked), [*self._methods])
+        if asked is not None and handler is not self._otherwise:
+            return partial(traffic.sites.preflight, methods=self._methods)
         if method in WITH_BODY:
             request.require_plain_body()
         return handler
 
     def _count(self, request: Request, status: int, seconds: float) -> None:
         # Any word can be a method: only those that are answered become labels.
-        is_known = request.method in self._methods or self._traffic.sites.is_preflight(request)
+        is_known = request.method in self._methods or self._traffic.sites.asked_for(request)
         method = request.method if is_known else "other"
         self._traffic.metrics.requests(self._route, method, status).observe(seconds)
         if self._traffic.access_log:

@@ -35,7 +35,6 @@ NEVER_LINKED = "/export"
 """A link there costs the store a walk through all records."""
 
 _PREFLIGHT = [
-    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
     (
         b"access-control-allow-headers",
         b"Accept, Authorization, Content-Type, If-Match, If-None-Match, X-Request-ID",
@@ -82,18 +81,19 @@ class Sites:
             "(--allow-origin)."
         )
 
-    def is_preflight(self, request: Request) -> bool:
-        """Whether a browser asks what a page of an allowed origin may do."""
-        return (
-            request.method == "OPTIONS"
-            and b"access-control-request-method" in request.headers
-            and self._allows(request.headers.get(b"origin"))
-        )
+    def asked_for(self, request: Request) -> str | None:
+        """The method of which a browser asks whether a page of an allowed origin may use it."""
+        wanted = request.headers.get(b"access-control-request-method")
+        if wanted is None or request.method != "OPTIONS":
+            return None
+        return wanted.decode("latin-1") if self._allows(request.headers.get(b"origin")) else None
 
-    async def preflight(self, request: Request) -> Answer:
-        """All that such a page may do, whatever the browser asks for: it compares."""
+    async def preflight(self, request: Request, methods: Iterable[str]) -> Answer:
+        """All that such a page may do there, whatever else the browser asks for: it compares."""
+        allowed = (b"access-control-allow-methods", ", ".join(sorted(methods)).encode())
         wants = request.headers.get(b"access-control-request-private-network")
-        return Answer(204, [*_PREFLIGHT, _PRIVATE_NETWORK] if wants == b"true" else _PREFLIGHT)
+        private = [_PRIVATE_NETWORK] if wants == b"true" else []
+        return Answer(204, [allowed, *_PREFLIGHT, *private])
 
     def told(self, request: Request) -> list[tuple[bytes, bytes]]:
         """The headers by which a browser lets a page of an allowed origin see the answer."""
