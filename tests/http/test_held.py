@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -63,6 +65,30 @@ async def test_what_is_put_in_comes_out_in_order_and_leaves_nothing_on_the_disk(
     assert set(told.all) == {True}
     assert queue._file
     assert queue._file.closed
+
+
+async def test_who_leaves_while_the_disk_is_written_takes_no_room_along() -> None:
+    room, goes_on = Room(1_000_000), threading.Event()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    queue = Held(room, Told())
+    async with aclosing(queue.take()) as taken:
+        await queue.put(b"x" * SIZE)
+        assert await anext(taken)
+        await queue.put(b"x" * SIZE)
+        await queue.put(b"x" * SIZE)  # on the disk
+        before = asyncio.create_task(asyncio.to_thread(goes_on.wait))
+        putting = asyncio.create_task(queue.put(b"x" * SIZE))
+        await turns(3)
+        assert room.left == 1_000_000 - 2 * SIZE
+        putting.cancel()
+        await turns(3)
+        assert not putting.done(), "the thread may be writing"
+        goes_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await putting
+        assert await before
+        assert room.left == 1_000_000 - SIZE
+    assert room.left == 1_000_000
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])

@@ -19,6 +19,8 @@ from typing import IO, TYPE_CHECKING
 
 import structlog
 
+from guidkeep.tasks import on_thread
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
@@ -109,9 +111,11 @@ class Held:
                 return False
             self._room.left -= len(data)
             try:
-                await asyncio.to_thread(self._write, data)
-            except OSError as error:
+                await on_thread(self._write, data)
+            except BaseException as error:  # a cancellation too
                 self._room.left += len(data)
+                if not isinstance(error, OSError):
+                    raise
                 log.warning("answers can't be held on the disk", error=error.strerror)
                 return False
             self._written += len(data)
@@ -131,10 +135,10 @@ class Held:
         async with self._disk:
             file, size = self._file, min(PIECE, self._written - self._read)
             assert file is not None  # noqa: S101 - something was written
-            data = await asyncio.to_thread(os.pread, file.fileno(), size, self._read)
+            data = await on_thread(os.pread, file.fileno(), size, self._read)
             self._read += len(data)
             if self._read == self._written:
-                await asyncio.to_thread(file.truncate, 0)
+                await on_thread(file.truncate, 0)
                 self._room.left += self._written
                 self._read = self._written = 0
             return data

@@ -36,6 +36,7 @@ from guidkeep.stores import sqlite_lists, sqlite_records
 from guidkeep.stores.groups import Groups
 from guidkeep.stores.sqlite_file import SQLiteFile, code_of, name_of, words_of
 from guidkeep.stores.sqlite_path import path_of
+from guidkeep.tasks import on_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -187,7 +188,7 @@ class SQLiteStore:
     async def ping(self) -> None:
         """Raises StoreUnavailable if the file can't be read, or is not in its place any more."""
         await self._reads.submit(bytes(16))
-        if not await asyncio.to_thread(self._file.claim.look):
+        if not await on_thread(self._file.claim.look):
             raise StoreUnavailable(
                 "The store's file is not in its place any more; the server's log says what to do."
             )
@@ -209,7 +210,7 @@ class SQLiteStore:
 
     async def _look(self) -> None:
         claim = self._file.claim
-        if not await asyncio.to_thread(claim.look) and not claim.is_saved:
+        if not await on_thread(claim.look) and not claim.is_saved:
             with suppress(StoreUnavailable):
                 await self.purge(0, 0)  # any write: it is refused, and the log is saved
 
