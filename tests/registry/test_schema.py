@@ -131,6 +131,62 @@ def test_a_pattern_that_backtracks_takes_so_many_steps_and_no_more(pattern: str,
     assert "does not match" in told or "in bounded time: make it shorter" in told
 
 
+ENDLESS = r"(a*)*\1b"
+HARD = {"pattern": ENDLESS}
+POSITIONS: dict[str, Any] = {
+    "itself": HARD,
+    "not": {"not": HARD},
+    "not not": {"not": {"not": HARD}},
+    "if then": {"if": HARD, "then": False},
+    "if else": {"if": HARD, "else": False},
+    "if not": {"if": {"not": HARD}, "then": False},
+    "anyOf": {"anyOf": [False, HARD]},
+    "not anyOf": {"not": {"anyOf": [HARD, False]}},
+    "not allOf": {"not": {"allOf": [HARD, True]}},
+    "oneOf": {"oneOf": [HARD, True]},
+    "oneOf, twice": {"oneOf": [HARD, HARD]},
+    "$ref": {"$defs": {"hard": HARD}, "not": {"$ref": "#/properties/p/$defs/hard"}},
+    "items": {"items": HARD},
+    "not items": {"not": {"items": HARD}},
+    "prefixItems": {"not": {"prefixItems": [HARD]}},
+    "contains": {"contains": HARD},
+    "maxContains": {"contains": HARD, "minContains": 0, "maxContains": 0},
+    "unevaluatedItems": {"contains": HARD, "unevaluatedItems": False},
+    "properties": {"not": {"properties": {"a": HARD}}},
+    "additionalProperties": {"not": {"additionalProperties": HARD}},
+    "unevaluatedProperties": {
+        "anyOf": [{"properties": {"a": HARD}}, True], "unevaluatedProperties": False
+    },
+    "dependentSchemas": {"dependentSchemas": {"a": {"not": {"properties": {"a": HARD}}}}},
+    "propertyNames": {"propertyNames": {"not": HARD}},
+    "patternProperties": {"patternProperties": {ENDLESS: False}},
+    "not patternProperties": {"not": {"patternProperties": {ENDLESS: False}}},
+    "patternProperties as the only ones": {
+        "patternProperties": {ENDLESS: True}, "additionalProperties": False
+    },
+}  # fmt: skip
+OF_LISTS = {"items", "not items", "prefixItems", "contains", "maxContains", "unevaluatedItems"}
+OF_OBJECTS = {"properties", "additionalProperties", "unevaluatedProperties", "dependentSchemas"}
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_a_pattern_at_the_end_of_its_steps_lets_nothing_through_wherever_it_stands(
+    position: str,
+) -> None:
+    """It has neither matched nor failed to match, so `not` and its like have nothing to go by."""
+    text = "a" * 2000
+    value: Any = text
+    if position in OF_LISTS:
+        value = [text]
+    elif position in OF_OBJECTS:
+        value = {"a": text}
+    elif "propert" in position.lower():
+        value = {text: 1}
+    told = faults({"p": value}, {"properties": {"p": POSITIONS[position]}})
+    assert told
+    assert any("in bounded time: make it shorter" in one for _, one in told)
+
+
 @pytest.mark.parametrize("pattern", ["(?=.*x)y", "(?<!b)c"])
 def test_the_larger_the_text_the_fewer_steps_are_taken(pattern: str) -> None:
     """Each of these takes a step for each character, over all that follow it."""
