@@ -44,6 +44,9 @@ LONGEST = 504
 
 SAMPLES, SAMPLE = 32, 4096
 """How many pieces of the file tell whether it is another than it was, and the bytes of each."""
+_HEADER, _SCHEMA = (slice(0, 24), slice(44, 92)), slice(40, 44)
+"""In the header of a database what stays as it is, and a number that changes with its schema:
+https://sqlite.org/fileformat2.html."""
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite adds to a database's name for the names of its other files."""
 
@@ -74,12 +77,33 @@ _HOPELESS = {None, Fault.REMOVED, Fault.CHANGED}
 _RIGHTS = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
+class Intended(NamedTuple):
+    """The bytes of the file, and the number of its schema, when the log is copied into it."""
+
+    size: int
+    schema: int
+
+
 class _Content(NamedTuple):
     """What tells that nobody else wrote into the file."""
 
     size: int
     changed: int
     sample: int
+    header: bytes
+    schema: int
+
+    def may_become(self, now: _Content, intended: Intended) -> bool:
+        """Whether copying the log into the file may have made that of it.
+
+        It neither cuts the file off nor touches what its header says of its form and schema. A copy
+        that SQLite made (`VACUUM INTO`, `.backup`) has another number of its schema.
+        """
+        return (
+            now.size >= min(self.size, intended.size)
+            and now.header == self.header
+            and now.schema in (self.schema, intended.schema)
+        )
 
 
 class Claim:
@@ -114,7 +138,8 @@ class Claim:
         self.at_work = threading.Lock()
         self._log: tuple[int, int] | None = None
         self._log_size = 0
-        self._content = _Content(0, 0, 0)
+        self._content = _Content(0, 0, 0, b"", 0)
+        self._intended = Intended(0, 0)
         with _said(path):
             # Before it is opened: closing it drops the locks that this process' SQLite has on it.
             _require_servable(self.path, path)
@@ -194,14 +219,18 @@ class Claim:
 
     # While it is served.
 
-    def begin(self) -> None:
+    def begin(self, intended: Intended) -> None:
         """Takes what is open now for what belongs to the path. Each connection has read by now.
+
+        Args:
+            intended: what the log makes of the file.
 
         Raises:
             StartupError: it does not belong there any more.
         """
         with _said(self._shown):
             self._log = _identity(os.lstat(self._wal))
+        self._intended = intended
         self._content = self._content_of(os.fstat(self._file))
         if not self.look():
             raise StartupError(
@@ -278,25 +307,24 @@ class Claim:
         if (found.st_size, found.st_mtime_ns) == (former.size, former.changed):
             return False
         now = self._content_of(found)
-        if not wrote and (now.size, now.sample) != (former.size, former.sample):
+        if wrote:
+            if not former.may_become(now, self._intended):
+                return True
+        elif (now.size, now.sample) != (former.size, former.sample):
             return True
         self._content = now
         return False
 
     def _content_of(self, found: os.stat_result) -> _Content:
         """To be asked for when the file itself was written, which one commit in thousands does."""
-        return _Content(found.st_size, found.st_mtime_ns, self._sample(found.st_size))
-
-    def _sample(self, size: int) -> int:
-        """A checksum of pieces from all over the file; of one that is small, of all of it.
-
-        -1: it can't be read.
-        """
-        places = range(0, size, max(SAMPLE, size // SAMPLES))
+        places = range(0, found.st_size, max(SAMPLE, found.st_size // SAMPLES))
         try:
-            return zlib.crc32(b"".join(os.pread(self._file, SAMPLE, at) for at in places))
+            sample = b"".join(os.pread(self._file, SAMPLE, at) for at in places)
         except OSError:
-            return -1
+            sample = b""
+        header = b"".join(sample[part] for part in _HEADER)
+        schema = int.from_bytes(sample[_SCHEMA])
+        return _Content(found.st_size, found.st_mtime_ns, zlib.crc32(sample), header, schema)
 
     def _tell(self, fault: Fault | None) -> None:
         if fault is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.sqlite_claim import Claim
+from guidkeep.stores.sqlite_claim import Claim, Intended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,11 @@ class SQLiteFile:
         """
         for connection in self._connections:  # SQLite opens the log when it first reads
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        self.claim.begin()
+        [pages], [size], [schema] = (
+            self._connections[0].execute(f"PRAGMA {name}").fetchone()
+            for name in ("page_count", "page_size", "schema_version")
+        )
+        self.claim.begin(Intended(pages * size, schema))
 
     def save(self, writer: sqlite3.Connection) -> None:
         """Copies the log into the file, since the log's name no longer leads to it.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import stat
 import struct
 import subprocess
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +59,11 @@ def sh(*command: str) -> str:
 
 def rename(file: Path, other: Path) -> None:
     file.rename(other)
+
+
+def back_up(file: Path, copy: Path) -> None:
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
 
 
 def change_mode(file: Path, mode: int) -> None:

@@ -18,9 +18,11 @@ from guidkeep.stores.sqlite import SQLiteStore
 from guidkeep.stores.sqlite_claim import Fault
 from tests.stores.records import NOW, contents, guid_of, make_record, newer, plant
 from tests.stores.sqlite.on_disk import (
+    back_up,
     beside,
     claim_of,
     rename,
+    sh,
     size,
     touch,
 )
@@ -78,6 +80,72 @@ async def test_a_write_is_not_confirmed_if_the_file_goes_while_it_is_committed(
         store._writer.set_trace_callback(None)
         away.rename(beside(file, what))
         assert await store.insert(make_record(2))
+
+
+OVERWRITES = {
+    "cut off": "truncate -s 0 {0}",
+    "cut to a page": "truncate -s 4096 {0}",
+    "cut off and filled": "truncate -s 0 {0}; truncate -s 1M {0}",
+    "another file": "seq 20000 > {0}",
+    "zeros at its beginning": "dd if=/dev/zero of={0} bs=4096 count=1 conv=notrunc status=none",
+    "a copy by VACUUM INTO": "cat {0}-vacuumed > {0}",
+    "a copy by .backup": "cat {0}-backup > {0}",
+}
+
+
+@pytest.mark.parametrize("command", OVERWRITES.values(), ids=OVERWRITES)
+async def test_a_write_is_not_confirmed_if_the_file_is_overwritten_while_it_is_committed(
+    opener: Opener, file: Path, command: str
+) -> None:
+    """A busy server commits nearly all the time."""
+
+    def overwrite(statement: str) -> None:
+        if statement == "COMMIT":
+            sh("sh", "-c", command.format(file))
+
+    async with opener() as store:
+        assert isinstance(store, SQLiteStore)
+        await store.insert(make_record())
+        plant(file, f"VACUUM INTO '{file}-vacuumed'")
+        back_up(file, beside(file, "-backup"))
+        store._writer.set_trace_callback(overwrite)
+        with pytest.raises(OutcomeUnknown, match="unknown"):
+            await store.insert(make_record(2))
+        store._writer.set_trace_callback(None)
+        with pytest.raises(StoreUnavailable, match="nothing was written"):
+            await store.insert(make_record(3))
+        assert claim_of(store).fault is Fault.CHANGED
+
+
+async def test_what_a_log_of_before_the_start_makes_of_the_file_is_no_fault(
+    opener: Opener, file: Path
+) -> None:
+    """A VACUUM and an ANALYZE that a kill left in the log: the file shrinks, its schema is new."""
+    async with opener() as store:
+        for number in range(100):
+            await store.insert(make_record(number, metadata='{"pad":"%s"}' % ("x" * 3000)))
+    before = size(file)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("PRAGMA wal_autocheckpoint = 0")
+        for statement in ("DELETE FROM record", "ANALYZE", "VACUUM"):
+            other.execute(statement)
+        for suffix in ("", "-wal"):
+            shutil.copy(beside(file, suffix), file.with_name(f"left.db{suffix}"))
+    left = file.with_name("left.db")
+    assert size(left) == before
+    with closing(sqlite3.connect(left)) as reader:  # else the start copies the log into the file
+        reader.execute("SELECT count(*) FROM record").fetchone()
+        store = await open_store(f"sqlite:///{left}", timeout=5, metrics=Metrics())
+        try:
+            assert isinstance(store, SQLiteStore)
+            assert size(left) == before
+            store._writer.execute("PRAGMA wal_autocheckpoint = 1")
+            for number in range(20):
+                assert await store.insert(make_record(number))
+            assert size(left) < before
+            assert claim_of(store).look()
+        finally:
+            await store.close()
 
 
 async def test_what_failed_anyway_is_not_called_unknown(opener: Opener, file: Path) -> None:
