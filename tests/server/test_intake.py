@@ -115,7 +115,18 @@ async def test_of_a_head_without_end_few_fields_are_parsed(ends: Ends) -> None:
     assert str(intake.MOST_FIELDS) in found[0].json["detail"]
 
 
-@pytest.mark.parametrize(("count", "is_taken"), [(254, True), (256, False)])
+@pytest.mark.parametrize(("beyond", "is_taken"), [(0, True), (1, False)])
+async def test_so_many_bytes_of_a_head_and_no_more_are_taken(
+    ends: Ends, beyond: int, is_taken: bool
+) -> None:
+    begin, end = b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"\r\n\r\n"
+    most = ends.server.wire.settings.max_headers
+    ends.server.data_received(begin + b"x" * (most - len(begin + end) + beyond) + end)
+    await turns()
+    assert bool(ends.app.asked) is is_taken
+
+
+@pytest.mark.parametrize(("count", "is_taken"), [(255, True), (256, False)])
 async def test_so_many_fields_and_no_more_are_taken(ends: Ends, count: int, is_taken: bool) -> None:
     """The Host is one of them."""
     ends.server.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * count + b"\r\n")
