@@ -8,6 +8,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import pytest
 from guidkeep import Client
 from guidkeep.client.processes import PerProcess
 from guidkeep.record import new_guid
+from tests.support import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +122,21 @@ def test_what_a_process_has_for_itself_is_made_once_in_each() -> None:
     assert thing.own() is second
 
 
+def test_threads_that_ask_at_once_after_a_fork_get_the_same() -> None:
+    processes, both = [1], threading.Barrier(2)
+
+    def make() -> object:
+        if processes[-1] == 2:
+            both.wait(PATIENCE)  # each has found that there is none yet
+        return object()
+
+    thing = PerProcess(make, lambda: processes[-1])
+    processes.append(2)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = (threads.submit(thing.own) for _ in range(2))
+        assert first.result() is second.result() is thing.own()
+
+
 def test_an_answer_of_the_parents_counts_as_lost(running: Running) -> None:
     with Client(running.address) as client:
         user = new_guid()
@@ -130,7 +147,7 @@ def test_an_answer_of_the_parents_counts_as_lost(running: Running) -> None:
         first = next(records).guid
         processes.append(2)
         assert [first, *(record.guid for record in records)] == sent
-        client._http._inherited[0].close()
+        client._http._owned[os.getpid()].close()
 
 
 @contextmanager

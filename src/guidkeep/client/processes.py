@@ -25,14 +25,13 @@ class PerProcess(Generic[Owned]):
     def __init__(self, make: Callable[[], Owned], process: Callable[[], int] = os.getpid) -> None:
         self._make = make
         self._process = process
-        self._owner = process()
-        self._owned = make()
-        self._inherited: list[Owned] = []
+        # By process. What was inherited stays, and open: to close it could wait for a lock that a
+        # thread of the parent held when it forked.
+        self._owned = {process(): make()}
 
     def own(self) -> Owned:
-        """That of this process."""
-        if self._owner != self._process():
-            # Kept, not closed: to close it could wait for a lock that a thread of the parent held.
-            self._inherited.append(self._owned)
-            self._owned, self._owner = self._make(), self._process()
-        return self._owned
+        """That of this process, the same in all its threads."""
+        process = self._process()
+        if process not in self._owned:
+            self._owned.setdefault(process, self._make())
+        return self._owned[process]
