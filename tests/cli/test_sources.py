@@ -57,6 +57,22 @@ def test_the_form_is_seen_from_the_first_character(
 
 
 @pytest.mark.parametrize(
+    ("top", "doubtful"),
+    [
+        (b"guid,expire,ttl,user,note:=,of mine", []),
+        (b"guid:= , user", []),
+        (b"GUID,User,note", ["GUID", "User"]),
+        (b"expires,user", ["expires"]),
+    ],
+)
+def test_names_that_mean_just_what_they_say_need_no_schema_of_the_services(
+    top: bytes, doubtful: list[str]
+) -> None:
+    source = Source(io.BytesIO(top), None, clock=lambda: MARCH_2015)
+    assert source.doubtful == doubtful
+
+
+@pytest.mark.parametrize(
     ("text", "item"),
     [
         (b'{"a"\xff}', Item(1, '{"a"\N{REPLACEMENT CHARACTER}}', "Byte 4 is not UTF-8.")),
