@@ -1,4 +1,6 @@
-"""When operations that travel together leave: one turn of the event loop later than they could.
+"""When operations that travel together leave, and how many come back in one turn of the event loop.
+
+They leave one turn later than they could.
 
 Requests that come in together are read in one turn of the loop, and in the next each hands its
 operation in, by a task of its own. Answers that leave together bring the next requests together,
@@ -13,6 +15,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
+
+
+SETTLED = 64
+"""Operations whose answers are made in one turn of the loop. Each takes some 40 µs, and hundreds
+come back together, for which all other requests would wait."""
 
 
 def after_next(loop: asyncio.AbstractEventLoop, leave: Callable[[], object]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.rounds import Rounds
+from guidkeep.turns import SETTLED
 from tests.support import turns
 
 if TYPE_CHECKING:
@@ -57,6 +58,21 @@ async def test_what_one_turn_of_the_loop_brings_travels_together() -> None:
     assert await asyncio.gather(*outcomes) == [0, 2, 4, 6, 8]
     assert doubler.began == [[0, 1, 2, 3, 4]]
     assert doubler.observed == [(5, True)]
+
+
+async def test_the_answers_to_many_are_made_in_several_turns_of_the_loop() -> None:
+    """Others have their turn in between."""
+    count = 3 * SETTLED + 1
+    doubler = Doubler(limit=count)
+    outcomes = [doubler.rounds.submit(item) for item in range(count)]
+    await turns(3)
+    doubler.gates.pop().set_result(None)
+    made = 0
+    while made < count:
+        await asyncio.sleep(0)
+        before, made = made, sum(outcome.done() for outcome in outcomes)
+        assert made - before <= SETTLED
+    assert [outcome.result() for outcome in outcomes] == [2 * item for item in range(count)]
 
 
 async def test_what_the_next_turn_of_the_loop_brings_travels_with_it() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.stores.groups import Groups
+from guidkeep.turns import SETTLED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -232,3 +233,18 @@ async def test_those_who_come_to_a_group_that_is_late_already_are_answered_too(
     impatient.thread.gate.set()
     assert await impatient.groups.submit(8) == 16
     assert impatient.thread.ran == [[0], [8]]
+
+
+async def test_the_answers_to_many_are_made_in_several_turns_of_the_loop() -> None:
+    """Others have their turn in between."""
+    count = 3 * SETTLED + 2
+    doubler = Fixture(limit=count)
+    futures = [doubler.groups.submit(item) for item in range(0, 2 * count, 2)]
+    made = 0
+    while made < count:
+        await asyncio.sleep(0)
+        before, made = made, sum(future.done() for future in futures)
+        assert made - before <= SETTLED
+    assert [future.result() for future in futures] == list(range(0, 4 * count, 4))
+    assert doubler.observed == [count]
+    await doubler.groups.close()

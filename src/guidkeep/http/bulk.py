@@ -33,6 +33,7 @@ from collections import deque
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
@@ -69,7 +70,7 @@ WINDOW = 512
 WINDOW_BYTES = 1 << 20
 """Bytes that they have at most, unless one alone has more."""
 TURN = 32
-"""Lines that are begun in one turn of the loop, of all requests together."""
+"""Lines that are cut and begun in one turn of the loop, of all requests together."""
 LONG = 1024
 """Bytes of a line that count as a line more: what is long may take long to read."""
 TICK = 1.0
@@ -185,18 +186,18 @@ class _Exchange:
                 self._refuse(self._lines.number + 1, None, error)
                 return
             await self._wait_for_turn()
-            before = self._lines.number
             lines = self._lines.feed(piece)
-            if self._lines.number > before:
-                self._waited = 0.0
             left = TURN
-            for line in lines if more else lines + self._lines.end():
-                size = len(line.text or b"")
+            for line in lines if more else chain(lines, self._lines.end()):
+                self._waited = 0.0
+                size = len(line.text or b"") if line else 0
                 while left <= 0 or not self._has_room(size):
                     await self._wait_for_room(size)
                     await self._wait_for_turn()
                     left = TURN
                 left -= 1 + size // LONG
+                if line is None:
+                    continue
                 if self._bulk.is_draining():
                     self._refuse(line.number, None, Stopping(STOPPING))
                     return

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NDJSON = "application/x-ndjson"
 """The media type of lines that have a JSON object each."""
@@ -29,30 +32,29 @@ class Lines:
         self._rest = b""
         self._is_too_long = False
 
-    def feed(self, piece: bytes) -> list[Line]:
-        """The lines that this piece completes, without the blank ones."""
-        *complete, rest = piece.split(b"\n")
-        if not complete:
-            self._keep(self._rest + rest)
-            return []
-        complete[0] = self._rest + complete[0]
-        lines = [self._cut(complete[0], is_too_long=self._is_too_long)]
-        lines += [self._cut(text) for text in complete[1:]]
-        self._is_too_long = False
-        self._keep(rest)
-        return [line for line in lines if line is not None]
+    def feed(self, piece: bytes) -> Iterator[Line | None]:
+        """Cuts a line that this piece completes whenever the next one is asked for.
 
-    def end(self) -> list[Line]:
-        """The last line, if it does not end."""
-        line = self._cut(self._rest, is_too_long=self._is_too_long)
-        self._rest = b""
-        return [] if line is None else [line]
+        None stands for a blank one. All are to be taken before the next piece is fed.
+        """
+        begin = 0
+        while (end := piece.find(b"\n", begin)) >= 0:
+            text, is_too_long = self._rest + piece[begin:end], self._is_too_long
+            self._rest, self._is_too_long = b"", False
+            yield self._cut(text, is_too_long=is_too_long)
+            begin = end + 1
+        self._keep(self._rest + piece[begin:])
+
+    def end(self) -> Iterator[Line | None]:
+        """The last line, which does not end."""
+        text, self._rest = self._rest, b""
+        yield self._cut(text, is_too_long=self._is_too_long)
 
     def _keep(self, rest: bytes) -> None:
         self._is_too_long = self._is_too_long or len(rest) > self._limit + 1  # it may end in CR LF
         self._rest = b"" if self._is_too_long else rest
 
-    def _cut(self, text: bytes, *, is_too_long: bool = False) -> Line | None:
+    def _cut(self, text: bytes, *, is_too_long: bool) -> Line | None:
         self.number += 1
         if is_too_long or len(text.removesuffix(b"\r")) > self._limit:
             return Line(self.number, None)
