@@ -200,7 +200,7 @@ class TemporaryError(GuidkeepError):
 
 
 class TooManyRequests(TemporaryError):
-    """More requests are waiting than `--max-pending`."""
+    """More is asked for at once than a limit allows: `--max-pending`, `--max-memory`, ..."""
 
     status = 429
     type = "too-many-requests"

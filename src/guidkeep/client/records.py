@@ -131,7 +131,7 @@ class Stats:
         live: live records.
         forecast: the next 90 days, today first.
         later: records that expire after those.
-        cache: of the cache: its `url`, `hits`, `misses`, `entries` and `bytes`.
+        cache: of the cache: its `url` (the scheme alone), `hits`, `misses`, `entries` and `bytes`.
         reclaimed: expired records whose room was given back.
         requests: of the requests that were answered.
         text: the JSON as it came.
