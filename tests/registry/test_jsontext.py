@@ -142,6 +142,7 @@ def test_what_is_no_object_is_refused_with_what_would_be_right(body: bytes, comp
 @pytest.mark.parametrize(
     ("text", "explanation"),
     [
+        ("\n nul", "expected a value, found 'n' (line 2, column 2)"),
         ("  ", "expected a value, found the end (line 1, column 3)"),
         ('{"a":1} x', "expected nothing more, found 'x' (line 1, column 9)"),
         ('{"a":1}}', "expected nothing more, found '}' (line 1, column 8)"),
