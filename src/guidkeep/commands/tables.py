@@ -230,7 +230,7 @@ def _separator_of(begins: str) -> str:
     """The separator of a CSV that begins so."""
 
     def worth(separator: str) -> tuple[int, bool]:
-        names = [_trimmed(name).casefold() for name in _split(begins, separator)]
+        names = [folded(name) for name in _split(begins, separator)]
         return sum(name in OWN for name in names), len(names) > 1
 
     return max(SEPARATORS, key=worth)  # the first of those that are worth the same
@@ -248,7 +248,7 @@ def _trimmed(name: str) -> str:
 
 def _is_mixed(name: str) -> bool:
     """Whether it would be several names, one of a record's own among them, at other separators."""
-    parts = [_trimmed(part).casefold() for part in re.split(f"[{SEPARATORS}]", name)]
+    parts = [folded(part) for part in re.split(f"[{SEPARATORS}]", name)]
     return len(parts) > 1 and any(part in OWN for part in parts)
 
 
@@ -261,7 +261,7 @@ def _has_spaces(begins: str, separator: str) -> bool:
 def _column(name: str) -> Column:
     is_json = name.endswith(":=")
     member = name.removesuffix(":=").strip()
-    own = member.casefold()
+    own = folded(member)
     return Column(name, own if own in OWN else member, is_json)
 
 
@@ -285,7 +285,7 @@ def _check(names: Sequence[str], *, is_sure: bool) -> None:
         raise StartupError(
             f"The first line is a record: put a line before it that names the columns, {_EXAMPLE}."
         )
-    if names and names[0].casefold().startswith("sep="):
+    if names and folded(names[0]).startswith("sep="):
         raise StartupError(f"The first line is Excel's {names[0]!r}: take it away.")
     if mixed := next(filter(_is_mixed, names), None):
         raise StartupError(
