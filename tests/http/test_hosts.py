@@ -25,6 +25,8 @@ OWN = [
     "localhost", "localhost:8080", "LOCALHOST", "LocalHost.:80", "localhost:", "127.0.0.1",
     "127.0.0.1:8080", "127.9.8.7", "[::1]", "[::1]:1", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]",
 ]  # fmt: skip
+LONGEST = ".".join(["x" * 63] * 3 + ["x" * 61])
+"""A name of 253 characters."""
 OTHERS = [
     "evil.example", "evil.example:8080", "localhost.evil.example", "evil.localhost", "localhost..",
     "127.0.0.1.evil.example", "128.0.0.1", "[::2]", "::1", "[::1", "[localhost]",
@@ -155,7 +157,7 @@ def test_of_the_hosts_that_were_right_only_so_many_are_remembered() -> None:
 @pytest.mark.parametrize(
     "value",
     ["http://a.example", "a.example:80", "*.example", "*", "a/b", "a b", "-a", "a..b", "127.1",
-     "x" * 64, "::g", ".", "@", "1.2.3.4.5"],
+     "x" * 64, f"{LONGEST}x", "::g", ".", "@", "1.2.3.4.5"],
 )  # fmt: skip
 def test_a_host_that_could_never_match_is_refused_at_the_start(value: str) -> None:
     with pytest.raises(StartupError, match=r"--allow-host: .* is not a host; write"):
@@ -167,6 +169,7 @@ def test_a_host_that_could_never_match_is_refused_at_the_start(value: str) -> No
     [
         ("A.Example.,b_c", ("a.example", "b_c")), ("bücher.example", ("xn--bcher-kva.example",)),
         ("[::1],2001:DB8::0", ("::1", "2001:db8::")), (" 10.0.0.1 ,", ("10.0.0.1",)), ("", ()),
+        (LONGEST, (LONGEST,)),
     ],
 )  # fmt: skip
 def test_a_host_is_brought_into_the_form_that_browsers_send(
@@ -195,6 +198,7 @@ def test_an_origin_that_could_never_match_is_refused_at_the_start(value: str) ->
         ("http://localhost:03000", "http://localhost:3000"), ("https://a.", "https://a."),
         ("https://bücher.example", "https://xn--bcher-kva.example"),
         ("http://[0:0::1]:3000", "http://[::1]:3000"),
+        ("http://a.example:65535", "http://a.example:65535"),
     ],
 )  # fmt: skip
 def test_an_origin_is_brought_into_the_form_that_browsers_send(value: str, normal: str) -> None:
