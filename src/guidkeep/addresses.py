@@ -56,8 +56,11 @@ def _hidden(url: str) -> str:
     return url if _place_alone(url) else HIDDEN
 
 
-def require_whole(url: str) -> None:
+def require_whole(url: str) -> re.Match[str]:
     """Refuses a URL that would be cut short, or in which the password's end is uncertain.
+
+    Returns:
+        A match of what it begins with, up to its path; the first group is what follows `://`.
 
     Raises:
         StartupError: it has a fragment, a control character, an `@` after its hosts, or no `://`.
@@ -74,7 +77,7 @@ def require_whole(url: str) -> None:
     elif found is None:  # what is meant for a host would be taken for a path
         raise StartupError(f"The URL has no :// after its scheme: write {_begun(url)}.")
     else:
-        return
+        return found
     raise StartupError(f"The URL {_hidden(url)} has {flaw}")
 
 
@@ -239,10 +242,7 @@ def _split(url: str) -> tuple[SplitResult, list[str]]:
         ValueError: it is none.
         StartupError: it is not a whole one.
     """
-    require_whole(url)
-    found = _authority(url)
-    if found is None:
-        return urlsplit(url), [""]
+    found = require_whole(url)
     login, at, hosts = found[1].rpartition("@")
     names = hosts.split(",")
     return urlsplit(f"{url[: found.start(1)]}{login}{at}{names[0]}{url[found.end() :]}"), names
