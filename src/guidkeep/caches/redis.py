@@ -162,9 +162,11 @@ class RedisCache:
 
         def take(reply: Any) -> None:
             entry = self._believed(guid, reply, now)
-            if entry is not None:
-                self.figures.hits += 1
-            tell(None if entry is None else self._form.render(entry))
+            if entry is None:
+                tell(None)
+                return
+            self.figures.hits += 1
+            tell(self._form.render(entry))
 
         return self._nodes.peek(self._key(guid), now, take)
 

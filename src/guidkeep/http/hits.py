@@ -55,7 +55,7 @@ class HitsFirst(HttpToolsProtocol):
         super().__init__(*arguments, **keywords)
         self.wire = wire
         self.since = perf_counter()
-        self._sought: str | None = None  # by the request that is about to be handed on
+        self.sought: str | None = None  # by the request that is about to be handed on
         # Once for the connection: of its requests one is worked on at a time, `cycle`.
         self.extensions: dict[str, Any] = {WHOLE_ANSWER: {"send": partial(send_whole, self)}}
 
@@ -70,7 +70,7 @@ class HitsFirst(HttpToolsProtocol):
         guid = self._guid_of_a_plain_get()
         answer = wire.hit(guid) if guid is not None and wire.hit else None
         if answer is None:
-            self._sought = guid
+            self.sought = guid
             return False
         self.transport.write(wire.preamble(self.server_state.default_headers) + answer)
         wire.hits.observe(perf_counter() - self.since)
@@ -101,7 +101,7 @@ class HitsFirst(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Asks the cache on another machine first, where that may have the answer."""
-        guid, self._sought = self._sought, None
+        guid, self.sought = self.sought, None
         began = perf_counter()
         peek = self.wire.peek
         if guid is None or not peek or not peek(guid, partial(self._told, cycle, app, began)):

@@ -156,10 +156,8 @@ class GuidkeepProtocol(Intake):
             self._head_is_open = False
             self._answered = True
             return
-        if self.parser.should_upgrade():
-            return
-        if not self._check_framing():
-            return
+        if self.sought is None and (self.parser.should_upgrade() or not self._check_framing()):
+            return  # what is sought was looked at for all of that
         self._head_is_open = False
         self._begin_scope()
         super().on_headers_complete()

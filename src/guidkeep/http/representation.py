@@ -45,14 +45,15 @@ def render(entry: Entry) -> bytes:
     )  # fmt: skip
 
 
-_MINUTES = [b"%02d:%02d" % divmod(minute, 60) for minute in range(24 * 60)]
+_MINUTES = [b" %02d:%02d" % divmod(minute, 60) for minute in range(24 * 60)]
+_SECONDS = [b":%02d GMT" % second for second in range(60)]
 
 
 def _http_date(seconds: int) -> bytes:
     """That instant as HTTP writes it, as in `Mon, 30 Mar 2015 17:25:45 GMT`."""
     day, second = divmod(seconds, 86_400)
     minute, second = divmod(second, 60)
-    return b"%b %b:%02d GMT" % (_http_day(day), _MINUTES[minute], second)
+    return _http_day(day) + _MINUTES[minute] + _SECONDS[second]
 
 
 @lru_cache(maxsize=1024)  # the library's way takes as long as all else of an answer
