@@ -7,19 +7,21 @@ Anything out of the ordinary (a condition, a body, what a browser says of the pa
 that was not seen before, a pipeline that backs up, a server that stops) goes to the application,
 which answers the same, only slower; and so does a request for which the cache had nothing.
 
-A request for which a cache is being asked is one of uvicorn's cycles, as any other, of which only
-the task has not begun. So what comes after it on its connection waits for its turn, and whatever
-befalls the connection meanwhile befalls the cycle: its end, a client that leaves, a server that
-stops.
+A request for which a cache is being asked stands where uvicorn has its cycle. So what comes after
+it on its connection waits for its turn, and whatever befalls the connection meanwhile befalls it:
+its end, a client that leaves, a server that stops. The cycle itself, and all else that the
+application needs, is made only if the cache has nothing. Until then nothing else is parsed, so the
+parser still knows the request.
 """
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from guidkeep.http.requests import RECORD_PREFIX
 from guidkeep.http.resource import BEGAN, WHOLE_ANSWER
@@ -27,7 +29,6 @@ from guidkeep.http.wire import complete, send_whole
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from guidkeep.http.wire import Wire
 
@@ -56,6 +57,7 @@ class HitsFirst(HttpToolsProtocol):
         self.wire = wire
         self.since = perf_counter()
         self.sought: str | None = None  # by the request that is about to be handed on
+        self._began: float | None = None  # to be worked on, where that is not just now
         # Once for the connection: of its requests one is worked on at a time, `cycle`.
         self.extensions: dict[str, Any] = {WHOLE_ANSWER: {"send": partial(send_whole, self)}}
 
@@ -99,33 +101,60 @@ class HitsFirst(HttpToolsProtocol):
                 hosts += 1
         return self.url[len(PREFIX) :].decode("latin-1") if hosts == 1 else None
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """Asks the cache on another machine first, where that may have the answer."""
+    def seeks(self) -> bool:
+        """Asks a cache on another machine for what the request seeks, where that may have it."""
         guid, self.sought = self.sought, None
-        began = perf_counter()
         peek = self.wire.peek
-        if guid is None or not peek or not peek(guid, partial(self._told, cycle, app, began)):
-            self._begin(cycle, app, self.extensions)
+        if guid is None or peek is None:
+            return False
+        sought = _Sought()
+        if not peek(guid, partial(self._told, sought, perf_counter())):
+            return False
+        self.cycle = sought
+        return True
 
-    def _told(
-        self,
-        cycle: RequestResponseCycle,
-        app: ASGI3Application,
-        began: float,
-        answer: bytes | None,
-    ) -> None:
+    def _told(self, sought: RequestResponseCycle, began: float, answer: bytes | None) -> None:
         """The cache has spoken. What is raised here would end the cache's connection."""
-        if cycle.disconnected or self.transport.is_closing():
+        if sought.disconnected or self.transport.is_closing():
             return
-        if answer is None or not cycle.keep_alive:
-            self._begin(cycle, app, {**self.extensions, BEGAN: {"at": began}})
+        if answer is not None and sought.keep_alive:
+            self.transport.write(self.wire.preamble(self.server_state.default_headers) + answer)
+            self.wire.hits.observe(perf_counter() - began)
+            complete(self, sought)
             return
-        self.transport.write(self.wire.preamble(cycle.default_headers) + answer)
-        self.wire.hits.observe(perf_counter() - began)
-        complete(self, cycle)
+        self._began = began
+        sought.response_complete = True  # it makes room for a whole cycle
+        self.hand_on()
+        self.cycle.keep_alive = sought.keep_alive
+        super().on_message_complete()  # it has no body
 
-    def _begin(
-        self, cycle: RequestResponseCycle, app: ASGI3Application, extensions: dict[str, Any]
-    ) -> None:
-        cycle.scope["extensions"] = extensions
+    def hand_on(self) -> None:
+        """Makes of the request what the application gets, and a hit has no need of."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers = self.scope["headers"] = headers
+        super().on_headers_complete()
+        self.headers = []  # takes the trailers, which are no headers (RFC 9110 §6.5.1)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begins to work on the request."""
+        began, self._began = self._began, None
+        extensions = self.extensions
+        cycle.scope["extensions"] = (
+            extensions if began is None else {**extensions, BEGAN: {"at": began}}
+        )
         super()._start_asgi_task(cycle, app)
+
+
+class _Sought(RequestResponseCycle):
+    """A request for which a cache is being asked: of a cycle what may change meanwhile."""
+
+    def __init__(self) -> None:
+        self.response_started = self.response_complete = self.disconnected = False
+        self.keep_alive = self.more_body = True
+        self.body = bytearray()
+        self.message_event = _NOBODY_WAITS
+
+
+_NOBODY_WAITS = asyncio.Event()

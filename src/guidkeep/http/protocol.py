@@ -159,10 +159,10 @@ class GuidkeepProtocol(Intake):
         if self.sought is None and (self.parser.should_upgrade() or not self._check_framing()):
             return  # what is sought was looked at for all of that
         self._head_is_open = False
-        self._begin_scope()
-        super().on_headers_complete()
-        self.headers = []  # takes the trailers, which are no headers (RFC 9110 §6.5.1)
-        self._unanswered.add(self.cycle)
+        if self.seeks():
+            self._unanswered = {self.cycle}
+        else:
+            self.hand_on()
         if self._is_guest:
             self.cycle.keep_alive = False
 
@@ -203,12 +203,10 @@ class GuidkeepProtocol(Intake):
         elif self.wire.draining:
             self.shutdown()
 
-    def _begin_scope(self) -> None:
-        """Makes what uvicorn makes when a request begins, and a hit has no need of."""
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
-        self.headers = self.scope["headers"] = headers
+    def hand_on(self) -> None:
+        """Makes of the request what the application gets."""
+        super().hand_on()
+        self._unanswered = {self.cycle}
 
     def _begin_exchange(self) -> Exchange:
         self.exchange = Exchange(self.cycle)
