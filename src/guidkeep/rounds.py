@@ -102,10 +102,7 @@ class Rounds(Generic[Item, Result]):
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is theirs who wait
             results = [error] * len(round_)
         self._observe(len(round_), perf_counter() - began)
-        for number, (waiting, result) in enumerate(zip(round_, results, strict=True), 1):
-            waiting.outcome.settle(result)
-            if number % turns.SETTLED == 0:
-                await asyncio.sleep(0)
+        turns.settle(self._loop, [waiting.outcome for waiting in round_], results)
 
     def _refuse_the_late(self) -> None:
         patience = self._timeout / 2

@@ -10,12 +10,15 @@ that are being read meanwhile, to a round of their own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from guidkeep.outcome import Outcome
+
+Result = TypeVar("Result")
 
 SETTLED = 64
 """Operations whose answers are made in one turn of the loop. Each takes some 40 µs, and hundreds
@@ -25,3 +28,20 @@ come back together, for which all other requests would wait."""
 def after_next(loop: asyncio.AbstractEventLoop, leave: Callable[[], object]) -> None:
     """Calls it at the end of the loop's next turn, not of this one."""
     loop.call_soon(loop.call_soon, leave)
+
+
+def settle(
+    loop: asyncio.AbstractEventLoop,
+    outcomes: Sequence[Outcome[Result]],
+    results: Sequence[Result | BaseException],
+) -> None:
+    """Makes outcomes known: some of them now, and the rest in the turns that follow.
+
+    By the loop itself, not by a task: a task can be cancelled, and those left would wait for ever.
+    """
+    now = slice(SETTLED)
+    for outcome, result in zip(outcomes[now], results[now], strict=True):
+        if not outcome.done():
+            outcome.settle(result)
+    if len(outcomes) > SETTLED:
+        loop.call_soon(settle, loop, outcomes[SETTLED:], results[SETTLED:])

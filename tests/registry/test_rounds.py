@@ -10,7 +10,7 @@ import pytest
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.rounds import Rounds
 from guidkeep.turns import SETTLED
-from tests.support import turns
+from tests.support import turns, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +73,21 @@ async def test_the_answers_to_many_are_made_in_several_turns_of_the_loop() -> No
         before, made = made, sum(outcome.done() for outcome in outcomes)
         assert made - before <= SETTLED
     assert [outcome.result() for outcome in outcomes] == [2 * item for item in range(count)]
+
+
+async def test_a_cancellation_while_answers_are_made_leaves_nobody_waiting() -> None:
+    """As when a loop that ends cancels all its tasks."""
+    count = 3 * SETTLED
+    doubler = Doubler(limit=count)
+    outcomes = [doubler.rounds.submit(item) for item in range(count)]
+    await turns(3)
+    doubler.gates.pop().set_result(None)
+    await until(outcomes[0].done)
+    assert not outcomes[-1].done()
+    for task in doubler.rounds._under_way:
+        task.cancel()
+    await turns()
+    assert all(outcome.done() for outcome in outcomes)
 
 
 async def test_what_the_next_turn_of_the_loop_brings_travels_with_it() -> None:

@@ -100,17 +100,7 @@ class Groups(Generic[Item, Result]):
         self._go_on()  # first, so that the thread works while the answers are made
         failure = done.exception()
         results = done.result() if failure is None else [failure] * len(futures)
-        self._settle(futures, results)
-
-    def _settle(
-        self, futures: Sequence[Outcome[Result]], results: Sequence[Result | BaseException]
-    ) -> None:
-        """Tells some what came of their operations, and the rest in the next turn of the loop."""
-        for future, result in zip(futures[: turns.SETTLED], results, strict=False):
-            if not future.done():
-                future.settle(result)
-        if len(futures) > turns.SETTLED:
-            self._loop.call_soon(self._settle, futures[turns.SETTLED :], results[turns.SETTLED :])
+        turns.settle(self._loop, futures, results)
 
     def _late(self, done: asyncio.Future[Any]) -> None:
         """Answers those who wait, for as long as the group does not come back."""
