@@ -231,6 +231,19 @@ async def test_what_is_not_read_is_counted_and_cut_off_when_the_memory_is_used_u
         assert ends.server.wire.memory.used == 0
 
 
+async def test_an_answer_that_is_ready_and_not_sent_is_lost_with_its_connection() -> None:
+    """Whether the client has stopped reading or reads slowly."""
+    async with both_ends(max_memory=100_000) as ends:
+        ends.server.data_received(request("GET", "/1"))
+        await turns()
+        ends.server.owes(60_000)
+        memory = ends.server.wire.memory
+        assert memory.used == 60_000
+        assert memory.take(90_000)
+        assert memory.used == 90_000
+        await until(lambda: not ends.is_open())
+
+
 async def test_what_is_read_late_is_counted_until_then() -> None:
     async with both_ends(hit=lambda _: HIT + b"x" * 60_000) as ends:
         ends.server.data_received(request("GET", f"/guid/{GUID}"))
