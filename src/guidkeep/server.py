@@ -27,6 +27,7 @@ from guidkeep.http import representation
 from guidkeep.http.app import make_app
 from guidkeep.http.hosts import Hosts
 from guidkeep.http.listening import let_everybody_in, let_nobody_in
+from guidkeep.http.memory import keep_in_one_piece
 from guidkeep.http.protocol import DRAIN_GRACE, GuidkeepProtocol, watch
 from guidkeep.http.sites import Sites
 from guidkeep.http.wire import OTHER_DESCRIPTORS, Wire, connections_within
@@ -145,6 +146,7 @@ def run(
         StartupError: it can't start as it was told to.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
+    keep_in_one_piece()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
     _allow_descriptors(settings.max_connections + OTHER_DESCRIPTORS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import subprocess
 import sys
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
@@ -256,3 +257,31 @@ def test_the_memory_of_many_bodies_is_bounded_and_given_back(tmp_path: Path) -> 
             grown = server.memory - before
             assert grown < 45 * 2**20, f"{grown / 2**20:.0f} MiB"
         wait_until(lambda: server.memory - before < 25 * 2**20)
+
+
+HEAPS = """
+import asyncio, ctypes, sys, threading
+from guidkeep.server import run
+from guidkeep.settings import Settings
+
+async def work():
+    kept = []
+    thread = threading.Thread(target=lambda: kept.extend(bytes(1_000) for _ in range(1_000)))
+    thread.start()
+    thread.join()
+    libc = ctypes.CDLL(None)
+    libc.fopen.restype = ctypes.c_void_p
+    file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+    libc.malloc_info(0, file)
+    libc.fclose(file)
+
+run(Settings(), work)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks glibc")
+def test_all_threads_of_a_server_share_one_heap(tmp_path: Path) -> None:
+    """Else what one has freed is no room for another, and the budget is taken twice."""
+    told = tmp_path / "heaps.xml"
+    subprocess.run([sys.executable, "-c", HEAPS, str(told)], check=True)
+    assert told.read_text().count("<heap nr=") == 1

@@ -23,6 +23,11 @@ from typing import Protocol
 
 FALL = 16 << 20
 """Bytes fewer than once were used that are worth giving back to the system."""
+M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -3, -4, -8  # malloc.h
+LARGE = 32 * 1024
+"""Bytes of what lies outside of the heap."""
+MAPPINGS = 16_384
+"""Of those so many at most: Linux gives a process 65,530 mappings, and it needs others too."""
 
 
 class Holder(Protocol):
@@ -105,12 +110,29 @@ class Memory:
         return True
 
 
+def keep_in_one_piece() -> None:
+    """Tells the C library to reuse what is freed, whichever thread freed it, and to return it.
+
+    By itself it has a heap for each thread, none of which reuses what another has freed: bodies
+    arrive in one thread, and what is made of them in others. And what is freed between what is
+    still used stays where it is. So there is one heap, and what is large lies outside of it, in
+    mappings of its own (but for more of them than a process may well have).
+    """
+    for option, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, LARGE), (M_MMAP_MAX, MAPPINGS)):
+        _c_library("mallopt", option, value)
+
+
 def give_back() -> None:
     """Gives freed memory back to the system, which the C library keeps between what is not freed.
 
     It may take some milliseconds, in which other threads go on.
     """
+    _c_library("malloc_trim", 0)
+
+
+def _c_library(name: str, *arguments: int) -> None:
+    """Calls a function that only glibc has."""
     if sys.platform == "linux":  # pragma: no branch - the tests run there
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:  # pragma: no branch - the tests run with glibc
-            trim(0)
+        function = getattr(ctypes.CDLL(None), name, None)
+        if function is not None:  # pragma: no branch - the tests run with glibc
+            function(*arguments)
