@@ -275,6 +275,7 @@ class GuidkeepProtocol(Intake):
         for cycle in self._unanswered:
             cycle.response_started = cycle.response_complete = cycle.disconnected = True
             cycle.message_event.set()  # whoever waits for the body learns that none comes
+        self.headers = []  # of a head that is too large they are many
         self.throw_away()
         self.transport.write_eof()
 
