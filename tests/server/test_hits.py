@@ -4,16 +4,18 @@ that cache is asked: it is a proxy before Redis that decides when it answers.
 
 from __future__ import annotations
 
+import gc
 import re
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from servers.proxy import Proxy
 from tests.server.wire import parse, record, request, wired
-from tests.support import MARCH_2015, Clock, served
+from tests.support import MARCH_2015, Clock, served, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +56,12 @@ def hanging(store: str, redis_url: str, **settings: Any) -> Iterator[Place]:
 def place(url: str, redis_url: str) -> Iterator[Place]:
     with hanging(url, redis_url) as place:
         yield place
+
+
+def made() -> set[int]:
+    """What was made for connections and requests, and is still there."""
+    kinds = (HttpToolsProtocol, RequestResponseCycle)
+    return {id(each) for each in gc.get_objects() if isinstance(each, kinds)}
 
 
 def figure(wire: Wire, pattern: str) -> float:
@@ -111,6 +119,27 @@ def test_every_hit_and_every_miss_is_counted_once(address: str, guid: str) -> No
         assert answered(wire) == before[0] + 3
         assert hits(wire) == before[1] + 3
         assert figure(wire, "guidkeep_cache_misses_total") == before[2] + missed + 1
+
+
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+def test_requests_leave_nothing_that_only_the_collector_would_find(
+    kind: str, url: str, redis_url: str, guid: str
+) -> None:
+    cache = "memory://" if kind == "memory" else redis_url
+    collects = gc.isenabled()
+    with served(store=url, cache=cache) as server:
+        gc.collect()
+        gc.disable()
+        before = made()
+        try:
+            with wired(server.address) as wire:
+                assert wire.ask("POST", f"/guid/{guid}", record()).status == 201
+                assert wire.ask("GET", f"/guid/{guid}").status == 200
+                assert wire.ask("GET", f"/guid/{guid[::-1]}").is_problem(404)
+            wait_until(lambda: made() <= before)
+        finally:
+            if collects:
+                gc.enable()
 
 
 def test_a_pipeline_of_hits_and_misses_is_answered_in_its_order(address: str, guid: str) -> None:
