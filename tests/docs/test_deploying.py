@@ -39,8 +39,14 @@ def test_no_client_fills_the_disk_of_an_nginx_that_is_set_up_as_shown(name: str)
     text = re.sub(r"#.*", "", SERVERS[name])
     assert "proxy_max_temp_file_size 0;" in text
     sizes = re.findall(r"client_(?:max_body|body_buffer)_size (\S+);", text)
-    assert sizes == ["128k", "128k"]
-    assert "_buffering off" not in text  # see servers/guidkeep.conf
+    assert sizes == ["128k", "128k", "0"]
+    _, _, bulk = text.partition("location = /bulk {")
+    bulk, _, _ = bulk.partition("proxy_pass")
+    # What may have any length says it, and is not kept; see servers/guidkeep.conf.
+    for line in ('if ($content_length = "")', "client_max_body_size 0;"):
+        assert line in bulk
+    assert re.findall(r"\w+_buffering off", text) == ["proxy_request_buffering off"]
+    assert "proxy_request_buffering off;" in bulk
 
 
 @pytest.mark.parametrize("name", blocks("nginx"))
