@@ -192,14 +192,18 @@ def test_a_client_that_never_reads_is_cut_off_when_there_is_no_room_for_its_answ
 ) -> None:
     monkeypatch.setattr(bulk, "HELD", 100_000)
     monkeypatch.setattr(held, "IN_MEMORY", 10_000)
+    clock = Clock(perf_counter())
+    monkeypatch.setattr(protocol, "perf_counter", clock)
     with (
-        served(store=url, write_timeout=0.3) as server,
+        served(store=url, write_timeout=1.0) as server,
         wired(server.address) as other,
         wired(server.address, timeout=3, receive_buffer=4096) as wire,
     ):
         wire.send(HEAD)
-        with pytest.raises((TimeoutError, ConnectionError)):
+        with pytest.raises(TimeoutError):
             wire.send(*[chunk(b"nonsense" * 8 + b"\n") * 1000] * 10_000)
+        assert connections(other) == 2
+        clock.advance(1.1)
         wait_until(lambda: connections(other) == 1)
         assert other.ask("POST", "/guid", record()).status == 201
 
@@ -290,15 +294,26 @@ def many(wire: Wire) -> None:
     assert len(reading.lines()) == 300
 
 
-def test_an_export_that_nobody_reads_is_cut_off(watchful: None, url: str) -> None:
+def test_an_export_that_nobody_reads_is_cut_off(
+    watchful: None, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(perf_counter())
+    monkeypatch.setattr(protocol, "perf_counter", clock)
     with (
-        served(store=url, write_timeout=0.3) as server,
+        served(store=url, write_timeout=1.0) as server,
         wired(server.address) as other,
         wired(server.address, receive_buffer=4096) as wire,
     ):
         many(other)
         wire.send(request("GET", "/export"))
-        wait_until(lambda: connections(other) == 1)
+        assert Reading(wire).head() == 200
+        assert connections(other) == 2
+
+        def is_cut_off() -> bool:
+            clock.advance(1.1)  # again, if it had not stalled yet
+            return connections(other) == 1
+
+        wait_until(is_cut_off)
 
 
 def test_an_export_whose_reader_leaves_is_given_up(url: str) -> None:

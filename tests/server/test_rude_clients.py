@@ -161,7 +161,7 @@ def test_a_client_that_never_reads_is_cut_off(watchful: None, url: str, path: st
     guid = "9" * 32
     path = path.format(guid=guid, rest=guid[1:])
     with (
-        served(store=url, write_timeout=0.3) as server,
+        served(store=url, write_timeout=1.0) as server,
         wired(server.address) as other,
         wired(server.address, receive_buffer=4096) as wire,
     ):
