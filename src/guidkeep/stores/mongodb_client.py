@@ -78,11 +78,13 @@ async def close(client: pymongo.AsyncMongoClient[Document]) -> None:
 
     Nor is the goodbye to a server that hangs: then a second call does what came after that.
     """
-    for _ in range(2):
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.close()
+    except TimeoutError:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await client.close()
-                return
 
 
 def _client(url: str, timeout: float, pool: int) -> pymongo.AsyncMongoClient[Document]:
