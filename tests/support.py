@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guidkeep.caches import Cache
-    from guidkeep.http.requests import Application
+    from guidkeep.http.memory import Memory
+    from guidkeep.http.requests import Application, Scope
     from guidkeep.stores import Store
 
 Result = TypeVar("Result")
@@ -97,6 +98,7 @@ def app_of(
     metrics: Metrics | None = None,
     figures: Callable[[], Awaitable[bytes]] | None = None,
     is_draining: Callable[[], bool] = lambda: False,
+    memory: Memory | None = None,
     **settings: Any,
 ) -> Application:
     """The application over that registry; `settings` are those that differ from the defaults."""
@@ -109,7 +111,16 @@ def app_of(
         hosts=Hosts(chosen.allow_host, bound=chosen.host),
         figures=figures,
         is_draining=is_draining,
+        memory=memory,
     )
+
+
+def scope_of(method: str, path: str, query: bytes = b"") -> Scope:
+    """A request as an application gets it from a server."""
+    headers = [(b"host", b"localhost")]
+    return {
+        "type": "http", "method": method, "path": path, "query_string": query, "headers": headers,
+    }  # fmt: skip
 
 
 @contextmanager

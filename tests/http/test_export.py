@@ -12,7 +12,7 @@ from guidkeep.http import export
 from guidkeep.record import new_guid
 from tests.http.faulty import faulty
 from tests.http.helpers import EVERY_PAIR, SOON, Api, faults, lines_of
-from tests.support import MARCH_2015, app_of, make_registry, opened_store
+from tests.support import MARCH_2015, app_of, make_registry, opened_store, scope_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,11 +113,7 @@ async def test_what_expires_while_it_is_sent_is_not_sent_any_more(
             sent += body
             clock.now = MARCH_2015 + 5
 
-        scope = {
-            "type": "http", "method": "GET", "path": "/export", "headers": [],
-            "query_string": b"",
-        }  # fmt: skip
-        await app(scope, None, send)  # type: ignore[arg-type]  # nothing is received
+        await app(scope_of("GET", "/export"), None, send)  # type: ignore[arg-type]  # nothing is received
         await registry.close()
     found = [json.loads(line)["expire"] for line in sent.decode().splitlines()]
     assert found == [str(SOON), str(SOON)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ import pytest
 
 from guidkeep import server
 from guidkeep.http import protocol
-from tests.support import served
+from tests.support import Clock, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,14 @@ def guid() -> str:
 def url(tmp_path: Path) -> str:
     """The URL of a store for this test alone."""
     return f"sqlite:///{tmp_path / 'guidkeep.db'}"
+
+
+@pytest.fixture
+def watch_clock(watchful: None, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which servers of this process look at their connections; it stands still."""
+    clock = Clock(perf_counter())
+    monkeypatch.setattr(protocol, "perf_counter", clock)
+    return clock
 
 
 @pytest.fixture

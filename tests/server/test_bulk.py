@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import threading
-from time import monotonic, perf_counter
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +17,13 @@ from guidkeep.http import bulk, export, held, protocol
 from guidkeep.registry import Registry
 from tests.server.test_rude_clients import connections
 from tests.server.wire import Wire, record, request, wired
-from tests.support import Clock, served, wait_until
+from tests.support import served, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from guidkeep.server import Running
+    from tests.support import Clock
 
 LINE = record() + b"\n"
 HEAD = request("POST", "/bulk", None, "Transfer-Encoding: chunked")
@@ -155,12 +156,10 @@ def test_chunks_of_one_byte_are_read_however_many(url: str) -> None:
 
 
 def test_a_client_may_send_everything_before_it_reads(
-    watchful: None, url: str, monkeypatch: pytest.MonkeyPatch
+    watch_clock: Clock, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It sends for three times as long as it may refuse to read, more than the buffers hold."""
     monkeypatch.setattr(held, "IN_MEMORY", 10_000)
-    clock = Clock(perf_counter())  # it stands still but for what is said below
-    monkeypatch.setattr(protocol, "perf_counter", clock)
     survived = set()  # when a connection was looked at whose answers are not read
     look_at = protocol.GuidkeepProtocol.look
 
@@ -177,8 +176,8 @@ def test_a_client_may_send_everything_before_it_reads(
         sent = 30_000
         wire.send(HEAD, chunk(b"nonsense\n" * sent))
         for _ in range(3):
-            clock.advance(1.1)
-            wait_until(lambda: clock() in survived)
+            watch_clock.advance(1.1)
+            wait_until(lambda: watch_clock() in survived)
         wire.send(chunk(LINE), END)
         reading = Reading(wire)
         assert reading.head() == 200
@@ -188,12 +187,10 @@ def test_a_client_may_send_everything_before_it_reads(
 
 
 def test_a_client_that_never_reads_is_cut_off_when_there_is_no_room_for_its_answers(
-    watchful: None, url: str, monkeypatch: pytest.MonkeyPatch
+    watch_clock: Clock, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "HELD", 100_000)
     monkeypatch.setattr(held, "IN_MEMORY", 10_000)
-    clock = Clock(perf_counter())
-    monkeypatch.setattr(protocol, "perf_counter", clock)
     with (
         served(store=url, write_timeout=1.0) as server,
         wired(server.address) as other,
@@ -203,7 +200,7 @@ def test_a_client_that_never_reads_is_cut_off_when_there_is_no_room_for_its_answ
         with pytest.raises(TimeoutError):
             wire.send(*[chunk(b"nonsense" * 8 + b"\n") * 1000] * 10_000)
         assert connections(other) == 2
-        clock.advance(1.1)
+        watch_clock.advance(1.1)
         wait_until(lambda: connections(other) == 1)
         assert other.ask("POST", "/guid", record()).status == 201
 
@@ -294,11 +291,7 @@ def many(wire: Wire) -> None:
     assert len(reading.lines()) == 300
 
 
-def test_an_export_that_nobody_reads_is_cut_off(
-    watchful: None, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock(perf_counter())
-    monkeypatch.setattr(protocol, "perf_counter", clock)
+def test_an_export_that_nobody_reads_is_cut_off(watch_clock: Clock, url: str) -> None:
     with (
         served(store=url, write_timeout=1.0) as server,
         wired(server.address) as other,
@@ -310,7 +303,7 @@ def test_an_export_that_nobody_reads_is_cut_off(
         assert connections(other) == 2
 
         def is_cut_off() -> bool:
-            clock.advance(1.1)  # again, if it had not stalled yet
+            watch_clock.advance(1.1)  # again, if it had not stalled yet
             return connections(other) == 1
 
         wait_until(is_cut_off)

@@ -31,7 +31,14 @@ from tests.support import until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from guidkeep.stores import Store
     from tests.stores.conftest import Opener
+
+
+async def fill(store: Store, count: int, *, pad: int) -> None:
+    """Inserts so many records, each with so many bytes of metadata and a few more."""
+    for number in range(count):
+        assert await store.insert(make_record(number, metadata='{"pad":"%s"}' % ("x" * pad)))
 
 
 async def test_a_write_is_refused_and_nothing_written_while_the_file_is_away(
@@ -122,8 +129,7 @@ async def test_what_a_log_of_before_the_start_makes_of_the_file_is_no_fault(
 ) -> None:
     """A VACUUM and an ANALYZE that a kill left in the log: the file shrinks, its schema is new."""
     async with opener() as store:
-        for number in range(100):
-            await store.insert(make_record(number, metadata='{"pad":"%s"}' % ("x" * 3000)))
+        await fill(store, 100, pad=3000)
     before = size(file)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("PRAGMA wal_autocheckpoint = 0")
@@ -210,8 +216,7 @@ async def test_a_large_file_that_another_program_wrote_to_is_noticed(
     opener: Opener, file: Path
 ) -> None:
     async with opener() as store:
-        for number in range(200):
-            await store.insert(make_record(number, metadata='{"pad":"%s"}' % ("x" * 3000)))
+        await fill(store, 200, pad=3000)
     assert size(file) > 500_000
     async with opener() as store:
         with file.open("r+b") as other:
@@ -227,8 +232,7 @@ async def test_what_the_store_itself_copies_into_the_file_is_no_fault(
     async with opener() as store:
         assert isinstance(store, SQLiteStore)
         store._writer.execute("PRAGMA wal_autocheckpoint = 10")
-        for number in range(200):
-            assert await store.insert(make_record(number, metadata='{"pad":"%s"}' % ("x" * 900)))
+        await fill(store, 200, pad=900)
         assert size(file) > 100_000, "it was copied"
         await store.ping()
 
