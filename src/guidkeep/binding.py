@@ -20,7 +20,7 @@ from guidkeep import __version__
 from guidkeep.addresses import redacted
 from guidkeep.errors import StartupError
 from guidkeep.http.listening import let_nobody_in
-from guidkeep.writing import say
+from guidkeep.system.writer import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

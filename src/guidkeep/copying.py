@@ -25,7 +25,7 @@ import structlog
 
 from guidkeep.errors import StoreUnavailable
 from guidkeep.record import Query, Record, share_of
-from guidkeep.tasks import all_done
+from guidkeep.system.tasks import all_done
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable

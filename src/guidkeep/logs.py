@@ -3,7 +3,7 @@
 Every event passes the processors below, those of libraries too, so that no call can forget what
 they see to: a GUID is as good as a secret, and is shown as `--log-guids` says; in text, whatever is
 not printable is an escape sequence, so that no path or message can reach into a terminal or forge
-a line. Nobody waits for whoever reads standard error (`guidkeep.writing`).
+a line. Nobody waits for whoever reads standard error (`guidkeep.system.writer`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from guidkeep.writing import BackgroundWriter
+from guidkeep.system.writer import BackgroundWriter
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor

@@ -31,7 +31,7 @@ from guidkeep.binding import address_of, announce, bound_together
 from guidkeep.errors import StartupError
 from guidkeep.http.listening import let_nobody_in
 from guidkeep.stopping import held, on_signals
-from guidkeep.tasks import all_done
+from guidkeep.system.tasks import all_done
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

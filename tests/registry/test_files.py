@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from guidkeep import files
-from guidkeep.files import create_private, open_private, open_regular, replace_private
+from guidkeep.system import files
+from guidkeep.system.files import create_private, open_private, open_regular, replace_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

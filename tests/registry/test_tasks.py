@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from guidkeep.tasks import on_thread
+from guidkeep.system.tasks import on_thread
 from tests.support import turns
 
 

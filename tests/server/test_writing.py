@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guidkeep import logs
-from guidkeep.writing import BackgroundWriter, say
+from guidkeep.system.writer import BackgroundWriter, say
 from servers.nodes import ENVIRONMENT
 from servers.processes import free_port
 from tests.server.processes import GUIDKEEP

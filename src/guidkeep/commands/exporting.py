@@ -17,8 +17,8 @@ from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import GOES_ON, connected, guarded
 from guidkeep.commands.targets import STANDARD_OUTPUT, put, require_leave, target_of
 from guidkeep.errors import StartupError
-from guidkeep.files import open_private
 from guidkeep.record import share_of
+from guidkeep.system.files import open_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

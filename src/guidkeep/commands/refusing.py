@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from guidkeep.commands.output import complain, naming
 from guidkeep.errors import InvalidRequest, StartupError
-from guidkeep.files import open_private
 from guidkeep.jsontext import parse_object
+from guidkeep.system.files import open_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.errors import StartupError
-from guidkeep.files import open_private, replace_private
+from guidkeep.system.files import open_private, replace_private
 
 if TYPE_CHECKING:
     from pathlib import Path

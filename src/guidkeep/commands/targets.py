@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from guidkeep.errors import StartupError
-from guidkeep.files import PRIVATE
+from guidkeep.system.files import PRIVATE
 
 STANDARD_OUTPUT = "-"
 _LINKS = 40

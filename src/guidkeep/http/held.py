@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING
 
 import structlog
 
-from guidkeep.tasks import on_thread
+from guidkeep.system.tasks import on_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

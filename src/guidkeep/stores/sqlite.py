@@ -36,7 +36,7 @@ from guidkeep.stores import sqlite_lists, sqlite_records
 from guidkeep.stores.groups import Groups
 from guidkeep.stores.sqlite_file import SQLiteFile, code_of, name_of, words_of
 from guidkeep.stores.sqlite_path import path_of
-from guidkeep.tasks import on_thread
+from guidkeep.system.tasks import on_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,7 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from guidkeep.errors import StartupError
-from guidkeep.files import PRIVATE, create_private, open_regular
+from guidkeep.system.files import PRIVATE, create_private, open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
