@@ -17,10 +17,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from guidkeep import __version__
-from guidkeep.addresses import redacted
 from guidkeep.errors import StartupError
 from guidkeep.http.listening import let_nobody_in
 from guidkeep.system.writer import say
+from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

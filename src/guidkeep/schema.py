@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 
 from guidkeep.errors import Fault, StartupError
-from guidkeep.jsonfaults import explained
+from guidkeep.jsontext.faults import explained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

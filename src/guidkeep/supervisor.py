@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
-from guidkeep.addresses import scheme_of
 from guidkeep.binding import address_of, announce, bound_together
 from guidkeep.errors import StartupError
 from guidkeep.http.listening import let_nobody_in
 from guidkeep.stopping import held, on_signals
 from guidkeep.system.tasks import all_done
+from guidkeep.urls import scheme_of
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

@@ -19,8 +19,8 @@ from guidkeep.client.lines import (
     text_after,
 )
 from guidkeep.errors import InvalidRequest
-from guidkeep.http.lines import Lines
 from guidkeep.jsontext import parse_object
+from guidkeep.jsontext.lines import Lines
 from tests.client.scripted import GUID
 
 FRESH = "F" * 32

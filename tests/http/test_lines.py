@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidkeep.http.lines import Line, Lines
+from guidkeep.jsontext.lines import Line, Lines
 
 LIMIT = 5
 texts = st.text(alphabet="ab \r\n", max_size=60).map(str.encode)

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from guidkeep.addresses import Address, driver, redacted, scheme_of, split
 from guidkeep.caches import open_cache
 from guidkeep.caches.redis_address import RedisAddress
 from guidkeep.client.transport import address_of
 from guidkeep.errors import StartupError
 from guidkeep.stores.sqlite_path import path_of
 from guidkeep.units import parse_size
+from guidkeep.urls import Address, driver, redacted, scheme_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from guidkeep import jsontext
 from guidkeep.errors import InvalidRequest
-from guidkeep.jsonfaults import explained
 from guidkeep.jsontext import MAX_DEPTH, format_object, merge, parse_object
+from guidkeep.jsontext.faults import explained
 
 space = st.sampled_from(["", "", " ", "\n", "\t ", "\r\n"])
 numbers = st.sampled_from(

@@ -28,10 +28,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
-from guidkeep.addresses import redacted, scheme_of, split
 from guidkeep.caches import entries
 from guidkeep.errors import StartupError
 from guidkeep.units import parse_size
+from guidkeep.urls import redacted, scheme_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable

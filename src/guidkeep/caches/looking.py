@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from guidkeep.addresses import redacted
 from guidkeep.caches import CacheRefuses
+from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
     from guidkeep.caches import Cache

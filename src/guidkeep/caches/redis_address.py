@@ -17,8 +17,8 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from guidkeep.addresses import Address
 from guidkeep.errors import StartupError
+from guidkeep.urls import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,9 +24,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from guidkeep import turns
-from guidkeep.addresses import driver
 from guidkeep.caches import CacheRefuses
 from guidkeep.outcome import Outcome
+from guidkeep.urls import driver
 
 if TYPE_CHECKING:
     from ssl import SSLContext

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qs
 
 from guidkeep import errors
-from guidkeep.addresses import redacted
 from guidkeep.client.records import Day, Line, Page, Record, Stats
 from guidkeep.client.wire import Answer
 from guidkeep.errors import (
@@ -24,6 +23,7 @@ from guidkeep.errors import (
 from guidkeep.http.problems import TYPE_PREFIX
 from guidkeep.jsontext import lenient
 from guidkeep.record import is_guid, parse_seconds, shortened
+from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

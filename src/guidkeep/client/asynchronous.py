@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import httpx2
 
-from guidkeep.addresses import redacted
 from guidkeep.client import transport
 from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata, Ttl
 from guidkeep.client.lines import Batches
@@ -17,6 +16,7 @@ from guidkeep.client.operations import Operations
 from guidkeep.client.processes import PerProcess
 from guidkeep.client.repeating import Patience
 from guidkeep.client.wire import Give, Lost, More, Pause
+from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence

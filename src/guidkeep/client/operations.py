@@ -44,7 +44,7 @@ from guidkeep.errors import (
     Stopping,
     TemporaryError,
 )
-from guidkeep.http.lines import NDJSON
+from guidkeep.jsontext.lines import NDJSON
 from guidkeep.record import new_guid
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from guidkeep import __version__
-from guidkeep.addresses import redacted, split
 from guidkeep.client.wire import Answer, Lost
 from guidkeep.errors import HeadersTooLarge, StartupError
+from guidkeep.urls import redacted, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import copying, logs, progress
-from guidkeep.addresses import redacted, scheme_of
 from guidkeep.commands import exits
 from guidkeep.commands.output import Output
 from guidkeep.commands.running import GOES_ON, guarded
@@ -17,6 +16,7 @@ from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
 from guidkeep.stores.sqlite_path import path_of
+from guidkeep.urls import redacted, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from guidkeep.commands import items
 from guidkeep.commands.items import WHITE, BrokenOff
-from guidkeep.jsonfaults import explained
 from guidkeep.jsontext import lenient
+from guidkeep.jsontext.faults import explained
 
 if TYPE_CHECKING:
     import io

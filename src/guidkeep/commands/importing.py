@@ -36,7 +36,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep import progress
-from guidkeep.addresses import redacted
 from guidkeep.client import AsyncClient
 from guidkeep.client.lines import Batches, Sent, line_of
 from guidkeep.client.operations import is_temporary
@@ -59,6 +58,7 @@ from guidkeep.errors import (
 )
 from guidkeep.record import ENVELOPE, guid_of, parse_change
 from guidkeep.schema import MetadataSchema
+from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

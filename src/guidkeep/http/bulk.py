@@ -50,16 +50,16 @@ from guidkeep.http import problems
 from guidkeep.http.conditions import condition_of
 from guidkeep.http.export import LINES
 from guidkeep.http.held import Held, Room
-from guidkeep.http.lines import Lines
 from guidkeep.http.streams import Streamed
+from guidkeep.jsontext.lines import Lines
 from guidkeep.record import ENVELOPE, parse_change
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from guidkeep.http.lines import Line
     from guidkeep.http.requests import Request
     from guidkeep.http.traffic import Traffic
+    from guidkeep.jsontext.lines import Line
     from guidkeep.record import Change, Condition
     from guidkeep.registry import Registry, Written
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from guidkeep.http.lines import NDJSON
 from guidkeep.http.requests import parse_query
 from guidkeep.http.streams import Streamed
 from guidkeep.jsontext import on_one_line
+from guidkeep.jsontext.lines import NDJSON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.census import DAYS
-from guidkeep.http.lines import NDJSON
 from guidkeep.http.openapi_parts import conditions, content_json, failures, query, ref
+from guidkeep.jsontext.lines import NDJSON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,9 +12,9 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.addresses import scheme_of
 from guidkeep.http.problems import json_answer
 from guidkeep.metrics import SECONDS
+from guidkeep.urls import scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

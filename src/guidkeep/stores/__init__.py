@@ -13,8 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from guidkeep.addresses import redacted, scheme_of
 from guidkeep.errors import StartupError
+from guidkeep.urls import redacted, scheme_of
 
 if TYPE_CHECKING:
     from guidkeep.metrics import Metrics

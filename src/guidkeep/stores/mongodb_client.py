@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 
 import structlog
 
-from guidkeep.addresses import driver, redacted, split
 from guidkeep.errors import StartupError
+from guidkeep.urls import driver, redacted, split
 
 driver("pymongo", extra="mongodb")  # says what installs it, if it is not there
 

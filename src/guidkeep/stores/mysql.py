@@ -23,7 +23,6 @@ import asyncio
 from random import uniform
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from guidkeep.addresses import Address
 from guidkeep.errors import (
     OutcomeUnknown,
     StartupError,
@@ -46,6 +45,7 @@ from guidkeep.stores.mysql_connections import (
 from guidkeep.stores.mysql_schema import prepare
 from guidkeep.stores.mysql_statements import Row, record_of
 from guidkeep.stores.mysql_tls import tls_of
+from guidkeep.urls import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -28,13 +28,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
-from guidkeep.addresses import driver
+from guidkeep.urls import driver
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Sequence
 
-    from guidkeep.addresses import Address
+    from guidkeep.urls import Address
 
     Connection = Any
     """The driver's; it ships types, but none for what is used here."""

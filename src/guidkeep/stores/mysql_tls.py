@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
-    from guidkeep.addresses import Address
+    from guidkeep.urls import Address
 
 
 def tls_of(address: Address) -> ssl.SSLContext | None:

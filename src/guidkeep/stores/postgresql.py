@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from guidkeep.addresses import Address
 from guidkeep.errors import StartupError, unreadable
 from guidkeep.record import Record
 from guidkeep.rounds import AllRounds
@@ -33,6 +32,7 @@ from guidkeep.stores.postgresql_pool import Failure, Pool, asyncpg, end
 from guidkeep.stores.postgresql_schema import prepare, reached
 from guidkeep.stores.postgresql_tls import connected, tries_of
 from guidkeep.stores.postgresql_writes import Write, Writes, write_of
+from guidkeep.urls import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

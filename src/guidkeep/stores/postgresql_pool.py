@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from guidkeep.addresses import driver
+from guidkeep.urls import driver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

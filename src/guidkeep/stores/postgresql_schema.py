@@ -21,7 +21,7 @@ from guidkeep.stores.postgresql_pool import asyncpg, is_answer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from guidkeep.addresses import Address
+    from guidkeep.urls import Address
 
 log = structlog.get_logger("guidkeep.stores.postgresql")
 

@@ -17,7 +17,7 @@ from guidkeep.stores.postgresql_pool import asyncpg
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from guidkeep.addresses import Address
+    from guidkeep.urls import Address
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 

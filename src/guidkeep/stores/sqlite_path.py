@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from guidkeep.addresses import redacted, split
 from guidkeep.errors import StartupError
+from guidkeep.urls import redacted, split
 
 
 def path_of(url: str) -> Path:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.addresses import Address
 from guidkeep.errors import StartupError
 from guidkeep.stores import postgresql_schema
 from guidkeep.stores.postgresql_tls import tries_of
+from guidkeep.urls import Address
 from tests.stores.postgresql.test_start import as_user, impatient, opened, refusal
 from tests.stores.records import make_record
 

@@ -16,7 +16,7 @@ from sys import float_info, get_int_max_str_digits
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from guidkeep.errors import InvalidRequest
-from guidkeep.jsonfaults import explained, outside_of_strings
+from guidkeep.jsontext.faults import explained, outside_of_strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
