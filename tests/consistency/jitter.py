@@ -6,8 +6,8 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from guidkeep.batching.outcome import Outcome
 from guidkeep.errors import OutcomeUnknown
-from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

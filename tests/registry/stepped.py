@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from guidkeep.batching.outcome import Outcome
 from guidkeep.caches import Lease
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.outcome import Outcome
 from tests.registry.history import Broken
 from tests.registry.steploop import acting
 from tests.support import MARCH_2015

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from guidkeep.batching.rounds import Rounds
+from guidkeep.batching.turns import SETTLED
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.rounds import Rounds
-from guidkeep.turns import SETTLED
 from tests.support import turns
 
 if TYPE_CHECKING:

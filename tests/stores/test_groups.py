@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from guidkeep.batching.groups import Groups
+from guidkeep.batching.turns import SETTLED
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.stores.groups import Groups
-from guidkeep.turns import SETTLED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -23,9 +23,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from guidkeep import turns
+from guidkeep.batching import turns
+from guidkeep.batching.outcome import Outcome
 from guidkeep.caches import CacheRefuses
-from guidkeep.outcome import Outcome
 from guidkeep.urls import driver
 
 if TYPE_CHECKING:

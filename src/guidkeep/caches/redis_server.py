@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import structlog
 
+from guidkeep.batching.outcome import Outcome
 from guidkeep.caches import redis_scripts
 from guidkeep.caches.breaker import Breaker
 from guidkeep.caches.redis_connection import (
@@ -30,7 +31,6 @@ from guidkeep.caches.redis_connection import (
     ignore,
     pack,
 )
-from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

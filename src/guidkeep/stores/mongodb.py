@@ -18,7 +18,7 @@ one step in MongoDB: a document is changed atomically, and the filter is looked 
 changed in between. Lists and the search for expired records ask all shards.
 
 *Rounds.* Gets that arrive together are one `find` of several `_id`, inserts one unordered
-`insert_many`, which says of each document whether its `_id` was there (see `guidkeep.rounds`).
+`insert_many`, which says of each document whether its `_id` was there (see `guidkeep.batching.rounds`).
 Replacements and deletions travel one by one: of several the server tells only the sum.
 
 *What is promised.* A write is answered when a majority of the replica set has it in its journal
@@ -54,9 +54,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import structlog
 
+from guidkeep.batching.rounds import AllRounds
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable, unreadable, unwritable
 from guidkeep.record import Record
-from guidkeep.rounds import AllRounds
 from guidkeep.stores import Counted, until
 from guidkeep.stores.mongodb_client import close, connect
 

@@ -23,6 +23,7 @@ import asyncio
 from random import uniform
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from guidkeep.batching.rounds import AllRounds
 from guidkeep.errors import (
     OutcomeUnknown,
     StartupError,
@@ -30,7 +31,6 @@ from guidkeep.errors import (
     unreadable,
     unwritable,
 )
-from guidkeep.rounds import AllRounds
 from guidkeep.stores import Counted, until
 from guidkeep.stores import mysql_statements as statements
 from guidkeep.stores.mysql_connections import (

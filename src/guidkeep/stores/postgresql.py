@@ -8,7 +8,7 @@ Its URL: `postgresql://user:password@host:port/database?parameters`. The paramet
   `verify-full` the server's certificate and name are checked, by the system's authorities or those
   in `sslrootcert`; without one, TLS is used where the server offers it, and nothing is checked.
 
-*Operations travel in rounds* (see `guidkeep.rounds`): one statement reads, or inserts, whatever
+*Operations travel in rounds* (see `guidkeep.batching.rounds`): one statement reads, or inserts, whatever
 came in one turn of the event loop; one transaction, in one round trip, has its replacements, or its
 deletions. So a commit, which waits for the disk, is shared by many. Rows are written in GUID order,
 so that rounds of several nodes don't deadlock; if they do, or are not serializable, they are tried
@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from guidkeep.batching.rounds import AllRounds
 from guidkeep.errors import StartupError, unreadable
 from guidkeep.record import Record
-from guidkeep.rounds import AllRounds
 from guidkeep.stores import Counted, postgresql_lists, until
 from guidkeep.stores.postgresql_pool import Failure, Pool, asyncpg, end
 from guidkeep.stores.postgresql_schema import prepare, reached

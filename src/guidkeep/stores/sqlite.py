@@ -2,7 +2,7 @@
 
 The file is in WAL mode with `synchronous=FULL`: a commit returns when the log is on the disk,
 so an answered write survives a power cut. Writes of many requests share one commit (see
-`guidkeep.stores.groups`).
+`guidkeep.batching.groups`).
 
 *One writer.* All writes, the purge and the checkpoints go through one connection on one thread,
 so inside a transaction nobody else changes anything: the group's outcome is decided in Python
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
+from guidkeep.batching.groups import Groups
 from guidkeep.errors import (
     OutcomeUnknown,
     StoreUnavailable,
@@ -33,7 +34,6 @@ from guidkeep.errors import (
     unwritable,
 )
 from guidkeep.stores import sqlite_lists, sqlite_records
-from guidkeep.stores.groups import Groups
 from guidkeep.stores.sqlite_file import SQLiteFile, code_of, name_of, words_of
 from guidkeep.stores.sqlite_path import path_of
 from guidkeep.system.tasks import on_thread

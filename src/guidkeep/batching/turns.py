@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
-    from guidkeep.outcome import Outcome
+    from guidkeep.batching.outcome import Outcome
 
 Result = TypeVar("Result")
 

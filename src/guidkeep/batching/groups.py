@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from guidkeep import turns
+from guidkeep.batching import turns
+from guidkeep.batching.outcome import Outcome
 from guidkeep.errors import StoreUnavailable
-from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,7 +5,7 @@ arrives in one turn of the loop and the next, or while as many rounds are on the
 makes up the next round. No operation waits for others to come: one that arrives alone leaves when
 that turn is over.
 
-This is `guidkeep.stores.groups` for servers that are asked over asyncio, not by a thread.
+This is `guidkeep.batching.groups` for servers that are asked over asyncio, not by a thread.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from guidkeep import turns
+from guidkeep.batching import turns
+from guidkeep.batching.outcome import Outcome
 from guidkeep.errors import StoreUnavailable
-from guidkeep.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -1,0 +1,1 @@
+"""Operations that travel together: who waits for whom, and what becomes of each."""
