@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import uvloop
 
 from guidkeep.caches import open_cache
-from guidkeep.drafts import Drafts
 from guidkeep.errors import StoreUnavailable
 from guidkeep.http.app import make_app
 from guidkeep.http.hosts import Hosts
 from guidkeep.metrics import Metrics
 from guidkeep.record import Change, parse_change
-from guidkeep.registry import Registry
+from guidkeep.registry.drafts import Drafts
+from guidkeep.registry.registry import Registry
 from guidkeep.schema import MetadataSchema
 from guidkeep.server import Running, serve
 from guidkeep.settings import Settings

@@ -246,7 +246,7 @@ class OutcomeUnknown(StoreUnavailable):
 
     `settled`, where the store can tell later, is done once the outcome is certain: until
     then nobody may believe what a cache says of that GUID. Without it the registry makes
-    certain by itself (see `guidkeep.fences`).
+    certain by itself (see `guidkeep.registry.fencing`).
     """
 
     type = "outcome-unknown"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from guidkeep.caches import Cache
-    from guidkeep.clock import ClockWatch
+    from guidkeep.registry.clock import ClockWatch
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, for what nobody asks
 

@@ -19,8 +19,6 @@ import uvloop
 from guidkeep.binding import BACKLOG, address_of, announce, bind, listen
 from guidkeep.caches import open_cache
 from guidkeep.caches.looking import look_at
-from guidkeep.clock import ClockWatch, steady_time
-from guidkeep.drafts import Drafts
 from guidkeep.errors import StartupError
 from guidkeep.figures import shared_figures
 from guidkeep.http import representation
@@ -32,11 +30,13 @@ from guidkeep.http.protocol import DRAIN_GRACE, GuidkeepProtocol, watch
 from guidkeep.http.sites import Sites
 from guidkeep.http.wire import OTHER_DESCRIPTORS, Wire, connections_within
 from guidkeep.metrics import Metrics
-from guidkeep.registry import Registry
+from guidkeep.registry.clock import ClockWatch, steady_time
+from guidkeep.registry.drafts import Drafts
+from guidkeep.registry.registry import Registry
+from guidkeep.registry.sweep import Sweep
 from guidkeep.schema import MetadataSchema
 from guidkeep.stopping import Stop, on_signals
 from guidkeep.stores import open_store
-from guidkeep.sweeping import Sweep
 
 if TYPE_CHECKING:
     import socket

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep import Client, census
+from guidkeep import Client
 from guidkeep.client.answers import stats_of
 from guidkeep.client.wire import Answer
 from guidkeep.commands import arguments, exits
+from guidkeep.registry import census
 from tests.docs.pages import text_of
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import pytest
 from guidkeep import AsyncClient
 from guidkeep.client.bodies import ANY, IfMatch
 from guidkeep.jsontext import format_object
-from guidkeep.lists import Page
 from guidkeep.record import ANY as ANY_VERSION
 from guidkeep.record import Record
-from guidkeep.registry import Written
+from guidkeep.registry.paging import Page
+from guidkeep.registry.registry import Written
 from tests.registry.test_operations import (
     test_a_condition_that_fails_is_told_though_nothing_would_change,
     test_a_generated_guid_is_one,

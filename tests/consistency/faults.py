@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from guidkeep import registry
 from guidkeep.caches import redis_scripts
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.redis import RedisCache
 from guidkeep.errors import OutcomeUnknown
-from guidkeep.flights import Flights
 from guidkeep.record import new_version
-from guidkeep.registry import Registry
+from guidkeep.registry import registry
+from guidkeep.registry.registry import Registry
+from guidkeep.registry.single_flight import Flights
 from tests.registry import faults as planted
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Joined(Flights[Any]):
 
 
 class JoinsFlightUnderWay(Registry):
-    """Single flight as one first writes it; see `guidkeep.flights` on why not."""
+    """Single flight as one first writes it; see `guidkeep.registry.single_flight` on why not."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

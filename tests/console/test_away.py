@@ -88,7 +88,7 @@ def test_a_list_is_read_again_when_the_service_is_back_or_says_why_not(outage: O
     expect(outage.page.get_by_role("alert")).to_have_text("The service does not answer.")
     expect(outage.page.get_by_role("link", name=GUID)).to_be_visible()
     outage.end()
-    with patch("guidkeep.registry.Registry.list", side_effect=StoreUnavailable("Closed.")):
+    with patch("guidkeep.registry.registry.Registry.list", side_effect=StoreUnavailable("Closed.")):
         wait_until_back(outage)
         expect(outage.page.get_by_role("alert")).to_have_text("Closed.")
     outage.service.put("0" * 32)
@@ -202,7 +202,7 @@ def test_a_record_is_looked_at_again_when_somebody_comes_back(
 def test_an_error_of_the_service_is_told_with_the_id_that_finds_it_in_the_log(
     service: Service, console: Console
 ) -> None:
-    with patch("guidkeep.registry.Registry.list", side_effect=RuntimeError("inside")):
+    with patch("guidkeep.registry.registry.Registry.list", side_effect=RuntimeError("inside")):
         console.open("/records")
     expect(console.page.get_by_role("heading", name="This can’t be shown")).to_be_visible()
     expect(console.page.get_by_text("Something went wrong inside")).to_be_visible()

@@ -10,8 +10,8 @@ from unittest.mock import patch
 import pytest
 from playwright.sync_api import expect
 
-from guidkeep import lists
 from guidkeep.errors import StoreUnavailable
+from guidkeep.registry import paging
 from tests.console.browser import NOVEMBER_2026, opened_console, serving
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def test_show_reads_again_though_nothing_else_is_asked_for(
 def test_what_can_not_be_read_again_is_said_and_stays(service: Service, console: Console) -> None:
     service.put(GUIDS[0])
     console.open("/records")
-    with patch("guidkeep.registry.Registry.list", side_effect=StoreUnavailable("Closed.")):
+    with patch("guidkeep.registry.registry.Registry.list", side_effect=StoreUnavailable("Closed.")):
         console.page.get_by_role("button", name="Read again").click()
         expect(console.page.get_by_role("alert")).to_have_text("Closed.")
     assert listed(console) == GUIDS[:1]
@@ -293,7 +293,7 @@ def test_a_page_that_ended_before_anything_matched_leads_on_by_itself(
     service: Service, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("FEW", "FIRST", "WINDOW", "WINDOWS"):
-        monkeypatch.setattr(lists, name, 1)
+        monkeypatch.setattr(paging, name, 1)
     for guid in GUIDS[:3]:
         service.put(guid, expire=NOVEMBER_2026 + 2 * DAY)
     for guid in GUIDS[3:5]:

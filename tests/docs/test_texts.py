@@ -13,12 +13,12 @@ import pytest
 from benchmarks.scenarios.hostile import comparison
 from guidkeep import settings
 from guidkeep.caches import open_cache
-from guidkeep.clock import ClockWatch
 from guidkeep.errors import problems
 from guidkeep.http import representation
 from guidkeep.http.problems import TYPE_PREFIX
 from guidkeep.metrics import Metrics
 from guidkeep.record import Record
+from guidkeep.registry.clock import ClockWatch
 from tests.docs.pages import PAGES, ROOT, text_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tests.http.faulty import FaultyStore
 from tests.support import GUID, app_of, make_registry
 
 if TYPE_CHECKING:
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
     from guidkeep.stores import Store
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
     from tests.support import Clock
 
 LIMIT = 64 * 1024

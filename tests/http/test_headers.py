@@ -17,7 +17,7 @@ from tests.http.helpers import DOCUMENT, Api, check_headers, exchange
 from tests.support import app_of
 
 if TYPE_CHECKING:
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
 
 PATHS = [*DOCUMENT["paths"], "/guid/", "/console/", "/console/api.js", "/docs/page.css", "/nowhere"]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")

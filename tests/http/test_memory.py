@@ -11,8 +11,8 @@ import pytest
 
 from guidkeep.caches import open_cache
 from guidkeep.http.memory import Memory
-from guidkeep.lists import MAX_PAGE
 from guidkeep.record import Condition
+from guidkeep.registry.paging import MAX_PAGE
 from tests.support import MARCH_2015, app_of, change, make_registry, opened_store, scope_of, until
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tests.support import app_of, make_registry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
     from guidkeep.stores import Store
     from tests.support import Clock
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep import lists
 from guidkeep.errors import BodyTooLarge
 from guidkeep.record import Query
+from guidkeep.registry import paging
 from tests.support import GUID, MARCH_2015, change, make_registry
 
 if TYPE_CHECKING:
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
     from guidkeep.stores import Store
 
 
@@ -31,7 +31,7 @@ async def test_updates_make_a_record_no_larger_than_a_body_may_be(store: Store) 
 async def test_a_page_of_large_records_has_fewer_and_the_next_goes_on(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "MAX_PAGE", 250)
+    monkeypatch.setattr(paging, "MAX_PAGE", 250)
     body = json.dumps({"user": "Ann", "pad": "\N{GRINNING FACE}" * 25}, ensure_ascii=False)
     made = [f"{number:032X}" for number in range(5)]
     for guid in made:
@@ -50,7 +50,7 @@ async def test_a_page_of_large_records_has_fewer_and_the_next_goes_on(
 async def test_a_record_larger_than_a_page_comes_alone(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "MAX_PAGE", 1)
+    monkeypatch.setattr(paging, "MAX_PAGE", 1)
     for number in range(2):
         await registry.create_or_update(change(f"{number:032X}", now=MARCH_2015))
     page = await registry.list(Query())

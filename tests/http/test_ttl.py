@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep.drafts import DEFAULT_LIFETIME
 from guidkeep.record import LAST_EXPIRE, Record
+from guidkeep.registry.drafts import DEFAULT_LIFETIME
 from guidkeep.schema import MetadataSchema
 from tests.http.helpers import EVERY_PAIR, SOON, Api, faults, lines_of
 from tests.registry.memory_store import MemoryStore

@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING
 
 from guidkeep.caches.entries import parse
 from guidkeep.caches.memory import MemoryCache
-from guidkeep.drafts import Drafts
 from guidkeep.errors import GuidkeepError
 from guidkeep.metrics import Metrics
 from guidkeep.record import Condition, Record, parse_change
-from guidkeep.registry import Registry
+from guidkeep.registry.drafts import Drafts
+from guidkeep.registry.registry import Registry
 from guidkeep.schema import MetadataSchema
 from tests.registry.history import Broken, Doing, History, require
 from tests.registry.memory_store import MemoryStore

@@ -11,7 +11,7 @@ from tests.registry.memory_store import MemoryStore
 from tests.support import GUID, MARCH_2015, turns
 
 if TYPE_CHECKING:
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
 
 OLD = Record(GUID, MARCH_2015 + 100, 1, '{"user":"old"}')
 NEW = Record(GUID, MARCH_2015 + 100, 2, '{"user":"new"}')

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from guidkeep.aside import LARGE, Aside
+from guidkeep.registry.aside import LARGE, Aside
 
 
 @pytest.mark.parametrize(("size", "is_here"), [(0, True), (LARGE - 1, True), (LARGE, False)])

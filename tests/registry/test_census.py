@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep import census
 from guidkeep.errors import StoreUnavailable
 from guidkeep.record import LAST_EXPIRE, Record
+from guidkeep.registry import census
 from tests.registry.memory_store import MemoryStore
 from tests.support import MARCH_2015, Clock, make_registry, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
     from guidkeep.stores import Counted
 
 NOW = MARCH_2015

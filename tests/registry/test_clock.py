@@ -7,7 +7,7 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.clock import LONGEST, TOLERANCE, ClockWatch, steady_time
+from guidkeep.registry.clock import LONGEST, TOLERANCE, ClockWatch, steady_time
 from tests.support import Clock
 
 MARGIN = 3600.0

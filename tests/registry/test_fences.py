@@ -10,9 +10,9 @@ from unittest.mock import Mock
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep import fences, registry
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.registry import fencing, registry
 from tests.registry.memory_store import MemoryStore
 from tests.registry.slow_store import NEW, OLD, SlowStore, assert_nothing_is_left
 from tests.support import GUID, MARCH_2015, change, make_registry
@@ -20,7 +20,7 @@ from tests.support import GUID, MARCH_2015, change, make_registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
 
 LOST = OutcomeUnknown("the answer was lost")
 UNEXPECTED = ValueError("what came was no answer")
@@ -82,7 +82,7 @@ async def test_while_the_store_is_away_the_lease_is_renewed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(MemoryCache, "renew_after", 0.001)
-    monkeypatch.setattr(fences, "PAUSE", 0.0)
+    monkeypatch.setattr(fencing, "PAUSE", 0.0)
     store = SlowStore(OLD)
     kept = make_registry(store)
     await updating(kept, store)

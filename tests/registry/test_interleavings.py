@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.metrics import Metrics
-from guidkeep.registry import Registry
+from guidkeep.registry.registry import Registry
 from guidkeep.stores import open_store
 from tests.model.protocol import FAULTS
 from tests.registry.explorer import Run, Scenario, explore, wander

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guidkeep.lists import FIRST, MAX_PAGE, MOST, SLICE, read_page
 from guidkeep.record import Query
+from guidkeep.registry.paging import FIRST, MAX_PAGE, MOST, SLICE, read_page
 from tests.registry.memory_store import MemoryStore
 from tests.stores.records import NOW, make_record
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep import registry as registry_module
-from guidkeep.aside import LARGE
 from guidkeep.caches import Lease, open_cache
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.none import NoCache
-from guidkeep.drafts import DEFAULT_LIFETIME
 from guidkeep.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
 from guidkeep.record import LAST_EXPIRE, Condition, Query, Record, is_guid, parse_change
+from guidkeep.registry import registry as registry_module
+from guidkeep.registry.aside import LARGE
+from guidkeep.registry.drafts import DEFAULT_LIFETIME
 from guidkeep.schema import MetadataSchema
 from tests.registry.memory_store import MemoryStore
 from tests.support import GUID, MARCH_2015, Clock, change, make_registry
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from guidkeep.errors import Fault
     from guidkeep.jsontext import Member
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
     from guidkeep.stores import Store
 
 NOW = MARCH_2015

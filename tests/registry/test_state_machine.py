@@ -17,11 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from guidkeep.caches.entries import parse
 from guidkeep.caches.memory import MemoryCache
-from guidkeep.drafts import DEFAULT_LIFETIME
 from guidkeep.errors import GuidkeepError, InvalidRequest, NotFound, PreconditionFailed
 from guidkeep.metrics import Metrics
 from guidkeep.record import Change, Condition, Query, Record, parse_change
-from guidkeep.registry import Written
+from guidkeep.registry.drafts import DEFAULT_LIFETIME
+from guidkeep.registry.registry import Written
 from guidkeep.stores import open_store
 from tests.registry.steploop import StepLoop
 from tests.registry.test_jsontext import rfc_7396

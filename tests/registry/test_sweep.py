@@ -10,17 +10,17 @@ from unittest.mock import patch
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.clock import ClockWatch
 from guidkeep.errors import StoreUnavailable
 from guidkeep.record import Record
-from guidkeep.sweeping import Sweep
+from guidkeep.registry.clock import ClockWatch
+from guidkeep.registry.sweep import Sweep
 from tests.registry.memory_store import MemoryStore
 from tests.support import MARCH_2015, Clock, make_registry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
     from guidkeep.stores import Store
 
 NOW = MARCH_2015

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from guidkeep.errors import StoreUnavailable
 from guidkeep.http import bulk, export, held, protocol
-from guidkeep.registry import Registry
+from guidkeep.registry.registry import Registry
 from tests.server.test_rude_clients import connections
 from tests.server.wire import Wire, record, request, wired
 from tests.support import served, wait_until

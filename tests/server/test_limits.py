@@ -13,7 +13,7 @@ import pytest
 
 from guidkeep.errors import StartupError
 from guidkeep.http.traffic import STREAM_COST
-from guidkeep.lists import MAX_PAGE, PAGE_MEMORY
+from guidkeep.registry.paging import MAX_PAGE, PAGE_MEMORY
 from guidkeep.settings import BODY_COST, LEAST_MEMORY, REQUEST_COST, load
 from tests.server.processes import serving
 from tests.server.test_bulk import Reading, many

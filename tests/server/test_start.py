@@ -23,7 +23,7 @@ from guidkeep import __version__, binding, server
 from guidkeep.caches.none import NoCache
 from guidkeep.cli import main
 from guidkeep.errors import StartupError
-from guidkeep.registry import Registry
+from guidkeep.registry.registry import Registry
 from guidkeep.server import _allow_descriptors, _warn_of_few_descriptors
 from guidkeep.settings import Settings
 from servers.nodes import ENVIRONMENT

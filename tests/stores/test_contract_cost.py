@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep import lists
 from guidkeep.record import Query
+from guidkeep.registry import paging
 from guidkeep.stores.mysql import MySQLStore
 from guidkeep.stores.postgresql import PostgreSQLStore
 from guidkeep.stores.sqlite import SQLiteStore
@@ -127,8 +127,8 @@ async def test_no_page_costs_more_for_there_being_more_records(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("WINDOW", "WINDOW_OF_A_USER", "FEW", "FEW_OF_A_USER"):
-        monkeypatch.setattr(lists, name, 100)
-    monkeypatch.setattr(lists, "MOST", 50)
+        monkeypatch.setattr(paging, name, 100)
+    monkeypatch.setattr(paging, "MOST", 50)
     await examined_by(store, store.ping, monkeypatch)
     await fill(store)
     await all_are_cheap(store, monkeypatch)
@@ -141,6 +141,6 @@ async def all_are_cheap(store: Store, patch: pytest.MonkeyPatch) -> None:
     for query in QUERIES:
 
         async def ask(query: Query = query) -> None:
-            await lists.read_page(store, query, NOW)
+            await paging.read_page(store, query, NOW)
 
         assert await examined_by(store, ask, patch) < BOUND, query

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep import lists
 from guidkeep.record import Query, Record
+from guidkeep.registry import paging
 from tests.stores.records import NOW, guid_of, make_record, newer
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ async def test_bounded_pages_lead_through_what_the_contract_says_whatever_is_ask
 ) -> None:
     small = {"FIRST": 2, "MOST": 3, "WINDOW": 7, "WINDOW_OF_A_USER": 4, "FEW": 9}
     for name, value in (small | {"FEW_OF_A_USER": 9}).items():
-        monkeypatch.setattr(lists, name, value)
+        monkeypatch.setattr(paging, name, value)
     await fill(store, RECORDS)
     short = 0
     for limit, after, user, before in product(
@@ -86,14 +86,14 @@ async def test_bounded_pages_lead_through_what_the_contract_says_whatever_is_ask
         query = Query(limit, None if after is None else guid_of(after), user, before)
         wanted = listed(replace(query, limit=1000), NOW)
         walked: list[Record] = []
-        page = await lists.read_page(store, query, NOW)
+        page = await paging.read_page(store, query, NOW)
         while page.after is not None:
             assert page.after > (query.after or "")
             assert len(page.records) <= limit
             short += len(page.records) < limit
             walked += page.records
             query = replace(query, after=page.after)
-            page = await lists.read_page(store, query, NOW)
+            page = await paging.read_page(store, query, NOW)
         assert walked + page.records == wanted, query
     assert short
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Run = Callable[[dict[str, Any]], int]
 
 DAYS = 90
-"""Those that the service's forecast has: `guidkeep.census.DAYS`."""
+"""Those that the service's forecast has: `guidkeep.registry.census.DAYS`."""
 
 
 def add(commands: Commands) -> None:

@@ -48,7 +48,6 @@ from guidkeep.commands.refusing import Refusals
 from guidkeep.commands.resuming import Progress
 from guidkeep.commands.running import GOES_ON, address_of, client_of, guarded
 from guidkeep.commands.sources import Source
-from guidkeep.drafts import Drafts
 from guidkeep.errors import (
     BodyTooLarge,
     ClientSideError,
@@ -57,6 +56,7 @@ from guidkeep.errors import (
     PreconditionFailed,
 )
 from guidkeep.record import ENVELOPE, guid_of, parse_change
+from guidkeep.registry.drafts import Drafts
 from guidkeep.schema import MetadataSchema
 from guidkeep.urls import redacted
 

@@ -24,8 +24,8 @@ from guidkeep.http.resource import Resource, nowhere
 from guidkeep.http.sites import Sites
 from guidkeep.http.stats import Stats
 from guidkeep.http.traffic import SHARE, Traffic
-from guidkeep.lists import PAGE_MEMORY
 from guidkeep.record import parse_change
+from guidkeep.registry.paging import PAGE_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from guidkeep.http.hosts import Hosts
     from guidkeep.http.requests import Application, Receive, Request, Scope, Send
     from guidkeep.http.resource import Handler
-    from guidkeep.lists import Page
     from guidkeep.metrics import Metrics
     from guidkeep.record import Change, Condition, Query, Record
-    from guidkeep.registry import Registry
+    from guidkeep.registry.paging import Page
+    from guidkeep.registry.registry import Registry
     from guidkeep.schema import MetadataSchema
     from guidkeep.settings import Settings
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from guidkeep.http.traffic import Traffic
     from guidkeep.jsontext.lines import Line
     from guidkeep.record import Change, Condition
-    from guidkeep.registry import Registry, Written
+    from guidkeep.registry.registry import Registry, Written
 
 log = structlog.get_logger("guidkeep.http")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from guidkeep.http.requests import Request
     from guidkeep.record import Query, Record
-    from guidkeep.registry import Registry
+    from guidkeep.registry.registry import Registry
 
 LINES = [(b"content-type", NDJSON.encode())]
 FIRST_PAGE = 64

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.census import DAYS
 from guidkeep.http.openapi_parts import conditions, content_json, failures, query, ref
 from guidkeep.jsontext.lines import NDJSON
+from guidkeep.registry.census import DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

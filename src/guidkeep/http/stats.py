@@ -19,10 +19,10 @@ from guidkeep.urls import scheme_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from guidkeep.census import Forecast
     from guidkeep.http.problems import Answer
     from guidkeep.http.requests import Request
-    from guidkeep.registry import Registry
+    from guidkeep.registry.census import Forecast
+    from guidkeep.registry.registry import Registry
 
 EPOCH = date(1970, 1, 1)
 

@@ -1,7 +1,7 @@
 """The operations: create, update, replace, read, delete, list, count, sweep.
 
 Here is what is the same whatever store and cache there are: expiry, conditions, races (and, in
-`guidkeep.drafts`, merging and validation). The clock is the registry's, asked once a request;
+`guidkeep.registry.drafts`, merging and validation). The clock is the registry's, asked once a request;
 nothing below it asks.
 
 *How a write goes.* Read the current record (cache or store), decide what it shall become, lease,
@@ -11,7 +11,7 @@ another's success; writers of one GUID in one process take turns after their fir
 that a crowd does not fail each other over and over.
 
 *How a read goes.* From the cache, else from the store, which a crowd that wants one GUID asks once
-(see `guidkeep.flights`).
+(see `guidkeep.registry.single_flight`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
-from guidkeep.aside import Aside
 from guidkeep.caches import Lease
-from guidkeep.census import Census
-from guidkeep.clock import ClockWatch
 from guidkeep.errors import (
     Fault,
     InvalidRequest,
@@ -32,9 +29,6 @@ from guidkeep.errors import (
     OutcomeUnknown,
     StoreUnavailable,
 )
-from guidkeep.fences import hold_until, raise_fence
-from guidkeep.flights import Flights
-from guidkeep.lists import read_page
 from guidkeep.record import (
     ANY,
     Condition,
@@ -45,16 +39,22 @@ from guidkeep.record import (
     new_guid,
     new_version,
 )
+from guidkeep.registry.aside import Aside
+from guidkeep.registry.census import Census
+from guidkeep.registry.clock import ClockWatch
+from guidkeep.registry.fencing import hold_until, raise_fence
+from guidkeep.registry.paging import read_page
+from guidkeep.registry.single_flight import Flights
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from guidkeep.caches import Cache
-    from guidkeep.census import Forecast
-    from guidkeep.drafts import Drafts
-    from guidkeep.lists import Page
     from guidkeep.metrics import Metrics
     from guidkeep.record import Change
+    from guidkeep.registry.census import Forecast
+    from guidkeep.registry.drafts import Drafts
+    from guidkeep.registry.paging import Page
     from guidkeep.stores import Counted, Store
 
 MAX_ATTEMPTS = 100
@@ -203,7 +203,7 @@ class Registry:
         await self._write(guid, condition, _nothing)
 
     async def list(self, query: Query) -> Page:
-        """A page of live records in GUID order; what it may cost is in `guidkeep.lists`."""
+        """A page of live records in GUID order; what it may cost is in `guidkeep.registry.paging`."""
         return await self._timed("page", read_page(self._store, query, int(self.clock())))
 
     async def forecast(self) -> Forecast:
@@ -217,7 +217,7 @@ class Registry:
     async def sweep(self, limit: int, now: int) -> int:
         """Reclaims at most `limit` records that were expired at `now`; says how many.
 
-        They are gone for ever: `guidkeep.sweeping` says which `now` can be answered for.
+        They are gone for ever: `guidkeep.registry.sweep` says which `now` can be answered for.
         """
         swept = await self._timed("purge", self._store.purge(now, limit))
         self._metrics.swept.inc(swept)
