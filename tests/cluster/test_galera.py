@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.metrics import Metrics
-from guidkeep.stores.mysql import MySQLStore
+from guidkeep.stores.mysql.store import MySQLStore
 from servers.galera import OwnGalera
 from servers.processes import Failed
 from tests.cluster.conftest import nodes_on

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep import copying, progress
+from guidkeep import progress
 from guidkeep.cli import main
 from guidkeep.commands import exits
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
+from guidkeep.stores import copy as copying
 from guidkeep.stores import open_store
 from tests.server.processes import serving
 from tests.stores.records import guid_of, make_record, newer

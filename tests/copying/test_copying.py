@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidkeep import copying
-from guidkeep.copying import Difference, Tally
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.stores import copy
+from guidkeep.stores.copy import Difference, Tally
 from tests.registry.memory_store import MemoryStore
 from tests.stores.records import NOW, guid_of, make_record, newer
 from tests.support import Clock
@@ -28,8 +28,8 @@ LATER = NOW + 100
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few records make several pages; and nobody waits."""
-    monkeypatch.setattr(copying, "PAGE", 3)
-    monkeypatch.setattr(copying, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(copy, "PAGE", 3)
+    monkeypatch.setattr(copy, "PAUSES", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def ignore(share: float, records: int) -> None:
 async def copied(
     source: MemoryStore, target: MemoryStore, clock: Clock, *, delete: bool = False
 ) -> Tally:
-    return await copying.copy(source, target, clock=clock, watch=ignore, delete=delete)
+    return await copy.copy(source, target, clock=clock, watch=ignore, delete=delete)
 
 
 async def compared(
@@ -58,7 +58,7 @@ async def compared(
 ) -> tuple[int, list[tuple[str, Difference]]]:
     """How many are equal, and the differences."""
     found: list[tuple[str, Difference]] = []
-    equal = await copying.compare(
+    equal = await copy.compare(
         source,
         target,
         clock=clock,
@@ -264,7 +264,7 @@ async def test_a_copy_that_was_cut_off_goes_on(clock: Clock) -> None:
         target.times = 10**9 if records >= 6 else 0
 
     with pytest.raises(StoreUnavailable):
-        await copying.copy(source, target, clock=clock, watch=cut_off)
+        await copy.copy(source, target, clock=clock, watch=cut_off)
     assert 6 <= len(target.records) < 20
     target.times = 0
     arrived = len(target.records)
@@ -306,8 +306,8 @@ async def test_progress_rises_to_all_of_it(clock: Clock) -> None:
     spread = [replace(make_record(1), guid=f"{number:X}{'0' * 31}") for number in range(16)]
     source, target = holding(spread), holding(spread[:8])
     for work in (
-        lambda watch: copying.copy(source, target, clock=clock, watch=watch),
-        lambda watch: copying.compare(
+        lambda watch: copy.copy(source, target, clock=clock, watch=watch),
+        lambda watch: copy.compare(
             source, target, clock=clock, watch=watch, differs=lambda *_: None
         ),
     ):

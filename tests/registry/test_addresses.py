@@ -16,7 +16,7 @@ from guidkeep.caches import open_cache
 from guidkeep.caches.redis_address import RedisAddress
 from guidkeep.client.transport import address_of
 from guidkeep.errors import StartupError
-from guidkeep.stores.sqlite_path import path_of
+from guidkeep.stores.sqlite.path import path_of
 from guidkeep.units import parse_size
 from guidkeep.urls import Address, driver, redacted, scheme_of, split
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import pytest
 
-from guidkeep.stores import sqlite_file
+from guidkeep.stores.sqlite import file as sqlite_file
 from tests.server.processes import GUIDKEEP, serving
 from tests.server.test_start import refused
 from tests.server.wire import Connection, record, request, wired

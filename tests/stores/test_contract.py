@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.record import LAST_EXPIRE, Query
-from guidkeep.stores.sqlite import SQLiteStore
+from guidkeep.stores.sqlite.store import SQLiteStore
 from tests.stores.records import NOW, guid_of, make_record, newer
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import pytest
 
 from guidkeep.record import Query
 from guidkeep.registry import paging
-from guidkeep.stores.mysql import MySQLStore
-from guidkeep.stores.postgresql import PostgreSQLStore
-from guidkeep.stores.sqlite import SQLiteStore
+from guidkeep.stores.mysql.store import MySQLStore
+from guidkeep.stores.postgresql.store import PostgreSQLStore
+from guidkeep.stores.sqlite.store import SQLiteStore
 from tests.stores.records import NOW, guid_of, make_record
 
 if TYPE_CHECKING:

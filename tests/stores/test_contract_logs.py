@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from guidkeep.errors import StoreUnavailable
 from guidkeep.jsontext import Member
 from guidkeep.record import Query, parse_change
-from guidkeep.stores.mysql_statements import Row
-from guidkeep.stores.postgresql_writes import write_of
+from guidkeep.stores.mysql.statements import Row
+from guidkeep.stores.postgresql.writes import write_of
 from tests.stores.records import NOW, make_record, newer, plant
 
 if TYPE_CHECKING:

@@ -8,21 +8,21 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from guidkeep import copying, logs, progress
+from guidkeep import logs, progress
 from guidkeep.commands import exits
 from guidkeep.commands.output import Output
 from guidkeep.commands.running import GOES_ON, guarded
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
-from guidkeep.stores import open_store
-from guidkeep.stores.sqlite_path import path_of
+from guidkeep.stores import copy, open_store
+from guidkeep.stores.sqlite.path import path_of
 from guidkeep.urls import redacted, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from guidkeep.copying import Difference, Tally
     from guidkeep.stores import Store
+    from guidkeep.stores.copy import Difference, Tally
 
     Options = dict[str, Any]
 
@@ -51,7 +51,7 @@ async def _copy(options: Options, output: Output) -> int:
     ):
         if not options["verify_only"]:
             with progress.shown("copying", sys.stderr) as watch:
-                tally = await copying.copy(
+                tally = await copy.copy(
                     source, target, clock=time.time, watch=watch, delete=options["delete"]
                 )
             output.line(_told(options, tally))
@@ -67,7 +67,7 @@ async def _compare(source: Store, target: Store, output: Output) -> int:
         output.line(f"{guid} {difference.value}")
 
     with progress.shown("comparing", sys.stderr) as watch:
-        equal = await copying.compare(source, target, clock=time.time, watch=watch, differs=differs)
+        equal = await copy.compare(source, target, clock=time.time, watch=watch, differs=differs)
     output.line(f"Compared: {equal:,} equal, {different:,} different.")
     return exits.FAILED if different else 0
 

@@ -12,7 +12,7 @@ import pymongo
 import pytest
 
 from guidkeep.metrics import Metrics
-from guidkeep.stores.mongodb import MongoDBStore
+from guidkeep.stores.mongodb.store import MongoDBStore
 from servers.mongodb import started
 
 if TYPE_CHECKING:

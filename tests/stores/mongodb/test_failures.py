@@ -27,7 +27,7 @@ from structlog.testing import capture_logs
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores import mongodb
+from guidkeep.stores.mongodb import store as mongodb
 from tests.stores.mongodb.conftest import opened, raw
 from tests.stores.records import NOW, groups_of, guid_of, make_record, newer
 from tests.support import once_it_answers
@@ -35,7 +35,7 @@ from tests.support import once_it_answers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.stores.mongodb import MongoDBStore
+    from guidkeep.stores.mongodb.store import MongoDBStore
     from servers.mongodb import MongoDB
     from tests.stores.mongodb.conftest import Cutter
 

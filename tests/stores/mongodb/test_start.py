@@ -222,7 +222,7 @@ def test_a_missing_driver_is_named_with_what_installs_it() -> None:
     program = (
         "import sys; sys.modules['pymongo'] = None\n"
         "from guidkeep.errors import StartupError\n"
-        "try: import guidkeep.stores.mongodb\n"
+        "try: import guidkeep.stores.mongodb.store\n"
         "except StartupError as error: print(error)\n"
     )
     done = subprocess.run(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from guidkeep.metrics import Metrics
-from guidkeep.stores.mysql import MySQLStore
+from guidkeep.stores.mysql.store import MySQLStore
 from servers import mysql
 from tests.engines import here
 

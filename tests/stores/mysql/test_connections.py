@@ -10,9 +10,9 @@ import pytest
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores import mysql_connections
-from guidkeep.stores.mysql import MySQLStore
-from guidkeep.stores.mysql_connections import Connections, Failure
+from guidkeep.stores.mysql import connections
+from guidkeep.stores.mysql.connections import Connections, Failure
+from guidkeep.stores.mysql.store import MySQLStore
 from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import narrow, sessions
 from tests.stores.records import NOW, guid_of, make_record, newer
@@ -21,7 +21,7 @@ from tests.support import outcomes, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.stores.mysql_connections import Answer
+    from guidkeep.stores.mysql.connections import Answer
     from servers.mysql import Server
 
 
@@ -42,7 +42,7 @@ async def test_connections_that_the_server_closed_meanwhile_are_not_noticed(
 async def test_a_connection_that_was_idle_for_long_is_tried_first(
     server: Server, new_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mysql_connections, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.0)
     url = new_url()
     async with opener_of(url)() as store:
         assert await store.insert(make_record(1))
@@ -136,7 +136,7 @@ async def test_a_server_that_closes_each_connection_at_once_is_503(
 
     async def open_and_break(self: Connections, deadline: float) -> Any:
         connection = await opening(self, deadline)
-        mysql_connections._cut(connection)
+        connections._cut(connection)
         connection._connected = True  # as the driver has it until it tries to write
         return connection
 

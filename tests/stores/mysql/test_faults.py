@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.mysql import MySQLStore
-from guidkeep.stores.mysql_connections import Connections, Failure
+from guidkeep.stores.mysql.connections import Connections, Failure
+from guidkeep.stores.mysql.store import MySQLStore
 from servers.mysql import PASSWORD
 from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import hanging, locked, name_of
@@ -22,7 +22,7 @@ from tests.support import once_it_answers, outcomes, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.stores.mysql_connections import Answer
+    from guidkeep.stores.mysql.connections import Answer
     from servers.mysql import MariaDB, Server
 
 

@@ -10,14 +10,14 @@ import pytest
 from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.mysql_connections import Connections, Failure
+from guidkeep.stores.mysql.connections import Connections, Failure
 from tests.stores.mysql.conftest import locked
 from tests.stores.records import NOW, groups_of, guid_of, make_record
 from tests.support import outcomes
 
 if TYPE_CHECKING:
-    from guidkeep.stores.mysql import MySQLStore
-    from guidkeep.stores.mysql_connections import Answer
+    from guidkeep.stores.mysql.connections import Answer
+    from guidkeep.stores.mysql.store import MySQLStore
     from tests.stores.conftest import Opener
 
 

@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 
 from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.metrics import Metrics
-from guidkeep.stores import mysql as mysql_store
-from guidkeep.stores import mysql_connections
-from guidkeep.stores.mysql import MySQLStore
-from guidkeep.stores.mysql_connections import Failure
+from guidkeep.stores.mysql import connections
+from guidkeep.stores.mysql import store as mysql_store
+from guidkeep.stores.mysql.connections import Failure
+from guidkeep.stores.mysql.store import MySQLStore
 from servers.processes import free_port
 from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import hanging, name_of, narrow, sessions
@@ -81,7 +81,7 @@ async def test_hosts_that_are_away_are_passed_over_once(
 async def test_of_hosts_that_are_all_away_it_is_said_once(
     pair: tuple[str, str], rough: MariaDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mysql_connections, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(connections, "LONGEST_PAUSE", 0.0)
     async with opener_of(both(pair[0], elsewhere(pair[0])))() as store:
         rough.process.kill()
         try:
@@ -126,7 +126,7 @@ async def test_one_that_dies_is_left(pair: tuple[str, str], rough: MariaDB) -> N
 async def test_one_that_hangs_is_left(
     pair: tuple[str, str], rough: MariaDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mysql_connections, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "PING_SECONDS", 0.1)
     async with opener_of(both(*pair))(timeout=1.5) as store:
         work = [store.replace(make_record(number), 1) for number in range(9)]
         assert not any(await asyncio.gather(*work))

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.mysql import MySQLStore
+from guidkeep.stores.mysql.store import MySQLStore
 from servers import mysql
 from servers.mysql import PASSWORD
 from tests.engines import here

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
-from guidkeep.stores.mysql import MySQLStore
+from guidkeep.stores.mysql.store import MySQLStore
 from servers.mysql import PASSWORD
 from servers.processes import free_port
 from tests.stores.conftest import opener_of

@@ -13,7 +13,8 @@ import structlog
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.record import Query
-from guidkeep.stores import postgresql_pool, postgresql_writes
+from guidkeep.stores.postgresql import pool as postgresql_pool
+from guidkeep.stores.postgresql import writes
 from servers.postgresql import PASSWORD
 from tests.stores.conftest import opener_of
 from tests.stores.records import NOW, guid_of, make_record, newer
@@ -162,7 +163,7 @@ async def test_what_could_not_be_sent_in_time_was_not_written(
     opener: Opener, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its place in the round comes when the time is up."""
-    monkeypatch.setattr(postgresql_writes, "ROUND_BYTES", 1)
+    monkeypatch.setattr(writes, "ROUND_BYTES", 1)
     async with opener(timeout=1.0) as store:
         first, second = make_record(1), make_record(2)
         await asyncio.gather(store.insert(first), store.insert(second))

@@ -12,7 +12,7 @@ import pytest
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores import postgresql_writes
+from guidkeep.stores.postgresql import writes
 from tests.stores.records import NOW, groups_of, guid_of, make_record, newer
 from tests.support import outcomes
 
@@ -81,7 +81,7 @@ async def test_replacements_of_two_versions_in_a_round_follow_each_other(store: 
 async def test_large_records_share_fewer_statements(
     opener: Opener, server: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql_writes, "ROUND_BYTES", 1000)
+    monkeypatch.setattr(writes, "ROUND_BYTES", 1000)
     large = [
         make_record(number, metadata='{"pad":"%s"}' % ("x" * size))
         for number, size in enumerate((300, 300, 5000, 300, 300, 300))
@@ -116,7 +116,7 @@ async def test_what_stands_in_the_way_for_long_is_tried_alone_and_then_given_up(
     opener: Opener, server: Server, url: str
 ) -> None:
     async with opener() as store:
-        plant(server, url, "40001", times=postgresql_writes.TRIES + 1)
+        plant(server, url, "40001", times=writes.TRIES + 1)
         assert await outcomes(*(store.insert(make_record(n)) for n in range(3))) == [True] * 3
         server.run("ALTER SEQUENCE statements RESTART", url=url)
     async with opener() as store:

@@ -13,8 +13,9 @@ import structlog
 
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
-from guidkeep.stores import open_store, postgresql_schema
-from guidkeep.stores.postgresql_pool import asyncpg
+from guidkeep.stores import open_store
+from guidkeep.stores.postgresql import schema
+from guidkeep.stores.postgresql.pool import asyncpg
 from servers.postgresql import PASSWORD, PostgreSQL, Server
 from servers.processes import free_port
 from tests.stores.records import make_record
@@ -46,7 +47,7 @@ def as_user(url: str, user: str, password: str) -> str:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgresql_schema, "START_SECONDS", 0.2)
+    monkeypatch.setattr(schema, "START_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ async def test_a_server_that_is_not_there_is_waited_for_and_then_named(impatient
 async def test_a_server_that_comes_late_is_waited_for(
     own: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql_schema, "START_SECONDS", 60.0)  # it recovers from its crash
+    monkeypatch.setattr(schema, "START_SECONDS", 60.0)  # it recovers from its crash
     own.process.kill()
     with structlog.testing.capture_logs() as logs:
         opening = asyncio.ensure_future(opened(own.url))

@@ -16,14 +16,14 @@ import pytest
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
-from guidkeep.stores.sqlite import SQLiteStore
-from guidkeep.stores.sqlite_locks import LOCK_BYTE
+from guidkeep.stores.sqlite.locks import LOCK_BYTE
+from guidkeep.stores.sqlite.store import SQLiteStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from guidkeep.stores import Store
-    from guidkeep.stores.sqlite_claim import Claim
+    from guidkeep.stores.sqlite.claim import Claim
 
 OPEN_ELSEWHERE = """
 import asyncio, sys

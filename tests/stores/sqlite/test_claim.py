@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
-from guidkeep.stores.sqlite import SQLiteStore
-from guidkeep.stores.sqlite_claim import Fault
+from guidkeep.stores.sqlite.claim import Fault
+from guidkeep.stores.sqlite.store import SQLiteStore
 from tests.stores.records import NOW, contents, guid_of, make_record, newer, plant
 from tests.stores.sqlite.on_disk import (
     back_up,

@@ -13,8 +13,8 @@ import pytest
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores import sqlite_lists
-from guidkeep.stores.sqlite import SQLiteStore
+from guidkeep.stores.sqlite import lists
+from guidkeep.stores.sqlite.store import SQLiteStore
 from tests.stores.records import NOW, PAGE, cut_off, groups_of, guid_of, make_record, newer, plant
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ async def test_records_that_can_not_be_counted_are_503_and_hold_up_nothing(
 async def test_a_count_that_takes_too_long_is_interrupted(
     opener: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_lists, "_COUNT", f"SELECT {ENDLESS}")
+    monkeypatch.setattr(lists, "_COUNT", f"SELECT {ENDLESS}")
     async with opener(timeout=0.5) as store:
         with pytest.raises(StoreUnavailable, match="did not answer"):
             await store.count(0, NOW + 1000, 10)

@@ -18,7 +18,7 @@ from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores import open_store
-from guidkeep.stores.sqlite_file import APPLICATION_ID, SCHEMA_VERSION
+from guidkeep.stores.sqlite.file import APPLICATION_ID, SCHEMA_VERSION
 from tests.stores.records import contents, cut_off, make_record, plant
 
 if TYPE_CHECKING:

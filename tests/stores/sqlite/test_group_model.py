@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guidkeep.metrics import Metrics
-from guidkeep.stores.sqlite import SQLiteStore
+from guidkeep.stores.sqlite.store import SQLiteStore
 from tests.stores.records import NOW, guid_of, make_record
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.sqlite import GROUP_LIMIT, SQLiteStore
+from guidkeep.stores.sqlite.store import GROUP_LIMIT, SQLiteStore
 from tests.stores.records import NOW, groups_of, guid_of, make_record, newer, plant
 from tests.support import outcomes
 

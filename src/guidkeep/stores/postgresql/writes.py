@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable, unwritable
-from guidkeep.stores.postgresql_pool import Failure, InDoubt, Refused
+from guidkeep.stores.postgresql.pool import Failure, InDoubt, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from guidkeep.record import Record
-    from guidkeep.stores.postgresql_pool import Pool
+    from guidkeep.stores.postgresql.pool import Pool
 
 log = structlog.get_logger("guidkeep.stores.postgresql")
 

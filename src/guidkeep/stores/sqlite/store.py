@@ -10,10 +10,10 @@ from the versions read at its beginning. Reads have connections and threads of t
 the last commit.
 
 *One file.* Before each group of writes, and again before its answers, the claim looks whether the
-path still leads to the open file (see `guidkeep.stores.sqlite_claim`).
+path still leads to the open file (see `guidkeep.stores.sqlite.claim`).
 
-The file's schema is in `guidkeep.stores.sqlite_file`; what is asked for records in
-`guidkeep.stores.sqlite_records`, for pages and counts in `guidkeep.stores.sqlite_lists`.
+The file's schema is in `guidkeep.stores.sqlite.file`; what is asked for records in
+`guidkeep.stores.sqlite.records`, for pages and counts in `guidkeep.stores.sqlite.lists`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from guidkeep.errors import (
     unreadable,
     unwritable,
 )
-from guidkeep.stores import sqlite_lists, sqlite_records
-from guidkeep.stores.sqlite_file import SQLiteFile, code_of, name_of, words_of
-from guidkeep.stores.sqlite_path import path_of
+from guidkeep.stores.sqlite import lists
+from guidkeep.stores.sqlite import records as sqlite_records
+from guidkeep.stores.sqlite.file import SQLiteFile, code_of, name_of, words_of
+from guidkeep.stores.sqlite.path import path_of
 from guidkeep.system.tasks import on_thread
 
 if TYPE_CHECKING:
@@ -161,16 +162,12 @@ class SQLiteStore:
 
     async def page(self, query: Query, now: int) -> list[Record]:
         """Live records in GUID order."""
-        found: list[Record] = await self._lists.submit(
-            partial(sqlite_lists.page, query=query, now=now)
-        )
+        found: list[Record] = await self._lists.submit(partial(lists.page, query=query, now=now))
         return found
 
     async def skip(self, query: Query, count: int) -> str | None:
         """The GUID of the record that comes so many after the query's."""
-        found: str | None = await self._lists.submit(
-            partial(sqlite_lists.skip, query=query, count=count)
-        )
+        found: str | None = await self._lists.submit(partial(lists.skip, query=query, count=count))
         return found
 
     async def count(self, first: int, before: int, limit: int) -> Counted:
@@ -234,7 +231,7 @@ class SQLiteStore:
     def _count(self, steps: Sequence[tuple[int, int, int]]) -> Sequence[Counted | Exception]:
         [(first, before, limit)] = steps
         try:
-            return [sqlite_lists.count(self._counter, first, before, limit)]
+            return [lists.count(self._counter, first, before, limit)]
         except sqlite3.Error as error:
             return [_failed(error, unreadable())]
 

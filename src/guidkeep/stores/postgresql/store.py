@@ -14,8 +14,8 @@ deletions. So a commit, which waits for the disk, is shared by many. Rows are wr
 so that rounds of several nodes don't deadlock; if they do, or are not serializable, they are tried
 again. If a round fails for what may be the fault of one of its writes, each goes alone.
 
-What travels is in `guidkeep.stores.postgresql_writes`, what a failure means for it in
-`guidkeep.stores.postgresql_pool`, the tables in `guidkeep.stores.postgresql_schema`.
+What travels is in `guidkeep.stores.postgresql.writes`, what a failure means for it in
+`guidkeep.stores.postgresql.pool`, the tables in `guidkeep.stores.postgresql.schema`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ import structlog
 from guidkeep.batching.rounds import AllRounds
 from guidkeep.errors import StartupError, unreadable
 from guidkeep.record import Record
-from guidkeep.stores import Counted, postgresql_lists, until
-from guidkeep.stores.postgresql_pool import Failure, Pool, asyncpg, end
-from guidkeep.stores.postgresql_schema import prepare, reached
-from guidkeep.stores.postgresql_tls import connected, tries_of
-from guidkeep.stores.postgresql_writes import Write, Writes, write_of
+from guidkeep.stores import Counted, until
+from guidkeep.stores.postgresql import lists
+from guidkeep.stores.postgresql.pool import Failure, Pool, asyncpg, end
+from guidkeep.stores.postgresql.schema import prepare, reached
+from guidkeep.stores.postgresql.tls import connected, tries_of
+from guidkeep.stores.postgresql.writes import Write, Writes, write_of
 from guidkeep.urls import Address
 
 if TYPE_CHECKING:
@@ -168,13 +169,13 @@ class PostgreSQLStore:
         self, queries: Sequence[tuple[Query, int]], until: float
     ) -> Sequence[list[Record]]:
         [(query, now)] = queries
-        statement, arguments = postgresql_lists.page(query, now)
+        statement, arguments = lists.page(query, now)
         rows = await self._ask(statement, *arguments, until=until)
         return [list(_records(rows))]
 
     async def _skip(self, skips: Sequence[tuple[Query, int]], until: float) -> Sequence[str | None]:
         [(query, count)] = skips
-        statement, arguments = postgresql_lists.skip(query, count)
+        statement, arguments = lists.skip(query, count)
         rows = await self._ask(statement, *arguments, until=until)
         return [rows[0][0].hex().upper() if rows else None]
 
@@ -182,9 +183,9 @@ class PostgreSQLStore:
         self, steps: Sequence[tuple[int, int, int]], give_up: float
     ) -> Sequence[Counted]:
         [(first, before, limit)] = steps
-        found = await self._ask(postgresql_lists.NEXT, first, before, limit, until=give_up)
+        found = await self._ask(lists.NEXT, first, before, limit, until=give_up)
         end = until(found[0][0] if found else None, first, before)
-        [[records]] = await self._ask(postgresql_lists.COUNT, first, end, until=give_up)
+        [[records]] = await self._ask(lists.COUNT, first, end, until=give_up)
         return [Counted(records, end)]
 
     async def _clock(self, asked: Sequence[None], until: float) -> Sequence[float]:

@@ -32,8 +32,8 @@ from guidkeep.errors import (
     unwritable,
 )
 from guidkeep.stores import Counted, until
-from guidkeep.stores import mysql_statements as statements
-from guidkeep.stores.mysql_connections import (
+from guidkeep.stores.mysql import statements
+from guidkeep.stores.mysql.connections import (
     CONFLICTS,
     DETACHED,
     DUPLICATE,
@@ -42,9 +42,9 @@ from guidkeep.stores.mysql_connections import (
     Connections,
     Failure,
 )
-from guidkeep.stores.mysql_schema import prepare
-from guidkeep.stores.mysql_statements import Row, record_of
-from guidkeep.stores.mysql_tls import tls_of
+from guidkeep.stores.mysql.schema import prepare
+from guidkeep.stores.mysql.statements import Row, record_of
+from guidkeep.stores.mysql.tls import tls_of
 from guidkeep.urls import Address
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query, Record
-    from guidkeep.stores.mysql_connections import Answer
+    from guidkeep.stores.mysql.connections import Answer
 
 PORT = 3306
 CONNECTIONS = 12

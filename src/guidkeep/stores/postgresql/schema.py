@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.postgresql_pool import asyncpg, is_answer
+from guidkeep.stores.postgresql.pool import asyncpg, is_answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

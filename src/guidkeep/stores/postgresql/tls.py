@@ -12,7 +12,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.postgresql_pool import asyncpg
+from guidkeep.stores.postgresql.pool import asyncpg
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 def tries_of(address: Address) -> tuple[ssl.SSLContext | None, ...]:
-    """Reads the parameters `sslmode`, `sslrootcert`, ...; see `guidkeep.stores.postgresql`.
+    """Reads the parameters `sslmode`, `sslrootcert`, ...; see `guidkeep.stores.postgresql.store`.
 
     Returns:
         How to encrypt a connection, one after the other until the server agrees; None: not at all.

@@ -1,7 +1,7 @@
 """Records in MongoDB, over PyMongo's asyncio API.
 
 The URL goes to the driver as it is: several hosts, `mongodb+srv`, TLS and logins are what its
-documentation says (`guidkeep.stores.mongodb_client` reads it). The database is the one that the URL
+documentation says (`guidkeep.stores.mongodb.client` reads it). The database is the one that the URL
 names, else `guidkeep`. How long an operation may take is said by the store's time-out, not by the
 URL.
 
@@ -58,7 +58,7 @@ from guidkeep.batching.rounds import AllRounds
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable, unreadable, unwritable
 from guidkeep.record import Record
 from guidkeep.stores import Counted, until
-from guidkeep.stores.mongodb_client import close, connect
+from guidkeep.stores.mongodb.client import close, connect
 
 # The driver's, after the line above: it says what installs them, if they are not there.
 import bson  # isort: skip
@@ -79,7 +79,7 @@ if TYPE_CHECKING:
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
-    from guidkeep.stores.mongodb_client import Document
+    from guidkeep.stores.mongodb.client import Document
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

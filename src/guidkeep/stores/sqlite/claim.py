@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.sqlite_locks import Hold, lock_beside, lock_itself, require_one
+from guidkeep.stores.sqlite.locks import Hold, lock_beside, lock_itself, require_one
 from guidkeep.system.files import create_private, open_regular
 
 if TYPE_CHECKING:

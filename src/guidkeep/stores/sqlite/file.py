@@ -1,6 +1,6 @@
 """The file of a SQLite store: its schema checked, its connections durable.
 
-Who may serve it, and whether it is still where it was, is in `guidkeep.stores.sqlite_claim`.
+Who may serve it, and whether it is still where it was, is in `guidkeep.stores.sqlite.claim`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.sqlite_claim import Claim, Intended
+from guidkeep.stores.sqlite.claim import Claim, Intended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

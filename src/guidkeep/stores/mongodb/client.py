@@ -1,6 +1,6 @@
 """The way to MongoDB: the URL read and checked, and the database made ready.
 
-What a URL may say is told in `guidkeep.stores.mongodb`.
+What a URL may say is told in `guidkeep.stores.mongodb.store`.
 """
 
 from __future__ import annotations

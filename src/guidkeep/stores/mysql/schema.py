@@ -16,7 +16,7 @@ from guidkeep.errors import StartupError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from guidkeep.stores.mysql_connections import Connections
+    from guidkeep.stores.mysql.connections import Connections
 
 log = structlog.get_logger("guidkeep.stores.mysql")
 

@@ -1,0 +1,1 @@
+"""The store in MongoDB, or FerretDB."""

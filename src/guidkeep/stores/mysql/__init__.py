@@ -1,0 +1,1 @@
+"""The store in MySQL, MariaDB or Galera."""
