@@ -18,7 +18,7 @@ import uvloop
 
 from guidkeep.binding import BACKLOG, address_of, announce, bind, listen
 from guidkeep.caches import open_cache
-from guidkeep.caches.looking import look_at
+from guidkeep.caches.first_look import look_at
 from guidkeep.errors import StartupError
 from guidkeep.figures import shared_figures
 from guidkeep.http import representation

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import hiredis
 
-from guidkeep.caches import redis_scripts
-from guidkeep.caches.redis import RedisCache
-from guidkeep.caches.redis_address import RedisAddress
+from guidkeep.caches.redis import scripts as redis_scripts
+from guidkeep.caches.redis.cache import RedisCache
+from guidkeep.caches.redis.url import RedisAddress
 from guidkeep.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.caches.redis_server import Word
+    from guidkeep.caches.redis.server import Word
 
 LEASE_TIME = 600.0
 """Seconds that leases last, and entries by Redis' clock."""
@@ -66,7 +66,7 @@ class InRedis:
 
 
 class BlockingNodes:
-    """One Redis; see `guidkeep.caches.redis_nodes.Nodes`."""
+    """One Redis; see `guidkeep.caches.redis.nodes.Nodes`."""
 
     unreachable = 0
 

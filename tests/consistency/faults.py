@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.caches import redis_scripts
 from guidkeep.caches.memory import MemoryCache
-from guidkeep.caches.redis import RedisCache
+from guidkeep.caches.redis import scripts as redis_scripts
+from guidkeep.caches.redis.cache import RedisCache
 from guidkeep.errors import OutcomeUnknown
 from guidkeep.record import new_version
 from guidkeep.registry import registry

@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import logs, server, settings
-from guidkeep.caches import open_cache, redis
+from guidkeep.caches import open_cache
+from guidkeep.caches.redis import cache as redis
 from guidkeep.stores import open_store
 from tests.consistency.faults import FAULTS, OUTAGES
 from tests.consistency.jitter import Jitter, JitteredCache, JitteredStore

@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from guidkeep.caches import open_cache
-from guidkeep.caches.redis_address import RedisAddress
+from guidkeep.caches.redis.url import RedisAddress
 from guidkeep.client.transport import address_of
 from guidkeep.errors import StartupError
 from guidkeep.stores.sqlite.path import path_of

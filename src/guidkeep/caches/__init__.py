@@ -173,7 +173,7 @@ def open_cache(
     scheme = scheme_of(url)
     # Imported only when its URL is used: nobody needs what the others import.
     if scheme in ("redis", "rediss", "redis+cluster", "rediss+cluster"):
-        from guidkeep.caches.redis import open_redis  # noqa: PLC0415 - see above
+        from guidkeep.caches.redis.cache import open_redis  # noqa: PLC0415 - see above
 
         return open_redis(
             url,

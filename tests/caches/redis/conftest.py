@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from guidkeep.caches import Lease
-from guidkeep.caches.redis import RedisCache
-from guidkeep.caches.redis_address import RedisAddress
+from guidkeep.caches.redis.cache import RedisCache
+from guidkeep.caches.redis.url import RedisAddress
 from guidkeep.metrics import Metrics
 from guidkeep.record import Record
 from servers import redis
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from guidkeep.caches.redis_server import Server
+    from guidkeep.caches.redis.server import Server
     from servers.redis import Redis
     from tests.engines import Engines
 

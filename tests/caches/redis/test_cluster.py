@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.caches import redis_nodes
-from guidkeep.caches.redis_nodes import Cluster
+from guidkeep.caches.redis import nodes as redis_nodes
+from guidkeep.caches.redis.nodes import Cluster
 from guidkeep.metrics import Metrics
 from guidkeep.record import Record
 from servers import redis, redis_cluster
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from guidkeep.caches.redis import RedisCache
+    from guidkeep.caches.redis.cache import RedisCache
     from servers.redis import Redis
     from servers.redis_cluster import RedisCluster
     from tests.caches.redis.conftest import Opener

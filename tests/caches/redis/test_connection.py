@@ -13,9 +13,8 @@ import pytest
 import uvloop
 from structlog.testing import capture_logs
 
-from guidkeep.caches.redis import RedisCache
-from guidkeep.caches.redis_address import RedisAddress
-from guidkeep.caches.redis_connection import (
+from guidkeep.caches.redis.cache import RedisCache
+from guidkeep.caches.redis.connection import (
     Connection,
     Late,
     Unavailable,
@@ -24,6 +23,7 @@ from guidkeep.caches.redis_connection import (
     identity,
     ignore,
 )
+from guidkeep.caches.redis.url import RedisAddress
 from guidkeep.metrics import Metrics
 from servers import redis
 from servers.processes import free_port

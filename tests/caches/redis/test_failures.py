@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.caches import redis_connection
 from guidkeep.caches.entries import entry_of, render
-from guidkeep.caches.redis_connection import Unavailable
-from guidkeep.caches.redis_server import give_up
+from guidkeep.caches.redis import connection as redis_connection
+from guidkeep.caches.redis.connection import Unavailable
+from guidkeep.caches.redis.server import give_up
 from guidkeep.record import Record
 from servers import redis
 from servers.processes import free_port
@@ -39,7 +39,7 @@ from tests.support import GUID, until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from guidkeep.caches.redis import RedisCache
+    from guidkeep.caches.redis.cache import RedisCache
     from servers.redis import Redis
     from tests.caches.redis.conftest import Opener
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.caches import redis_scripts
+from guidkeep.caches.redis import scripts
 from servers.redis import prefix_of
 from tests.caches.looks import look
 from tests.caches.redis.conftest import NEWER, NOW, RECORD, held, keep
@@ -82,7 +82,7 @@ async def test_nodes_of_two_versions_over_one_redis_never_read_each_others_entri
     url = shared.fresh()
     new = open_at(url)
     await keep(new, RECORD)
-    monkeypatch.setattr(redis_scripts, "FORMAT", "1")
+    monkeypatch.setattr(scripts, "FORMAT", "1")
     old = open_at(url)
     await old.ping()
     assert await held(old) is None
@@ -99,7 +99,7 @@ async def test_a_slow_reader_of_another_version_puts_nothing_back_after_a_write(
     url = shared.fresh()
     new = open_at(url)
     await new.ping()
-    monkeypatch.setattr(redis_scripts, "FORMAT", "1")
+    monkeypatch.setattr(scripts, "FORMAT", "1")
     old = open_at(url)
     await old.ping()
     reads, writes = (old, new) if reader_is_old else (new, old)

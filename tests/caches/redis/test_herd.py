@@ -14,7 +14,7 @@ from tests.support import GUID
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from guidkeep.caches.redis import RedisCache
+    from guidkeep.caches.redis.cache import RedisCache
     from guidkeep.record import Record
     from servers.redis import Redis
     from tests.caches.redis.conftest import Opener

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.caches import looking
-from guidkeep.caches.looking import look_at
+from guidkeep.caches import first_look
+from guidkeep.caches.first_look import look_at
 from servers import redis
 from servers.processes import free_port
 from tests.caches.redis.test_connection import certificate
@@ -93,7 +93,7 @@ async def test_a_port_for_tls_alone_is_named_as_one(
 async def test_a_cache_that_does_not_answer_is_not_waited_for(
     locked: Redis, open_at: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(first_look, "LOOK_SECONDS", 0.0)
     [(level, error)] = await said(open_at, f"redis://127.0.0.1:{locked.port}")
     assert (level, error) == ("warning", "no answer within 0 s")
 

@@ -12,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from guidkeep.caches import Lease
-from guidkeep.caches import redis as redis_cache
 from guidkeep.caches.entries import entry_of, render
+from guidkeep.caches.redis import cache as redis_cache
 from guidkeep.metrics import Metrics
 from servers.processes import free_port
 from tests.caches.looks import look

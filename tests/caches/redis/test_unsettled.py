@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from guidkeep.caches.breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Breaker, pause
-from guidkeep.caches.unsettled import Unsettled
+from guidkeep.caches.redis.breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Breaker, pause
+from guidkeep.caches.redis.unsettled import Unsettled
 from tests.support import GUID, Clock
 
 OTHER = "0" * 32

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import structlog
 
 from guidkeep.batching.outcome import Outcome
-from guidkeep.caches import redis_scripts
-from guidkeep.caches.breaker import Breaker
-from guidkeep.caches.redis_connection import (
+from guidkeep.caches.redis import scripts as redis_scripts
+from guidkeep.caches.redis.breaker import Breaker
+from guidkeep.caches.redis.connection import (
     Connection,
     Refused,
     ReplyError,

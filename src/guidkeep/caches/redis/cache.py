@@ -55,12 +55,12 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from guidkeep.caches import CacheFigures, Lease, entries
-from guidkeep.caches import breaker as breakers
-from guidkeep.caches.redis_address import RedisAddress
-from guidkeep.caches.redis_connection import Late, ReplyError, Unavailable
-from guidkeep.caches.redis_nodes import Cluster, Nodes, Single
-from guidkeep.caches.redis_server import Options
-from guidkeep.caches.unsettled import LIMIT, Unsettled
+from guidkeep.caches.redis import breaker as breakers
+from guidkeep.caches.redis.connection import Late, ReplyError, Unavailable
+from guidkeep.caches.redis.nodes import Cluster, Nodes, Single
+from guidkeep.caches.redis.server import Options
+from guidkeep.caches.redis.unsettled import LIMIT, Unsettled
+from guidkeep.caches.redis.url import RedisAddress
 from guidkeep.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
     from guidkeep.caches import Form
     from guidkeep.caches.entries import Entry
-    from guidkeep.caches.redis_server import Word
+    from guidkeep.caches.redis.server import Word
     from guidkeep.record import Record
 
 log = structlog.get_logger("guidkeep.cache")

@@ -16,20 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
-from guidkeep.caches.redis_connection import Connection, ReplyError, Unavailable, connect, ignore
-from guidkeep.caches.redis_server import (
-    EXPECTED,
-    PATIENCE,
-    UNFIT,
-    Server,
-    expect_well,
-    log_in,
-)
+from guidkeep.caches.redis.connection import Connection, ReplyError, Unavailable, connect, ignore
+from guidkeep.caches.redis.server import EXPECTED, PATIENCE, UNFIT, Server, expect_well, log_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from guidkeep.caches.redis_server import Options, Watcher, Word
+    from guidkeep.caches.redis.server import Options, Watcher, Word
 
 log = structlog.get_logger("guidkeep.cache")
 
