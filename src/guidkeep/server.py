@@ -23,12 +23,12 @@ from guidkeep.errors import StartupError
 from guidkeep.figures import shared_figures
 from guidkeep.http import representation
 from guidkeep.http.app import make_app
+from guidkeep.http.connection.protocol import DRAIN_GRACE, GuidkeepProtocol, watch
+from guidkeep.http.connection.wire import OTHER_DESCRIPTORS, Wire, connections_within
 from guidkeep.http.hosts import Hosts
 from guidkeep.http.listening import let_everybody_in, let_nobody_in
 from guidkeep.http.memory import keep_in_one_piece
-from guidkeep.http.protocol import DRAIN_GRACE, GuidkeepProtocol, watch
 from guidkeep.http.sites import Sites
-from guidkeep.http.wire import OTHER_DESCRIPTORS, Wire, connections_within
 from guidkeep.metrics import Metrics
 from guidkeep.registry.clock import ClockWatch, steady_time
 from guidkeep.registry.drafts import Drafts

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.http import held
-from guidkeep.http.held import Held, Room
+from guidkeep.http import spool
+from guidkeep.http.spool import Held, Room
 from tests.support import turns
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ SIZE = 1000
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "IN_MEMORY", SIZE)
-    monkeypatch.setattr(held, "PIECE", 700)
-    monkeypatch.setattr(held, "TICK", 0.01)
+    monkeypatch.setattr(spool, "IN_MEMORY", SIZE)
+    monkeypatch.setattr(spool, "PIECE", 700)
+    monkeypatch.setattr(spool, "TICK", 0.01)
 
 
 class Told:

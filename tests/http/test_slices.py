@@ -6,8 +6,8 @@ import httptools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidkeep.http.framing import content_length
-from guidkeep.http.slices import Slices
+from guidkeep.http.connection.framing import content_length
+from guidkeep.http.connection.slices import Slices
 
 TEXT = st.binary(max_size=12).map(lambda text: text.replace(b"\0", b"\r\n\r\n"))
 CHUNKS = st.lists(TEXT.filter(len), max_size=4).map(

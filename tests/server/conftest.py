@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from guidkeep import server
-from guidkeep.http import protocol
+from guidkeep.http.connection import protocol
 from tests.support import Clock, served
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from guidkeep.http.connection.protocol import GuidkeepProtocol
+from guidkeep.http.connection.wire import Wire
 from guidkeep.http.hosts import Hosts
-from guidkeep.http.protocol import GuidkeepProtocol
 from guidkeep.http.sites import Sites
-from guidkeep.http.wire import Wire
 from guidkeep.metrics import Metrics
 from guidkeep.settings import Settings
 from tests.support import turns

@@ -13,7 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from guidkeep.errors import StoreUnavailable
-from guidkeep.http import bulk, export, held, protocol
+from guidkeep.http import bulk, export, spool
+from guidkeep.http.connection import protocol
 from guidkeep.registry.registry import Registry
 from tests.server.test_rude_clients import connections
 from tests.server.wire import Wire, record, request, wired
@@ -69,7 +70,7 @@ class Reading:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "TICK", 0.05)
-    monkeypatch.setattr(held, "TICK", 0.05)
+    monkeypatch.setattr(spool, "TICK", 0.05)
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_the_answer_to_a_request_of_known_length_begins_when_the_whole_of_it_is_
 
 def test_or_when_no_more_answers_can_be_held(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "HELD", 20_000)
-    monkeypatch.setattr(held, "IN_MEMORY", 10_000)
+    monkeypatch.setattr(spool, "IN_MEMORY", 10_000)
     count = 1_000
     with served(store=url) as server, wired(server.address) as wire:
         wire.send(request("POST", "/bulk", None, f"Content-Length: {count * 9 + len(LINE)}"))
@@ -159,7 +160,7 @@ def test_a_client_may_send_everything_before_it_reads(
     watch_clock: Clock, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It sends for three times as long as it may refuse to read, more than the buffers hold."""
-    monkeypatch.setattr(held, "IN_MEMORY", 10_000)
+    monkeypatch.setattr(spool, "IN_MEMORY", 10_000)
     survived = set()  # when a connection was looked at whose answers are not read
     look_at = protocol.GuidkeepProtocol.look
 
@@ -190,7 +191,7 @@ def test_a_client_that_never_reads_is_cut_off_when_there_is_no_room_for_its_answ
     watch_clock: Clock, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "HELD", 100_000)
-    monkeypatch.setattr(held, "IN_MEMORY", 10_000)
+    monkeypatch.setattr(spool, "IN_MEMORY", 10_000)
     with (
         served(store=url, write_timeout=1.0) as server,
         wired(server.address) as other,

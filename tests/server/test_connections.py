@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.http import gate, protocol
-from guidkeep.http import wire as wire_module
-from guidkeep.http.gate import Gate, client_of
-from guidkeep.http.wire import OTHER_DESCRIPTORS
+from guidkeep.http.connection import gate, protocol
+from guidkeep.http.connection import wire as wire_module
+from guidkeep.http.connection.gate import Gate, client_of
+from guidkeep.http.connection.wire import OTHER_DESCRIPTORS
 from tests.server.processes import serving
 from tests.server.wire import Wire, request, wired
 from tests.support import served, wait_until

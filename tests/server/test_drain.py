@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.http import protocol
+from guidkeep.http.connection import protocol
 from tests.server.processes import serving
 from tests.server.wire import Connection, Lost, record, request, wired
 from tests.support import served

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.http import intake
+from guidkeep.http.connection import intake
 from tests.server.ends import Ends, both_ends
 from tests.server.wire import GUID, parse, request
 from tests.support import turns, until

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.http import protocol
+from guidkeep.http.connection import protocol
 from tests.server.processes import serving
 from tests.server.wire import Wire, record, request, wired
 from tests.support import served, wait_until

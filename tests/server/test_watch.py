@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guidkeep.http import memory as memory_module
-from guidkeep.http import protocol
+from guidkeep.http.connection import protocol
+from guidkeep.http.connection.protocol import WATCH_TURN, watch
 from guidkeep.http.memory import FALL, Memory
-from guidkeep.http.protocol import WATCH_TURN, watch
 from tests.server.ends import Ends, both_ends
 from tests.support import PATIENCE, turns, until
 

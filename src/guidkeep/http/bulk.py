@@ -10,7 +10,7 @@ order of the lines.
 
 *Bounded both ways.* A line is taken when there is a place in the window, and among all requests
 that the server works on at once (`--max-pending`); else nothing is read. What is answered and not
-yet read by the client is held, up to a limit (see `guidkeep.http.held`); beyond that no further
+yet read by the client is held, up to a limit (see `guidkeep.http.spool`); beyond that no further
 line is taken either.
 
 *When the answer begins.* At once, if the request comes in chunks; if its head says how long it is,
@@ -49,7 +49,7 @@ from guidkeep.errors import (
 from guidkeep.http import problems
 from guidkeep.http.conditions import condition_of
 from guidkeep.http.export import LINES
-from guidkeep.http.held import Held, Room
+from guidkeep.http.spool import Held, Room
 from guidkeep.http.streams import Streamed
 from guidkeep.jsontext.lines import Lines
 from guidkeep.record import ENVELOPE, parse_change

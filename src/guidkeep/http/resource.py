@@ -19,7 +19,7 @@ from guidkeep.errors import (
     StoreUnavailable,
 )
 from guidkeep.http import problems
-from guidkeep.http.gate import client_of
+from guidkeep.http.connection.gate import client_of
 from guidkeep.http.problems import lines_of
 from guidkeep.http.requests import EXCHANGE, ClientLeft, Request
 from guidkeep.http.streams import Streamed, send_pieces

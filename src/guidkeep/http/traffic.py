@@ -2,7 +2,7 @@
 
 A request has its `Place` from the moment in which the whole of it has arrived, or, if it is read or
 answered piece by piece, from its head on. Before that nobody is at work on it, and it keeps nobody
-out: see `guidkeep.http.intake`.
+out: see `guidkeep.http.connection.intake`.
 """
 
 from __future__ import annotations

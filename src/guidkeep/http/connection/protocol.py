@@ -24,13 +24,13 @@ from guidkeep.errors import (
     Stopping,
     TooManyRequests,
 )
-from guidkeep.http.framing import content_length
-from guidkeep.http.gate import client_of
-from guidkeep.http.intake import Intake
+from guidkeep.http.connection.framing import content_length
+from guidkeep.http.connection.gate import client_of
+from guidkeep.http.connection.intake import Intake
+from guidkeep.http.connection.wire import Exchange, Flow
 from guidkeep.http.memory import give_back
 from guidkeep.http.problems import last_words
 from guidkeep.http.requests import EXCHANGE, HEALTH
-from guidkeep.http.wire import Exchange, Flow
 from guidkeep.record import shortened
 
 if TYPE_CHECKING:

@@ -18,14 +18,14 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from guidkeep.errors import HeadersTooLarge, InvalidRequest
-from guidkeep.http.hits import HitsFirst
-from guidkeep.http.slices import Slices
+from guidkeep.http.connection.hits import HitsFirst
+from guidkeep.http.connection.slices import Slices
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from guidkeep.errors import GuidkeepError
-    from guidkeep.http.wire import Exchange, Flow
+    from guidkeep.http.connection.wire import Exchange, Flow
 
 TURN = 64
 """Slices of one connection that are parsed before others have their turn."""

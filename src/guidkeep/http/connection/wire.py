@@ -14,7 +14,7 @@ import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from guidkeep.http.gate import Gate
+from guidkeep.http.connection.gate import Gate
 from guidkeep.http.memory import Memory
 from guidkeep.http.problems import ASKED_ABOUT, JSON, lines_of
 from guidkeep.http.requests import RECORD_ROUTE
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-    from guidkeep.http.hits import HitsFirst
+    from guidkeep.http.connection.hits import HitsFirst
     from guidkeep.http.hosts import Hosts
     from guidkeep.http.sites import Sites
     from guidkeep.metrics import Metrics, Tally

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from guidkeep.http.connection.wire import complete, send_whole
 from guidkeep.http.requests import RECORD_PREFIX
 from guidkeep.http.resource import BEGAN, WHOLE_ANSWER
-from guidkeep.http.wire import complete, send_whole
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
-    from guidkeep.http.wire import Wire
+    from guidkeep.http.connection.wire import Wire
 
 PREFIX = RECORD_PREFIX.encode()
 URL_LENGTH = len(PREFIX) + 32

@@ -1,0 +1,1 @@
+"""One connection: its bytes, its requests, its limits, and the short way of a hit."""
