@@ -21,7 +21,7 @@ from guidkeep.record import Change, parse_change
 from guidkeep.registry.drafts import Drafts
 from guidkeep.registry.registry import Registry
 from guidkeep.schema import MetadataSchema
-from guidkeep.server import Running, serve
+from guidkeep.server.server import Running, serve
 from guidkeep.settings import Settings
 from guidkeep.stores import open_store
 from servers.nodes import trusts_its_cache

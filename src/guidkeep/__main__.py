@@ -10,7 +10,7 @@ import _signal  # type: ignore[import-not-found]  # the part of `signal` in C: t
 import os
 import sys
 
-from guidkeep.signals import HANGUP, IGNORED, STOPPING
+from guidkeep.server.signals import HANGUP, IGNORED, STOPPING
 
 
 def main() -> int:
@@ -35,7 +35,7 @@ def _end(*_: object) -> None:
 
 
 def _go_on(*_: object) -> None:
-    """A server outlives its terminal: see `guidkeep.stopping`."""
+    """A server outlives its terminal: see `guidkeep.server.stopping`."""
 
 
 if __name__ == "__main__":  # pragma: no cover - a process of its own

@@ -69,7 +69,8 @@ def _serve(flags: dict[str, Any]) -> int:
     # The others, and --help, do not wait for what only this one takes.
     import structlog  # noqa: PLC0415 - see above
 
-    from guidkeep import logs, stopping  # noqa: PLC0415 - see above
+    from guidkeep import logs  # noqa: PLC0415 - see above
+    from guidkeep.server import stopping  # noqa: PLC0415 - see above
 
     with stopping.before_the_loop():
         chosen = settings.load(flags)
@@ -79,11 +80,11 @@ def _serve(flags: dict[str, Any]) -> int:
             log.warning("unknown variable", variable=name, nearest=nearest)
         try:
             if chosen.workers > 1:
-                from guidkeep import supervisor  # noqa: PLC0415 - see above
+                from guidkeep.server import supervisor  # noqa: PLC0415 - see above
 
                 supervisor.run(chosen)
             else:
-                from guidkeep import server  # noqa: PLC0415 - see above
+                from guidkeep.server import server  # noqa: PLC0415 - see above
 
                 server.run(chosen)
         except StartupError:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
 
     Run = Callable[..., int]
 

@@ -18,7 +18,7 @@ from servers.processes import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
     from tests.cli.conftest import Run
 
     Capture = pytest.CaptureFixture[str]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from guidkeep.commands.items import Item
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
     from tests.cli.conftest import Run
 
     Capture = pytest.CaptureFixture[str]

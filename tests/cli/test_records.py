@@ -16,7 +16,7 @@ from guidkeep.record import new_guid
 from tests.cli.conftest import Terminal, feed
 
 if TYPE_CHECKING:
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
     from tests.cli.conftest import Run
 
     Capture = pytest.CaptureFixture[str]

@@ -14,7 +14,7 @@ from tests.support import MARCH_2015, Clock, served
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
 
 
 @pytest.fixture(scope="package")

@@ -22,7 +22,7 @@ from tests.support import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
 
 FORKING = """
 import asyncio, json, os, random, sys

@@ -9,9 +9,10 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from guidkeep import logs, server, settings
+from guidkeep import logs, settings
 from guidkeep.caches import open_cache
 from guidkeep.caches.redis import cache as redis
+from guidkeep.server import server
 from guidkeep.stores import open_store
 from tests.consistency.faults import FAULTS, OUTAGES
 from tests.consistency.jitter import Jitter, JitteredCache, JitteredStore

@@ -121,7 +121,7 @@ def brisk(clock: Clock) -> Iterator[None]:
         patch("uvicorn.server.time", SimpleNamespace(time=clock)),
         patch("uvicorn.server.asyncio", SimpleNamespace(**(vars(asyncio) | {"sleep": sleep}))),
         patch("uvicorn.Server.on_tick", date_each_time),
-        patch("guidkeep.server.DRAIN_GRACE", TICK),
+        patch("guidkeep.server.server.DRAIN_GRACE", TICK),
         patch("guidkeep.http.connection.protocol.DRAIN_GRACE", TICK),
     ):
         yield

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
     from tests.engines import Engines
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guidkeep.registry.registry import Registry
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
 
 FRIEND, STRANGER = "https://friend.example", "https://stranger.example"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")

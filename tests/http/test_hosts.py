@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
 
 OWN = [
     "localhost", "localhost:8080", "LOCALHOST", "LocalHost.:80", "localhost:", "127.0.0.1",

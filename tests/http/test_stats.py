@@ -9,8 +9,8 @@ import pytest
 
 from guidkeep.caches import open_cache
 from guidkeep.errors import StoreUnavailable
-from guidkeep.figures import merged
 from guidkeep.metrics import SECONDS, Metrics
+from guidkeep.server.shared_metrics import merged
 from tests.http.faulty import faulty
 from tests.http.helpers import EVERY_PAIR, Api
 from tests.support import MARCH_2015, app_of, make_registry, opened_store

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from guidkeep import server
 from guidkeep.http.connection import protocol
+from guidkeep.server import server
 from tests.support import Clock, served
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from tests.support import served, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
     from tests.support import Clock
 
 LINE = record() + b"\n"

@@ -13,8 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from guidkeep.figures import merged, shared_figures
 from guidkeep.metrics import Metrics
+from guidkeep.server.shared_metrics import merged, shared_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
     from tests.engines import Engines
     from tests.server.wire import Wire
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep import server
+from guidkeep.server import server
+from guidkeep.server.signals import IGNORED, STOPPING
+from guidkeep.server.stopping import Stop, before_the_loop, held
 from guidkeep.settings import Settings
-from guidkeep.signals import IGNORED, STOPPING
-from guidkeep.stopping import Stop, before_the_loop, held
 from servers.nodes import ENVIRONMENT
 from servers.processes import free_port
 from tests.server.processes import GUIDKEEP, serving
@@ -29,7 +29,7 @@ from tests.support import PATIENCE, turns, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from guidkeep.server import Running
+    from guidkeep.server.server import Running
     from tests.engines import Engines
 
 

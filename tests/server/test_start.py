@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep import __version__, binding, server
+from guidkeep import __version__
 from guidkeep.caches.none import NoCache
 from guidkeep.cli import main
 from guidkeep.errors import StartupError
 from guidkeep.registry.registry import Registry
-from guidkeep.server import _allow_descriptors, _warn_of_few_descriptors
+from guidkeep.server import server, sockets
+from guidkeep.server.server import _allow_descriptors, _warn_of_few_descriptors
 from guidkeep.settings import Settings
 from servers.nodes import ENVIRONMENT
 from servers.processes import free_port
@@ -95,12 +96,12 @@ def test_a_port_that_is_taken_is_refused_with_a_sentence(tmp_path: Path, taken_p
 def test_a_port_that_another_listens_on_first_is_refused_with_the_same_sentence() -> None:
     settings = Settings(port=free_port())
     with (
-        closing(binding.bind(settings)) as first,
-        closing(binding.bind(settings)) as second,
+        closing(sockets.bind(settings)) as first,
+        closing(sockets.bind(settings)) as second,
     ):
-        binding.listen(settings, first)
+        sockets.listen(settings, first)
         with pytest.raises(StartupError, match="Address already in use"):
-            binding.listen(settings, second)
+            sockets.listen(settings, second)
 
 
 def test_a_store_that_is_served_is_refused_with_a_sentence(tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep import figures, supervisor, worker
-from guidkeep.binding import announce
 from guidkeep.cli import main
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
+from guidkeep.server import shared_metrics, supervisor, worker
+from guidkeep.server.sockets import announce
+from guidkeep.server.supervisor import Job, Worker, supervise
 from guidkeep.settings import Settings
-from guidkeep.supervisor import Job, Worker, supervise
 from servers.processes import children, free_port, is_gone
 from tests.server.test_start import unchanged_process
 from tests.server.wire import wired
@@ -106,7 +106,7 @@ def answers(address: str) -> bool:
 
 def own_children() -> set[int]:
     """Workers, not the servers that other tests share."""
-    return {pid for pid in children(os.getpid()) if "guidkeep.worker" in command(pid)}
+    return {pid for pid in children(os.getpid()) if "guidkeep.server.worker" in command(pid)}
 
 
 def command(pid: int) -> str:
@@ -384,7 +384,7 @@ async def test_figures_of_workers_that_do_not_answer_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One is not there, one says nothing, and one is."""
-    monkeypatch.setattr(figures, "PATIENCE", 0.05)
+    monkeypatch.setattr(shared_metrics, "PATIENCE", 0.05)
     names = [f"\0guidkeep-test-{os.getpid()}-{at}" for at in range(4)]
     here, there = Metrics(), Metrics()
     here.swept.inc(3)
@@ -393,8 +393,8 @@ async def test_figures_of_workers_that_do_not_answer_are_left_out(
         silent.bind(names[2])
         silent.listen()
         async with (
-            figures.shared_figures(here, 0, names) as gather,
-            figures.shared_figures(there, 3, names),
+            shared_metrics.shared_figures(here, 0, names) as gather,
+            shared_metrics.shared_figures(there, 3, names),
         ):
             text = (await gather()).decode()
     assert 'guidkeep_swept_records_total{worker="0"} 3.0\n' in text

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from guidkeep import __version__
 from guidkeep.errors import StartupError
-from guidkeep.http.listening import let_nobody_in
+from guidkeep.server.listening import let_nobody_in
 from guidkeep.system.writer import say
 from guidkeep.urls import redacted
 

@@ -16,17 +16,14 @@ import structlog
 import uvicorn
 import uvloop
 
-from guidkeep.binding import BACKLOG, address_of, announce, bind, listen
 from guidkeep.caches import open_cache
 from guidkeep.caches.first_look import look_at
 from guidkeep.errors import StartupError
-from guidkeep.figures import shared_figures
 from guidkeep.http import representation
 from guidkeep.http.app import make_app
 from guidkeep.http.connection.protocol import DRAIN_GRACE, GuidkeepProtocol, watch
 from guidkeep.http.connection.wire import OTHER_DESCRIPTORS, Wire, connections_within
 from guidkeep.http.hosts import Hosts
-from guidkeep.http.listening import let_everybody_in, let_nobody_in
 from guidkeep.http.memory import keep_in_one_piece
 from guidkeep.http.sites import Sites
 from guidkeep.metrics import Metrics
@@ -35,7 +32,10 @@ from guidkeep.registry.drafts import Drafts
 from guidkeep.registry.registry import Registry
 from guidkeep.registry.sweep import Sweep
 from guidkeep.schema import MetadataSchema
-from guidkeep.stopping import Stop, on_signals
+from guidkeep.server.listening import let_everybody_in, let_nobody_in
+from guidkeep.server.shared_metrics import shared_figures
+from guidkeep.server.sockets import BACKLOG, address_of, announce, bind, listen
+from guidkeep.server.stopping import Stop, on_signals
 from guidkeep.stores import open_store
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Not by uvicorn: they are handled from the start on (`guidkeep.stopping`)."""
+        """Not by uvicorn: they are handled from the start on (`guidkeep.server.stopping`)."""
         yield
 
 

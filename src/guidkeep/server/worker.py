@@ -17,15 +17,16 @@ from typing import IO, TYPE_CHECKING, Any
 
 import structlog
 
-from guidkeep import logs, server
+from guidkeep import logs
 from guidkeep.errors import StartupError
-from guidkeep.stopping import before_the_loop
+from guidkeep.server import server
+from guidkeep.server.stopping import before_the_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.server import Running
-    from guidkeep.supervisor import Job
+    from guidkeep.server.server import Running
+    from guidkeep.server.supervisor import Job
 
 
 def main(orders: IO[bytes], answers: IO[bytes]) -> int:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
-from guidkeep.signals import HANGUP, IGNORED, STOPPING
+from guidkeep.server.signals import HANGUP, IGNORED, STOPPING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

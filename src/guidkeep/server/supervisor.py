@@ -1,7 +1,7 @@
 """Several workers that serve one port: started, watched, replaced when they die, and ended.
 
 The supervisor binds the port and starts the workers, each a process of its own that accepts on a
-socket of its own (`guidkeep.binding` says why). It serves nothing itself. Its pipe to a worker
+socket of its own (`guidkeep.server.sockets` says why). It serves nothing itself. Its pipe to a worker
 lives as long as it does; a worker whose pipe ends drains by itself, so none is left behind.
 
 *A worker that dies* loses the requests that it was working on; connections that it had not accepted
@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
-from guidkeep.binding import address_of, announce, bound_together
 from guidkeep.errors import StartupError
-from guidkeep.http.listening import let_nobody_in
-from guidkeep.stopping import held, on_signals
+from guidkeep.server.listening import let_nobody_in
+from guidkeep.server.sockets import address_of, announce, bound_together
+from guidkeep.server.stopping import held, on_signals
 from guidkeep.system.tasks import all_done
 from guidkeep.urls import scheme_of
 
@@ -156,7 +156,7 @@ class Worker:
                 sys.executable,
                 "-P",  # nothing is imported from the folder in which the server was started
                 "-m",
-                "guidkeep.worker",
+                "guidkeep.server.worker",
                 stdin=PIPE,
                 stdout=PIPE,
                 pass_fds=[self._listener.fileno()],

@@ -1,0 +1,1 @@
+"""A running service: its parts put together, its sockets, signals and workers."""
