@@ -14,7 +14,7 @@ import pytest
 
 from guidkeep import Client
 from guidkeep.client.answers import stats_of
-from guidkeep.client.wire import Answer
+from guidkeep.client.sansio import Answer
 from guidkeep.commands import arguments, exits
 from guidkeep.registry import census
 from tests.docs.pages import text_of

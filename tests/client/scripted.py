@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.client.operations import Operations
-from guidkeep.client.repeating import Patience
-from guidkeep.client.wire import Answer, Give, Lost, More, Pause, Request
+from guidkeep.client.retry import Patience
+from guidkeep.client.sansio import Answer, Give, Lost, More, Pause, Request
 from guidkeep.errors import (
     GuidkeepError,
     NotFound,

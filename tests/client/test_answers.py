@@ -10,7 +10,7 @@ import pytest
 from guidkeep.client.answers import line_of
 from guidkeep.client.bodies import ANY
 from guidkeep.client.lines import Sent
-from guidkeep.client.wire import Answer
+from guidkeep.client.sansio import Answer
 from guidkeep.commands import exits
 from guidkeep.errors import (
     BodyTooLarge,

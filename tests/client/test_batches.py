@@ -7,8 +7,8 @@ import json
 import pytest
 
 from guidkeep.client.lines import Sent
-from guidkeep.client.repeating import Patience
-from guidkeep.client.wire import Answer
+from guidkeep.client.retry import Patience
+from guidkeep.client.sansio import Answer
 from guidkeep.errors import (
     GuidkeepError,
     OutcomeUnknown,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from guidkeep.client.bodies import ANY, KEEP
-from guidkeep.client.records import Written
-from guidkeep.client.repeating import Patience
-from guidkeep.client.wire import Answer
+from guidkeep.client.models import Written
+from guidkeep.client.retry import Patience
+from guidkeep.client.sansio import Answer
 from guidkeep.errors import (
     GuidkeepError,
     InvalidRequest,

@@ -5,7 +5,7 @@ again; neither does I/O. `synchronous.py` and `asynchronous.py` do nothing else.
 """
 
 from guidkeep.client.asynchronous import AsyncClient
-from guidkeep.client.records import Day, Line, Page, Record, Stats, Written
+from guidkeep.client.models import Day, Line, Page, Record, Stats, Written
 from guidkeep.client.synchronous import Client
 
 __all__ = ["AsyncClient", "Client", "Day", "Line", "Page", "Record", "Stats", "Written"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qs
 
 from guidkeep import errors
-from guidkeep.client.records import Day, Line, Page, Record, Stats
-from guidkeep.client.wire import Answer
+from guidkeep.client.models import Day, Line, Page, Record, Stats
+from guidkeep.client.sansio import Answer
 from guidkeep.errors import (
     BodyTooLarge,
     Fault,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from guidkeep.client.bodies import Metadata, aged, body_of, members_of
-from guidkeep.client.records import Record
+from guidkeep.client.models import Record
 from guidkeep.errors import InvalidRequest
 from guidkeep.jsontext import lenient, on_one_line, parse_object
 from guidkeep.record import is_guid, new_guid

@@ -30,9 +30,9 @@ from guidkeep.client.bodies import (
     members_of,
 )
 from guidkeep.client.lines import Splitter, has_null, is_removing, text_after
-from guidkeep.client.records import Line, Record, Written
-from guidkeep.client.repeating import Attempts, exchange, failure
-from guidkeep.client.wire import Give, Lost, More, Request
+from guidkeep.client.models import Line, Record, Written
+from guidkeep.client.retry import Attempts, exchange, failure
+from guidkeep.client.sansio import Give, Lost, More, Request
 from guidkeep.errors import (
     Fault,
     GuidkeepError,
@@ -51,9 +51,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from guidkeep.client.lines import Sent
-    from guidkeep.client.records import Page, Stats
-    from guidkeep.client.repeating import Outcome, Patience
-    from guidkeep.client.wire import Answer, Steps, Stream
+    from guidkeep.client.models import Page, Stats
+    from guidkeep.client.retry import Outcome, Patience
+    from guidkeep.client.sansio import Answer, Steps, Stream
     from guidkeep.jsontext import Member
 
     Body = Callable[[int], bytes]

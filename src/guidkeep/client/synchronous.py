@@ -14,16 +14,16 @@ from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata, Ttl
 from guidkeep.client.lines import Batches
 from guidkeep.client.operations import Operations
 from guidkeep.client.processes import PerProcess
-from guidkeep.client.repeating import Patience
-from guidkeep.client.wire import Give, Lost, More, Pause
+from guidkeep.client.retry import Patience
+from guidkeep.client.sansio import Give, Lost, More, Pause
 from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
-    from guidkeep.client.records import Line, Page, Record, Stats, Written
-    from guidkeep.client.wire import Answer, Request, Steps, Stream
+    from guidkeep.client.models import Line, Page, Record, Stats, Written
+    from guidkeep.client.sansio import Answer, Request, Steps, Stream
 
 Result = TypeVar("Result")
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from guidkeep import __version__
-from guidkeep.client.wire import Answer, Lost
+from guidkeep.client.sansio import Answer, Lost
 from guidkeep.errors import HeadersTooLarge, StartupError
 from guidkeep.urls import redacted, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from guidkeep.client.wire import Request
+    from guidkeep.client.sansio import Request
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 URL_VARIABLE = "GUIDKEEP_URL"

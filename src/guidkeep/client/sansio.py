@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from guidkeep.client.records import Record
+    from guidkeep.client.models import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from guidkeep.client.answers import error_of, problem_type
-from guidkeep.client.wire import Answer, Lost, Pause
+from guidkeep.client.sansio import Answer, Lost, Pause
 from guidkeep.errors import OutcomeUnknown, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.client.wire import Request, Steps
+    from guidkeep.client.sansio import Request, Steps
     from guidkeep.errors import GuidkeepError
 
 FIRST_PAUSE = 0.1
