@@ -2,7 +2,7 @@
 
 The imports take longer than anybody's patience, and a KeyboardInterrupt in the midst of them shows
 the innards of Python. So Ctrl-C ends the process at once, silently, as it ends a program in C,
-except where something has begun that is to be ended in order: see `guidkeep.interrupts`. What is
+except where something has begun that is to be ended in order: see `guidkeep.cli.interrupts`. What is
 not in our hands are the first hundredths of a second, in which Python itself starts.
 """
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import Client
-from guidkeep.cli import main
+from guidkeep.cli import import_, main
 from guidkeep.client import lines
-from guidkeep.commands import importing
 from guidkeep.record import new_guid
 from tests.support import Clock, served
 
@@ -71,7 +70,7 @@ def run() -> Run:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch has three lines, and how far it came is saved with each."""
     monkeypatch.setattr(lines, "BATCH_LINES", 3)
-    monkeypatch.setattr(importing, "BETWEEN_SAVES", -1.0)
+    monkeypatch.setattr(import_, "BETWEEN_SAVES", -1.0)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from guidkeep.cli import exits
 from guidkeep.client import retry
-from guidkeep.commands import exits
 from tests.client.test_transport import odd
 from tests.proxies import compressed
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep import Client, progress
-from guidkeep.commands import exits, exporting
-from guidkeep.commands.targets import Target, target_of
+from guidkeep import Client
+from guidkeep.cli import exits, progress
+from guidkeep.cli import export as exporting
+from guidkeep.cli.targets import Target, target_of
 from guidkeep.errors import Unreachable
 from tests.cli.conftest import Terminal
 
@@ -373,7 +374,7 @@ def test_what_can_be_no_file_is_told(run: Run, capsys: Capture, name: str, said:
 
 def test_a_disk_is_not_overwritten(run: Run, capsys: Capture, monkeypatch: Patch) -> None:
     block = os.stat_result((0o060600, *[0] * 9))
-    monkeypatch.setattr("guidkeep.commands.targets.os.stat", lambda _: block)
+    monkeypatch.setattr("guidkeep.cli.targets.os.stat", lambda _: block)
     assert run("export", "disk", "--force") == exits.USAGE
     assert "disk is a disk, which would be overwritten" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.commands import exits, health
+from guidkeep.cli import exits, health
 from servers.processes import free_port
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep.commands import exits, importing
+from guidkeep.cli import exits, import_
 from guidkeep.record import new_guid
 from tests.cli.conftest import Terminal, feed
 from tests.cli.files import FILE, REFUSED, STATE, write
@@ -165,14 +165,14 @@ def test_many_that_can_not_be_sent_do_not_wait_for_one_that_can(
     together: list[int],
 ) -> None:  # fmt: skip
     launched: list[int] = []
-    launch = importing.Import._launch
+    launch = import_.Import._launch
 
     async def counted(work: Any, client: Any, batch: Any, items: Any, watch: Any) -> None:
         launched.append(len(items))
         await launch(work, client, batch, items, watch)
 
-    monkeypatch.setattr(importing.Import, "_launch", counted)
-    monkeypatch.setattr(importing, limit, most)
+    monkeypatch.setattr(import_.Import, "_launch", counted)
+    monkeypatch.setattr(import_, limit, most)
     FILE.write_text("user,n\n" + "x\n" * 7 + f"{user},1\n" + "x\n" * 3)
     assert run("import", FILE) == exits.FAILED
     told = json.loads(capsys.readouterr().out)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guidkeep import AsyncClient, Client
+from guidkeep.cli import exits, import_
+from guidkeep.cli.input.sources import Source
 from guidkeep.client import Line
-from guidkeep.commands import exits, importing
-from guidkeep.commands.sources import Source
 from guidkeep.errors import (
     GuidkeepError,
     OutcomeUnknown,
@@ -34,7 +34,7 @@ from tests.cli.files import FILE, REFUSED, STATE, Failing, write
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from guidkeep.commands.items import Item
+    from guidkeep.cli.input.items import Item
     from guidkeep.server.server import Running
     from tests.cli.conftest import Run
 
@@ -82,7 +82,7 @@ def test_its_own_records_are_not_refused_when_it_goes_on(
         await write_batch(client, batch, **options)
         raise OutcomeUnknown("It may have happened.")
 
-    monkeypatch.setattr(importing, "AT_ONCE", 1)
+    monkeypatch.setattr(import_, "AT_ONCE", 1)
     with monkeypatch.context() as patch:
         patch.setattr(AsyncClient, "write", lost)
         assert run("import", FILE, "--create-only") == exits.UNKNOWN
@@ -231,16 +231,16 @@ def test_interrupted_while_the_service_is_gone_it_keeps_how_far_it_was(
 ) -> None:
     write([{"user": user}] * 9)
     Failing(monkeypatch, 1, StoreUnavailable("away"))
-    land = importing.Import._land
+    land = import_.Import._land
 
     async def interrupted(work: Any, watch: Any) -> None:
         if work._tally.done:
-            monkeypatch.setattr(importing.Import, "_land", land)
+            monkeypatch.setattr(import_.Import, "_land", land)
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.sleep(30)
         await land(work, watch)
 
-    monkeypatch.setattr(importing.Import, "_land", interrupted)
+    monkeypatch.setattr(import_.Import, "_land", interrupted)
     assert run("import", FILE) == exits.INTERRUPTED
     assert capsys.readouterr().err.endswith("Interrupted. Run it again: it goes on from there.\n")
     assert json.loads(STATE.read_text())["state"]["done"] == 3
@@ -250,7 +250,7 @@ def test_standard_input_can_not_go_on(run: Run, capsys: Capture, monkeypatch: Pa
     async def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(importing.Import, "run", interrupted)
+    monkeypatch.setattr(import_.Import, "run", interrupted)
     assert run("import", "-") == exits.INTERRUPTED
     assert capsys.readouterr().err == "guidkeep: Interrupted.\n"
 

@@ -12,8 +12,8 @@ import pytest
 
 import guidkeep
 from guidkeep import __main__ as command
-from guidkeep import cli, errors, interrupts
-from guidkeep.commands import exits
+from guidkeep import errors
+from guidkeep.cli import exits, interrupts, main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,7 +157,7 @@ def test_the_command_says_what_ctrl_c_does_before_it_imports_anything(
         os.kill(os.getpid(), signal.SIGTERM)
         return 5
 
-    monkeypatch.setattr(cli, "main", terminated)
+    monkeypatch.setattr(main, "main", terminated)
     monkeypatch.setattr(sys, "argv", ["guidkeep", *words])
     for number in ignored or [signal.SIGTERM] if words == ["list"] else ignored:
         signal.signal(number, signal.SIG_IGN)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep.commands import exits
+from guidkeep.cli import exits
 from guidkeep.record import new_guid
 from tests.cli.conftest import feed
 from tests.cli.files import FILE, REFUSED
@@ -371,7 +371,7 @@ def test_a_file_that_breaks_off_says_on_which_line(
 def test_it_says_so_however_long_the_file_is(
     run: Run, capsys: Capture, monkeypatch: Patch, user: str, piece: int
 ) -> None:
-    monkeypatch.setattr("guidkeep.commands.items.PIECE", piece)
+    monkeypatch.setattr("guidkeep.cli.input.items.PIECE", piece)
     FILE.write_text(f'[\n{{"user":"{user}"}},\n{{"user":"{user}"}}, {{"user" 5}}]')
     assert run("import", FILE) == exits.FAILED
     assert f"(line 3, column {len(user) + 22})" in capsys.readouterr().err

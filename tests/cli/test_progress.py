@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from guidkeep import progress
+from guidkeep.cli import progress
 
 
 def test_without_an_end_in_sight_there_is_the_number_alone() -> None:

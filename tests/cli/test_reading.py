@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.commands import reading
-from guidkeep.commands.items import Item
+from guidkeep.cli.input import reading
+from guidkeep.cli.input.items import Item
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:

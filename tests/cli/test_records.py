@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guidkeep import Client
-from guidkeep.commands import exits
+from guidkeep.cli import exits
 from guidkeep.record import new_guid
 from tests.cli.conftest import Terminal, feed
 
@@ -168,10 +168,10 @@ def test_a_table_says_how_long_there_is(
 ) -> None:
     now = int(time.time()) + 60
     guid = client.create({"user": "Ann"}, expire=now + seconds).guid
-    monkeypatch.setattr("guidkeep.commands.output.time.time", lambda: now)
+    monkeypatch.setattr("guidkeep.cli.output.time.time", lambda: now)
     assert run("get", guid, "--table") == 0
     assert f"({told})" in capsys.readouterr().out
-    monkeypatch.setattr("guidkeep.commands.output.time.time", lambda: now + 10 * 365 * DAY)
+    monkeypatch.setattr("guidkeep.cli.output.time.time", lambda: now + 10 * 365 * DAY)
     assert run("get", guid, "--table") == 0
     assert "(expired)" in capsys.readouterr().out
 
@@ -386,7 +386,7 @@ def test_an_interruption_ends_it(run: Run, capsys: Capture, monkeypatch: Patch) 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("guidkeep.commands.records.parse_words", interrupted)
+    monkeypatch.setattr("guidkeep.cli.records.parse_words", interrupted)
     assert run("create", "user=Ann") == exits.INTERRUPTED
     assert capsys.readouterr().err == "guidkeep: Interrupted.\n"
 

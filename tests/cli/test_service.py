@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guidkeep import Client
+from guidkeep.cli import arguments, exits
 from guidkeep.client.answers import stats_of
 from guidkeep.client.sansio import Answer
-from guidkeep.commands import arguments, exits
 from guidkeep.registry import census
 from tests.docs.pages import text_of
 

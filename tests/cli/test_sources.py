@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guidkeep.commands import items as limits
-from guidkeep.commands.items import BrokenOff, Item
-from guidkeep.commands.sources import Source
+from guidkeep.cli.input import items as limits
+from guidkeep.cli.input.items import BrokenOff, Item
+from guidkeep.cli.input.sources import Source
 from guidkeep.errors import StartupError
 from tests.support import MARCH_2015
 
 if TYPE_CHECKING:
-    from guidkeep.commands.kinds import Form
+    from guidkeep.cli.input.kinds import Form
 
 
 def read(text: bytes, form: Form | None = None) -> list[Item]:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep.cli import main
-from guidkeep.commands import exits
+from guidkeep.cli import exits, main
 
 if TYPE_CHECKING:
     from guidkeep import Client

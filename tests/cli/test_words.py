@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from guidkeep.commands.words import parse_expire, parse_ttl, parse_words
+from guidkeep.cli.words import parse_expire, parse_ttl, parse_words
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import format_object
 from tests.support import GUID, MARCH_2015

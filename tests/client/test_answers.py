@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from guidkeep.cli import exits
 from guidkeep.client.answers import line_of
 from guidkeep.client.bodies import ANY
 from guidkeep.client.lines import Sent
 from guidkeep.client.sansio import Answer
-from guidkeep.commands import exits
 from guidkeep.errors import (
     BodyTooLarge,
     GuidkeepError,

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep import progress
-from guidkeep.cli import main
-from guidkeep.commands import exits
+from guidkeep.cli import exits, main, progress
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores import copy as copying

@@ -11,9 +11,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from guidkeep.commands import items
-from guidkeep.commands.items import BrokenOff, Item, fault_of, faulty
-from guidkeep.commands.words import parse_expire, parse_ttl
+from guidkeep.cli.input import items
+from guidkeep.cli.input.items import BrokenOff, Item, fault_of, faulty
+from guidkeep.cli.words import parse_expire, parse_ttl
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import on_one_line, require_json
 from guidkeep.misspelt import folded, is_misspelt, likely_member, meant_by

@@ -35,19 +35,18 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from guidkeep import progress
+from guidkeep.cli import exits, progress
+from guidkeep.cli.input.inputs import beside, opened, refused_target
+from guidkeep.cli.input.items import BrokenOff, Item
+from guidkeep.cli.input.reading import read_apart
+from guidkeep.cli.input.sources import Source
+from guidkeep.cli.output import Output, complain
+from guidkeep.cli.refused import Refusals
+from guidkeep.cli.resume import Progress
+from guidkeep.cli.running import GOES_ON, address_of, client_of, guarded
 from guidkeep.client import AsyncClient
 from guidkeep.client.lines import Batches, Sent, line_of
 from guidkeep.client.operations import is_temporary
-from guidkeep.commands import exits
-from guidkeep.commands.inputs import beside, opened, refused_target
-from guidkeep.commands.items import BrokenOff, Item
-from guidkeep.commands.output import Output, complain
-from guidkeep.commands.reading import read_apart
-from guidkeep.commands.refusing import Refusals
-from guidkeep.commands.resuming import Progress
-from guidkeep.commands.running import GOES_ON, address_of, client_of, guarded
-from guidkeep.commands.sources import Source
 from guidkeep.errors import (
     BodyTooLarge,
     ClientSideError,
@@ -63,8 +62,8 @@ from guidkeep.urls import redacted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from guidkeep.cli.progress import Watch
     from guidkeep.client import Line
-    from guidkeep.progress import Watch
 
     Options = dict[str, Any]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import __version__, settings
-from guidkeep.commands import arguments, exits, texts
-from guidkeep.commands.output import complain, failed
+from guidkeep.cli import arguments, exits, texts
+from guidkeep.cli.output import complain, failed
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code, of which `guidkeep.commands.exits` has the table."""
+    """Runs the command; returns its exit code, of which `guidkeep.cli.exits` has the table."""
     _open_what_is_closed()
     try:
         parsed = _parsed(arguments)
@@ -124,7 +124,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _completion(options: dict[str, Any]) -> int:
-    from guidkeep.commands import completion, running  # noqa: PLC0415 - as above
+    from guidkeep.cli import completion, running  # noqa: PLC0415 - as above
 
     def show() -> int:
         print(completion.script(_parser(), options["shell"]))  # noqa: T201 - it is a command

@@ -8,10 +8,10 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from guidkeep import logs, progress
-from guidkeep.commands import exits
-from guidkeep.commands.output import Output
-from guidkeep.commands.running import GOES_ON, guarded
+from guidkeep import logs
+from guidkeep.cli import exits, progress
+from guidkeep.cli.output import Output
+from guidkeep.cli.running import GOES_ON, guarded
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import copy, open_store

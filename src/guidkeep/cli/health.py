@@ -13,8 +13,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import settings
-from guidkeep.commands import exits
-from guidkeep.commands.output import complain
+from guidkeep.cli import exits
+from guidkeep.cli.output import complain
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 A file is written as FILE.part and renamed at the end, so a FILE that is there is whole. After an
 interruption the last whole record of FILE.part says where to go on; if there is none yet, nothing
-is left. What is no regular file is written straight into: see `guidkeep.commands.targets`.
+is left. What is no regular file is written straight into: see `guidkeep.cli.targets`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
-from guidkeep import progress
+from guidkeep.cli import progress
+from guidkeep.cli.output import complain, naming
+from guidkeep.cli.resume import Progress
+from guidkeep.cli.running import GOES_ON, connected, guarded
+from guidkeep.cli.targets import STANDARD_OUTPUT, put, require_leave, target_of
 from guidkeep.client import Record
-from guidkeep.commands.output import complain, naming
-from guidkeep.commands.resuming import Progress
-from guidkeep.commands.running import GOES_ON, connected, guarded
-from guidkeep.commands.targets import STANDARD_OUTPUT, put, require_leave, target_of
 from guidkeep.errors import StartupError
 from guidkeep.record import share_of
 from guidkeep.system.files import open_private
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from guidkeep.progress import Watch
+    from guidkeep.cli.progress import Watch
 
     Options = dict[str, Any]
 

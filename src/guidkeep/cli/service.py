@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.commands.output import ACCENT, printable
+from guidkeep.cli.output import ACCENT, printable
 from guidkeep.record import instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from guidkeep.cli.output import Output
     from guidkeep.client import Client, Stats
-    from guidkeep.commands.output import Output
 
 WEEK = 7
 EIGHTHS = " ▏▎▍▌▋▊▉█"

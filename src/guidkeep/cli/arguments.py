@@ -7,7 +7,7 @@ import textwrap
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.commands import texts
+from guidkeep.cli import texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -384,7 +384,7 @@ def _simple(module: str, name: str) -> Run:
     """Runs a command of that module; imported then, so that --help does not wait for it."""
 
     def run(options: dict[str, Any]) -> int:
-        running = import_module("guidkeep.commands.running")
+        running = import_module("guidkeep.cli.running")
         command = getattr(import_module(f"guidkeep.commands.{module}"), name)
         code: int = running.run(command, options)
         return code

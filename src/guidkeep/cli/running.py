@@ -6,10 +6,9 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from guidkeep import interrupts
+from guidkeep.cli import exits, interrupts
+from guidkeep.cli.output import Output, complain, failed
 from guidkeep.client import AsyncClient, Client, transport
-from guidkeep.commands import exits
-from guidkeep.commands.output import Output, complain, failed
 from guidkeep.errors import GuidkeepError, StartupError
 from guidkeep.settings import positive_duration
 

@@ -7,17 +7,17 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from guidkeep.cli import exits
+from guidkeep.cli.output import complain
+from guidkeep.cli.words import DEFAULT, parse_expire, parse_input, parse_ttl, parse_words
 from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch
-from guidkeep.commands import exits
-from guidkeep.commands.output import complain
-from guidkeep.commands.words import DEFAULT, parse_expire, parse_input, parse_ttl, parse_words
 from guidkeep.errors import NotFound, PreconditionFailed, StartupError
 from guidkeep.jsontext import format_object
 
 if TYPE_CHECKING:
+    from guidkeep.cli.output import Output
+    from guidkeep.cli.words import Words
     from guidkeep.client import Client
-    from guidkeep.commands.output import Output
-    from guidkeep.commands.words import Words
     from guidkeep.jsontext import Member
 
     Options = dict[str, Any]

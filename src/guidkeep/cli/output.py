@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from guidkeep.commands import exits
+from guidkeep.cli import exits
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import on_one_line, parse_object
 from guidkeep.record import instant

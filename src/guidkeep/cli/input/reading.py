@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from guidkeep.commands.items import Item
+    from guidkeep.cli.input.items import Item
 
 CHUNK_BYTES = 1 << 16
 """Characters of records that are taken over at a time; one record may be longer."""

@@ -11,17 +11,17 @@ import codecs
 import io
 from typing import IO, TYPE_CHECKING, Any
 
-from guidkeep.commands import items, kinds
-from guidkeep.commands.elements import Elements
-from guidkeep.commands.items import ANY_BYTES, WHITE, Item, checked, faulty
-from guidkeep.commands.output import naming
-from guidkeep.commands.tables import Table
+from guidkeep.cli.input import items, kinds
+from guidkeep.cli.input.elements import Elements
+from guidkeep.cli.input.items import ANY_BYTES, WHITE, Item, checked, faulty
+from guidkeep.cli.input.tables import Table
+from guidkeep.cli.output import naming
 from guidkeep.jsontext import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from guidkeep.commands.kinds import Form
+    from guidkeep.cli.input.kinds import Form
 
 
 class Source:

@@ -7,8 +7,8 @@ from functools import partial
 from json import JSONDecodeError
 from typing import TYPE_CHECKING
 
-from guidkeep.commands import items
-from guidkeep.commands.items import WHITE, BrokenOff
+from guidkeep.cli.input import items
+from guidkeep.cli.input.items import WHITE, BrokenOff
 from guidkeep.jsontext import lenient
 from guidkeep.jsontext.faults import explained
 

@@ -8,7 +8,7 @@ import re
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from guidkeep.commands.output import complain, naming
+from guidkeep.cli.output import complain, naming
 from guidkeep.errors import InvalidRequest, StartupError
 from guidkeep.jsontext import parse_object
 from guidkeep.system.files import open_private
@@ -16,8 +16,8 @@ from guidkeep.system.files import open_private
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from guidkeep.commands.items import Item
-    from guidkeep.commands.targets import Target
+    from guidkeep.cli.input.items import Item
+    from guidkeep.cli.targets import Target
     from guidkeep.errors import GuidkeepError
 
 _place = re.compile(r"\(line 1, column ([0-9]+)\)\.$")

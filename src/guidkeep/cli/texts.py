@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guidkeep.commands import exits
+from guidkeep.cli import exits
 
 EXIT_CODES = f"Exit codes:\n{exits.table()}"
 
