@@ -2,8 +2,8 @@
 
 The imports take longer than anybody's patience, and a KeyboardInterrupt in the midst of them shows
 the innards of Python. So Ctrl-C ends the process at once, silently, as it ends a program in C,
-except where something has begun that is to be ended in order: see `guidkeep.cli.interrupts`. What is
-not in our hands are the first hundredths of a second, in which Python itself starts.
+except where something has begun that is to be ended in order: see `guidkeep.cli.interrupts`. What
+is not in our hands are the first hundredths of a second, in which Python itself starts.
 """
 
 import _signal  # type: ignore[import-not-found]  # the part of `signal` in C: there at once
@@ -25,7 +25,7 @@ def main() -> int:
         for number in (HANGUP, *IGNORED):
             _signal.signal(number, _go_on)
 
-    from guidkeep.cli import main as run  # noqa: PLC0415 - what takes long comes last
+    from guidkeep.cli.main import main as run  # noqa: PLC0415 - what takes long comes last
 
     return run()
 

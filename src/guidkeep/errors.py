@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
+TYPE_PREFIX = "urn:guidkeep:problem:"
+"""What a problem's `type` begins with (RFC 9457 §3.1.1); the error's own `type` follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong with a request.

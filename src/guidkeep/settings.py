@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import caches, stores
-from guidkeep.environment import PREFIX, unknown, without_injected
 from guidkeep.errors import StartupError
 from guidkeep.origins import read_hosts, read_origins
 from guidkeep.record import shortened
+from guidkeep.system.environment import PREFIX, unknown, without_injected
 from guidkeep.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.en
 def unknown_variables(
     environment: Mapping[str, str] = os.environ,
 ) -> Iterator[tuple[str, str | None]]:
-    """See `guidkeep.environment.unknown`."""
+    """See `guidkeep.system.environment.unknown`."""
     return unknown(environment, [variable(row.name) for row in ROWS])
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import Client
-from guidkeep.cli import import_, main
+from guidkeep.cli import import_
+from guidkeep.cli.main import main
 from guidkeep.client import lines
 from guidkeep.record import new_guid
 from tests.support import Clock, served

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep.cli import exits, main
+from guidkeep.cli import exits
+from guidkeep.cli.main import main
 
 if TYPE_CHECKING:
     from guidkeep import Client

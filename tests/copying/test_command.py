@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.cli import exits, main, progress
+from guidkeep.cli import exits, progress
+from guidkeep.cli.main import main
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores import copy as copying

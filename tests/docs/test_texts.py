@@ -13,9 +13,8 @@ import pytest
 from benchmarks.scenarios.hostile import comparison
 from guidkeep import settings
 from guidkeep.caches import open_cache
-from guidkeep.errors import problems
+from guidkeep.errors import TYPE_PREFIX, problems
 from guidkeep.http import representation
-from guidkeep.http.problems import TYPE_PREFIX
 from guidkeep.metrics import Metrics
 from guidkeep.record import Record
 from guidkeep.registry.clock import ClockWatch

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from guidkeep.errors import problems
+from guidkeep.errors import TYPE_PREFIX, problems
 from guidkeep.http import openapi
-from guidkeep.http.problems import TYPE_PREFIX
 from guidkeep.record import new_guid
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.cli import main
+from guidkeep.cli.main import main
 from guidkeep.settings import ROWS, Settings, flag, load, variable
 from tests.http.helpers import Api
 

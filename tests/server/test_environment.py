@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import settings
-from guidkeep.environment import unknown
 from guidkeep.errors import StartupError
 from guidkeep.settings import ROWS, Settings, load, unknown_variables, variable
+from guidkeep.system.environment import unknown
 from servers.processes import free_port
 from tests.server.processes import serving
 from tests.server.wire import wired

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from guidkeep import settings
-from guidkeep.cli import main
+from guidkeep.cli.main import main
 from guidkeep.errors import StartupError
 from guidkeep.settings import ROWS, Settings, flag, load, variable
 

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 
 from guidkeep import __version__
 from guidkeep.caches.none import NoCache
-from guidkeep.cli import main
+from guidkeep.cli.main import main
 from guidkeep.errors import StartupError
 from guidkeep.registry.registry import Registry
 from guidkeep.server import server, sockets

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.cli import main
+from guidkeep.cli.main import main
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.server import shared_metrics, supervisor, worker

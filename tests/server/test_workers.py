@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import __version__
-from guidkeep.cli import main
+from guidkeep.cli.main import main
 from servers.nodes import ENVIRONMENT
 from servers.processes import children, is_gone
 from tests.server.processes import GUIDKEEP, serving

@@ -178,7 +178,7 @@ def _add_import(commands: Commands) -> None:
         texts.IMPORT,
         texts.IMPORT_EXAMPLES,
     )
-    importing.set_defaults(run=_whole("importing"))
+    importing.set_defaults(run=_whole("import_"))
     importing.add_argument("file", metavar="FILE", help="What is read; - is standard input.")
     importing.add_argument(
         "--format",
@@ -226,7 +226,7 @@ def _add_export(commands: Commands) -> None:
           guidkeep export --user Alice | jq -r .guid
         """,
     )
-    exporting.set_defaults(run=_whole("exporting"))
+    exporting.set_defaults(run=_whole("export"))
     exporting.add_argument(
         "file", metavar="FILE", nargs="?", help="What is written; - is standard output. [-]"
     )
@@ -285,7 +285,7 @@ def _add_copy(commands: Commands) -> None:
           guidkeep copy --from sqlite:///guidkeep.db --to sqlite:///other.db --verify-only
         """,
     )
-    copy.set_defaults(run=_whole("copying"))
+    copy.set_defaults(run=_whole("copy"))
     copy.add_argument(
         "--from", dest="source", metavar="URL", required=True, help="The store that is read."
     )
@@ -385,7 +385,7 @@ def _simple(module: str, name: str) -> Run:
 
     def run(options: dict[str, Any]) -> int:
         running = import_module("guidkeep.cli.running")
-        command = getattr(import_module(f"guidkeep.commands.{module}"), name)
+        command = getattr(import_module(f"guidkeep.cli.{module}"), name)
         code: int = running.run(command, options)
         return code
 
@@ -396,7 +396,7 @@ def _whole(module: str) -> Run:
     """Runs a module that is a command; imported then."""
 
     def run(options: dict[str, Any]) -> int:
-        code: int = import_module(f"guidkeep.commands.{module}").run(options)
+        code: int = import_module(f"guidkeep.cli.{module}").run(options)
         return code
 
     return run

@@ -12,6 +12,7 @@ from guidkeep import errors
 from guidkeep.client.models import Day, Line, Page, Record, Stats
 from guidkeep.client.sansio import Answer
 from guidkeep.errors import (
+    TYPE_PREFIX,
     BodyTooLarge,
     Fault,
     GuidkeepError,
@@ -20,7 +21,6 @@ from guidkeep.errors import (
     NoSuchAddress,
     UnknownAnswer,
 )
-from guidkeep.http.problems import TYPE_PREFIX
 from guidkeep.jsontext import lenient
 from guidkeep.record import is_guid, parse_seconds, shortened
 from guidkeep.urls import redacted

@@ -9,12 +9,13 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from guidkeep.errors import TYPE_PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from guidkeep.errors import GuidkeepError
 
-TYPE_PREFIX = "urn:guidkeep:problem:"
 INSIDE = "Something went wrong inside; the log has the details under this request_id."
 """All that a client is told of a fault in Guidkeep."""
 

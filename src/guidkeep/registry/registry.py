@@ -1,8 +1,8 @@
 """The operations: create, update, replace, read, delete, list, count, sweep.
 
 Here is what is the same whatever store and cache there are: expiry, conditions, races (and, in
-`guidkeep.registry.drafts`, merging and validation). The clock is the registry's, asked once a request;
-nothing below it asks.
+`guidkeep.registry.drafts`, merging and validation). The clock is the registry's, asked once a
+request; nothing below it asks.
 
 *How a write goes.* Read the current record (cache or store), decide what it shall become, lease,
 compare and set, settle, answer. When the compare-and-set fails somebody else wrote in between:
@@ -203,7 +203,7 @@ class Registry:
         await self._write(guid, condition, _nothing)
 
     async def list(self, query: Query) -> Page:
-        """A page of live records in GUID order; what it may cost is in `guidkeep.registry.paging`."""
+        """A page of live records in GUID order; `guidkeep.registry.paging` bounds its cost."""
         return await self._timed("page", read_page(self._store, query, int(self.clock())))
 
     async def forecast(self) -> Forecast:

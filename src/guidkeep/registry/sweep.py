@@ -1,9 +1,9 @@
 """The sweep: it gives the room of expired records back, in small steps with rests between them.
 
 What it deletes is gone for ever, so it takes no clock's word for it. It takes what expired `margin`
-ago; by a clock that has been steady for as long (`guidkeep.registry.clock`); and, if the store has a clock
-of its own, by one that differs from that by less than half of the margin. So a record stays that is
-valid by either clock, by that of another node, or by this one before it was set.
+ago; by a clock that has been steady for as long (`guidkeep.registry.clock`); and, if the store has
+a clock of its own, by one that differs from that by less than half of the margin. So a record stays
+that is valid by either clock, by that of another node, or by this one before it was set.
 """
 
 from __future__ import annotations

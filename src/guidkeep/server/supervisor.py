@@ -1,8 +1,8 @@
 """Several workers that serve one port: started, watched, replaced when they die, and ended.
 
 The supervisor binds the port and starts the workers, each a process of its own that accepts on a
-socket of its own (`guidkeep.server.sockets` says why). It serves nothing itself. Its pipe to a worker
-lives as long as it does; a worker whose pipe ends drains by itself, so none is left behind.
+socket of its own (`guidkeep.server.sockets` says why). It serves nothing itself. Its pipe to a
+worker lives as long as it does; a worker whose pipe ends drains by itself, so none is left behind.
 
 *A worker that dies* loses the requests that it was working on; connections that it had not accepted
 wait for the one that takes its place. When that can't start, they are reset, and its socket stays

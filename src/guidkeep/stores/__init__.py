@@ -156,6 +156,6 @@ async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:
             "mariadb://, postgresql:// and mongodb://."
         )
     # Imported only when its URL is used: nobody needs the drivers of the others.
-    module = importlib.import_module(f"guidkeep.stores.{backend.module}")
+    module = importlib.import_module(f"guidkeep.stores.{backend.module}.store")
     made: Openable = getattr(module, backend.name)
     return await made.open(url, timeout=timeout, metrics=metrics)

@@ -18,7 +18,8 @@ one step in MongoDB: a document is changed atomically, and the filter is looked 
 changed in between. Lists and the search for expired records ask all shards.
 
 *Rounds.* Gets that arrive together are one `find` of several `_id`, inserts one unordered
-`insert_many`, which says of each document whether its `_id` was there (see `guidkeep.batching.rounds`).
+`insert_many`, which says of each document whether its `_id` was there
+(see `guidkeep.batching.rounds`).
 Replacements and deletions travel one by one: of several the server tells only the sum.
 
 *What is promised.* A write is answered when a majority of the replica set has it in its journal

@@ -8,11 +8,12 @@ Its URL: `postgresql://user:password@host:port/database?parameters`. The paramet
   `verify-full` the server's certificate and name are checked, by the system's authorities or those
   in `sslrootcert`; without one, TLS is used where the server offers it, and nothing is checked.
 
-*Operations travel in rounds* (see `guidkeep.batching.rounds`): one statement reads, or inserts, whatever
-came in one turn of the event loop; one transaction, in one round trip, has its replacements, or its
-deletions. So a commit, which waits for the disk, is shared by many. Rows are written in GUID order,
-so that rounds of several nodes don't deadlock; if they do, or are not serializable, they are tried
-again. If a round fails for what may be the fault of one of its writes, each goes alone.
+*Operations travel in rounds* (see `guidkeep.batching.rounds`): one statement reads, or inserts,
+whatever came in one turn of the event loop; one transaction, in one round trip, has its
+replacements, or its deletions. So a commit, which waits for the disk, is shared by many. Rows are
+written in GUID order, so that rounds of several nodes don't deadlock; if they do, or are not
+serializable, they are tried again. If a round fails for what may be the fault of one of its writes,
+each goes alone.
 
 What travels is in `guidkeep.stores.postgresql.writes`, what a failure means for it in
 `guidkeep.stores.postgresql.pool`, the tables in `guidkeep.stores.postgresql.schema`.
