@@ -62,9 +62,8 @@ servers: ## install the servers that tests, `make bench` and `make cluster` star
 cluster: install ## three nodes, Redis, MariaDB and nginx on 127.0.0.1:8080 (PORT= changes that)
 	@exec $(BIN)/python -m servers.cluster --port $(PORT)
 
-docs: install ## write the generated parts of the docs again (settings, the client's reference)
-	$(BIN)/python -m guidkeep.settings docs README.md docs/operating.md
-	$(BIN)/python docs/reference.py
+docs: install ## write the generated parts of the docs again (see docs/generated/)
+	$(BIN)/python -m docs.generated
 
 screenshots: install ## take the pictures of the docs again, with Chromium; look at them
 	$(BIN)/python -m tests.console.pictures docs/console

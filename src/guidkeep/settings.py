@@ -1,15 +1,10 @@
-"""The settings: one table. Flags, environment variables, help and docs are made from it.
-
-`python -m guidkeep.settings docs FILE ...` writes the table into the Markdown files between the
-lines `<!-- settings -->` and `<!-- /settings -->`.
-"""
+"""The settings: one table. Flags, environment variables, help and docs are made from it."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import re
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -318,33 +313,3 @@ def unknown_variables(
 ) -> Iterator[tuple[str, str | None]]:
     """See `guidkeep.system.environment.unknown`."""
     return unknown(environment, [variable(row.name) for row in ROWS])
-
-
-def markdown() -> str:
-    """The table for the docs."""
-    lines = ["| flag | variable | default | what it does |", "|---|---|---|---|"]
-    for row in ROWS:
-        default = f"`{row.metadata['default']}`" if row.metadata["default"] else "none"
-        about = row.metadata["help"].replace("|", "\\|")
-        metavar = row.metadata["metavar"].replace("|", "\\|")
-        lines.append(
-            f"| `{flag(row.name)} {metavar}` | `{variable(row.name)}` | {default} | {about} |"
-        )
-    return "\n".join(lines)
-
-
-def put_table_in(text: str) -> str:
-    """A document with the table between its marks written anew."""
-    table = f"<!-- settings -->\n{markdown()}\n<!-- /settings -->"
-    return re.sub(r"<!-- settings -->.*?<!-- /settings -->", lambda _: table, text, flags=re.DOTALL)
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Writes the table into the files named after the word `docs`."""
-    for name in arguments[1:]:
-        path = Path(name)
-        path.write_text(put_table_in(path.read_text()))
-
-
-if __name__ == "__main__":  # pragma: no cover - `make docs`, in a process of its own
-    main(sys.argv[1:])

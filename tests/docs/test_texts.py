@@ -1,4 +1,7 @@
-"""What the texts say is what there is: settings, metrics, problems, links, versions, targets."""
+"""What the texts say is what there is: settings, metrics, problems, links, versions, targets.
+
+`test_generated.py` has the parts that are made from tables.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.scenarios.hostile import comparison
 from guidkeep import settings
 from guidkeep.caches import open_cache
 from guidkeep.errors import TYPE_PREFIX, problems
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     from guidkeep.errors import GuidkeepError
 
-SETTINGS_PAGES = ("README.md", "docs/operating.md")
 DECISIONS = [page for page in PAGES if page.parent.name == "decisions"]
 
 
@@ -63,13 +64,6 @@ def anchors(text: str) -> set[str]:
     """The fragments by which a page's headings can be linked."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("page", SETTINGS_PAGES)
-def test_the_table_of_settings_is_current(page: str) -> None:
-    text = text_of(page)
-    assert settings.markdown() in text
-    assert settings.put_table_in(text) == text, "run `make docs`"
 
 
 @pytest.mark.parametrize("row", settings.ROWS, ids=lambda row: row.name)
@@ -130,12 +124,6 @@ def test_the_picture_is_well_formed_and_needs_nothing_from_elsewhere() -> None:
     ET.fromstring(text)  # noqa: S314 - our own file
     assert set(re.findall(r"https?://[^\"\s]+", text)) == {"http://www.w3.org/2000/svg"}
     assert "prefers-color-scheme: dark" in text
-
-
-def test_the_table_of_hostile_clients_is_that_of_the_runs() -> None:
-    text = text_of("docs/hostile.md")
-    assert "\n| Pipelined GETs, " in text
-    assert comparison.put_table_in(text) == text, "see the page for the command"
 
 
 def test_decisions_are_numbered_on_and_have_their_three_parts() -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 
-from guidkeep import settings
 from guidkeep.cli.main import main
 from guidkeep.errors import StartupError
 from guidkeep.settings import ROWS, Settings, flag, load, variable
@@ -221,36 +218,3 @@ def test_every_setting_is_documented_and_every_sentence_ends() -> None:
         assert row.metadata["help"][0].isupper() or row.name == "log_format"
         assert row.metadata["help"].endswith(".")
         assert row.metadata["metavar"]
-
-
-def test_the_docs_get_the_table_between_their_marks_and_nothing_else_changes(
-    tmp_path: Path,
-) -> None:
-    page, plain = tmp_path / "page.md", tmp_path / "plain.md"
-    page.write_text("before\n<!-- settings -->\nold\n<!-- /settings -->\nafter \\1\n")
-    plain.write_text("no marks here\n")
-    for _ in range(2):
-        settings.main(["docs", str(page), str(plain)])
-        before, table, after = re.split("<!-- /?settings -->", page.read_text())
-        assert (before, after) == ("before\n", "\nafter \\1\n")
-        assert table.strip() == settings.markdown()
-    assert plain.read_text() == "no marks here\n"
-
-
-def test_the_docs_are_written_by_running_the_module(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("<!-- settings --><!-- /settings -->")
-    monkeypatch.setattr(sys, "argv", ["settings.py", "docs", str(page)])
-    runpy.run_path(settings.__file__, run_name="__main__")
-    assert page.read_text() == settings.put_table_in("<!-- settings --><!-- /settings -->")
-
-
-def test_the_table_for_the_docs_has_a_row_for_each_setting() -> None:
-    head, rule, *rows = settings.markdown().splitlines()
-    assert head.count("|") == rule.count("|") == 5
-    for row, line in zip(ROWS, rows, strict=True):
-        assert line.startswith(f"| `{flag(row.name)} ")
-        assert f"`{variable(row.name)}`" in line
-        assert len(re.findall(r"(?<!\\)\|", line)) == 5

@@ -1,19 +1,16 @@
 """The table of docs/hostile.md: what each attack cost before and what it costs now.
 
-`python -m benchmarks.scenarios.hostile.comparison FILE` writes it anew between the marks in that
-file, from the two runs that `docs/measured/hostile/` holds.
+`make docs` writes it from the two runs that `docs/measured/hostile/` holds.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 MEASURED = Path(__file__).resolve().parents[3] / "docs" / "measured" / "hostile"
 RUNS = ("before", "after")
@@ -34,11 +31,9 @@ def table(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     return "\n".join([f"| {' | '.join(COLUMNS)} |", "|---|--:|--:|--:|--:|--:|---|---|", *lines])
 
 
-def put_table_in(text: str) -> str:
-    """A document with the table between its marks written anew."""
-    before, after = (json.loads((MEASURED / name / "results.json").read_text()) for name in RUNS)
-    whole = f"<!-- hostile -->\n{table(before, after)}\n<!-- /hostile -->"
-    return re.sub(r"<!-- hostile -->.*?<!-- /hostile -->", lambda _: whole, text, flags=re.DOTALL)
+def table_of_the_runs() -> str:
+    """The table, from the two runs that are kept."""
+    return table(*(json.loads((MEASURED / name / "results.json").read_text()) for name in RUNS))
 
 
 def _line(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
@@ -77,14 +72,3 @@ def _others(row: Mapping[str, Any]) -> str:
         if failed:
             told.append(f"{failed} of {sum(statuses.values())} {name} failed")
     return "; ".join(told)
-
-
-def main(arguments: Sequence[str]) -> None:
-    """See the module's text."""
-    for name in arguments:
-        path = Path(name)
-        path.write_text(put_table_in(path.read_text()))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

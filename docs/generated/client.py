@@ -1,21 +1,26 @@
-"""Writes the reference in `client.md` from the client's docstrings: `make docs`."""
+"""The reference of the Python client, from its docstrings: for docs/client.md."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import guidkeep
 from guidkeep import client, errors
 
-PAGE = Path(__file__).with_name("client.md")
 WIDTH = 90
 """Characters of a signature on one line at most."""
-RESULTS = (client.Record, client.Written, client.Page, client.Line, client.Stats, client.Day)
-ERRORS = (
+RESULTS: tuple[type, ...] = (
+    client.Record,
+    client.Written,
+    client.Page,
+    client.Line,
+    client.Stats,
+    client.Day,
+)
+ERRORS: tuple[type, ...] = (
     errors.GuidkeepError,
     errors.InvalidRequest,
     errors.Fault,
@@ -45,13 +50,6 @@ def reference() -> str:
         parts += [f"### `guidkeep.{kind.__name__}`", _text(kind)]
         parts.append(_properties(kind) if kind is errors.GuidkeepError else "")
     return "\n\n".join(part for part in parts if part)
-
-
-def put_in(page: str) -> str:
-    """A page with the reference between its marks written anew."""
-    text = f"<!-- reference -->\n{reference()}\n<!-- /reference -->"
-    found = r"<!-- reference -->.*?<!-- /reference -->"
-    return re.sub(found, lambda _: text, page, flags=re.DOTALL)
 
 
 def _method(name: str) -> str:
@@ -104,7 +102,3 @@ def _listed(section: re.Match[str]) -> str:
         about = " ".join((entry[2] or "").split())
         entries.append(f"- {names}: {about}" if about else f"- {names.rstrip('.')}")
     return f"{title}:\n\n" + "\n".join(entries) + "\n\n"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(put_in(PAGE.read_text()))

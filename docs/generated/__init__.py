@@ -1,0 +1,33 @@
+"""The parts of the pages that follow from a table in the code; `make docs` writes them.
+
+A page marks the place of a part by two lines, `<!-- NAME -->` and `<!-- /NAME -->`. What lies
+between them is never edited by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from benchmarks.scenarios.hostile import comparison
+from docs.generated import client, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PARTS: dict[str, Callable[[], str]] = {
+    "settings": settings.table,
+    "reference": client.reference,
+    "hostile": comparison.table_of_the_runs,
+}
+"""What makes each part, by the name in its marks."""
+
+
+def written(page: str) -> str:
+    """The text of a page with its parts made anew."""
+    for name, make in PARTS.items():
+        if f"<!-- {name} -->" in page:
+            part = f"<!-- {name} -->\n{make()}\n<!-- /{name} -->"
+            found = rf"<!-- {name} -->.*?<!-- /{name} -->"
+            page = re.sub(found, part.replace("\\", r"\\"), page, flags=re.DOTALL)
+    return page
