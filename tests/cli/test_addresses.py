@@ -9,6 +9,7 @@ import pytest
 
 from guidkeep.cli import exits
 from guidkeep.client import retry
+from guidkeep.system.backoff import Backoff
 from tests.client.test_transport import odd
 from tests.proxies import compressed
 
@@ -59,8 +60,7 @@ ODD = {
 def test_what_is_no_guidkeep_is_told_in_a_sentence_and_as_no_record_that_is_missing(
     run: Run, capsys: Capture, monkeypatch: Patch, tmp_path: Path, came: bytes, words: list[str]
 ) -> None:
-    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "BACKOFF", Backoff(0.001, 0.001))
     (tmp_path / "records").write_text('{"user":"Ann"}\n')
     with odd(*[came] * 200) as server:
         code = run(*words, "--url", server.address)

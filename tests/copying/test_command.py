@@ -187,7 +187,7 @@ def test_a_store_that_fails_ends_it_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(copying, "PAUSES", ())
+    monkeypatch.setattr(copying, "RETRIES", 0)
     fill(urls[0], [live(number) for number in range(10)])
     with closing(sqlite3.connect(tmp_path / "from.db", isolation_level=None)) as other:
         other.execute("ALTER TABLE record RENAME COLUMN metadata TO hidden")

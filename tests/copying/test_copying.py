@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.stores import copy
 from guidkeep.stores.copy import Difference, Tally
+from guidkeep.system.backoff import Backoff
 from tests.registry.memory_store import MemoryStore
 from tests.stores.records import NOW, guid_of, make_record, newer
 from tests.support import Clock
@@ -29,7 +30,8 @@ LATER = NOW + 100
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few records make several pages; and nobody waits."""
     monkeypatch.setattr(copy, "PAGE", 3)
-    monkeypatch.setattr(copy, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(copy, "RETRIES", 2)
+    monkeypatch.setattr(copy, "BACKOFF", Backoff(0.0, 0.0))
 
 
 @pytest.fixture

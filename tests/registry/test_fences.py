@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.registry import fencing, registry
+from guidkeep.system.backoff import Backoff
 from tests.registry.memory_store import MemoryStore
 from tests.registry.slow_store import NEW, OLD, SlowStore, assert_nothing_is_left
 from tests.support import GUID, MARCH_2015, change, make_registry
@@ -82,7 +83,7 @@ async def test_while_the_store_is_away_the_lease_is_renewed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(MemoryCache, "renew_after", 0.001)
-    monkeypatch.setattr(fencing, "PAUSE", 0.0)
+    monkeypatch.setattr(fencing, "BACKOFF", Backoff(0.0, 0.0))
     store = SlowStore(OLD)
     kept = make_registry(store)
     await updating(kept, store)

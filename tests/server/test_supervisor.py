@@ -25,6 +25,7 @@ from guidkeep.server import shared_metrics, supervisor, worker
 from guidkeep.server.sockets import announce
 from guidkeep.server.supervisor import Job, Worker, supervise
 from guidkeep.settings import Settings
+from guidkeep.system.backoff import Backoff
 from servers.processes import children, free_port, is_gone
 from tests.server.test_start import unchanged_process
 from tests.server.wire import wired
@@ -46,8 +47,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Li
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(supervisor, "BACKOFF", Backoff(0.01, 0.1))
 
 
 @pytest.fixture

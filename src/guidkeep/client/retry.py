@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from guidkeep.client.answers import error_of, problem_type
 from guidkeep.client.sansio import Answer, Lost, Pause
 from guidkeep.errors import OutcomeUnknown, Unreachable
+from guidkeep.system.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +36,8 @@ if TYPE_CHECKING:
     from guidkeep.client.sansio import Request, Steps
     from guidkeep.errors import GuidkeepError
 
-FIRST_PAUSE = 0.1
-"""Seconds before the second attempt, at most, when nothing says how long."""
-LONGEST_PAUSE = 5.0
+BACKOFF = Backoff(first=0.1, longest=5.0, spread=1.0)
+"""Before each further attempt, beside what `Retry-After` asks for."""
 
 REFUSED, BROKEN = 400, 500
 """Statuses from these on: the request was not done; nobody says whether it was."""
@@ -129,8 +129,7 @@ class Attempts:
         self._made += 1
         if self._made >= self._patience.attempts:
             return None
-        most = min(FIRST_PAUSE * 2 ** (self._made - 1), LONGEST_PAUSE)
-        seconds = asked_for + self._patience.chance() * most
+        seconds = asked_for + BACKOFF.seconds(self._made - 1, self._patience.chance)
         return None if self.left is not None and seconds >= self.left else Pause(seconds)
 
     def _asked_for(self, came: Answer | Lost) -> float:

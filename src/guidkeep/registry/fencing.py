@@ -23,12 +23,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from random import uniform
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from guidkeep.errors import StoreUnavailable
+from guidkeep.system.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("guidkeep.fences")
 
-PAUSE, LONGEST_PAUSE = 0.1, 2.0
-"""Seconds between tries to raise a fence: the first, doubled each time, and the longest."""
+BACKOFF = Backoff(first=0.1, longest=2.0)
+"""Between attempts to raise a fence."""
 
 
 async def raise_fence(store: Store, former: Record, version: Callable[[], int]) -> None:
@@ -51,17 +52,14 @@ async def raise_fence(store: Store, former: Record, version: Callable[[], int]) 
         former: the record which that write was to take the place of.
         version: returns a new version, greater than all before it.
     """
-    pause = PAUSE
-    while True:
+    for retry in count():
         same = dataclasses.replace(former, version=version())
         try:
             await store.replace(same, former.version)
         except Exception as error:
             if not isinstance(error, StoreUnavailable):
                 log.exception("fence failed", guid=former.guid)
-            # Not in step with the others: together they might share the next failure too.
-            await asyncio.sleep(pause * uniform(0.5, 1))  # noqa: S311 - no secret
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(BACKOFF.seconds(retry))
         else:
             return
 

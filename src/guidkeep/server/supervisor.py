@@ -30,6 +30,7 @@ from guidkeep.errors import StartupError
 from guidkeep.server.listening import let_nobody_in
 from guidkeep.server.sockets import address_of, announce, bound_together
 from guidkeep.server.stopping import held, on_signals
+from guidkeep.system.backoff import Backoff
 from guidkeep.system.tasks import all_done
 from guidkeep.urls import scheme_of
 
@@ -41,11 +42,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("guidkeep.supervisor")
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
-"""Seconds before a worker that died is replaced: the first time, and at most. They double."""
+BACKOFF = Backoff(first=0.1, longest=5.0)
+"""Before a worker that died is replaced."""
 LIVED = 10.0
-"""Seconds after which a worker is taken to have lived: the next pause is the first again."""
+"""Seconds after which a worker counts as started: the next wait is the first again."""
 GRACE = 10.0
 """Seconds that a worker may take to end, beside `--drain-timeout`; after that it is killed."""
 
@@ -180,17 +180,17 @@ class Worker:
     async def keep(self) -> NoReturn:
         """Replaces the process whenever it ends, for ever."""
         loop = asyncio.get_running_loop()
-        pause, since = FIRST_PAUSE, loop.time()
+        retry, since = 0, loop.time()
         while True:
             assert self._process is not None  # noqa: S101 - for mypy: it was started
             status = await self._process.wait()
             log.error("worker ended", worker=self._number, status=status)
             if loop.time() - since > LIVED:
-                pause = FIRST_PAUSE
+                retry = 0
             process = None
             while process is None:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                await asyncio.sleep(BACKOFF.seconds(retry))
+                retry += 1
                 process = await self._start_again()
             since = loop.time()
             log.info("worker replaced", worker=self._number, pid=process.pid)

@@ -25,6 +25,7 @@ import structlog
 
 from guidkeep.errors import StoreUnavailable
 from guidkeep.record import Query, Record, share_of
+from guidkeep.system.backoff import Backoff
 from guidkeep.system.tasks import all_done
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ log = structlog.get_logger("guidkeep.copying")
 Result = TypeVar("Result")
 
 PAGE = 1000
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each further try of what a store could not do; after them it is given up."""
+RETRIES = 5
+"""Retries of what a store could not do; after them the copy is given up."""
+BACKOFF = Backoff(first=0.5, longest=8.0, spread=0.0)
 END = "G" * 32
 """Greater than any GUID."""
 
@@ -259,11 +261,12 @@ class _Side:
 
 
 async def _patiently(call: Callable[[], Awaitable[Result]]) -> Result:
-    """Does it again, after a pause, when the store could not; each time longer, then no more."""
-    for pause in PAUSES:
+    """Calls it again after a wait when the store is unavailable; `RETRIES` times at most."""
+    for retry in range(RETRIES):
         try:
             return await call()
         except StoreUnavailable as error:
+            pause = BACKOFF.seconds(retry)
             log.warning("store unavailable", detail=error.detail, pause=pause)
             await asyncio.sleep(pause)
     return await call()

@@ -1,4 +1,4 @@
-"""Private files, threads, environment variables, and a writer that waits for no reader.
+"""Private files, threads, environment variables, the back-off, and a writer that never blocks.
 
 Below all else; nothing here knows what a record is.
 """

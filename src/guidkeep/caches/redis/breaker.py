@@ -8,36 +8,29 @@ failure: it takes a call that went well to have it trust the server again.
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Final
+
+from guidkeep.system.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FAILURES: Final = 3
 """So many in a row open it."""
-FIRST_PAUSE: Final = 1.0
-"""Seconds from opening to the first probe."""
-LONGEST_PAUSE: Final = 5.0
-"""Seconds between probes at most; each pause is twice the one before."""
-
-
-def pause(probes: int) -> float:
-    """Seconds to the next probe, after so many in vain; nodes do not all probe at once."""
-    seconds = min(FIRST_PAUSE * 2.0 ** min(probes, 10), LONGEST_PAUSE)
-    return seconds * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+PROBES: Final = Backoff(first=1.0, longest=5.0)
+"""From opening to the first probe, and from one probe to the next."""
 
 
 class Breaker:
     """See the module's text.
 
     Args:
-        pauses: from how many probes were in vain to the seconds until the next.
+        pauses: from the number of probes that failed to the seconds until the next.
     """
 
     __slots__ = ("_failures", "_pauses", "_probes", "is_open")
 
-    def __init__(self, pauses: Callable[[int], float] = pause) -> None:
+    def __init__(self, pauses: Callable[[int], float] = PROBES.seconds) -> None:
         self.is_open = False
         self._pauses = pauses
         self._failures = 0

@@ -55,7 +55,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from guidkeep.caches import CacheFigures, Lease, entries
-from guidkeep.caches.redis import breaker as breakers
+from guidkeep.caches.redis.breaker import PROBES
 from guidkeep.caches.redis.connection import Late, ReplyError, Unavailable
 from guidkeep.caches.redis.nodes import Cluster, Nodes, Single
 from guidkeep.caches.redis.server import Options
@@ -94,7 +94,7 @@ class RedisCache:
         lease_time: seconds that a lease lasts at most.
         metrics: what the cache counts goes there.
         clock: seconds of a clock that only goes forward.
-        pauses: from how many probes of a lost server were in vain to the seconds until the next.
+        pauses: from the number of failed probes of a server to the seconds until the next.
         waits: seconds between looks for an entry that another reader is about to put in.
         limit: unsettled GUIDs remembered at most.
         form: makes the finished answers that are told of entries.
@@ -112,7 +112,7 @@ class RedisCache:
         lease_time: float,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
-        pauses: Callable[[int], float] = breakers.pause,
+        pauses: Callable[[int], float] = PROBES.seconds,
         waits: Iterable[float] = WAITS,
         limit: int = LIMIT,
         form: Form = entries,
