@@ -1,8 +1,7 @@
-"""Everything that can go wrong, as a tree; each error knows its HTTP status and problem type.
+"""Everything that can go wrong, as a tree. Each kind of error has a code, which never changes.
 
-This is the one table from errors to statuses. `title` names the kind and never changes;
-the message is the `detail` of the problem (RFC 9457): a sentence that says what was wrong
-and what would be right.
+The message is a sentence that says what was wrong and what would be right. How an error looks over
+HTTP is the table of `guidkeep.http.problems`, by the code.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 TYPE_PREFIX = "urn:guidkeep:problem:"
-"""What a problem's `type` begins with (RFC 9457 §3.1.1); the error's own `type` follows."""
+"""The beginning of a problem's `type` (RFC 9457 §3.1.1). The error's code follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,9 @@ class Fault:
 
 
 class GuidkeepError(Exception):
-    """What every error of Guidkeep's is. One that is none of those below is a 500."""
+    """The base of every error of Guidkeep's. On its own it is a fault inside the service."""
 
-    status: ClassVar[int] = 500
-    type: ClassVar[str] = "internal"
-    title: ClassVar[str] = "Internal error"
+    code: ClassVar[str] = "internal"
 
     request_id: str | None = None
     """On the client's side: the id under which the service's log has the details."""
@@ -59,11 +56,6 @@ class GuidkeepError(Exception):
     def faults(self) -> Sequence[Fault]:
         """The faults of the request one by one, where there are any."""
         return ()
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Headers that belong to the answer."""
-        return {}
 
 
 MOST_FAULTS = 50
@@ -92,9 +84,7 @@ def _sentences(faults: Sequence[Fault]) -> str:
 class InvalidRequest(GuidkeepError):
     """The request is malformed, or its content is not valid."""
 
-    status = 400
-    type = "invalid-request"
-    title = "The request is not valid"
+    code = "invalid-request"
 
     def __init__(self, faults: Sequence[Fault] | str) -> None:
         """`faults` are all that is wrong with the request, or one sentence for the whole of it."""
@@ -110,121 +100,86 @@ class InvalidRequest(GuidkeepError):
 class CrossSiteRefused(GuidkeepError):
     """A browser page of another origin tried to read or to write."""
 
-    status = 403
-    type = "cross-site-refused"
-    title = "Requests from this site are not allowed"
+    code = "cross-site-refused"
 
 
 class NotFound(GuidkeepError):
     """There is no live record of that GUID."""
 
-    status = 404
-    type = "not-found"
-    title = "Not found"
+    code = "not-found"
 
 
 class NoSuchAddress(GuidkeepError):
     """There is no route at that address: whoever asks for a record there has a wrong base URL."""
 
-    status = 404
-    type = "no-such-address"
-    title = "There is nothing at this address"
+    code = "no-such-address"
 
 
 class MethodNotAllowed(GuidkeepError):
-    """The address exists and does not know the method."""
+    """The address exists and does not know the method.
 
-    status = 405
-    type = "method-not-allowed"
-    title = "Method not allowed"
+    Attributes:
+        allowed: the methods that it knows, sorted.
+    """
 
-    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+    code = "method-not-allowed"
+
+    def __init__(self, method: str, allowed: Iterable[str]) -> None:
         """`allowed` are the methods that the address knows."""
-        self._allow = ", ".join(sorted(allowed))
-        super().__init__(f"{method} is not allowed here; what is: {self._allow}.")
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """`Allow`, as RFC 9110 §15.5.6 asks."""
-        return {"allow": self._allow}
+        self.allowed = sorted(allowed)
+        super().__init__(f"{method} is not allowed here; what is: {', '.join(self.allowed)}.")
 
 
 class RequestTimeout(GuidkeepError):
     """The client took too long to send its request."""
 
-    status = 408
-    type = "request-timeout"
-    title = "The request took too long to arrive"
+    code = "request-timeout"
 
 
 class PreconditionFailed(GuidkeepError):
-    """`If-Match` or `If-None-Match` does not hold."""
+    """The record is not in a version for which the request was meant. Nothing was changed."""
 
-    status = 412
-    type = "precondition-failed"
-    title = "Precondition failed"
+    code = "precondition-failed"
 
 
 class BodyTooLarge(GuidkeepError):
     """The body is larger than `--max-body`."""
 
-    status = 413
-    type = "body-too-large"
-    title = "The body is too large"
+    code = "body-too-large"
 
 
 class EncodedBody(GuidkeepError):
-    """The body is compressed, or encoded in another way (`Content-Encoding`)."""
+    """The body is compressed, or encoded in another way."""
 
-    status = 415
-    type = "encoded-body"
-    title = "The body must not be encoded"
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """What would be right, as RFC 9110 §12.5.3 asks."""
-        return {"accept-encoding": "identity"}
+    code = "encoded-body"
 
 
 class MisdirectedRequest(GuidkeepError):
     """The request names a host that this server does not answer to."""
 
-    status = 421
-    type = "misdirected-request"
-    title = "This server does not answer to that host"
+    code = "misdirected-request"
 
 
 class TemporaryError(GuidkeepError):
-    """What may be well again in a moment."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """When it is worth another try."""
-        return {"retry-after": "1"}
+    """The request may succeed if it is sent again in a moment."""
 
 
 class TooManyRequests(TemporaryError):
     """More is asked for at once than a limit allows: `--max-pending`, `--max-memory`, ..."""
 
-    status = 429
-    type = "too-many-requests"
-    title = "Too many requests"
+    code = "too-many-requests"
 
 
 class HeadersTooLarge(GuidkeepError):
     """The request line and headers are larger than the server reads."""
 
-    status = 431
-    type = "headers-too-large"
-    title = "The request's headers are too large"
+    code = "headers-too-large"
 
 
 class StoreUnavailable(TemporaryError):
     """The store can't answer, or not in time. Nothing was written."""
 
-    status = 503
-    type = "store-unavailable"
-    title = "The store can't answer"
+    code = "store-unavailable"
 
 
 def unreadable() -> StoreUnavailable:
@@ -240,9 +195,7 @@ def unwritable() -> StoreUnavailable:
 class Stopping(TemporaryError):
     """This server is about to stop, and is no longer ready for requests."""
 
-    status = 503
-    type = "stopping"
-    title = "This server is stopping"
+    code = "stopping"
 
 
 class OutcomeUnknown(StoreUnavailable):
@@ -253,8 +206,7 @@ class OutcomeUnknown(StoreUnavailable):
     certain by itself (see `guidkeep.registry.fencing`).
     """
 
-    type = "outcome-unknown"
-    title = "The outcome of the write is unknown"
+    code = "outcome-unknown"
 
     def __init__(self, message: str, settled: Future[Any] | None = None) -> None:
         """`settled` is done when the write can no longer happen behind one's back."""
@@ -267,41 +219,39 @@ class StartupError(GuidkeepError):
 
 
 class ClientSideError(GuidkeepError):
-    """What only the client raises, for no problem of the service's says it."""
+    """An error that only the client raises: the service has no such problem."""
 
 
 class Unreachable(ClientSideError):
     """The service can't be reached, or does not answer in time. Nothing was written."""
 
-    type = "unreachable"
-    title = "The service can't be reached"
+    code = "unreachable"
 
 
 class UnknownAnswer(ClientSideError):
-    """The answer is none of Guidkeep's: something else answers at that address.
+    """The response is not Guidkeep's: something else is at that address.
 
     Attributes:
-        answered: the HTTP status of the answer.
+        answered: the HTTP status of the response.
     """
 
-    type = "unknown-answer"
-    title = "The answer is none of Guidkeep's"
+    code = "unknown-answer"
 
     def __init__(self, message: str, answered: int) -> None:
-        """`answered` is the status."""
+        """`answered` is that status."""
         super().__init__(message)
         self.answered = answered
 
 
 @cache
-def problems() -> Mapping[str, type[GuidkeepError]]:
-    """Every error that the service answers with, by its problem type."""
-    return {kind.type: kind for kind in _answered(GuidkeepError)}
+def by_code() -> Mapping[str, type[GuidkeepError]]:
+    """Every error that the service can raise, by its code."""
+    return {kind.code: kind for kind in _raised(GuidkeepError)}
 
 
-def _answered(kind: type[GuidkeepError]) -> Iterator[type[GuidkeepError]]:
-    """The kind, after those that it is a base of: one without a type has that of its own base."""
+def _raised(kind: type[GuidkeepError]) -> Iterator[type[GuidkeepError]]:
+    """The kind, after those that it is a base of: one without a code has that of its own base."""
     if not issubclass(kind, ClientSideError | StartupError):
         for special in kind.__subclasses__():
-            yield from _answered(special)
+            yield from _raised(special)
         yield kind

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from os import urandom
 from random import getrandbits
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from guidkeep.errors import Fault, PreconditionFailed
+from guidkeep.errors import Fault
 from guidkeep.jsontext import parse_object
 from guidkeep.misspelt import folded, is_misspelt
 
@@ -52,12 +52,7 @@ class Record:
     metadata: str = field(repr=False)  # so that it gets into no log
 
     @property
-    def etag(self) -> str:
-        """The strong entity tag (RFC 9110 §8.8.3), with its quotes."""
-        return f'"{self.version}"'
-
-    @property
-    def body(self) -> str:
+    def json(self) -> str:
         """The record as JSON: one flat object, `guid` and `expire` first."""
         rest = "}" if self.metadata == "{}" else f",{self.metadata[1:]}"
         return f'{{"guid":"{self.guid}","expire":"{self.expire}"{rest}'
@@ -120,49 +115,21 @@ class Change:
         return self.expire if self.ttl is None else min(int(now) + self.ttl, LAST_EXPIRE)
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """`If-Match` and `If-None-Match` (RFC 9110 §13.1): the entity tags listed, or `*`.
-
-    None: the header was not there. A weak tag never equals a strong one under `If-Match`;
-    the reader of the header puts it into `weakened`, without its `W/`, only to be spoken of.
-    """
-
-    if_match: frozenset[str] | None = None
-    if_none_match: frozenset[str] | None = None
-    weakened: frozenset[str] = field(default=frozenset(), compare=False)
-
-    def match_holds(self, current: Record | None) -> bool:
-        """Whether `If-Match` lets the request through."""
-        return self.if_match is None or _lists(self.if_match, current)
-
-    def none_match_holds(self, current: Record | None) -> bool:
-        """Whether `If-None-Match` lets the request through."""
-        return self.if_none_match is None or not _lists(self.if_none_match, current)
-
-    def require_match(self, current: Record | None) -> None:
-        """Raises PreconditionFailed unless `If-Match` holds for the live record."""
-        if not self.match_holds(current):
-            state = f"its ETag is {current.etag}" if current else "there is no live record"
-            if self.weakened:
-                raise PreconditionFailed(
-                    f"If-Match has a weak tag, W/{min(self.weakened)}, which never matches: "
-                    "something between client and service, a proxy that compresses say, has "
-                    f"weakened it. Send it without W/; {state}."
-                )
-            raise PreconditionFailed(f"If-Match names another version of the record: {state}.")
+class Condition(Protocol):
+    """What must hold of the live record for a write to be done."""
 
     def require(self, current: Record | None) -> None:
-        """Raises PreconditionFailed unless all of it holds for the live record."""
-        self.require_match(current)
-        if current is not None and not self.none_match_holds(current):
-            raise PreconditionFailed(
-                f"If-None-Match rules this out: there is a live record, its ETag is {current.etag}."
-            )
+        """Raises PreconditionFailed unless it holds; None: there is no live record."""
+        ...
 
 
-ANY = Condition()
-"""What a request without the two headers states: nothing."""
+class _Always:
+    def require(self, current: Record | None) -> None:
+        """Holds."""
+
+
+ALWAYS: Condition = _Always()
+"""The condition of a write that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +346,3 @@ def instant(seconds: int) -> str:
 def shortened(text: str, length: int = 64) -> str:
     """Somebody's text, cut so that it can stand in a sentence."""
     return text if len(text) <= length else f"{text[:length]}…"
-
-
-def _lists(tags: frozenset[str], current: Record | None) -> bool:
-    return current is not None and ("*" in tags or current.etag in tags)

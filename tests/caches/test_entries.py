@@ -68,7 +68,7 @@ def test_numbers_of_any_length_are_a_records_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged", [b"", b"7", RECORD.body.encode(), render(entry_of(RECORD))[:60]]
+    "damaged", [b"", b"7", RECORD.json.encode(), render(entry_of(RECORD))[:60]]
 )
 def test_what_was_not_rendered_is_not_parsed(damaged: bytes) -> None:
     with pytest.raises(ValueError, match="not an entry"):

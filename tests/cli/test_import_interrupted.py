@@ -106,7 +106,7 @@ def test_of_a_batch_what_was_done_before_a_line_that_was_not_is_counted(
     async def all_but_one(client: Any, batch: Any, **options: Any) -> Any:
         found = await write_batch(client, [*batch[:6], *batch[7:]], **options)
         error = StoreUnavailable("away")
-        return [*found[:6], Line(batch[6].number, error.status, None, None, error), *found[6:]]
+        return [*found[:6], Line(batch[6].number, 503, None, None, error), *found[6:]]
 
     with monkeypatch.context() as patch:
         patch.setattr(AsyncClient, "write", all_but_one)
@@ -147,7 +147,7 @@ def test_a_line_that_could_not_be_done_for_now_stops_it(
     error: GuidkeepError = Unreachable("No connection.")
 
     async def write_nothing(_: Any, batch: Any, **__: Any) -> Any:
-        return [Line(batch[0].number, error.status, None, None, error)]
+        return [Line(batch[0].number, 503, None, None, error)]
 
     monkeypatch.setattr(AsyncClient, "write", write_nothing)
     assert run("import", FILE) == exits.UNAVAILABLE

@@ -41,7 +41,8 @@ def answer(status: int, document: Any = None, **headers: str) -> Answer:
 def problem(error: GuidkeepError, **headers: str) -> Answer:
     """The answer by which the service tells of an error."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(error.status, named, json.dumps(problems.document(error, "id")).encode())
+    sent = problems.response_of(error, "id")
+    return Answer(sent.status, named, sent.body)
 
 
 @dataclass

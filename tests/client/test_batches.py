@@ -30,8 +30,9 @@ def lines(*errors: GuidkeepError | None) -> Answer:
     told = [
         {"status": 201, "guid": GUID, "etag": '"1"'}
         if error is None
-        else {"status": error.status, "guid": None, "problem": json.loads(problem(error).body)}
+        else {"status": came.status, "guid": None, "problem": json.loads(came.body)}
         for error in errors
+        for came in [problem(error or GuidkeepError())]
     ]
     return Answer(200, {}, b"".join(json.dumps(line).encode() + b"\n" for line in told))
 

@@ -12,8 +12,8 @@ import pytest
 
 from guidkeep import AsyncClient
 from guidkeep.client.bodies import ANY, IfMatch
+from guidkeep.http.conditions import UNCONDITIONAL
 from guidkeep.jsontext import format_object
-from guidkeep.record import ANY as ANY_VERSION
 from guidkeep.record import Record
 from guidkeep.registry.paging import Page
 from guidkeep.registry.registry import Written
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guidkeep import client
-    from guidkeep.record import Change, Condition, Query
+    from guidkeep.http.conditions import Preconditions
+    from guidkeep.record import Change, Query
 
 __all__ = [
     "test_a_condition_that_fails_is_told_though_nothing_would_change",
@@ -57,7 +58,9 @@ class Remote:
     def hit(self, _: str) -> None:
         """Nothing is at hand."""
 
-    async def create_or_update(self, change: Change, condition: Condition = ANY_VERSION) -> Written:
+    async def create_or_update(
+        self, change: Change, condition: Preconditions = UNCONDITIONAL
+    ) -> Written:
         if condition.if_none_match:
             record = await self._client.create(_text(change), guid=change.guid)
             return Written(_record(record), created=True)
@@ -84,7 +87,7 @@ def _text(change: Change) -> str:
     return format_object(dict(change.metadata))
 
 
-def _tags(condition: Condition) -> IfMatch:
+def _tags(condition: Preconditions) -> IfMatch:
     return ANY if condition.if_match is None else ", ".join(condition.if_match)
 
 

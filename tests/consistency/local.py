@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Protocol
 from guidkeep.caches.entries import parse
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.errors import GuidkeepError
+from guidkeep.http.conditions import Preconditions
+from guidkeep.http.problems import problem_of
 from guidkeep.metrics import Metrics
-from guidkeep.record import Condition, Record, parse_change
+from guidkeep.record import Record, parse_change
 from guidkeep.registry.drafts import Drafts
 from guidkeep.registry.registry import Registry
 from guidkeep.schema import MetadataSchema
@@ -91,7 +93,7 @@ class LocalNodes:
         try:
             record = await _do(registry, operation)
         except GuidkeepError as error:
-            operation.status, operation.problem = error.status, error.type
+            operation.status, operation.problem = problem_of(error).status, error.code
             return
         if record is None:
             operation.status = 204
@@ -112,7 +114,7 @@ async def _do(registry: Registry, operation: Operation) -> Record | None:
         registry.peek(guid, told.append)  # at once, if it is asked at all
         answer = told[0] or told[-1]
         return parse(answer) if answer else await registry.read(guid)
-    condition = Condition(
+    condition = Preconditions(
         None if operation.if_match is None else frozenset({f'"{operation.if_match}"'}),
         None if operation.if_none_match is None else frozenset({"*"}),
     )

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from guidkeep.errors import TYPE_PREFIX, problems
+from guidkeep.errors import TYPE_PREFIX
 from guidkeep.http import openapi
+from guidkeep.http.problems import PROBLEMS
 from guidkeep.record import new_guid
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings
@@ -95,7 +96,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
 def check_problem(status: int, problem: dict[str, Any]) -> None:
     """Fails unless it is a whole problem (RFC 9457) that shows nothing of the inside."""
     assert problem["type"].startswith(TYPE_PREFIX)
-    kind = problems()[problem["type"].removeprefix(TYPE_PREFIX)]
+    kind = PROBLEMS[problem["type"].removeprefix(TYPE_PREFIX)]
     assert problem["status"] == status == kind.status
     assert problem["title"] == kind.title
     assert problem["detail"][-1] in ".!" or status == 400

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import errors
-from guidkeep.http.problems import last_words
+from guidkeep.http.problems import last_bytes, problem_of
 from tests.http.helpers import DOCUMENT, Api, check_headers, exchange
 from tests.support import app_of
 
@@ -68,9 +68,10 @@ async def test_a_hit_has_the_same_headers_as_what_the_application_answers(
     assert hit == by_the_application
 
 
-@pytest.mark.parametrize("kind", errors.problems().values(), ids=errors.problems())
+@pytest.mark.parametrize("kind", errors.by_code().values(), ids=errors.by_code())
 def test_what_is_said_when_a_connection_ends_has_them(kind: type[errors.GuidkeepError]) -> None:
     error = kind("GET", ["PUT"]) if kind is errors.MethodNotAllowed else kind("It is over.")
-    first, *lines = last_words(error).partition(b"\r\n\r\n")[0].decode().split("\r\n")
-    assert first == f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}"
+    first, *lines = last_bytes(error).partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    status = problem_of(kind).status
+    assert first == f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
     check_headers(dict(line.split(": ", 1) for line in lines))

@@ -11,7 +11,7 @@ import pytest
 
 from guidkeep.caches import open_cache
 from guidkeep.http.memory import Memory
-from guidkeep.record import Condition
+from guidkeep.record import ALWAYS
 from guidkeep.registry.paging import MAX_PAGE
 from tests.support import MARCH_2015, app_of, change, make_registry, opened_store, scope_of, until
 
@@ -76,7 +76,7 @@ async def test_a_page_takes_as_much_as_is_ever_held_of_it_while_it_is_made(
         registry = make_registry(store, open_cache("none://", max_age=60))
         for _ in range(min(1_000, 2 * MAX_PAGE // size)):
             await registry.create_or_update(
-                change(None, body, now=int(MARCH_2015)), Condition(), MARCH_2015
+                change(None, body, now=int(MARCH_2015)), ALWAYS, MARCH_2015
             )
         app = app_of(registry, memory=memory)
         tracemalloc.start()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guidkeep.caches.entries import entry_of
-from guidkeep.http.representation import parse, render, validators
+from guidkeep.http.representation import etag_of, parse, render, validators
 from guidkeep.jsontext import parse_object
 from guidkeep.record import LAST_EXPIRE, Record
 from tests.generated import records
@@ -39,7 +39,7 @@ def test_an_answer_says_how_long_it_is_and_is_json(record: Record) -> None:
     head, _, body = render(entry_of(record)).partition(b"\r\n\r\n")
     fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n"))
     assert int(fields[b"content-length"]) == len(body)
-    assert fields[b"etag"] == record.etag.encode()
+    assert fields[b"etag"] == etag_of(record).encode()
     answered = json.loads(body)
     assert list(answered)[:2] == ["guid", "expire"] or {"guid", "expire"} & set(
         parse_object(record.metadata)
@@ -53,7 +53,7 @@ def test_sunset_is_the_instant_of_expire(expire: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged", [b"", b"etag", render(entry_of(MARCH))[:-60], MARCH.body.encode()]
+    "damaged", [b"", b"etag", render(entry_of(MARCH))[:-60], MARCH.json.encode()]
 )
 def test_what_was_not_rendered_is_not_parsed(damaged: bytes) -> None:
     with pytest.raises(ValueError, match="not an answer"):

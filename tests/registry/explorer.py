@@ -28,8 +28,10 @@ from typing import TYPE_CHECKING
 from guidkeep.caches.entries import parse
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.errors import GuidkeepError
+from guidkeep.http.conditions import Preconditions
+from guidkeep.http.representation import etag_of
 from guidkeep.metrics import Metrics
-from guidkeep.record import Condition, Record, parse_change
+from guidkeep.record import Record, parse_change
 from guidkeep.registry.drafts import Drafts
 from guidkeep.registry.registry import Registry
 from guidkeep.schema import MetadataSchema
@@ -319,12 +321,12 @@ class Run:
             case "update":
                 outcome = await node.update(guid, part)
             case "swap":
-                tags = frozenset([first.etag if first else "none"])
-                outcome = await node.update(guid, part, Condition(if_match=tags))
+                tags = frozenset([etag_of(first) if first else '"none"'])
+                outcome = await node.update(guid, part, Preconditions(if_match=tags))
             case "create":
                 outcome = await node.create_or_update(whole)
             case "create-only":
-                unless = Condition(if_none_match=frozenset("*"))
+                unless = Preconditions(if_none_match=frozenset("*"))
                 outcome = await node.create_or_update(whole, unless)
             case "put":
                 outcome = await node.replace(whole)

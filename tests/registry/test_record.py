@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from guidkeep.errors import InvalidRequest
 from guidkeep.record import (
     LAST_EXPIRE,
-    Condition,
     Record,
     guid_fault,
     instant,
@@ -28,8 +27,8 @@ RECORD = Record(GUID, NOW + 100, 7, '{"user":"Ann"}')
 
 
 def test_a_record_is_one_flat_object_with_guid_and_expire_first() -> None:
-    assert RECORD.body == f'{{"guid":"{GUID}","expire":"{NOW + 100}","user":"Ann"}}'
-    assert Record(GUID, 5, 7, "{}").body == f'{{"guid":"{GUID}","expire":"5"}}'
+    assert RECORD.json == f'{{"guid":"{GUID}","expire":"{NOW + 100}","user":"Ann"}}'
+    assert Record(GUID, 5, 7, "{}").json == f'{{"guid":"{GUID}","expire":"5"}}'
 
 
 def test_a_record_is_valid_until_the_second_of_its_expire() -> None:
@@ -236,21 +235,3 @@ def test_all_faults_of_a_body_are_found_at_once_with_their_places(
 def test_a_body_that_is_no_object_is_no_change() -> None:
     with pytest.raises(InvalidRequest):
         parse_change(b"[]", now=NOW)
-
-
-@pytest.mark.parametrize(
-    ("condition", "there", "absent"),
-    [
-        (Condition(), True, True),
-        (Condition(if_match=frozenset(['"7"'])), True, False),
-        (Condition(if_match=frozenset(['"6"'])), False, False),
-        (Condition(if_match=frozenset("*")), True, False),
-        (Condition(if_match=frozenset()), False, False),
-        (Condition(if_none_match=frozenset(['"7"'])), False, True),
-        (Condition(if_none_match=frozenset(['"6"'])), True, True),
-        (Condition(if_none_match=frozenset("*")), False, True),
-    ],
-)
-def test_conditions_are_those_of_rfc_9110(condition: Condition, there: bool, absent: bool) -> None:
-    for current, holds in ((RECORD, there), (None, absent)):
-        assert (condition.match_holds(current) and condition.none_match_holds(current)) == holds

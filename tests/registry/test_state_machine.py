@@ -18,8 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from guidkeep.caches.entries import parse
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.errors import GuidkeepError, InvalidRequest, NotFound, PreconditionFailed
+from guidkeep.http.conditions import Preconditions
 from guidkeep.metrics import Metrics
-from guidkeep.record import Change, Condition, Query, Record, parse_change
+from guidkeep.record import Change, Query, Record, parse_change
 from guidkeep.registry.drafts import DEFAULT_LIFETIME
 from guidkeep.registry.registry import Written
 from guidkeep.stores import open_store
@@ -47,7 +48,7 @@ conditions = st.sampled_from(
 class Kept(NamedTuple):
     expire: int
     metadata: dict[str, Any]
-    etag: str
+    version: int
 
     @property
     def metadata_text(self) -> str:
@@ -84,17 +85,17 @@ class RegistryMachine(RuleBasedStateMachine):
         text = json.dumps({**expire, **body}).encode()
         return parse_change(text, now=int(self.clock.now), guid=guid)
 
-    def condition(self, what: str, guid: str) -> tuple[Condition, bool]:
+    def condition(self, what: str, guid: str) -> tuple[Preconditions, bool]:
         """The condition, and whether it holds."""
         live = self.live(guid)
-        mine, other = live.etag if live else '"0"', '"1"'
+        mine, other = f'"{live.version if live else 0}"', '"1"'
         return {
-            "none": (Condition(), True),
-            "is current": (Condition(if_match=frozenset([mine, other])), live is not None),
-            "is another": (Condition(if_match=frozenset([other])), False),
-            "is any": (Condition(if_match=frozenset("*")), live is not None),
-            "is not current": (Condition(if_none_match=frozenset([mine])), live is None),
-            "is not any": (Condition(if_none_match=frozenset("*")), live is None),
+            "none": (Preconditions(), True),
+            "is current": (Preconditions(if_match=frozenset([mine, other])), live is not None),
+            "is another": (Preconditions(if_match=frozenset([other])), False),
+            "is any": (Preconditions(if_match=frozenset("*")), live is not None),
+            "is not current": (Preconditions(if_none_match=frozenset([mine])), live is None),
+            "is not any": (Preconditions(if_none_match=frozenset("*")), live is None),
         }[what]
 
     def check(
@@ -128,15 +129,15 @@ class RegistryMachine(RuleBasedStateMachine):
             self.check(outcome, guid, PreconditionFailed)
             return
         before, stored = self.live(guid), self.kept.get(guid)
-        record = self.check(outcome, guid, Kept(expire, metadata, ""))
+        record = self.check(outcome, guid, Kept(expire, metadata, 0))
         assert record
         if isinstance(outcome, Written):
             assert outcome.created == (before is None)
         if before and (before.expire, before.metadata_text) == (expire, json.dumps(metadata)):
-            assert record.etag == before.etag  # nothing changed, the members' order included
+            assert record.version == before.version  # nothing changed, the members' order included
         elif stored:
-            assert record.version > int(stored.etag.strip('"'))
-        self.kept[guid] = Kept(expire, metadata, record.etag)
+            assert record.version > stored.version
+        self.kept[guid] = Kept(expire, metadata, record.version)
 
     # What is done.
 
@@ -191,7 +192,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def get(self, guid: str) -> None:
         live = self.live(guid)
         record = self.check(self.run(self.registry.read(guid)), guid, live or NotFound)
-        assert record is None or live is None or record.etag == live.etag
+        assert record is None or live is None or record.version == live.version
 
     @rule(
         limit=st.integers(1, 4),
@@ -251,7 +252,7 @@ class RegistryMachine(RuleBasedStateMachine):
                 record = self.check(parse(answer), guid, live or NotFound)
                 assert record
                 assert live
-                assert record.etag == live.etag
+                assert record.version == live.version
 
     @invariant()
     def nothing_is_left_standing(self) -> None:

@@ -33,7 +33,7 @@ _plain = re.compile(
 
 def entry_of(record: Record) -> Entry:
     """The entry of a record."""
-    return record.body.encode(), record.expire, record.version
+    return record.json.encode(), record.expire, record.version
 
 
 def render(entry: Entry) -> bytes:

@@ -45,6 +45,7 @@ from guidkeep.cli.refused import Refusals
 from guidkeep.cli.resume import Progress
 from guidkeep.cli.running import GOES_ON, address_of, client_of, guarded
 from guidkeep.client import AsyncClient
+from guidkeep.client.answers import own_status
 from guidkeep.client.lines import Batches, Sent, line_of
 from guidkeep.client.operations import is_temporary
 from guidkeep.errors import (
@@ -212,7 +213,7 @@ class Import:
                 try:
                     _check(item, self._sent(item).text, drafts, most)
                 except (InvalidRequest, BodyTooLarge) as error:
-                    self._refuse(item, error)
+                    self._refuse(item, error, own_status(error))
                 else:
                     self._tally.created += 1
                 self._tally.done += 1
@@ -302,11 +303,12 @@ class Import:
 
     def _count(self, item: Item, line: Line | None) -> None:
         if line is None:
-            self._refuse(item, InvalidRequest(item.fault or ""))
+            unsent = InvalidRequest(item.fault or "")
+            self._refuse(item, unsent, own_status(unsent))
         elif line.status == CREATED or self._is_of_before(line):
             self._tally.created += 1
         elif line.error:
-            self._refuse(item, line.error)
+            self._refuse(item, line.error, line.status)
         else:
             self._tally.updated += 1
 
@@ -314,8 +316,8 @@ class Import:
         """Whether it is there already, and may be from before this import was interrupted."""
         return isinstance(line.error, PreconditionFailed) and line.number <= self._sent_before
 
-    def _refuse(self, item: Item, error: GuidkeepError) -> None:
-        self._tally.refused_bytes = self._refusals.add(item, error)
+    def _refuse(self, item: Item, error: GuidkeepError, status: int) -> None:
+        self._tally.refused_bytes = self._refusals.add(item, error, status)
         self._tally.refused += 1
 
     def _sent(self, item: Item) -> Sent:

@@ -79,14 +79,14 @@ class Refusals:
             with open_private(self._path, "r+b") as file:
                 os.truncate(file.fileno(), kept)
 
-    def add(self, item: Item, error: GuidkeepError) -> int:
-        """Notes a refusal; returns the length of the file."""
+    def add(self, item: Item, error: GuidkeepError, status: int) -> int:
+        """Notes a refusal, with its HTTP status; returns the length of the file."""
         reasons = _reasons(item, error, self._columns)
         if self._target is None:
             told = " ".join(reasons)
             complain(f"line {item.line}{', ' if told.startswith('column ') else ': '}{told}")
             return 0
-        entry: dict[str, Any] = {"line": item.line, "status": error.status}
+        entry: dict[str, Any] = {"line": item.line, "status": status}
         entry["detail"] = " ".join(reasons)
         if error.faults:
             entry["errors"] = [

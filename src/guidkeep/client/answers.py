@@ -19,6 +19,7 @@ from guidkeep.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NoSuchAddress,
+    OutcomeUnknown,
     UnknownAnswer,
 )
 from guidkeep.jsontext import lenient
@@ -27,6 +28,16 @@ from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+REFUSED, BROKEN = 400, 500
+"""The lowest statuses of errors: the client's, and the server's (RFC 9110 §15)."""
+OWN_STATUSES = {
+    InvalidRequest.code: 400,
+    BodyTooLarge.code: 413,
+    OutcomeUnknown.code: 503,
+}
+"""By the error's code, the service's statuses for what the client says itself: of a line that it
+does not send, or that has no response."""
 
 _record_begins = re.compile(
     r'\s*\{\s*"guid"\s*:\s*"[0-9A-F]{32}"\s*,\s*"expire"\s*:\s*"[0-9]{1,12}"\s*[,}]'
@@ -56,7 +67,7 @@ def problem_type(answer: Answer) -> str | None:
 def error_of(answer: Answer) -> GuidkeepError:
     """The exception that the service's registry raised, its faults included."""
     document = _object(answer.body)
-    if document is None or answer.status < errors.InvalidRequest.status:
+    if document is None or answer.status < REFUSED:
         return _strange(answer)
     error = _error(document, answer.headers.get("allow", ""))
     # A GUID in a path is checked before it is sent: the service read something else for one.
@@ -147,7 +158,12 @@ def line_of(answer: Answer, text: bytes, number: int) -> Line:
 def _unexplained(status: int) -> GuidkeepError:
     """The error of a line whose reason is not told any more."""
     told = "The service refused the line; it says no reason after many others that it refused."
-    return BodyTooLarge(told) if status == BodyTooLarge.status else InvalidRequest(told)
+    return BodyTooLarge(told) if status == OWN_STATUSES[BodyTooLarge.code] else InvalidRequest(told)
+
+
+def own_status(error: GuidkeepError) -> int:
+    """The status of a line to which the client says itself what is wrong with it."""
+    return OWN_STATUSES.get(error.code, BROKEN)
 
 
 def document_of(answer: Answer) -> dict[str, Any]:
@@ -169,10 +185,10 @@ def strange(answer: Answer) -> NoReturn:
 
 def _error(document: dict[str, Any], allow: str) -> GuidkeepError | None:
     """The error that a problem document tells of; None: it is of no type that is known."""
-    kind = errors.problems().get(_type(document) or "")
+    kind = errors.by_code().get(_type(document) or "")
     if kind is None or kind is NoSuchAddress:
         return None
-    detail = str(document.get("detail", kind.title))
+    detail = str(document.get("detail", document.get("title", kind.code)))
     error: GuidkeepError
     if issubclass(kind, InvalidRequest):
         listed = document.get("errors", [])
@@ -196,7 +212,7 @@ def _type(document: dict[str, Any]) -> str | None:
 
 def _strange(answer: Answer) -> UnknownAnswer:
     document = _object(answer.body)
-    if document and _type(document) in (NoSuchAddress.type, InvalidRequest.type):
+    if document and _type(document) in (NoSuchAddress.code, InvalidRequest.code):
         told = "Guidkeep is there, but knows no such address: has the URL a path too much?"
     elif 300 <= answer.status < 400 and (place := answer.headers.get("location")):  # noqa: PLR2004 - RFC 9110 §15.4
         told = (

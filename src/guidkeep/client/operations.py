@@ -10,6 +10,7 @@ from guidkeep.client.answers import (
     document_of,
     error_of,
     line_of,
+    own_status,
     page_of,
     problem_type,
     record_of,
@@ -135,7 +136,7 @@ class Operations:
     def delete(self, guid: str, if_match: IfMatch) -> Steps[None]:
         """The record's end. One that a lost attempt may have deleted counts as deleted."""
         outcome = yield from self._write("DELETE", guid, None, conditions_of(if_match))
-        was_there = problem_type(outcome.answer) != NotFound.type
+        was_there = problem_type(outcome.answer) != NotFound.code
         if not outcome.is_repeated or was_there:
             _require(outcome.answer, NO_CONTENT)
 
@@ -206,6 +207,7 @@ class Operations:
         waiting = part
         while waiting:
             is_safe = all(_is_safe(line, create_only=create_only) for line in waiting)
+            answered = OK
             try:
                 outcome = yield from self._exchange(
                     "POST",
@@ -215,12 +217,14 @@ class Operations:
                     is_repeatable=is_safe,
                     attempts=attempts,
                 )
+                answered = outcome.answer.status
                 lines = _lines(_require(outcome.answer, OK), waiting)
             except GuidkeepError as error:
                 if not found:
                     raise
                 # What is known of other lines is not given up for it.
-                lines = [_failed(line, found.get(line.number), error) for line in waiting]
+                status = own_status(error) if answered == OK else answered
+                lines = [_failed(line, found.get(line.number), error, status) for line in waiting]
                 found.update((line.number, line) for line in lines)
                 return
             found.update((line.number, line) for line in lines)
@@ -376,13 +380,13 @@ def _own(came: Line, sent: Sent) -> Line:
     return came
 
 
-def _failed(sent: Sent, before: Line | None, error: GuidkeepError) -> Line:
+def _failed(sent: Sent, before: Line | None, error: GuidkeepError, status: int) -> Line:
     """What is known of a line that was sent in vain, after what an answer said of it before."""
     was_done = before is not None and before.error is None
     was_open = before is not None and isinstance(before.error, OutcomeUnknown)
     if before and (was_done or was_open) and not isinstance(error, OutcomeUnknown):
         return before
-    return Line(sent.number, error.status, sent.guid, None, error)
+    return Line(sent.number, status, sent.guid, None, error)
 
 
 def _is_safe(line: Sent, *, create_only: bool) -> bool:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from guidkeep.client.answers import error_of, problem_type
+from guidkeep.client.answers import BROKEN, REFUSED, error_of, problem_type
 from guidkeep.client.sansio import Answer, Lost, Pause
 from guidkeep.errors import OutcomeUnknown, Unreachable
 from guidkeep.system.backoff import Backoff
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 BACKOFF = Backoff(first=0.1, longest=5.0, spread=1.0)
 """Before each further attempt, beside what `Retry-After` asks for."""
-
-REFUSED, BROKEN = 400, 500
-"""Statuses from these on: the request was not done; nobody says whether it was."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 _NOTHING_DONE = frozenset({408, 429})
@@ -188,7 +185,7 @@ def _is_final(came: Answer, method: str, *, was_open: bool) -> bool:
     """Whether the answer says what became of the operation."""
     if _is_nothing_done(came):
         return not was_open  # of this attempt, but not of the one before
-    if method in SAFE_METHODS or problem_type(came) == OutcomeUnknown.type:
+    if method in SAFE_METHODS or problem_type(came) == OutcomeUnknown.code:
         return True
     # To a write, a gateway's 502 and a 503 `stopping` are none: it may have been done behind them.
     return not _is_open(came) and not (was_open and _is_strange(came))

@@ -14,13 +14,13 @@ from guidkeep import __version__
 from guidkeep.errors import Stopping
 from guidkeep.http import console, docs, openapi
 from guidkeep.http.bulk import Bulk
-from guidkeep.http.conditions import condition_of, stated
+from guidkeep.http.conditions import Preconditions, preconditions_of, stated
 from guidkeep.http.export import Export
 from guidkeep.http.memory import Memory
-from guidkeep.http.problems import ASKED_ABOUT, JSON, Answer, json_answer
 from guidkeep.http.representation import validators
 from guidkeep.http.requests import RECORD_PREFIX, RECORD_ROUTE, parse_query
 from guidkeep.http.resource import Resource, nowhere
+from guidkeep.http.responses import JSON, REVALIDATED, Response, json_response
 from guidkeep.http.sites import Sites
 from guidkeep.http.stats import Stats
 from guidkeep.http.traffic import SHARE, Traffic
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from guidkeep.http.requests import Application, Receive, Request, Scope, Send
     from guidkeep.http.resource import Handler
     from guidkeep.metrics import Metrics
-    from guidkeep.record import Change, Condition, Query, Record
+    from guidkeep.record import Change, Query, Record
     from guidkeep.registry.paging import Page
     from guidkeep.registry.registry import Registry
     from guidkeep.schema import MetadataSchema
@@ -111,9 +111,9 @@ def make_app(
     return app
 
 
-async def _options(_: Request) -> Answer:
+async def _options(_: Request) -> Response:
     """`OPTIONS *`, which is about the server as a whole (RFC 9110 §9.3.7)."""
-    return Answer(204, [(b"allow", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")])
+    return Response(204, [(b"allow", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")])
 
 
 def _share(settings: Settings) -> int:
@@ -163,53 +163,55 @@ class Records:
         fitting = traffic.memory.size // 2 // PAGE_MEMORY
         self._lists = asyncio.Semaphore(max(1, min(LISTS, fitting)))
 
-    async def create(self, request: Request) -> Answer:
+    async def create(self, request: Request) -> Response:
         """`POST /guid`: create, the GUID generated, unless the body names one."""
         return await self._create_or_update(request, None)
 
-    async def create_or_update(self, request: Request) -> Answer:
+    async def create_or_update(self, request: Request) -> Response:
         """`POST /guid/{guid}`: create when no live record is there, else update."""
         return await self._create_or_update(request, request.guid)
 
-    async def _create_or_update(self, request: Request, guid: str | None) -> Answer:
+    async def _create_or_update(self, request: Request, guid: str | None) -> Response:
         change, condition, now = await self._wanted(request, guid)
         written = await self._registry.create_or_update(change, condition, now)
         return _record_answer(written.record, created=written.created)
 
-    async def replace(self, request: Request) -> Answer:
+    async def replace(self, request: Request) -> Response:
         """`PUT /guid/{guid}`: create or replace whole."""
         change, condition, now = await self._wanted(request, request.guid)
         written = await self._registry.replace(change, condition, now)
         return _record_answer(written.record, created=written.created)
 
-    async def update(self, request: Request) -> Answer:
+    async def update(self, request: Request) -> Response:
         """`PATCH /guid/{guid}`: update only."""
         change, condition, now = await self._wanted(request, request.guid)
         return _record_answer(await self._registry.update(request.guid, change, condition, now))
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """`DELETE /guid/{guid}`."""
-        await self._registry.delete(request.guid, condition_of(request))
-        return Answer(204, [])
+        await self._registry.delete(request.guid, preconditions_of(request))
+        return Response(204, [])
 
-    async def read(self, request: Request) -> Answer:
+    async def read(self, request: Request) -> Response:
         """`GET /guid/{guid}` and `HEAD`."""
-        condition = condition_of(request)
+        condition = preconditions_of(request)
         record = await self._registry.read(request.guid)
         condition.require_match(record)
         if not condition.none_match_holds(record):
             # RFC 9110 §15.4.5: a 304 carries what the 200 would have, but of the content nothing
-            return Answer(304, validators(record), shared=ASKED_ABOUT)
+            return Response(304, validators(record), shared=REVALIDATED)
         return _record_answer(record)
 
-    async def list(self, request: Request) -> Answer:
+    async def list(self, request: Request) -> Response:
         """`GET /guid`: live records in GUID order."""
         query = parse_query(request.query)
         async with self._lists:
             with self._traffic.taken(PAGE_MEMORY):
                 return _page_answer(await self._registry.list(query), query)
 
-    async def _wanted(self, request: Request, guid: str | None) -> tuple[Change, Condition, float]:
+    async def _wanted(
+        self, request: Request, guid: str | None
+    ) -> tuple[Change, Preconditions, float]:
         """What a write is to change, on what condition, and the time for all that is decided."""
         condition, faults = stated(request)
         now = self._registry.clock()
@@ -233,11 +235,11 @@ class Service:
         self._document = json.dumps(document).encode()
         self._is_draining = is_draining
 
-    async def livez(self, _: Request) -> Answer:
+    async def livez(self, _: Request) -> Response:
         """`GET /livez`: the process answers."""
-        return json_answer({"status": "ok", "version": __version__})
+        return json_response({"status": "ok", "version": __version__})
 
-    async def readyz(self, _: Request) -> Answer:
+    async def readyz(self, _: Request) -> Response:
         """`GET /readyz`: requests can be served."""
         if self._is_draining():
             raise Stopping("This server is stopping; nothing was done. Ask another.")
@@ -245,26 +247,26 @@ class Service:
         told: dict[str, object] = {"status": cache, "store": "ok", "cache": cache}
         if self._registry.watch.is_doubted:
             told |= {"status": "degraded", "clock": "jumped"}
-        return json_answer(told)
+        return json_response(told)
 
-    async def metrics(self, _: Request) -> Answer:
+    async def metrics(self, _: Request) -> Response:
         """`GET /metrics`, for Prometheus."""
         content_type = (b"content-type", CONTENT_TYPE_LATEST.encode())
-        return Answer(200, [content_type], await self._figures())
+        return Response(200, [content_type], await self._figures())
 
-    async def openapi(self, _: Request) -> Answer:
+    async def openapi(self, _: Request) -> Response:
         """`GET /openapi.json`."""
-        return Answer(200, JSON, self._document)
+        return Response(200, JSON, self._document)
 
 
-def _record_answer(record: Record, *, created: bool = False) -> Answer:
+def _record_answer(record: Record, *, created: bool = False) -> Response:
     headers = [*JSON, *validators(record)]
     if created:
         headers.append((b"location", f"{RECORD_PREFIX}{record.guid}".encode()))
-    return Answer(201 if created else 200, headers, record.body.encode(), ASKED_ABOUT)
+    return Response(201 if created else 200, headers, record.json.encode(), REVALIDATED)
 
 
-def _page_answer(page: Page, query: Query) -> Answer:
+def _page_answer(page: Page, query: Query) -> Response:
     headers, next_url = list(JSON), None
     if page.after is not None:
         fields = {
@@ -279,6 +281,6 @@ def _page_answer(page: Page, query: Query) -> Answer:
     records = []
     page.records.reverse()
     while page.records:  # each is let go as it is encoded, so that nothing is there twice
-        records.append(page.records.pop().body.encode())
+        records.append(page.records.pop().json.encode())
     body = b'{"guids":[%b],"next":%b}' % (b",".join(records), json.dumps(next_url).encode())
-    return Answer(200, headers, body)
+    return Response(200, headers, body)

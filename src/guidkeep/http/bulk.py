@@ -47,7 +47,7 @@ from guidkeep.errors import (
     StoreUnavailable,
 )
 from guidkeep.http import problems
-from guidkeep.http.conditions import condition_of
+from guidkeep.http.conditions import Preconditions, preconditions_of
 from guidkeep.http.export import LINES
 from guidkeep.http.spool import Held, Room
 from guidkeep.http.streams import Streamed
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from guidkeep.http.requests import Request
     from guidkeep.http.traffic import Traffic
     from guidkeep.jsontext.lines import Line
-    from guidkeep.record import Change, Condition
+    from guidkeep.record import Change
     from guidkeep.registry.registry import Registry, Written
 
 log = structlog.get_logger("guidkeep.http")
@@ -114,7 +114,7 @@ class Bulk:
 
     async def answer(self, request: Request) -> Streamed:
         """The answer; its pieces are made while the request is read."""
-        return Streamed(200, LINES, _Exchange(self, request, condition_of(request)).pieces())
+        return Streamed(200, LINES, _Exchange(self, request, preconditions_of(request)).pieces())
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ class _Work:
 class _Exchange:
     """One such request while it lasts."""
 
-    def __init__(self, bulk: Bulk, request: Request, condition: Condition) -> None:
+    def __init__(self, bulk: Bulk, request: Request, condition: Preconditions) -> None:
         self._bulk = bulk
         self._request = request
         self._condition = condition
@@ -317,9 +317,9 @@ class _Exchange:
         self._news.set()
 
     def _failed(self, number: int, guid: str | None, error: Exception) -> str:
-        shown = error if isinstance(error, GuidkeepError) else GuidkeepError(problems.INSIDE)
-        request_id = None
-        if shown.status == GuidkeepError.status or isinstance(shown, StoreUnavailable):
+        shown = problems.shown(error)
+        status, request_id = problems.problem_of(shown).status, None
+        if problems.problem_of(shown).is_logged:
             request_id = self._request.id
             if not self._has_failed:  # the first, for a million may follow
                 self._has_failed = True
@@ -328,13 +328,13 @@ class _Exchange:
                     log.warning("store unavailable", detail=error.detail, **told)
                 else:
                     log.error("request failed", route="/bulk", exc_info=error, **told)
-        self._bulk.traffic.metrics.count_line(shown.status)
+        self._bulk.traffic.metrics.count_line(status)
         is_refused = isinstance(shown, InvalidRequest | BodyTooLarge)
         if is_refused and self._why <= 0 and guid is None:
-            text = f'{{"line":{number},"status":{shown.status},"problem":{{}}}}\n'
+            text = f'{{"line":{number},"status":{status},"problem":{{}}}}\n'
         else:
             document = problems.document(shown, request_id)
-            answer = {"line": number, "status": shown.status, "guid": guid, "problem": document}
+            answer = {"line": number, "status": status, "guid": guid, "problem": document}
             text = f"{json.dumps(answer)}\n"
         if is_refused:
             self._why -= len(text)

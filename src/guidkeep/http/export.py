@@ -50,7 +50,7 @@ class Export:
         reads_on = True
         while reads_on:
             records, after = await self._registry.list(query)
-            total = sum(len(record.body) for record in records)
+            total = sum(len(record.json) for record in records)
             records.reverse()
             while records:
                 yield self._piece(records)
@@ -66,6 +66,6 @@ class Export:
         while records and len(lines) < PIECE and size < PIECE_BYTES:
             record = records.pop()
             if record.is_live(now):
-                lines.append(f"{on_one_line(record.body)}\n")
-                size += len(record.body)
+                lines.append(f"{on_one_line(record.json)}\n")
+                size += len(record.json)
         return "".join(lines).encode()

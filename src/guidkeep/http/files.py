@@ -6,8 +6,8 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from guidkeep.http.conditions import parse_condition
-from guidkeep.http.problems import Answer, shared
+from guidkeep.http import conditions
+from guidkeep.http.responses import Response, shared
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ _TYPES = {
 }
 
 
-def served(package: str, policy: bytes) -> dict[str, Callable[[Request], Awaitable[Answer]]]:
+def served(package: str, policy: bytes) -> dict[str, Callable[[Request], Awaitable[Response]]]:
     """What answers for each file of that package that is for browsers, by the file's name.
 
     Args:
@@ -36,17 +36,17 @@ def served(package: str, policy: bytes) -> dict[str, Callable[[Request], Awaitab
     }
 
 
-def _file(kind: bytes, content: bytes, policy: bytes) -> Callable[[Request], Awaitable[Answer]]:
+def _file(kind: bytes, content: bytes, policy: bytes) -> Callable[[Request], Awaitable[Response]]:
     etag = f'"{sha256(content).hexdigest()[:32]}"'
     headers = [(b"etag", etag.encode()), (b"referrer-policy", b"no-referrer")]
     # Asked about before each use: after an update no page is made of old and new files.
     common = shared(b"no-cache", policy)
 
-    async def answer(request: Request) -> Answer:
-        condition, _ = parse_condition(None, request.list_of(b"if-none-match"))
-        known = condition.if_none_match or ()
+    async def answer(request: Request) -> Response:
+        stated, _ = conditions.parse(None, request.list_of(b"if-none-match"))
+        known = stated.if_none_match or ()
         if "*" in known or etag in known:
-            return Answer(304, headers, shared=common)
-        return Answer(200, [(b"content-type", kind), *headers], content, common)
+            return Response(304, headers, shared=common)
+        return Response(200, [(b"content-type", kind), *headers], content, common)
 
     return answer

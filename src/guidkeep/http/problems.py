@@ -1,6 +1,7 @@
-"""Errors to responses: RFC 9457 problem details, whatever goes wrong and wherever.
+"""Errors to responses: RFC 9457 problem details.
 
-The table from errors to statuses is the tree in `guidkeep.errors` itself.
+`PROBLEMS` is the one table from errors to HTTP, by the error's code. The table of problems in
+`docs/api.md`, and the responses in `/openapi.json`, are made from it.
 """
 
 from __future__ import annotations
@@ -9,106 +10,170 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from guidkeep.errors import TYPE_PREFIX
+from guidkeep.errors import TYPE_PREFIX, GuidkeepError
+from guidkeep.http.responses import Response, lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from guidkeep.errors import GuidkeepError
+    from collections.abc import Callable, Mapping
 
 INSIDE = "Something went wrong inside; the log has the details under this request_id."
-"""All that a client is told of a fault in Guidkeep."""
+"""The `detail` of every fault in Guidkeep: a client sees nothing of the inside."""
 
 
-NEVER_FRAMED = b"frame-ancestors 'none'"
-"""The Content-Security-Policy of what is no page; a page's has more in it."""
-
-
-class Shared(NamedTuple):
-    """Headers that many answers have, and the same as lines that are ready to be sent."""
-
-    headers: list[tuple[bytes, bytes]]
-    lines: bytes
-
-
-def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Headers as they go over the wire."""
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
-
-
-def shared(cache_control: bytes, policy: bytes = NEVER_FRAMED) -> Shared:
-    """The headers that every answer carries, whoever makes it.
-
-    Browsers neither guess its type, nor show it in a frame, nor hand it to a page of another site
-    (Fetch, Cross-Origin-Resource-Policy); and nobody keeps it for longer than it says.
-    """
-    headers = [
-        (b"cache-control", cache_control),
-        (b"x-content-type-options", b"nosniff"),
-        (b"cross-origin-resource-policy", b"same-origin"),
-        (b"content-security-policy", policy),
-    ]
-    return Shared(headers, lines_of(headers))
-
-
-NOT_KEPT = shared(b"no-store")
-"""Of what is so at this moment only: lists, figures, problems. An answer is taken for one of these
-unless it says otherwise."""
-ASKED_ABOUT = shared(b"no-cache")
-"""Of what has an ETag: a copy may be kept, and is asked about before it is used."""
-
-
-JSON = [(b"content-type", b"application/json")]
-
-
-class Answer(NamedTuple):
-    """A whole response. Its content's length is put in when it is sent.
+class Problem(NamedTuple):
+    """How errors of one code look over HTTP.
 
     Attributes:
         status: the HTTP status.
-        headers: those that it has alone.
-        body: its content.
-        shared: those that every answer has; see `shared`.
+        title: the kind of error in words. It never changes.
+        when: when it happens, for `docs/api.md`.
+        headers: the response's headers, by lower-case names: the value, or what makes it of the
+            error.
+        is_logged: whether the log has the details under the request's id, which the response
+            then tells.
     """
 
     status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes = b""
-    shared: Shared = NOT_KEPT
+    title: str
+    when: str
+    headers: Mapping[str, str | Callable[[Any], str]] = {}
+    is_logged: bool = False
 
 
-def json_answer(content: dict[str, Any]) -> Answer:
-    """What is so at this moment."""
-    return Answer(200, JSON, json.dumps(content).encode())
+_AGAIN = {"retry-after": "1"}
+
+PROBLEMS: Mapping[str, Problem] = {
+    "invalid-request": Problem(
+        400,
+        "The request is not valid",
+        "the request is malformed, or its content not valid",
+    ),
+    "cross-site-refused": Problem(
+        403,
+        "Requests from this site are not allowed",
+        "a browser page of another origin tried to write, or one of another site to read",
+    ),
+    "not-found": Problem(404, "Not found", "there is no live record of that GUID"),
+    "no-such-address": Problem(
+        404,
+        "There is nothing at this address",
+        "no route has that address: the base URL is wrong",
+    ),
+    "method-not-allowed": Problem(
+        405,
+        "Method not allowed",
+        "the address does not know the method; `Allow` lists those it knows",
+        headers={"allow": lambda error: ", ".join(error.allowed)},  # RFC 9110 §15.5.6
+    ),
+    "request-timeout": Problem(
+        408,
+        "The request took too long to arrive",
+        "the request took too long to arrive; nothing was done",
+    ),
+    "precondition-failed": Problem(
+        412,
+        "Precondition failed",
+        "`If-Match` or `If-None-Match` does not hold; nothing was changed",
+    ),
+    "body-too-large": Problem(
+        413,
+        "The body is too large",
+        "the body is larger than `--max-body`, or the record's metadata would become so",
+    ),
+    "encoded-body": Problem(
+        415,
+        "The body must not be encoded",
+        "the body has a `Content-Encoding` other than `identity`; `Accept-Encoding` says so",
+        headers={"accept-encoding": "identity"},  # RFC 9110 §12.5.3
+    ),
+    "misdirected-request": Problem(
+        421,
+        "This server does not answer to that host",
+        "the server does not answer to the request's host (`--allow-host`)",
+    ),
+    "too-many-requests": Problem(
+        429,
+        "Too many requests",
+        "more requests or connections than the server takes on; nothing was done",
+        headers=_AGAIN,
+    ),
+    "headers-too-large": Problem(
+        431,
+        "The request's headers are too large",
+        "request line and headers are larger than `--max-headers`",
+    ),
+    "internal": Problem(
+        500,
+        "Internal error",
+        "a fault in Guidkeep; nothing of the inside is shown",
+        is_logged=True,
+    ),
+    "store-unavailable": Problem(
+        503,
+        "The store can't answer",
+        "the store can't answer, or not in time; **nothing was written**",
+        headers=_AGAIN,
+        is_logged=True,
+    ),
+    "stopping": Problem(
+        503,
+        "This server is stopping",
+        "this server is about to stop: `/readyz`, or a request that had no answer yet when "
+        "`--drain-timeout` was over: a write **may have happened**",
+        headers=_AGAIN,
+    ),
+    "outcome-unknown": Problem(
+        503,
+        "The outcome of the write is unknown",
+        "the store did not say in time whether the write happened; **it may have, or may yet**: "
+        "read the record again",
+        headers=_AGAIN,
+        is_logged=True,
+    ),
+}
+
+
+def problem_of(error: GuidkeepError | type[GuidkeepError]) -> Problem:
+    """The row of an error, or of a kind of error."""
+    return PROBLEMS[error.code]
 
 
 def document(error: GuidkeepError, request_id: str | None = None) -> dict[str, Any]:
-    """The problem as JSON. Of a 500 nothing of the inside shows, only the request's id."""
-    problem: dict[str, Any] = {
-        "type": TYPE_PREFIX + error.type,
-        "title": error.title,
-        "status": error.status,
+    """The problem as JSON."""
+    problem = problem_of(error)
+    members: dict[str, Any] = {
+        "type": TYPE_PREFIX + error.code,
+        "title": problem.title,
+        "status": problem.status,
         "detail": error.detail,
     }
     if error.faults:
-        problem["errors"] = [fault.as_json() for fault in error.faults]
+        members["errors"] = [fault.as_json() for fault in error.faults]
     if request_id is not None:
-        problem["request_id"] = request_id
-    return problem
+        members["request_id"] = request_id
+    return members
 
 
-def answer(error: GuidkeepError, request_id: str | None = None) -> Answer:
+def response_of(error: GuidkeepError, request_id: str | None = None) -> Response:
     """The response that tells the client of the error."""
+    problem = problem_of(error)
     headers = [(b"content-type", b"application/problem+json")]
-    headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
+    for name, value in problem.headers.items():
+        text = value if isinstance(value, str) else value(error)
+        headers.append((name.encode(), text.encode()))
     if request_id is not None:
         headers.append((b"x-request-id", request_id.encode()))
-    return Answer(error.status, headers, json.dumps(document(error, request_id)).encode())
+    return Response(problem.status, headers, json.dumps(document(error, request_id)).encode())
 
 
-def last_words(error: GuidkeepError) -> bytes:
-    """The same as bytes for the wire, for when a connection ends before there is a request."""
-    status, headers, body, common = answer(error)
+def last_bytes(error: GuidkeepError) -> bytes:
+    """The same response as bytes, for a connection that closes with it."""
+    status, headers, body, common = response_of(error)
     headers += [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
     first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
     return b"".join([first, lines_of(headers), common.lines, b"\r\n", body])
+
+
+def shown(error: Exception) -> GuidkeepError:
+    """The error that the client is told of: of an exception that is none of Guidkeep's, nothing."""
+    return error if isinstance(error, GuidkeepError) else GuidkeepError(INSIDE)

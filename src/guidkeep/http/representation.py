@@ -29,10 +29,15 @@ _parts = re.compile(
 ).fullmatch
 
 
+def etag_of(record: Record) -> str:
+    """The record's strong entity tag (RFC 9110 §8.8.3), with its quotes: its version."""
+    return f'"{record.version}"'
+
+
 def validators(record: Record) -> list[tuple[bytes, bytes]]:
     """The headers by which a client knows the record's version, and how long it is valid."""
     return [
-        (b"etag", record.etag.encode()),
+        (b"etag", etag_of(record).encode()),
         (b"sunset", _http_date(record.expire)),  # RFC 8594
     ]
 

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from guidkeep.errors import (
-    GuidkeepError,
     MethodNotAllowed,
     NoSuchAddress,
     StoreUnavailable,
 )
 from guidkeep.http import problems
 from guidkeep.http.connection.gate import client_of
-from guidkeep.http.problems import lines_of
 from guidkeep.http.requests import EXCHANGE, ClientLeft, Request
+from guidkeep.http.responses import lines_of
 from guidkeep.http.streams import Streamed, send_pieces
 from guidkeep.http.traffic import Place
 from guidkeep.record import shortened
@@ -30,11 +29,11 @@ from guidkeep.settings import REQUEST_COST
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from guidkeep.http.problems import Answer
     from guidkeep.http.requests import Receive, Scope, Send
+    from guidkeep.http.responses import Response
     from guidkeep.http.traffic import Traffic
 
-    Handler = Callable[[Request], Awaitable[Answer | Streamed]]
+    Handler = Callable[[Request], Awaitable[Response | Streamed]]
 
 log = structlog.get_logger("guidkeep.http")
 
@@ -112,7 +111,7 @@ class Resource:
             scope.pop("extensions", None)  # they lead back to it: garbage that is found late
         self._count(request, status, perf_counter() - began)
 
-    async def _answer(self, request: Request, place: Place) -> Answer | Streamed:
+    async def _answer(self, request: Request, place: Place) -> Response | Streamed:
         try:
             handler = self._handler(request)
             if self._is_bounded:
@@ -125,7 +124,7 @@ class Resource:
         except ClientLeft:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer
-            return self._told(error, request)
+            return self._problem(error, request)
         return answer
 
     async def _admit(self, request: Request, place: Place) -> None:
@@ -147,26 +146,27 @@ class Resource:
         except ClientLeft:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer has begun
-            status = self._told(error, request).status
+            status = self._problem(error, request).status
             request.exchange.cut()
             return status
         return answer.status
 
-    def _told(self, error: Exception, request: Request) -> Answer:
-        """What the client is told of an error; what it is not told is in the log."""
+    def _problem(self, error: Exception, request: Request) -> Response:
+        """The response to an error. What it does not say is in the log."""
+        shown = problems.shown(error)
+        if not problems.problem_of(shown).is_logged:
+            return problems.response_of(shown)
         if isinstance(error, StoreUnavailable):
             log.warning("store unavailable", request_id=request.id, detail=error.detail)
-            return problems.answer(error, request.id)
-        if isinstance(error, GuidkeepError):
-            return problems.answer(error)
-        log.error(
-            "request failed",
-            request_id=request.id,
-            method=request.method,
-            route=self._route,
-            exc_info=error,
-        )
-        return problems.answer(GuidkeepError(problems.INSIDE), request.id)
+        else:
+            log.error(
+                "request failed",
+                request_id=request.id,
+                method=request.method,
+                route=self._route,
+                exc_info=error,
+            )
+        return problems.response_of(shown, request.id)
 
     def _handler(self, request: Request) -> Handler:
         """What answers the request, if it may be answered at all."""
@@ -201,7 +201,7 @@ class Resource:
             )
 
 
-async def nowhere(_: Request) -> Answer:
+async def nowhere(_: Request) -> Response:
     """Answers for addresses where there is nothing."""
     raise NoSuchAddress(
         "There is nothing at this address; /docs shows what there is, /console what is stored."
@@ -209,7 +209,7 @@ async def nowhere(_: Request) -> Answer:
 
 
 async def _send(
-    answer: Answer, told: list[tuple[bytes, bytes]], place: Place, scope: Scope, send: Send
+    answer: Response, told: list[tuple[bytes, bytes]], place: Place, scope: Scope, send: Send
 ) -> None:
     """Sends an answer; `told` are the headers that this client gets beside the answer's."""
     headers = [*answer.headers, *told]

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from guidkeep.errors import CrossSiteRefused
-from guidkeep.http.problems import Answer
+from guidkeep.http.responses import Response
 from guidkeep.origins import normal_origin
 from guidkeep.record import shortened
 
@@ -88,12 +88,12 @@ class Sites:
             return None
         return wanted.decode("latin-1") if self._allows(request.headers.get(b"origin")) else None
 
-    async def preflight(self, request: Request, methods: Iterable[str]) -> Answer:
+    async def preflight(self, request: Request, methods: Iterable[str]) -> Response:
         """All that such a page may do there, whatever else the browser asks for: it compares."""
         allowed = (b"access-control-allow-methods", ", ".join(sorted(methods)).encode())
         wants = request.headers.get(b"access-control-request-private-network")
         private = [_PRIVATE_NETWORK] if wants == b"true" else []
-        return Answer(204, [allowed, *_PREFLIGHT, *private])
+        return Response(204, [allowed, *_PREFLIGHT, *private])
 
     def told(self, request: Request) -> list[tuple[bytes, bytes]]:
         """The headers by which a browser lets a page of an allowed origin see the answer."""

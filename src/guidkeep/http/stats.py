@@ -12,15 +12,15 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.http.problems import json_answer
+from guidkeep.http.responses import json_response
 from guidkeep.metrics import SECONDS
 from guidkeep.urls import scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from guidkeep.http.problems import Answer
     from guidkeep.http.requests import Request
+    from guidkeep.http.responses import Response
     from guidkeep.registry.census import Forecast
     from guidkeep.registry.registry import Registry
 
@@ -50,7 +50,7 @@ class Stats:
         self._cache = f"{scheme_of(cache)}://"
         self._counts_entries = cache.startswith(("memory:", "none:"))
 
-    async def answer(self, _: Request) -> Answer:
+    async def answer(self, _: Request) -> Response:
         """`GET /stats`."""
         counted = await self._registry.forecast()
         told = {
@@ -60,7 +60,7 @@ class Stats:
             "later": counted.later,
             **self._told((await self._figures()).decode()),
         }
-        return json_answer(told)
+        return json_response(told)
 
     def _told(self, text: str) -> dict[str, Any]:
         sums: dict[str, float] = defaultdict(float)

@@ -10,18 +10,18 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
-from guidkeep.http.problems import NOT_KEPT
 from guidkeep.http.requests import ClientLeft
+from guidkeep.http.responses import NOT_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from guidkeep.http.problems import Shared
     from guidkeep.http.requests import Exchange, Scope, Send
+    from guidkeep.http.responses import Shared
 
 
 class Streamed(NamedTuple):
-    """A response in pieces: as `guidkeep.http.problems.Answer`, but its content is made by and by.
+    """A response in pieces: a `guidkeep.http.responses.Response` whose content is made by and by.
 
     What the first piece raises becomes a problem; what a later one raises ends the connection, so
     that the client can't take what it has for the whole.

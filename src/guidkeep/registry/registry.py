@@ -30,7 +30,7 @@ from guidkeep.errors import (
     StoreUnavailable,
 )
 from guidkeep.record import (
-    ANY,
+    ALWAYS,
     Condition,
     Query,
     Record,
@@ -138,7 +138,7 @@ class Registry:
         return record
 
     async def create_or_update(
-        self, change: Change, condition: Condition = ANY, now: float | None = None
+        self, change: Change, condition: Condition = ALWAYS, now: float | None = None
     ) -> Written:
         """Creates the record if there is no live one, else merges `change` into it.
 
@@ -159,7 +159,7 @@ class Registry:
         return await self._put(change, condition, decide, now)
 
     async def replace(
-        self, change: Change, condition: Condition = ANY, now: float | None = None
+        self, change: Change, condition: Condition = ALWAYS, now: float | None = None
     ) -> Written:
         """Creates the record, or replaces it as a whole.
 
@@ -173,7 +173,7 @@ class Registry:
         return await self._put(change, condition, decide, now)
 
     async def update(
-        self, guid: str, change: Change, condition: Condition = ANY, now: float | None = None
+        self, guid: str, change: Change, condition: Condition = ALWAYS, now: float | None = None
     ) -> Record:
         """Merges `change` into the live record (RFC 7396).
 
@@ -193,7 +193,7 @@ class Registry:
         written = await self._write(guid, condition, decide, now)
         return written.record
 
-    async def delete(self, guid: str, condition: Condition = ANY) -> None:
+    async def delete(self, guid: str, condition: Condition = ALWAYS) -> None:
         """Deletes the live record.
 
         Raises:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PREFIX = RECORD_PREFIX.encode()
 URL_LENGTH = len(PREFIX) + 32
 
-_OUT_OF_THE_ORDINARY = frozenset(
+OUT_OF_THE_ORDINARY = frozenset(
     {
         b"if-match",
         b"if-none-match",
@@ -93,7 +93,7 @@ class HitsFirst(HttpToolsProtocol):
             return None
         hosts, known = 0, self.wire.hosts.known
         for name, value in self.headers:
-            if name in _OUT_OF_THE_ORDINARY:
+            if name in OUT_OF_THE_ORDINARY:
                 return None
             if name == b"host":
                 if known is not None and value not in known:

@@ -29,7 +29,7 @@ from guidkeep.http.connection.gate import client_of
 from guidkeep.http.connection.intake import Intake
 from guidkeep.http.connection.wire import Exchange, Flow
 from guidkeep.http.memory import give_back
-from guidkeep.http.problems import last_words
+from guidkeep.http.problems import last_bytes, problem_of
 from guidkeep.http.requests import EXCHANGE, HEALTH
 from guidkeep.record import shortened
 
@@ -270,8 +270,8 @@ class GuidkeepProtocol(Intake):
         if not self._head_is_open:
             before = before - {self.cycle}
         if not before and not any(cycle.response_started for cycle in self._unanswered):
-            self.transport.write(last_words(error))
-            self.wire.count_refusal(error.status)
+            self.transport.write(last_bytes(error))
+            self.wire.count_refusal(problem_of(error).status)
         for cycle in self._unanswered:
             cycle.response_started = cycle.response_complete = cycle.disconnected = True
             cycle.message_event.set()  # whoever waits for the body learns that none comes

@@ -16,8 +16,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from guidkeep.http.connection.gate import Gate
 from guidkeep.http.memory import Memory
-from guidkeep.http.problems import ASKED_ABOUT, JSON, lines_of
 from guidkeep.http.requests import RECORD_ROUTE
+from guidkeep.http.responses import JSON, REVALIDATED, lines_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -124,7 +124,7 @@ class Wire:
         """The date is another: once a second."""
         self._headers = default_headers
         self._own_lines = lines_of(default_headers)
-        of_hits = lines_of([*JSON, *ASKED_ABOUT.headers, *self.sites.common])
+        of_hits = lines_of([*JSON, *REVALIDATED.headers, *self.sites.common])
         self._preamble = b"HTTP/1.1 200 OK\r\n" + self._own_lines + of_hits
 
 

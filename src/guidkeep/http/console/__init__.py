@@ -13,8 +13,8 @@ from guidkeep.http.files import served
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from guidkeep.http.problems import Answer
     from guidkeep.http.requests import Request
+    from guidkeep.http.responses import Response
 
 ROUTE = "/console"
 """The page's address, and for metrics the one name of all its files."""
@@ -25,7 +25,7 @@ _POLICY = (
 )
 
 
-def pages() -> dict[str, Callable[[Request], Awaitable[Answer]]]:
+def pages() -> dict[str, Callable[[Request], Awaitable[Response]]]:
     """The page and its files, by their paths."""
     files = served(__package__, _POLICY)
     index = files.pop("index.html")

@@ -13,8 +13,8 @@ from guidkeep.http.files import served
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from guidkeep.http.problems import Answer
     from guidkeep.http.requests import Request
+    from guidkeep.http.responses import Response
 
 # Swagger UI sets style attributes and draws its icons from data: URLs.
 _POLICY = (
@@ -24,7 +24,7 @@ _POLICY = (
 )
 
 
-def pages() -> dict[str, Callable[[Request], Awaitable[Answer]]]:
+def pages() -> dict[str, Callable[[Request], Awaitable[Response]]]:
     """The page and its files, by their paths."""
     files = served(__package__, _POLICY)
     return {"/docs": files.pop("index.html"), **{f"/docs/{name}": files[name] for name in files}}

@@ -1,0 +1,16 @@
+"""The table of problems: for docs/api.md."""
+
+from __future__ import annotations
+
+from guidkeep.errors import TYPE_PREFIX
+from guidkeep.http.problems import PROBLEMS
+
+
+def table() -> str:
+    """The table, as Markdown."""
+    rows = ["| status | type | when |", "|---|---|---|"]
+    rows += [
+        f"| {problem.status} | `{TYPE_PREFIX}{code}` | {problem.when} |"
+        for code, problem in PROBLEMS.items()
+    ]
+    return "\n".join(rows)
