@@ -10,13 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 from benchmarks.scenarios.hostile import comparison
-from docs.generated import client, settings
+from docs.generated import client, problems, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings.table,
+    "problems": problems.table,
     "reference": client.reference,
     "hostile": comparison.table_of_the_runs,
 }
