@@ -92,16 +92,16 @@ class Metrics:
         )
         self._store_seconds = Tallies(
             "guidkeep_store_seconds",
-            "Store operations, waiting for their group included",
+            "Store operations, waiting for their batch included",
             ["operation", "outcome"],
         )
-        self._group_sizes = Tallies(
-            "guidkeep_group_size",
-            "Operations that shared one round of the store, or of a cache on another machine",
+        self._batch_sizes = Tallies(
+            "guidkeep_batch_size",
+            "Operations that shared one batch of the store, or of a cache on another machine",
             ["kind"],
             SIZES,
         )
-        self._group_seconds = Tallies("guidkeep_group_seconds", "Those rounds", ["kind"])
+        self._batch_seconds = Tallies("guidkeep_batch_seconds", "Those batches", ["kind"])
         self._cache_failures = Counter(
             "guidkeep_cache_failures",
             "Times that a cache on another machine could not be asked, or failed",
@@ -125,8 +125,8 @@ class Metrics:
         for tallies in (
             self._requests,
             self._store_seconds,
-            self._group_sizes,
-            self._group_seconds,
+            self._batch_sizes,
+            self._batch_seconds,
         ):
             self._registry.register(tallies)
 
@@ -138,9 +138,9 @@ class Metrics:
         """Counts one operation of the store; `outcome` is "ok" or "failed"."""
         self._store_seconds.of[operation, outcome].observe(seconds)
 
-    def observe_group(self, kind: str) -> Callable[[int, float], None]:
-        """What a store calls after each group, with its size and its seconds."""
-        size, seconds = self._group_sizes.of[kind,], self._group_seconds.of[kind,]
+    def observe_batch(self, kind: str) -> Callable[[int, float], None]:
+        """What a store calls after each batch, with its size and its seconds."""
+        size, seconds = self._batch_sizes.of[kind,], self._batch_seconds.of[kind,]
 
         def observe(length: int, took: float) -> None:
             size.observe(length)

@@ -290,7 +290,7 @@ async def test_it_is_counted_by_its_lines(live: Api) -> None:
 async def test_many_lines_share_few_commits(live: Api) -> None:
     async def commits() -> float:
         text = (await live.get("/metrics")).text
-        name = 'guidkeep_group_size_count{kind="write"} '
+        name = 'guidkeep_batch_size_count{kind="write"} '
         return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
 
     before = await commits()

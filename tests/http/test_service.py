@@ -23,7 +23,7 @@ FIGURES = {
     "guidkeep_request_seconds", "guidkeep_cache_hits_total", "guidkeep_cache_misses_total",
     "guidkeep_cache_evictions_total", "guidkeep_cache_entries", "guidkeep_cache_bytes",
     "guidkeep_cache_unsettled", "guidkeep_cache_unreachable",
-    "guidkeep_store_seconds", "guidkeep_group_size", "guidkeep_group_seconds",
+    "guidkeep_store_seconds", "guidkeep_batch_size", "guidkeep_batch_seconds",
     "guidkeep_swept_records_total", "guidkeep_connections",
 }  # fmt: skip
 

@@ -70,7 +70,7 @@ def opener(new_url: Callable[[], str]) -> Opener:
 
 @pytest.fixture
 def thousands(request: pytest.FixtureRequest) -> int:
-    """More records than one group holds; fewer where a write takes a step for each of them."""
+    """More records than one batch holds; fewer where a write takes a step for each of them."""
     return 600 if request.node.callspec.params["new_url"] == "mongodb" else 3000
 
 

@@ -1,4 +1,4 @@
-"""Records to store, and figures of the groups that stored them."""
+"""Records to store, and the sizes of the batches that stored them."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def figure(metrics: Metrics, name: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def groups_of(metrics: Metrics, kind: str = "write") -> tuple[int, int]:
-    """How many groups there were, and how many operations in all of them."""
+def batches_of(metrics: Metrics, kind: str = "write") -> tuple[int, int]:
+    """How many batches there were, and how many operations in all of them."""
     return (
-        int(figure(metrics, f'guidkeep_group_size_count{{kind="{kind}"}}')),
-        int(figure(metrics, f'guidkeep_group_size_sum{{kind="{kind}"}}')),
+        int(figure(metrics, f'guidkeep_batch_size_count{{kind="{kind}"}}')),
+        int(figure(metrics, f'guidkeep_batch_size_sum{{kind="{kind}"}}')),
     )
 
 

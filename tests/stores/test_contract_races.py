@@ -79,7 +79,7 @@ async def test_a_read_that_begins_after_a_write_was_answered_sees_it(store: Stor
 async def test_thousands_of_operations_at_once_are_all_answered_rightly(
     store: Store, thousands: int
 ) -> None:
-    """More than one group holds, of all kinds, on records of their own."""
+    """More than one batch holds, of all kinds, on records of their own."""
     records = [make_record(number, user=f"user {number}") for number in range(thousands)]
     assert all(await asyncio.gather(*(store.insert(record) for record in records)))
     assert await asyncio.gather(*(store.get(record.guid) for record in records)) == records

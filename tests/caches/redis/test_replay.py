@@ -217,7 +217,7 @@ async def test_failures_are_counted(own: Redis, open_at: Opener) -> None:
     assert 'guidkeep_cache_failures_total{kind="lost"} 1.0' in text
     assert "guidkeep_cache_unreachable 1.0" in text
     assert "guidkeep_cache_unsettled 1.0" in text
-    assert 'guidkeep_group_size_bucket{kind="cache",le="1.0"}' in text
+    assert 'guidkeep_batch_size_bucket{kind="cache",le="1.0"}' in text
 
 
 # Callers that are cancelled.

@@ -29,7 +29,7 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.mongodb import store as mongodb
 from tests.stores.mongodb.conftest import opened, raw
-from tests.stores.records import NOW, groups_of, guid_of, make_record, newer
+from tests.stores.records import NOW, batches_of, guid_of, make_record, newer
 from tests.support import once_it_answers
 
 if TYPE_CHECKING:
@@ -163,8 +163,8 @@ async def test_what_arrives_together_travels_together(new_url: Callable[[], str]
         records = [make_record(number) for number in range(40)]
         assert all(await asyncio.gather(*(store.insert(record) for record in records)))
         assert await asyncio.gather(*(store.get(record.guid) for record in records)) == records
-    assert groups_of(metrics, "write") == (1, 40)
-    assert groups_of(metrics, "read") == (1, 40)
+    assert batches_of(metrics, "write") == (1, 40)
+    assert batches_of(metrics, "read") == (1, 40)
 
 
 async def test_a_record_that_is_too_large_is_refused_and_spoils_no_others(

@@ -18,7 +18,7 @@ from guidkeep.record import Query
 from guidkeep.stores import open_store
 from servers.processes import free_port
 from tests.stores.mongodb.conftest import opened, raw
-from tests.stores.records import NOW, groups_of, guid_of, make_record, newer
+from tests.stores.records import NOW, batches_of, guid_of, make_record, newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,7 +146,7 @@ async def test_linearizable_reads_travel_alone(new_url: Callable[[], str]) -> No
     async with opened(f"{new_url()}?readConcernLevel=linearizable", metrics=metrics) as store:
         found = await asyncio.gather(*(store.get(guid_of(number)) for number in range(10)))
     assert found == [None] * 10
-    assert groups_of(metrics, "read") == (10, 10)
+    assert batches_of(metrics, "read") == (10, 10)
 
 
 async def test_a_pool_of_one_connection_will_do(new_url: Callable[[], str]) -> None:

@@ -85,7 +85,7 @@ async def test_a_server_that_hangs_leaves_the_outcome_of_writes_open(rough: Mari
 
 
 async def test_more_than_a_hanging_server_can_take_is_refused_in_time(rough: MariaDB) -> None:
-    """What waits for its round, too: none of it was sent."""
+    """What waits for its batch, too: none of it was sent."""
     store = await MySQLStore.open(f"{rough.fresh()}?connections=1", timeout=0.4, metrics=Metrics())
     with hanging(rough):
         done = await outcomes(

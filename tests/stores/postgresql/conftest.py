@@ -47,5 +47,5 @@ def own(engines: Engines, tmp_path: Path) -> Iterator[PostgreSQL]:
 
 @pytest.fixture
 def thousands() -> int:
-    """More records than one round holds."""
+    """More records than one batch holds."""
     return 3000

@@ -162,7 +162,7 @@ async def test_a_write_that_waits_too_long_is_unknown_and_given_up_at_the_server
 async def test_what_could_not_be_sent_in_time_was_not_written(
     opener: Opener, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its place in the round comes when the time is up."""
+    """Its place in the batch comes when the time is up."""
     monkeypatch.setattr(writes, "ROUND_BYTES", 1)
     async with opener(timeout=1.0) as store:
         first, second = make_record(1), make_record(2)
@@ -210,7 +210,7 @@ async def test_what_waits_for_its_round_for_too_long_is_not_begun(opener: Opener
             await store.insert(make_record(number))
         async with Lock(url, 1):
             writing = []
-            for number in (1, 1, 2):  # two rounds that wait for the lock, one that waits for them
+            for number in (1, 1, 2):  # two batches that wait for the lock, one that waits for them
                 writing.append(asyncio.ensure_future(store.delete(guid_of(number), 1)))
                 await asyncio.sleep(0.01)
             done = await asyncio.gather(*writing, return_exceptions=True)

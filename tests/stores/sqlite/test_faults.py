@@ -15,7 +15,7 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.sqlite import lists
 from guidkeep.stores.sqlite.store import SQLiteStore
-from tests.stores.records import NOW, PAGE, cut_off, groups_of, guid_of, make_record, newer, plant
+from tests.stores.records import NOW, PAGE, batches_of, cut_off, guid_of, make_record, newer, plant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ async def test_a_failure_for_all_is_not_tried_again_one_by_one(opener: Opener, f
                 return_exceptions=True,
             )
         assert {type(error) for error in done} == {StoreUnavailable}
-        assert groups_of(metrics) == (1, 200)
+        assert batches_of(metrics) == (1, 200)
 
 
 async def test_a_disk_that_fills_up_is_503_and_nothing_that_was_answered_is_lost(
@@ -164,7 +164,7 @@ async def test_a_damaged_page_is_503_for_its_records_and_the_others_are_served(
         await store.ping()
 
 
-async def test_operations_on_a_damaged_page_spoil_none_of_their_group(
+async def test_operations_on_a_damaged_page_spoil_none_of_their_batch(
     damaged: None, opener: Opener
 ) -> None:
     async with opener() as store:

@@ -78,7 +78,7 @@ ANOTHER_FILLS: Final = 2
 WAITS: Final = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 """Seconds between looks for what another reader fills; after the last one the store is asked."""
 BATCH: Final = 512
-"""Unsettled GUIDs that are dropped in one round."""
+"""Unsettled GUIDs that are dropped in one batch."""
 REPLAY_PAUSE: Final = 1.0
 """Seconds from one try to drop what is unsettled to the next."""
 
@@ -140,7 +140,7 @@ class RedisCache:
             patience=patience,
             lease_time=lease_time,
             pauses=pauses,
-            observe=metrics.observe_group("cache"),
+            observe=metrics.observe_batch("cache"),
             count_failure=metrics.count_cache_failure,
         )
         self._nodes: Nodes = (

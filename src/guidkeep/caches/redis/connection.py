@@ -1,19 +1,20 @@
-"""One connection to a Redis: commands go out in rounds, replies come back in the same order.
+"""One connection to a Redis: commands go out in batches, replies come back in the same order.
 
-Commands of one turn of the event loop and the next go out in one piece. Rounds do not wait for each
-other. An error is a reply like any other, so that nobody has to look at it: a `ReplyError` where
-Redis answered with one, `Unavailable` where it did not answer.
+Commands of one event-loop iteration and the next go out in one piece, as a batch (see
+`guidkeep.batching.batcher`). Batches do not wait for each other. An error is a reply like any
+other, so that nobody has to look at it: a `ReplyError` where Redis answered with one, `Unavailable`
+where it did not answer.
 
-*Deadlines.* Who is in a hurry, as a read is, can do without: when the oldest round was not answered
-in `timeout` the connection is late, and until that round is answered nobody in a hurry waits.
+*Deadlines.* Who is in a hurry, as a read is, can do without: when the oldest batch was not answered
+in `timeout` the connection is late, and until that batch is answered nobody in a hurry waits.
 Others have reason to wait: a write that goes on without the cache leaves what other nodes believe.
-When the oldest round was not answered in `patience` either, the connection is in doubt: it is cut,
+When the oldest batch was not answered in `patience` either, the connection is in doubt: it is cut,
 and all that was on its way is lost; nobody knows whether Redis did it, or will yet. An event loop
 that was held up finds its timers due before it has read what came meanwhile; so what is overdue is
 given a moment to be read before it is judged.
 
 *Silence.* A connection that was silent for a while asks `INFO replication` along with the next
-round, and is cut before anybody sees that round's replies if the server is not what it was.
+batch, and is cut before anybody sees that batch's replies if the server is not what it was.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from guidkeep.batching import turns
+from guidkeep.batching.batcher import after_next_iteration
 from guidkeep.batching.outcome import Outcome
 from guidkeep.caches import CacheRefuses
 from guidkeep.urls import driver
@@ -63,7 +64,7 @@ class Silent(Unavailable):
     """It did not answer for as long as anybody waits."""
 
 
-class _Round(NamedTuple):
+class _Batch(NamedTuple):
     """Commands that went out together.
 
     Attributes:
@@ -83,7 +84,7 @@ class Connection(asyncio.Protocol):
     Args:
         timeout: seconds that Redis has to answer those in a hurry.
         patience: seconds that it has to answer at all.
-        observe: called after each round with its size and the seconds that it took.
+        observe: called after each batch with its size and the seconds that it took.
         lost: called once when the connection has come to its end, with the reason.
     """
 
@@ -105,11 +106,11 @@ class Connection(asyncio.Protocol):
         self._out: list[bytes] = []
         self._asked: list[Taker | None] = []
         self._hurried: list[int] = []
-        self._rounds: deque[_Round] = deque()
-        self._answered = 0  # of the oldest round
+        self._batches: deque[_Batch] = deque()
+        self._answered = 0  # of the oldest batch
         self._timer: asyncio.Handle | None = None
         self._judged: float | None = None
-        self._last_round = self._loop.time()
+        self._last_batch = self._loop.time()
         self._expected: bytes | None = None
         self._ended = self._loop.create_future()
         self.error: Unavailable | None = None
@@ -120,7 +121,7 @@ class Connection(asyncio.Protocol):
         self._expected = identity
 
     def send(self, command: bytes, take: Taker, *, hurried: bool = False) -> None:
-        """Sends a command with the next round; `take` is called with its reply.
+        """Sends a command with the next batch; `take` is called with its reply.
 
         On a connection that is late one in a hurry is not sent.
         """
@@ -141,7 +142,7 @@ class Connection(asyncio.Protocol):
         return outcome
 
     def verify(self) -> None:
-        """Makes sure, along with the next round, that the server is what it was."""
+        """Makes sure, along with the next batch, that the server is what it was."""
         if self._expected is not None and self.error is None:
             self._add(_WHO_ARE_YOU, None)
 
@@ -153,10 +154,10 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._transport.abort()
-        rounds = [each.asked for each in self._rounds]
-        missed = rounds[0][self._answered :] if rounds else []
-        missed += [*(each for asked in rounds[1:] for each in asked), *self._asked]
-        self._rounds.clear()
+        batches = [each.asked for each in self._batches]
+        missed = batches[0][self._answered :] if batches else []
+        missed += [*(each for asked in batches[1:] for each in asked), *self._asked]
+        self._batches.clear()
         self._asked.clear()
         self._hurried.clear()
         self._out.clear()
@@ -187,14 +188,14 @@ class Connection(asyncio.Protocol):
         reader.feed(data)
         try:
             while (reply := reader.gets()) is not _MORE:
-                if not self._rounds:
+                if not self._batches:
                     self.cut(Unavailable(f"Redis said, unasked: {reply}"))
                     return
-                since, asked, _ = self._rounds[0]
+                since, asked, _ = self._batches[0]
                 take = asked[self._answered]
                 self._answered += 1
                 if self._answered == len(asked):
-                    self._rounds.popleft()
+                    self._batches.popleft()
                     self._answered = 0
                     if self.is_late:
                         self._catch_up()
@@ -211,7 +212,7 @@ class Connection(asyncio.Protocol):
 
     def _add(self, command: bytes, take: Taker | None) -> None:
         if not self._out:
-            turns.after_next(self._loop, self._flush)
+            after_next_iteration(self._loop, self._flush)
         self._out.append(command)
         self._asked.append(take)
 
@@ -221,23 +222,23 @@ class Connection(asyncio.Protocol):
         now = self._loop.time()
         out, asked, hurried = self._out, self._asked, self._hurried
         self._out, self._asked, self._hurried = [], [], []
-        if self._expected is not None and now - self._last_round > SILENCE:
+        if self._expected is not None and now - self._last_batch > SILENCE:
             out.insert(0, _WHO_ARE_YOU)
             asked.insert(0, None)
             hurried = [place + 1 for place in hurried]
-        self._last_round = now
-        self._rounds.append(_Round(now, asked, hurried))
+        self._last_batch = now
+        self._batches.append(_Batch(now, asked, hurried))
         self._transport.write(b"".join(out))
         if self._timer is None:
             self._timer = self._loop.call_at(now + self._timeout, self._look)
 
     def _look(self) -> None:
-        """Looks whether the oldest round is overdue."""
+        """Looks whether the oldest batch is overdue."""
         self._timer = None
-        if not self._rounds:
+        if not self._batches:
             return
         now = self._loop.time()
-        due = self._rounds[0].since + (self._patience if self.is_late else self._timeout)
+        due = self._batches[0].since + (self._patience if self.is_late else self._timeout)
         if now < due:
             self._arm(self._loop.call_at(due, self._look))
         elif self._judged != due:
@@ -254,7 +255,7 @@ class Connection(asyncio.Protocol):
         """Tells who is in a hurry not to wait; what they asked may be done yet."""
         told: list[Taker] = []
         answered = self._answered
-        for _, asked, hurried in (*self._rounds, _Round(0.0, self._asked, self._hurried)):
+        for _, asked, hurried in (*self._batches, _Batch(0.0, self._asked, self._hurried)):
             for place in hurried:
                 if place >= answered:
                     told.append(cast("Taker", asked[place]))
@@ -265,7 +266,7 @@ class Connection(asyncio.Protocol):
             take(error)
 
     def _catch_up(self) -> None:
-        """The round that was overdue is answered; the next one may be overdue too."""
+        """The batch that was overdue is answered; the next one may be overdue too."""
         self.is_late = False
         self._arm(self._loop.call_soon(self._look))
 

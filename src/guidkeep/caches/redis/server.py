@@ -75,7 +75,7 @@ class Options(NamedTuple):
         patience: seconds that a write waits.
         lease_time: seconds that a lease lasts at most.
         pauses: see `Breaker`.
-        observe: called after each round with its size and the seconds that it took.
+        observe: called after each batch with its size and the seconds that it took.
         count_failure: called with the kind of each failure: "connect", "lost" or "refused".
     """
 
@@ -271,7 +271,7 @@ class Server:
         return Connection(
             timeout=options.timeout,
             patience=options.patience,
-            observe=self._on_round,
+            observe=self._on_batch,
             lost=self._on_lost,
         )
 
@@ -328,8 +328,8 @@ class Server:
         if isinstance(last.result(), ReplyError):
             self.distrust(last.result())
 
-    def _on_round(self, size: int, seconds: float) -> None:
-        """A round is back; that of a greeting does not make up for anything."""
+    def _on_batch(self, size: int, seconds: float) -> None:
+        """A batch is back; that of a greeting does not make up for anything."""
         self._options.observe(size, seconds)
         if self._connection is not None:
             self.breaker.succeeded()

@@ -19,7 +19,7 @@ changed in between. Lists and the search for expired records ask all shards.
 
 *Rounds.* Gets that arrive together are one `find` of several `_id`, inserts one unordered
 `insert_many`, which says of each document whether its `_id` was there
-(see `guidkeep.batching.rounds`).
+(see `guidkeep.batching.batcher`).
 Replacements and deletions travel one by one: of several the server tells only the sum.
 
 *What is promised.* A write is answered when a majority of the replica set has it in its journal
@@ -55,7 +55,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import structlog
 
-from guidkeep.batching.rounds import AllRounds
+from guidkeep.batching.batcher import Batchers
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable, unreadable, unwritable
 from guidkeep.record import Record
 from guidkeep.stores import Counted, until
@@ -138,16 +138,16 @@ class MongoDBStore:
         alone = options.read_concern.level == "linearizable"
 
         reads, at_once = (1, many) if alone else (READS, some)
-        self._rounds = rounds = AllRounds(timeout=timeout, metrics=metrics)
-        self._reads = rounds.of("read", _in_time(self._read), limit=reads, at_once=at_once)
-        self._lists = rounds.of("list", _in_time(self._list), at_once=some)
-        self._skips = rounds.of("list", _in_time(self._skip), at_once=some)
-        self._inserts = rounds.of("write", _in_time(self._insert), limit=INSERTS, at_once=some)
-        self._updates = rounds.of("write", _in_time(self._update), at_once=many)
-        self._counts = rounds.of("count", _in_time(self._count))
-        self._clocks = rounds.of("clock", _in_time(self._clock))
+        self._batchers = batchers = Batchers(timeout=timeout, observe=metrics.observe_batch)
+        self._reads = batchers.of("read", _in_time(self._read), limit=reads, at_once=at_once)
+        self._lists = batchers.of("list", _in_time(self._list), at_once=some)
+        self._skips = batchers.of("list", _in_time(self._skip), at_once=some)
+        self._inserts = batchers.of("write", _in_time(self._insert), limit=INSERTS, at_once=some)
+        self._updates = batchers.of("write", _in_time(self._update), at_once=many)
+        self._counts = batchers.of("count", _in_time(self._count))
+        self._clocks = batchers.of("clock", _in_time(self._clock))
         # Two purges at once would find the same records, and delete half as many as they might.
-        self._purges = rounds.of("write", _in_time(self._purge))
+        self._purges = batchers.of("write", _in_time(self._purge))
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> MongoDBStore:
@@ -204,7 +204,7 @@ class MongoDBStore:
 
     async def close(self) -> None:
         """Finishes what was begun and closes every connection."""
-        await self._rounds.close()
+        await self._batchers.close()
         with pymongo.timeout(self._timeout):  # it says goodbye to servers that may be gone
             await close(self._client)
 

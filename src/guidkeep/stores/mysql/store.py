@@ -23,7 +23,7 @@ import asyncio
 from random import uniform
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from guidkeep.batching.rounds import AllRounds
+from guidkeep.batching.batcher import Batchers
 from guidkeep.errors import (
     OutcomeUnknown,
     StartupError,
@@ -107,16 +107,16 @@ class MySQLStore:
         self, connections: Connections, *, size: int, timeout: float, metrics: Metrics
     ) -> None:
         self._connections = connections
-        self._rounds = rounds = AllRounds(timeout=timeout, metrics=metrics)
-        self._reads = rounds.of("read", self._read, limit=GROUP_LIMIT, at_once=GROUPS)
-        self._inserts = rounds.of("write", self._insert, limit=GROUP_LIMIT, at_once=GROUPS)
-        self._changes = rounds.of("write", self._change, at_once=max(1, size * 3 // 4))
+        self._batchers = batchers = Batchers(timeout=timeout, observe=metrics.observe_batch)
+        self._reads = batchers.of("read", self._read, limit=GROUP_LIMIT, at_once=GROUPS)
+        self._inserts = batchers.of("write", self._insert, limit=GROUP_LIMIT, at_once=GROUPS)
+        self._changes = batchers.of("write", self._change, at_once=max(1, size * 3 // 4))
         # One at a time: two would choose the same rows; and a long list holds up lists alone.
-        self._purges = rounds.of("write", self._purge)
-        self._lists = rounds.of("list", self._list)
-        self._skips = rounds.of("list", self._skip)
-        self._counts = rounds.of("count", self._count)
-        self._clocks = rounds.of("clock", self._clock)
+        self._purges = batchers.of("write", self._purge)
+        self._lists = batchers.of("list", self._list)
+        self._skips = batchers.of("list", self._skip)
+        self._counts = batchers.of("count", self._count)
+        self._clocks = batchers.of("clock", self._clock)
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> MySQLStore:
@@ -185,7 +185,7 @@ class MySQLStore:
 
     async def close(self) -> None:
         """Waits for what was handed in, and closes the connections."""
-        await self._rounds.close()
+        await self._batchers.close()
         await self._connections.close()
 
     # The rounds.

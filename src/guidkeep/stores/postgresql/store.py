@@ -8,7 +8,7 @@ Its URL: `postgresql://user:password@host:port/database?parameters`. The paramet
   `verify-full` the server's certificate and name are checked, by the system's authorities or those
   in `sslrootcert`; without one, TLS is used where the server offers it, and nothing is checked.
 
-*Operations travel in rounds* (see `guidkeep.batching.rounds`): one statement reads, or inserts,
+*Operations travel in rounds* (see `guidkeep.batching.batcher`): one statement reads, or inserts,
 whatever came in one turn of the event loop; one transaction, in one round trip, has its
 replacements, or its deletions. So a commit, which waits for the disk, is shared by many. Rows are
 written in GUID order, so that rounds of several nodes don't deadlock; if they do, or are not
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from guidkeep.batching.rounds import AllRounds
+from guidkeep.batching.batcher import Batchers
 from guidkeep.errors import StartupError, unreadable
 from guidkeep.record import Record
 from guidkeep.stores import Counted, until
@@ -60,17 +60,17 @@ class PostgreSQLStore:
 
     def __init__(self, pool: Pool, *, size: int, timeout: float, metrics: Metrics) -> None:
         self._pool = pool
-        self._rounds = rounds = AllRounds(timeout=timeout, metrics=metrics)
+        self._batchers = batchers = Batchers(timeout=timeout, observe=metrics.observe_batch)
         writes, some = Writes(pool), max(1, size // 4)
-        self._gets = rounds.of("read", self._read, limit=ROUND_LIMIT, at_once=some)
-        self._inserts = rounds.of("write", writes.inserts, limit=ROUND_LIMIT, at_once=some)
-        self._replaces = rounds.of("write", writes.replaces, limit=ROUND_LIMIT, at_once=some)
-        self._deletes = rounds.of("write", writes.deletes, limit=ROUND_LIMIT, at_once=some)
-        self._purges = rounds.of("write", writes.purge)
-        self._pages = rounds.of("list", self._list, at_once=some)
-        self._skips = rounds.of("list", self._skip, at_once=some)
-        self._counts = rounds.of("count", self._count)
-        self._clocks = rounds.of("clock", self._clock)
+        self._gets = batchers.of("read", self._read, limit=ROUND_LIMIT, at_once=some)
+        self._inserts = batchers.of("write", writes.inserts, limit=ROUND_LIMIT, at_once=some)
+        self._replaces = batchers.of("write", writes.replaces, limit=ROUND_LIMIT, at_once=some)
+        self._deletes = batchers.of("write", writes.deletes, limit=ROUND_LIMIT, at_once=some)
+        self._purges = batchers.of("write", writes.purge)
+        self._pages = batchers.of("list", self._list, at_once=some)
+        self._skips = batchers.of("list", self._skip, at_once=some)
+        self._counts = batchers.of("count", self._count)
+        self._clocks = batchers.of("clock", self._clock)
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> PostgreSQLStore:
@@ -155,7 +155,7 @@ class PostgreSQLStore:
 
     async def close(self) -> None:
         """Waits for what was handed in, and closes the connections."""
-        await self._rounds.close()
+        await self._batchers.close()
         await self._pool.close()
 
     # Reading.

@@ -2,14 +2,14 @@
 
 The file is in WAL mode with `synchronous=FULL`: a commit returns when the log is on the disk,
 so an answered write survives a power cut. Writes of many requests share one commit (see
-`guidkeep.batching.groups`).
+`guidkeep.batching.batcher`).
 
 *One writer.* All writes, the purge and the checkpoints go through one connection on one thread,
-so inside a transaction nobody else changes anything: the group's outcome is decided in Python
+so inside a transaction nobody else changes anything: the batch's outcome is decided in Python
 from the versions read at its beginning. Reads have connections and threads of their own and see
 the last commit.
 
-*One file.* Before each group of writes, and again before its answers, the claim looks whether the
+*One file.* Before each batch of writes, and again before its answers, the claim looks whether the
 path still leads to the open file (see `guidkeep.stores.sqlite.claim`).
 
 The file's schema is in `guidkeep.stores.sqlite.file`; what is asked for records in
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
-from guidkeep.batching.groups import Groups
+from guidkeep.batching.batcher import Batchers
 from guidkeep.errors import (
     OutcomeUnknown,
     StoreUnavailable,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("guidkeep.stores.sqlite")
 
-GROUP_LIMIT = 1024
+BATCH_LIMIT = 1024
 WATCH_INTERVAL = 0.5
 """Seconds between two looks at the files."""
 COUNTER_CACHE_KIB = 2_048
@@ -65,7 +65,7 @@ _FAILS_FOR_ALL = {
 
 
 class _Write(NamedTuple):
-    """A write that waits for its group.
+    """A write that waits for its batch.
 
     Attributes:
         guid: whose record it is about.
@@ -79,7 +79,7 @@ class _Write(NamedTuple):
 
 
 class _Purge(NamedTuple):
-    """A purge that waits for its group: at most `limit` records that are expired at `now`."""
+    """A purge that waits for its batch: at most `limit` records that are expired at `now`."""
 
     now: int
     limit: int
@@ -96,37 +96,33 @@ class SQLiteStore:
         self._lister = file.connect(read_only=True)
         self._counter = file.connect(read_only=True, cache_kib=COUNTER_CACHE_KIB)
         file.begin()
-        self._writes: Groups[_Write | _Purge, int] = Groups(
-            "guidkeep-writer",
+        self._batchers = batchers = Batchers(timeout=timeout, observe=metrics.observe_batch)
+        self._writes = batchers.on_thread(
+            "write",
             self._write,
-            limit=GROUP_LIMIT,
-            timeout=timeout,
+            name="guidkeep-writer",
+            limit=BATCH_LIMIT,
             give_up=self._give_up_write,
-            observe=metrics.observe_group("write"),
         )
-        self._reads: Groups[bytes, Record | None] = Groups(
-            "guidkeep-reader",
+        self._reads = batchers.on_thread(
+            "read",
             self._read,
-            limit=GROUP_LIMIT,
-            timeout=timeout,
+            name="guidkeep-reader",
+            limit=BATCH_LIMIT,
             give_up=lambda _: self._give_up_read(self._reader),
-            observe=metrics.observe_group("read"),
         )
-        self._lists: Groups[Callable[[sqlite3.Connection], Any], Any] = Groups(
-            "guidkeep-lister",
+        # A long list is given up alone: no other shares its batch.
+        self._lists = batchers.on_thread(
+            "list",
             self._list,
-            limit=1,  # so that a long one is given up alone
-            timeout=timeout,
+            name="guidkeep-lister",
             give_up=lambda _: self._give_up_read(self._lister),
-            observe=metrics.observe_group("list"),
         )
-        self._counts: Groups[tuple[int, int, int], Counted] = Groups(
-            "guidkeep-counter",
+        self._counts = batchers.on_thread(
+            "count",
             self._count,
-            limit=1,
-            timeout=timeout,
+            name="guidkeep-counter",
             give_up=lambda _: self._give_up_read(self._counter),
-            observe=metrics.observe_group("count"),
         )
         self._watcher = asyncio.create_task(self._watch())
 
@@ -191,12 +187,11 @@ class SQLiteStore:
             )
 
     async def close(self) -> None:
-        """Finishes the groups that were begun, copies the log into the file, lets go of it."""
+        """Finishes what was handed in, copies the log into the file, lets go of it."""
         self._watcher.cancel()
         await asyncio.wait([self._watcher])
         await self._look()  # SQLite copies no log into a file that was moved
-        for groups in (self._writes, self._reads, self._lists, self._counts):
-            await groups.close()
+        await self._batchers.close()
         self._file.close()
 
     async def _watch(self) -> None:
@@ -236,7 +231,7 @@ class SQLiteStore:
             return [_failed(error, unreadable())]
 
     def _write(self, writes: Sequence[_Write | _Purge]) -> Sequence[int | Exception]:
-        """Commits a group, if the file is in its place before it and after it.
+        """Commits a batch, if the file is in its place before it and after it.
 
         If it is not, what the log has is saved before anybody is answered.
         """
@@ -256,7 +251,7 @@ class SQLiteStore:
         return [result if isinstance(result, Exception) else lost for result in results]
 
     def _try(self, writes: Sequence[_Write | _Purge]) -> Sequence[int | Exception]:
-        """Commits a group; if one of its rows is refused, each write alone: it spoils none."""
+        """Commits a batch; if one of its rows is refused, each write alone: it spoils none."""
         try:
             return self._commit(writes)
         except sqlite3.Error as error:
@@ -310,7 +305,7 @@ class SQLiteStore:
     def _purge_in_turn(
         self, writes: Sequence[_Write | _Purge], results: list[int | Exception]
     ) -> list[int | Exception]:
-        """Runs the group's purges, after its other writes, and puts their results in place."""
+        """Runs the batch's purges, after its other writes, and puts their results in place."""
         for at, write in enumerate(writes):
             if isinstance(write, _Purge):
                 results.insert(at, sqlite_records.purge(self._writer, write.now, write.limit))
@@ -344,6 +339,6 @@ def _failed(error: sqlite3.Error, failure: StoreUnavailable) -> StoreUnavailable
     return failure
 
 
-def _may_be_one(error: sqlite3.Error, group: Sequence[object]) -> bool:
-    """Whether the error may be that of one in the group, so that the others succeed alone."""
-    return len(group) > 1 and code_of(error) not in _FAILS_FOR_ALL
+def _may_be_one(error: sqlite3.Error, batch: Sequence[object]) -> bool:
+    """Whether the error may be that of one in the batch, so that the others succeed alone."""
+    return len(batch) > 1 and code_of(error) not in _FAILS_FOR_ALL

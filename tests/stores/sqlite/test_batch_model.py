@@ -1,4 +1,4 @@
-"""A group of writes is one transaction whose outcome is worked out beforehand. It must be what
+"""A batch of writes is one transaction whose outcome is worked out beforehand. It must be what
 the writes would have done one by one, in the order in which they came, purges last."""
 
 from __future__ import annotations
@@ -68,25 +68,25 @@ writes = st.builds(
 )
 
 
-async def check(url: str, groups: list[list[Write]]) -> None:
+async def check(url: str, batches: list[list[Write]]) -> None:
     kept: dict[str, Record] = {}
     store = await SQLiteStore.open(url, timeout=5, metrics=Metrics())
     try:
-        for group in groups:
-            done = await asyncio.gather(*(write.do(store) for write in group))
-            order = sorted(range(len(group)), key=lambda at: group[at].kind == "purge")
-            expected = {at: group[at].expected(kept) for at in order}
-            assert done == [expected[at] for at in range(len(group))]
+        for batch in batches:
+            done = await asyncio.gather(*(write.do(store) for write in batch))
+            order = sorted(range(len(batch)), key=lambda at: batch[at].kind == "purge")
+            expected = {at: batch[at].expected(kept) for at in order}
+            assert done == [expected[at] for at in range(len(batch))]
             found = await asyncio.gather(*(store.get(guid_of(number)) for number in range(3)))
             assert found == [kept.get(guid_of(number)) for number in range(3)]
     finally:
         await store.close()
 
 
-@given(groups=st.lists(st.lists(writes, max_size=20), max_size=3))
+@given(batches=st.lists(st.lists(writes, max_size=20), max_size=3))
 @settings(max_examples=60, deadline=None)
-def test_a_group_does_what_its_writes_would_do_one_by_one(
-    tmp_path_factory: pytest.TempPathFactory, groups: list[list[Write]]
+def test_a_batch_does_what_its_writes_would_do_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[Write]]
 ) -> None:
-    path = tmp_path_factory.mktemp("group") / "guidkeep.db"
-    asyncio.run(check(f"sqlite:///{path}", groups))
+    path = tmp_path_factory.mktemp("batch") / "guidkeep.db"
+    asyncio.run(check(f"sqlite:///{path}", batches))

@@ -1,4 +1,4 @@
-"""Groups of a MySQL store: each member fares as if it had come alone."""
+"""Batches of a MySQL store: each member fares as if it had come alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.mysql.connections import Connections, Failure
 from tests.stores.mysql.conftest import locked
-from tests.stores.records import NOW, groups_of, guid_of, make_record
+from tests.stores.records import NOW, batches_of, guid_of, make_record
 from tests.support import outcomes
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.stores.conftest import Opener
 
 
-async def test_a_row_that_another_holds_does_not_hold_up_the_others_of_its_group(
+async def test_a_row_that_another_holds_does_not_hold_up_the_others_of_its_batch(
     opened: MySQLStore,
 ) -> None:
     taken = "INSERT INTO record VALUES (REPEAT('\\0', 16), 1, 1, NULL, NULL, '{}')"
@@ -34,7 +34,7 @@ async def test_a_row_that_another_holds_does_not_hold_up_the_others_of_its_group
     ]
 
 
-async def test_a_group_that_loses_once_is_sent_again(
+async def test_a_batch_that_loses_once_is_sent_again(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deadlock, or a failed certification: the server says so, and wrote nothing."""
@@ -54,24 +54,24 @@ async def test_a_group_that_loses_once_is_sent_again(
     assert refused
 
 
-async def test_a_group_that_loses_always_goes_one_by_one(
+async def test_a_batch_that_loses_always_goes_one_by_one(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Connections.run
 
-    async def refuse_groups(self: Connections, statement: str, deadline: float) -> Answer:
+    async def refuse_batches(self: Connections, statement: str, deadline: float) -> Answer:
         if "INSERT" in statement and statement.count("(x'") > 1:
             raise Failure("deadlock", code=1213, sent=True)
         return await run(self, statement, deadline)
 
-    monkeypatch.setattr(Connections, "run", refuse_groups)
+    monkeypatch.setattr(Connections, "run", refuse_batches)
     assert await opened.insert(make_record(3))
     done = await outcomes(*(opened.insert(make_record(number)) for number in range(9)))
     assert done == [number != 3 for number in range(9)]
 
 
-async def test_a_group_decides_each_by_what_is_there(opened: MySQLStore) -> None:
-    """Expired, live and absent ones in one group, some twice: each as if it came alone."""
+async def test_a_batch_decides_each_by_what_is_there(opened: MySQLStore) -> None:
+    """Expired, live and absent ones in one batch, some twice: each as if it came alone."""
     for number in range(12):
         kind = number % 3
         if kind < 2:
@@ -84,7 +84,7 @@ async def test_a_group_decides_each_by_what_is_there(opened: MySQLStore) -> None
 async def test_a_record_that_is_gone_when_it_is_looked_at_is_inserted(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was there when the group was refused, and was deleted before it was looked at."""
+    """It was there when the batch was refused, and was deleted before it was looked at."""
     run = Connections.run
     assert await opened.insert(make_record(1))
 
@@ -114,7 +114,7 @@ async def test_a_record_that_comes_and_goes_all_the_time_is_given_up(
         await opened.insert(make_record(1))
 
 
-async def test_nothing_is_known_of_a_group_that_can_be_refused_but_not_looked_at(
+async def test_nothing_is_known_of_a_batch_that_can_be_refused_but_not_looked_at(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Connections.run
@@ -135,6 +135,6 @@ async def test_what_arrives_together_travels_together(opener: Opener) -> None:
     async with opener(metrics=metrics) as store:
         records = [make_record(number) for number in range(100)]
         await asyncio.gather(*(store.insert(record) for record in records))
-        assert groups_of(metrics, "write") == (1, 100)
+        assert batches_of(metrics, "write") == (1, 100)
         await asyncio.gather(*(store.get(record.guid) for record in records))
-        assert groups_of(metrics, "read") == (1, 100)
+        assert batches_of(metrics, "read") == (1, 100)

@@ -1,4 +1,4 @@
-"""Group commit in SQLite: writes share a commit, and a write that fails fails alone."""
+"""Batches in SQLite: writes share a commit, and a write that fails fails alone."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.sqlite.store import GROUP_LIMIT, SQLiteStore
-from tests.stores.records import NOW, groups_of, guid_of, make_record, newer, plant
+from guidkeep.stores.sqlite.store import BATCH_LIMIT, SQLiteStore
+from tests.stores.records import NOW, batches_of, guid_of, make_record, newer, plant
 from tests.support import outcomes
 
 if TYPE_CHECKING:
@@ -32,20 +32,20 @@ BEGIN SELECT RAISE(ABORT, 'planted'); END
 
 
 @pytest.mark.parametrize(
-    ("writes", "groups"),
-    [(1, 1), (2, 1), (500, 1), (GROUP_LIMIT, 1), (GROUP_LIMIT + 1, 2), (3000, 3)],
+    ("writes", "batches"),
+    [(1, 1), (2, 1), (500, 1), (BATCH_LIMIT, 1), (BATCH_LIMIT + 1, 2), (3000, 3)],
 )
 async def test_writes_that_come_at_once_share_commits(
-    opener: Opener, writes: int, groups: int
+    opener: Opener, writes: int, batches: int
 ) -> None:
     metrics = Metrics()
     async with opener(metrics=metrics) as store:
         records = [make_record(number) for number in range(writes)]
         assert all(await asyncio.gather(*(store.insert(record) for record in records)))
-        assert groups_of(metrics) == (groups, writes)
+        assert batches_of(metrics) == (batches, writes)
 
 
-async def test_a_group_costs_few_calls_however_many_writes_it_has(opener: Opener) -> None:
+async def test_a_batch_costs_few_calls_however_many_writes_it_has(opener: Opener) -> None:
     """Of the system, which looks for the file, and of SQLite; the interpreter itself counts them.
 
     A call too many is no fault that anybody would notice, and all writes wait for it.
@@ -68,8 +68,8 @@ async def test_a_group_costs_few_calls_however_many_writes_it_has(opener: Opener
             calls.clear()
             records = [make_record(number) for number in range(1, 501)]
             await asyncio.gather(*(store.insert(record) for record in records))
-            groups = groups_of(metrics)[0] - 1
-            assert calls == {"lstat": 4 * groups, "execute": 4 * groups}
+            batches = batches_of(metrics)[0] - 1
+            assert calls == {"lstat": 4 * batches, "execute": 4 * batches}
     finally:
         threading.setprofile(None)
 
@@ -78,7 +78,7 @@ async def test_reads_that_come_at_once_share_a_statement(opener: Opener) -> None
     metrics = Metrics()
     async with opener(metrics=metrics) as store:
         await asyncio.gather(*(store.get(guid_of(number)) for number in range(500)))
-        assert groups_of(metrics, "read") == (1, 500)
+        assert batches_of(metrics, "read") == (1, 500)
 
 
 async def test_a_commit_is_on_the_disk_before_it_is_answered(opener: Opener) -> None:
@@ -109,7 +109,7 @@ async def test_inserts_that_are_refused_fail_alone_and_their_neighbours_commit(
             for number in range(100)
         ]
         done = await outcomes(*(store.insert(record) for record in records))
-        assert groups_of(metrics) == (1, 100)
+        assert batches_of(metrics) == (1, 100)
     for number, outcome in enumerate(done):
         if number in refused:
             assert type(outcome) is StoreUnavailable
@@ -121,7 +121,7 @@ async def test_inserts_that_are_refused_fail_alone_and_their_neighbours_commit(
         assert await store.page(Query(1000), NOW) == kept
 
 
-async def test_of_a_mixed_group_only_what_is_refused_fails(opener: Opener, file: Path) -> None:
+async def test_of_a_mixed_batch_only_what_is_refused_fails(opener: Opener, file: Path) -> None:
     async with opener() as store:
         stays, goes, changes = (
             make_record(number, user=user) for number, user in enumerate([REFUSED, "Ann", "Ann"])

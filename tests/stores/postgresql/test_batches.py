@@ -13,7 +13,7 @@ from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.postgresql import writes
-from tests.stores.records import NOW, groups_of, guid_of, make_record, newer
+from tests.stores.records import NOW, batches_of, guid_of, make_record, newer
 from tests.support import outcomes
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def statements(server: Server, url: str) -> int:
     return int(server.run("SELECT last_value FROM statements", url=url))
 
 
-async def test_writes_of_one_turn_are_one_statement(
+async def test_writes_of_one_iteration_are_one_statement(
     opener: Opener, server: Server, url: str
 ) -> None:
     metrics = Metrics()
@@ -57,20 +57,20 @@ async def test_writes_of_one_turn_are_one_statement(
         plant(server, url, times=0, on="INSERT")
         records = [make_record(number) for number in range(100)]
         assert all(await outcomes(*(store.insert(record) for record in records)))
-        assert groups_of(metrics) == (1, 100)
+        assert batches_of(metrics) == (1, 100)
         assert statements(server, url) == 1
         assert await asyncio.gather(*(store.get(record.guid) for record in records)) == records
-        assert groups_of(metrics, "read") == (1, 100)
+        assert batches_of(metrics, "read") == (1, 100)
 
 
-async def test_the_same_guid_twice_in_a_round_is_inserted_once(store: Store) -> None:
+async def test_the_same_guid_twice_in_a_batch_is_inserted_once(store: Store) -> None:
     first, second, third = (make_record(1, user=name, version=7) for name in "ABC")
     done = await outcomes(*(store.insert(record) for record in (first, second, third)))
     assert done == [True, False, False]
     assert await store.get(first.guid) == first
 
 
-async def test_replacements_of_two_versions_in_a_round_follow_each_other(store: Store) -> None:
+async def test_replacements_of_two_versions_in_a_batch_follow_each_other(store: Store) -> None:
     first = make_record(1)
     second, third = newer(first, user="B"), newer(newer(first), user="C")
     await store.insert(first)
@@ -147,7 +147,7 @@ async def test_writes_of_many_nodes_to_few_guids_at_once_all_end(
 
 
 @pytest.mark.parametrize("kind", WRITES)
-async def test_a_write_that_is_refused_spoils_none_of_its_round(
+async def test_a_write_that_is_refused_spoils_none_of_its_batch(
     opener: Opener, server: Server, url: str, kind: str
 ) -> None:
     records = [make_record(number) for number in range(5)]
