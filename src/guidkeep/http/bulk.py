@@ -3,7 +3,7 @@
 *Each line is a request.* It goes the way that `POST /guid` goes: the same parsing, the same
 operation of the registry, the same errors. So nothing here knows of expiry, versions or leases.
 
-*Many at once.* Up to `WINDOW` lines are worked on at a time, and the store makes groups of what
+*Many at once.* Up to `WINDOW` lines are worked on at a time, and the store makes batches of what
 arrives together; so they share commits. A line whose GUID another line before it is still at work
 on waits for that one: two lines of one GUID take effect in their order. The answers are put in the
 order of the lines.

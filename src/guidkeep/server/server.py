@@ -48,7 +48,7 @@ log = structlog.get_logger("guidkeep.server")
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that waits for the interpreter's lock gets it. The store's
-threads need it a few times a group; Python's 5 ms would make each group of a busy server wait
+threads need it a few times a batch; Python's 5 ms would make each batch of a busy server wait
 as much each time."""
 COLLECT_AFTER = (50_000, 20, 100)
 """When cyclic garbage is looked for, by generation. A request leaves none, but its many short-lived

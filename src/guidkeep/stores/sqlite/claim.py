@@ -9,7 +9,7 @@ serves a new file of that name while this one is moved away; former versions hol
 
 *The same file.* SQLite has its files open, whatever becomes of their names. A file that is moved
 away takes all writes without a word, and so does a log that was removed: after a restart they are
-gone. So before a group of writes, and again between its commit and its answers, the names are
+gone. So before a batch of writes, and again between its commit and its answers, the names are
 looked up and compared with what is open, and so they are twice a second while nothing is written.
 When they differ, nothing more is written, and what the log has is copied into the file, wherever
 that is now.

@@ -2,7 +2,7 @@
 
 *Few calls, large ones.* The `sqlite3` module lets go of the interpreter's lock in every step of
 a statement and must win it back from the event loop after it. A statement for each record would
-hand the lock to and fro all the time, so a group takes a handful, however large it is: its rows
+hand the lock to and fro all the time, so a batch takes a handful, however large it is: its rows
 go in as one parameter with all their bytes and one JSON array that says where each begins, and
 what comes back is one row too. In between SQLite works with the lock released.
 """
