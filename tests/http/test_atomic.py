@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.helpers import EVERY_PAIR
+from tests.http.helpers import EACH_PAIR
 
 if TYPE_CHECKING:
     from tests.http.helpers import Api
 
-pytestmark = EVERY_PAIR
+pytestmark = EACH_PAIR
 
 CROWD = 30
 

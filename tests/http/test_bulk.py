@@ -14,7 +14,7 @@ from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.http import bulk as bulk_module
 from guidkeep.record import ENVELOPE, new_guid, parse_change
 from tests.http.faulty import faulty
-from tests.http.helpers import EVERY_PAIR, SOON, Api, check_problem, faults, lines_of
+from tests.http.helpers import EACH_PAIR, SOON, Api, check_problem, faults, lines_of
 from tests.support import MARCH_2015, app_of, make_registry, opened_store
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def statuses(answers: list[dict[str, Any]]) -> list[int]:
     return [answer["status"] for answer in answers]
 
 
-@EVERY_PAIR
+@EACH_PAIR
 async def test_each_line_is_created_or_updated_as_a_post_would(api: Api, guid: str) -> None:
     there, new = guid, new_guid()
     await api.made(there, seats=1)
@@ -64,7 +64,7 @@ async def test_each_line_is_created_or_updated_as_a_post_would(api: Api, guid: s
     assert (await api.get(f"/guid/{new}")).json()["expire"] == str(SOON)
 
 
-@EVERY_PAIR
+@EACH_PAIR
 async def test_lines_of_one_guid_take_effect_in_their_order(api: Api, guid: str) -> None:
     count = 300
     lines = [{"guid": guid, "user": "Ann", f"m{at % 7}": at} for at in range(count)]
@@ -82,7 +82,7 @@ async def test_lines_of_one_guid_take_effect_in_their_order(api: Api, guid: str)
     }
 
 
-@EVERY_PAIR
+@EACH_PAIR
 async def test_a_condition_holds_for_every_line(api: Api, guid: str) -> None:
     there, new = guid, new_guid()
     before = await api.made(there)
@@ -94,7 +94,7 @@ async def test_a_condition_holds_for_every_line(api: Api, guid: str) -> None:
     assert (await api.get(f"/guid/{there}")).text == before.text
 
 
-@EVERY_PAIR
+@EACH_PAIR
 async def test_an_expired_record_is_created_afresh(api: Api, clock: Clock, guid: str) -> None:
     await api.made(guid, seats=1, expire=MARCH_2015 + 10)
     clock.advance(10)

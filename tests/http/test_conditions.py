@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.record import new_guid
-from tests.http.helpers import EVERY_PAIR, detail, faults
+from tests.http.helpers import EACH_PAIR, detail, faults
 
 if TYPE_CHECKING:
     import httpx2
 
     from tests.http.helpers import Api
 
-pytestmark = EVERY_PAIR
+pytestmark = EACH_PAIR
 
 READS = ("GET", "HEAD")
 WRITES = {"POST": 200, "PUT": 200, "PATCH": 200, "DELETE": 204}

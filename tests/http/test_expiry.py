@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.record import new_guid
-from tests.http.helpers import EVERY_PAIR, SOON
+from tests.http.helpers import EACH_PAIR, SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Asks = Callable[[Api, str, str], Awaitable[bool]]
     """Asks for something about a GUID and its former ETag; whether the record exists."""
 
-pytestmark = EVERY_PAIR
+pytestmark = EACH_PAIR
 
 BEFORE = [SOON - 1, SOON - 0.001]
 AFTER = [SOON, SOON + 1]

@@ -11,7 +11,7 @@ from guidkeep.errors import StoreUnavailable
 from guidkeep.http import export
 from guidkeep.record import new_guid
 from tests.http.faulty import faulty
-from tests.http.helpers import EVERY_PAIR, SOON, Api, faults, lines_of
+from tests.http.helpers import EACH_PAIR, SOON, Api, faults, lines_of
 from tests.support import MARCH_2015, app_of, make_registry, opened_store, scope_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ async def made(api: Api, count: int, user: str) -> list[str]:
     return [(await api.get(f"/guid/{guid}")).text for guid in guids]
 
 
-@EVERY_PAIR
+@EACH_PAIR
 async def test_it_has_every_record_as_a_read_answers_it_in_guid_order(api: Api, user: str) -> None:
     mine = await made(api, 5, user)
     answer = await api.get("/export")
@@ -49,7 +49,7 @@ async def test_it_has_every_record_as_a_read_answers_it_in_guid_order(api: Api, 
     assert guids == await api.all_guids(limit=1000)
 
 
-@EVERY_PAIR
+@EACH_PAIR
 async def test_a_record_that_came_on_several_lines_is_on_one(
     api: Api, guid: str, user: str
 ) -> None:
@@ -63,7 +63,7 @@ async def test_a_record_that_came_on_several_lines_is_on_one(
     assert (told["guid"], told["status"]) == (guid, 200)
 
 
-@EVERY_PAIR
+@EACH_PAIR
 async def test_it_can_be_of_one_user_and_begin_after_a_guid(api: Api, user: str) -> None:
     mine = await made(api, 4, user)
     await made(api, 2, user + " jr")
@@ -74,7 +74,7 @@ async def test_it_can_be_of_one_user_and_begin_after_a_guid(api: Api, user: str)
     assert answer.text.splitlines() == mine[2:]
 
 
-@EVERY_PAIR
+@EACH_PAIR
 async def test_what_is_expired_is_not_in_it(api: Api, clock: Clock, user: str) -> None:
     await api.made(user=user, expire=SOON)
     assert (await api.get("/export", params={"user": user})).text

@@ -9,12 +9,12 @@ import httpx2
 import pytest
 
 from guidkeep.record import new_guid
-from tests.http.helpers import EVERY_PAIR, SOON, faults
+from tests.http.helpers import EACH_PAIR, SOON, faults
 
 if TYPE_CHECKING:
     from tests.http.helpers import Api
 
-pytestmark = EVERY_PAIR
+pytestmark = EACH_PAIR
 
 
 async def make(api: Api, count: int, user: str, **members: Any) -> list[str]:

@@ -10,13 +10,13 @@ from uuid import UUID
 import pytest
 
 from guidkeep.record import new_guid
-from tests.http.helpers import EVERY_PAIR, SOON, faults
+from tests.http.helpers import EACH_PAIR, SOON, faults
 from tests.support import MARCH_2015
 
 if TYPE_CHECKING:
     from tests.http.helpers import Api
 
-pytestmark = EVERY_PAIR
+pytestmark = EACH_PAIR
 
 GOOD = "9094E4C980C74043A4B586B420E69DDF"
 NO_GUIDS = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.helpers import EVERY_PAIR, detail, faults
+from tests.http.helpers import EACH_PAIR, detail, faults
 from tests.support import GUID, MARCH_2015
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.http.helpers import Api
     from tests.support import Clock
 
-pytestmark = EVERY_PAIR
+pytestmark = EACH_PAIR
 
 EXPIRE, LATER = "1427736345", "1427822745"
 CREATE = """{

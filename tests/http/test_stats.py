@@ -12,7 +12,7 @@ from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import SECONDS, Metrics
 from guidkeep.server.shared_metrics import merged
 from tests.http.faulty import faulty
-from tests.http.helpers import EVERY_PAIR, Api
+from tests.http.helpers import EACH_PAIR, Api
 from tests.support import MARCH_2015, app_of, make_registry, opened_store
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def alone(tmp_path: Path, clock: Clock) -> AsyncIterator[Api]:
         await registry.close()
 
 
-@EVERY_PAIR
+@EACH_PAIR
 async def test_it_has_all_parts_whatever_store_and_cache(api: Api) -> None:
     found = await stats(api)
     assert found.keys() == {

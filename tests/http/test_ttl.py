@@ -10,7 +10,7 @@ import pytest
 from guidkeep.record import LAST_EXPIRE, Record
 from guidkeep.registry.drafts import DEFAULT_LIFETIME
 from guidkeep.schema import MetadataSchema
-from tests.http.helpers import EVERY_PAIR, SOON, Api, faults, lines_of
+from tests.http.helpers import EACH_PAIR, SOON, Api, faults, lines_of
 from tests.registry.memory_store import MemoryStore
 from tests.support import GUID, MARCH_2015, Clock, app_of, make_registry
 
@@ -21,7 +21,7 @@ LEFT = LAST_EXPIRE - MARCH_2015
 """Seconds until the last instant that a record may have."""
 
 
-@EVERY_PAIR
+@EACH_PAIR
 async def test_a_record_with_a_ttl_lives_so_many_seconds(api: Api, clock: Clock, guid: str) -> None:
     answer = await api.made(guid, ttl=60)
     assert answer.json() == {"guid": guid, "expire": str(MARCH_2015 + 60), "user": "Ann"}

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.record import new_guid
-from tests.http.helpers import EVERY_PAIR, SOON, faults
+from tests.http.helpers import EACH_PAIR, SOON, faults
 from tests.support import MARCH_2015
 
 if TYPE_CHECKING:
     from tests.http.helpers import Api
 
-pytestmark = EVERY_PAIR
+pytestmark = EACH_PAIR
 
 # RFC 7396, Appendix A: original, patch, result
 APPENDIX_A = [

@@ -1,0 +1,13 @@
+"""Over which stores and caches the HTTP contract is tested."""
+
+from __future__ import annotations
+
+from tests.http.helpers import CACHES, EACH_PAIR, PAIRS, STORES
+
+
+def test_each_store_and_each_cache_is_in_a_pair_and_no_more_pairs_than_that_takes() -> None:
+    pairs = [pair.split() for pair in PAIRS]
+    assert {store for store, _ in pairs} == set(STORES)
+    assert {cache for _, cache in pairs} == set(CACHES)
+    assert len(pairs) == max(len(STORES), len(CACHES))
+    assert len(EACH_PAIR.args[1]) <= 6
