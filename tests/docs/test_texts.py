@@ -113,7 +113,7 @@ def test_every_page_can_be_reached_from_the_readme(page: Path) -> None:
 
 
 def test_the_picture_is_well_formed_and_needs_nothing_from_elsewhere() -> None:
-    text = text_of("docs/request.svg")
+    text = text_of("docs/parts.svg")
     ET.fromstring(text)  # noqa: S314 - our own file
     assert set(re.findall(r"https?://[^\"\s]+", text)) == {"http://www.w3.org/2000/svg"}
     assert "prefers-color-scheme: dark" in text
