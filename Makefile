@@ -18,7 +18,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(UV_HOME)/bin/uv)
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help install run cluster test lint format bench soak servers docs screenshots clean
+.PHONY: help install wheel run cluster test lint format bench soak servers docs screenshots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ $(VENV)/.installed: pyproject.toml uv.lock | $(UV)
 $(UV_HOME)/bin/uv:
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target $(UV_HOME) uv \
 	  || { $(PYTHON) -m venv $(UV_HOME) && $(UV_HOME)/bin/pip install --quiet uv; }
+
+wheel: | $(UV) ## build dist/guidkeep-VERSION-py3-none-any.whl, for pip and uv
+	$(UV) build --wheel --quiet
 
 run: install ## serve on 127.0.0.1:8080 from guidkeep.db (HOST=, PORT= change that)
 	@exec $(BIN)/guidkeep serve --host $(HOST) --port $(PORT)

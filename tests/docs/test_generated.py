@@ -15,9 +15,6 @@ from tests.docs.pages import PAGES, text_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-MEASURED = "measured"
-"""The marks that `make bench` fills."""
-
 MARKED = {
     page: re.findall(r"^<!-- (\w[^>]*) -->$", text_of(page), re.MULTILINE)
     for page in PAGES
@@ -30,7 +27,7 @@ def test_a_page_has_its_generated_parts_as_they_would_be_made_now(page: Path) ->
     text = text_of(page)
     assert written(text) == text, "run `make docs`"
     for name in MARKED[page]:
-        assert name in {*PARTS, MEASURED}, f"docs/generated/ makes no part {name!r}"
+        assert name in PARTS, f"docs/generated/ makes no part {name!r}"
         assert f"\n<!-- /{name} -->" in text
 
 
