@@ -12,6 +12,7 @@ import pytest
 import schemathesis
 
 from guidkeep.http import docs, openapi
+from guidkeep.http.routes import routes
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings
 from tests.http.helpers import DOCUMENT, lines_of
@@ -61,6 +62,15 @@ async def test_the_document_names_every_route_and_every_status() -> None:
         for method in METHODS & item.keys()
     }
     assert named == OPERATIONS
+
+
+def test_the_document_has_the_routes_of_the_table_and_their_methods() -> None:
+    named = {path: {*METHODS & item.keys()} - {"head"} for path, item in DOCUMENT["paths"].items()}
+    assert named == {
+        route.path: {method.lower() for method in route.methods}
+        for route in routes()
+        if route.is_documented
+    }
 
 
 async def test_every_reference_in_the_document_leads_somewhere() -> None:

@@ -13,13 +13,17 @@ import pytest
 
 from guidkeep import errors
 from guidkeep.http.problems import last_bytes, problem_of
-from tests.http.helpers import DOCUMENT, Api, check_headers, exchange
+from guidkeep.http.routes import routes
+from tests.http.helpers import Api, check_headers, exchange
 from tests.support import app_of
 
 if TYPE_CHECKING:
     from guidkeep.registry.registry import Registry
 
-PATHS = [*DOCUMENT["paths"], "/guid/", "/console/", "/console/api.js", "/docs/page.css", "/nowhere"]
+PATHS = [
+    *(path for route in routes() if route.is_documented for path in (route.path, *route.also)),
+    "/console/", "/console/api.js", "/docs/page.css", "/nowhere",
+]  # fmt: skip
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 FRIEND = "https://friend.example"
 REQUESTS = [

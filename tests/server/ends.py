@@ -77,6 +77,7 @@ async def both_ends(
         metrics=Metrics(),
         hosts=Hosts((), bound="guids.example"),
         sites=Sites(),
+        health=frozenset(),
     )
     theirs, ours = socket.socketpair()
     ours.setblocking(False)

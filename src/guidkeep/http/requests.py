@@ -24,8 +24,8 @@ MAX_LIMIT = 1000
 LONGEST_ID = 128
 RECORD_PREFIX = "/guid/"
 RECORD_ROUTE = "/guid/{guid}"
-HEALTH = frozenset({"/livez", "/readyz"})
-"""The addresses that are answered however much else there is to do."""
+NO_ROUTE = "(none)"
+"""The label in the metrics of what is at no route's address, or became no request."""
 EXCHANGE = "guidkeep.exchange"
 """The ASGI extension by which a server tells of a request's connection what no message does, and
 is told of a request or an answer of any length. Its `begin` returns the request's `Exchange`;

@@ -173,7 +173,7 @@ class Resource:
         traffic, method = self._traffic, request.method
         if not self._any_host:
             traffic.hosts.require(request)
-        traffic.sites.require(request)
+        traffic.sites.require(request, may_be_linked=not self._is_streamed)
         asked = traffic.sites.asked_for(request)  # what it is not for is refused as that would be
         handler = self._methods.get(method if asked is None else asked) or self._otherwise
         if handler is None:

@@ -31,8 +31,6 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 """The safe methods (RFC 9110 §9.2.1), but for TRACE, which nothing answers."""
 OWN = (b"same-origin", b"none")
 """What `Sec-Fetch-Site` says of the service's own pages, and of what somebody typed."""
-NEVER_LINKED = "/export"
-"""A link there costs the store a walk through all records."""
 
 _PREFLIGHT = [
     (
@@ -57,8 +55,13 @@ class Sites:
         self.common = [VARY] if self._allowed else []
         """The headers of every answer, whoever asks."""
 
-    def require(self, request: Request) -> None:
+    def require(self, request: Request, *, may_be_linked: bool) -> None:
         """Lets the request pass unless a page of another site sends it.
+
+        Args:
+            request: it.
+            may_be_linked: whether somebody may follow a link there. Not where one click would
+                cost the store a walk through all records.
 
         Raises:
             CrossSiteRefused: one does.
@@ -68,7 +71,11 @@ class Sites:
         if (site is None and origin is None) or site in OWN or self._allows(origin):
             return
         if request.method in READS:
-            if site is None or site == b"same-site" or _is_followed_link(request):
+            if (
+                site is None
+                or site == b"same-site"
+                or (may_be_linked and _is_followed_link(request))
+            ):
                 return
             does = "read"
         else:
@@ -116,7 +123,6 @@ def _is_followed_link(request: Request) -> bool:
         request.method == "GET"
         and request.headers.get(b"sec-fetch-mode") == b"navigate"
         and request.headers.get(b"sec-fetch-dest") == b"document"
-        and request.path != NEVER_LINKED
     )
 
 

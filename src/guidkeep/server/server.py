@@ -25,6 +25,7 @@ from guidkeep.http.connection.protocol import DRAIN_GRACE, GuidkeepProtocol, wat
 from guidkeep.http.connection.wire import OTHER_DESCRIPTORS, Wire, connections_within
 from guidkeep.http.hosts import Hosts
 from guidkeep.http.memory import keep_in_one_piece
+from guidkeep.http.routes import HEALTH
 from guidkeep.http.sites import Sites
 from guidkeep.metrics import Metrics
 from guidkeep.registry.clock import ClockWatch, steady_time
@@ -220,6 +221,7 @@ async def _serve(
                 metrics=metrics,
                 hosts=hosts,
                 sites=Sites(settings.allow_origin),
+                health=HEALTH,
             )
             app = make_app(
                 registry,

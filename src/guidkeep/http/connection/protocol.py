@@ -30,7 +30,7 @@ from guidkeep.http.connection.intake import Intake
 from guidkeep.http.connection.wire import Exchange, Flow
 from guidkeep.http.memory import give_back
 from guidkeep.http.problems import last_bytes, problem_of
-from guidkeep.http.requests import EXCHANGE, HEALTH
+from guidkeep.http.requests import EXCHANGE
 from guidkeep.record import shortened
 
 if TYPE_CHECKING:
@@ -245,9 +245,11 @@ class GuidkeepProtocol(Intake):
 
     def _examine(self) -> bool:
         """Ends the connection if its head has too much, or a guest asks for anything but health."""
-        if self._is_guest and self.url.partition(b"?")[0].decode("latin-1") not in HEALTH:
-            self.end(_too_many())
-            return False
+        if self._is_guest:
+            path = self.url.partition(b"?")[0].decode("latin-1")
+            if path not in self.wire.health:
+                self.end(_too_many())
+                return False
         return self._check_size(self._size + self._piece_size)
 
     # From the server and its watch.

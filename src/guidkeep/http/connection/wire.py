@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from guidkeep.http.connection.gate import Gate
 from guidkeep.http.memory import Memory
-from guidkeep.http.requests import RECORD_ROUTE
+from guidkeep.http.requests import NO_ROUTE, RECORD_ROUTE
 from guidkeep.http.responses import JSON, REVALIDATED, lines_of
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Wire:
         metrics: where hits, and requests that never reach the application, are counted.
         hosts: those that the server answers to.
         sites: whose pages may do what.
+        health: the paths that are answered to connections beyond the limits too.
         peek: asks a cache on another machine for it, see `Cache.peek`; None: nobody does.
         draining: whether the server is about to stop.
         memory: the budget of bytes for all requests.
@@ -62,6 +63,7 @@ class Wire:
     metrics: Metrics
     hosts: Hosts
     sites: Sites
+    health: frozenset[str]
     peek: Callable[[str, Callable[[bytes | None], None]], bool] | None = None
     draining: bool = False
     memory: Memory = field(init=False)
@@ -106,7 +108,7 @@ class Wire:
 
     def count_refusal(self, status: int) -> None:
         """Counts a request that was too broken, slow or large to become one."""
-        self.metrics.requests("(none)", "other", status).observe(0)
+        self.metrics.requests(NO_ROUTE, "other", status).observe(0)
 
     def preamble(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
         """The status line and the headers that all hits have."""

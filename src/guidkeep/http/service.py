@@ -1,0 +1,71 @@
+"""The routes about the service itself: health, metrics, its own description."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from guidkeep import __version__
+from guidkeep.errors import Stopping
+from guidkeep.http.responses import JSON, Response, json_response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from guidkeep.http.requests import Request
+    from guidkeep.registry.registry import Registry
+
+
+class Service:
+    """What is asked of the service itself.
+
+    Args:
+        registry: its store and cache are asked whether they can be reached.
+        figures: what `/metrics` answers.
+        document: what `/openapi.json` answers.
+        methods: all that any route knows.
+        is_draining: whether the server is about to stop.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        figures: Callable[[], Awaitable[bytes]],
+        document: dict[str, object],
+        methods: Iterable[str],
+        is_draining: Callable[[], bool],
+    ) -> None:
+        self._registry = registry
+        self._figures = figures
+        self._document = json.dumps(document).encode()
+        self._methods = methods
+        self._is_draining = is_draining
+
+    async def options(self, _: Request) -> Response:
+        """`OPTIONS *`, which is about the server as a whole (RFC 9110 §9.3.7)."""
+        return Response(204, [(b"allow", ", ".join(sorted(self._methods)).encode())])
+
+    async def livez(self, _: Request) -> Response:
+        """`GET /livez`: the process answers."""
+        return json_response({"status": "ok", "version": __version__})
+
+    async def readyz(self, _: Request) -> Response:
+        """`GET /readyz`: requests can be served."""
+        if self._is_draining():
+            raise Stopping("This server is stopping; nothing was done. Ask another.")
+        cache = await self._registry.check()
+        told: dict[str, object] = {"status": cache, "store": "ok", "cache": cache}
+        if self._registry.watch.is_doubted:
+            told |= {"status": "degraded", "clock": "jumped"}
+        return json_response(told)
+
+    async def metrics(self, _: Request) -> Response:
+        """`GET /metrics`, for Prometheus."""
+        content_type = (b"content-type", CONTENT_TYPE_LATEST.encode())
+        return Response(200, [content_type], await self._figures())
+
+    async def openapi(self, _: Request) -> Response:
+        """`GET /openapi.json`."""
+        return Response(200, JSON, self._document)
