@@ -12,12 +12,20 @@ import pytest
 import schemathesis
 
 from guidkeep.http import docs, openapi
+from guidkeep.http.problems import PROBLEMS
+from guidkeep.http.requests import LIST_PARAMETERS, MAX_LIMIT
 from guidkeep.http.routes import routes
+from guidkeep.jsontext.lines import NDJSON
+from guidkeep.record import LAST_EXPIRE
+from guidkeep.registry.census import DAYS
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings
 from tests.http.helpers import DOCUMENT, lines_of
+from tests.support import GUID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.http.helpers import Api
 
 HEALTH = {403, 408, 429, 431, 500}
@@ -91,6 +99,60 @@ async def test_the_document_says_what_the_operator_has_set() -> None:
     assert "777 seconds" in text
 
 
+def holes(part: Any) -> Iterator[str]:
+    """The names of the holes in a part of the template."""
+    if isinstance(part, dict):
+        if part.keys() == {"x-hole"}:
+            yield part["x-hole"]
+        else:
+            for value in part.values():
+                yield from holes(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from holes(value)
+    elif isinstance(part, str):
+        yield from re.findall(r"\{\{(.*?)\}\}", part)
+
+
+def test_the_template_is_a_document_itself_with_these_holes() -> None:
+    template = openapi.template()
+    schemathesis.openapi.from_dict(template).validate()
+    assert set(holes(template)) == {
+        "version", "lifetime", "max_body", "max_headers", "metadata_schema",
+    }  # fmt: skip
+    text = json.dumps(DOCUMENT)
+    assert "{{" not in text
+    assert "x-hole" not in text
+    assert "x-problems" not in text
+
+
+def test_what_is_filled_in_has_no_holes() -> None:
+    schema = {"properties": {"a": {"const": "{{max_body}}"}, "b": {"x-hole": "version"}}}
+    document = openapi.document(MetadataSchema(schema), Settings())
+    assert document["components"]["schemas"]["Metadata"] == schema
+
+
+def test_a_hole_that_nothing_fills_is_no_text() -> None:
+    with pytest.raises(KeyError, match="unknown"):
+        openapi.filled({"a": ["{{unknown}}"]}, {})
+
+
+def test_the_limits_in_the_template_are_those_of_the_code() -> None:
+    [limit, *others] = DOCUMENT["paths"]["/guid"]["get"]["parameters"]
+    assert limit["schema"]["maximum"] == MAX_LIMIT
+    assert (limit["name"], *(other["name"] for other in others)) == LIST_PARAMETERS
+    schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["Change"]["properties"]["ttl"]["oneOf"][0]["maximum"] == LAST_EXPIRE
+    forecast = schemas["Stats"]["properties"]["forecast"]
+    assert forecast["minItems"] == forecast["maxItems"] == DAYS
+    assert NDJSON in DOCUMENT["paths"]["/export"]["get"]["responses"]["200"]["content"]
+
+
+def test_the_document_has_every_problem_but_those_of_no_route() -> None:
+    named = {int(name.removeprefix("Problem")) for name in DOCUMENT["components"]["responses"]}
+    assert named == {problem.status for problem in PROBLEMS.values()} - {405}
+
+
 async def test_every_example_can_be_sent_as_it_stands(live: Api, guid: str) -> None:
     sent = 0
     for path, item in DOCUMENT["paths"].items():
@@ -101,7 +163,7 @@ async def test_every_example_can_be_sent_as_it_stands(live: Api, guid: str) -> N
             content = operation.get("requestBody", {}).get("content", {})
             [example] = [kind["example"] for kind in content.values()] or [None]
             body = example if isinstance(example, str) or not example else json.dumps(example)
-            url = path.replace("{guid}", openapi.EXAMPLE_GUID)
+            url = path.replace("{guid}", GUID)
             answer = await live.request(method.upper(), url, content=body)
             assert answer.is_success
             assert path != "/bulk" or {line["status"] for line in lines_of(answer)} <= {200, 201}

@@ -31,6 +31,7 @@ class Problem(NamedTuple):
             error.
         is_logged: whether the log has the details under the request's id, which the response
             then tells.
+        of_any_request: whether a request to any route may meet with it.
     """
 
     status: int
@@ -38,6 +39,7 @@ class Problem(NamedTuple):
     when: str
     headers: Mapping[str, str | Callable[[Any], str]] = {}
     is_logged: bool = False
+    of_any_request: bool = False
 
 
 _AGAIN = {"retry-after": "1"}
@@ -52,6 +54,7 @@ PROBLEMS: Mapping[str, Problem] = {
         403,
         "Requests from this site are not allowed",
         "a browser page of another origin tried to write, or one of another site to read",
+        of_any_request=True,
     ),
     "not-found": Problem(404, "Not found", "there is no live record of that GUID"),
     "no-such-address": Problem(
@@ -69,6 +72,7 @@ PROBLEMS: Mapping[str, Problem] = {
         408,
         "The request took too long to arrive",
         "the request took too long to arrive; nothing was done",
+        of_any_request=True,
     ),
     "precondition-failed": Problem(
         412,
@@ -90,23 +94,27 @@ PROBLEMS: Mapping[str, Problem] = {
         421,
         "This server does not answer to that host",
         "the server does not answer to the request's host (`--allow-host`)",
+        of_any_request=True,
     ),
     "too-many-requests": Problem(
         429,
         "Too many requests",
         "more requests or connections than the server takes on; nothing was done",
         headers=_AGAIN,
+        of_any_request=True,
     ),
     "headers-too-large": Problem(
         431,
         "The request's headers are too large",
         "request line and headers are larger than `--max-headers`",
+        of_any_request=True,
     ),
     "internal": Problem(
         500,
         "Internal error",
         "a fault in Guidkeep; nothing of the inside is shown",
         is_logged=True,
+        of_any_request=True,
     ),
     "store-unavailable": Problem(
         503,
