@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from benchmarks.scenarios.hostile import comparison
-from docs.generated import client, problems, settings
+from docs.generated import client, commands, problems, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings.table,
     "problems": problems.table,
     "reference": client.reference,
+    "commands": commands.reference,
+    "exit codes": commands.exit_codes,
     "hostile": comparison.table_of_the_runs,
 }
 """What makes each part, by the name in its marks."""

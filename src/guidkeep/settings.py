@@ -17,7 +17,6 @@ from guidkeep.system.environment import PREFIX, unknown, without_injected
 from guidkeep.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LOG_FORMATS = ("auto", "text", "json")
@@ -265,18 +264,6 @@ def flag(name: str) -> str:
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Gives a command a flag for every setting."""
-    for row in ROWS:
-        about, default = row.metadata["help"], row.metadata["default"] or "none"
-        parser.add_argument(
-            flag(row.name),
-            dest=row.name,
-            metavar=row.metadata["metavar"],
-            help=f"{about} [{default}; {variable(row.name)}]".replace("%", "%%"),
-        )
 
 
 def load(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.environ) -> Settings:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import Client
-from guidkeep.cli import import_
+from guidkeep.cli import exits, import_
+from guidkeep.cli.commands import COMMANDS
 from guidkeep.cli.main import main
 from guidkeep.client import lines
 from guidkeep.record import new_guid
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from guidkeep.server.server import Running
 
     Run = Callable[..., int]
+
+
+_EXITS = {command.name: command.exits for command in COMMANDS}
 
 
 class Terminal(io.StringIO):
@@ -63,8 +67,14 @@ def client(running: Running) -> Iterator[Client]:
 
 @pytest.fixture
 def run() -> Run:
-    """Runs the command with these words; returns its exit code."""
-    return lambda *words: main([str(word) for word in words])
+    """Runs the command with these words; returns its exit code, which must be in its row."""
+
+    def run(*words: object) -> int:
+        code = main([str(word) for word in words])
+        assert code in {*_EXITS.get(str(words[0]), ()), exits.BROKEN_PIPE}, "not in its row"
+        return code
+
+    return run
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guidkeep import Client
-from guidkeep.cli import exits, progress
+from guidkeep.cli import exits, progress_bar
 from guidkeep.cli import export as exporting
-from guidkeep.cli.targets import Target, target_of
+from guidkeep.cli.output_files import Target, target_of
 from guidkeep.errors import Unreachable
 from tests.cli.conftest import Terminal
 
@@ -180,7 +180,7 @@ def test_it_says_how_far_it_is(run: Run, monkeypatch: Patch, user: str, records:
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(progress, "shown", lambda *_: Watched())
+    monkeypatch.setattr(progress_bar, "shown", lambda *_: Watched())
     assert run("export", FILE, "--user", user) == 0
     guids = [json.loads(line)["guid"] for line in records]
     assert seen == [(int(guids[n - 1][:8], 16) / 2**32, n) for n in (10, 20)]
@@ -374,7 +374,7 @@ def test_what_can_be_no_file_is_told(run: Run, capsys: Capture, name: str, said:
 
 def test_a_disk_is_not_overwritten(run: Run, capsys: Capture, monkeypatch: Patch) -> None:
     block = os.stat_result((0o060600, *[0] * 9))
-    monkeypatch.setattr("guidkeep.cli.targets.os.stat", lambda _: block)
+    monkeypatch.setattr("guidkeep.cli.output_files.os.stat", lambda _: block)
     assert run("export", "disk", "--force") == exits.USAGE
     assert "disk is a disk, which would be overwritten" in capsys.readouterr().err
 

@@ -18,7 +18,7 @@ import pytest
 
 from guidkeep import AsyncClient, Client
 from guidkeep.cli import exits, import_
-from guidkeep.cli.input.sources import Source
+from guidkeep.cli.input.source import Source
 from guidkeep.client import Line
 from guidkeep.errors import (
     GuidkeepError,

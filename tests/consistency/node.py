@@ -1,6 +1,6 @@
 """`guidkeep serve` with delays in it, a clock that is wrong, or a fault.
 
-python -m tests.consistency.node --skew 1.5 --jitter 0.01 --seed 7 -- --store ...
+python -m tests.consistency.node --skew 1.5 --jitter 0.01 --seed 7 serve --store ...
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from guidkeep import logs, settings
 from guidkeep.caches import open_cache
 from guidkeep.caches.redis import cache as redis
+from guidkeep.cli.parser import parsed
 from guidkeep.server import server
 from guidkeep.stores import open_store
 from tests.consistency.faults import FAULTS, OUTAGES
@@ -25,22 +26,20 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Serves until it is told to stop."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--skew", type=float, default=0.0)
     parser.add_argument("--jitter", type=float, default=0.0)
     parser.add_argument("--seed", default="")
     parser.add_argument("--fault", default="")
-    serve = parser.add_subparsers().add_parser("serve")
-    settings.add_flags(serve)
-    flags = vars(parser.parse_args())
-    skew, jitter, seed, fault = (flags.pop(name) for name in ("skew", "jitter", "seed", "fault"))
-    if fault:
-        _plant({**FAULTS, **OUTAGES}[fault])
-    if jitter:
-        _delay(seed, jitter)
+    own, words = parser.parse_known_args()
+    _, flags = parsed(words)
+    if own.fault:
+        _plant({**FAULTS, **OUTAGES}[own.fault])
+    if own.jitter:
+        _delay(own.seed, own.jitter)
     chosen = settings.load(flags)
     logs.configure(form=chosen.log_format, level=chosen.log_level, guids="full")
-    server.run(chosen, lambda: server.serve(chosen, clock=lambda: time.time() + skew))
+    server.run(chosen, lambda: server.serve(chosen, clock=lambda: time.time() + own.skew))
 
 
 def _plant(fault: Fault) -> None:

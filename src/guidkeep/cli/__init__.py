@@ -1,5 +1,6 @@
-"""The command `guidkeep`: `serve`, `copy`, and the commands that talk to a running service.
+"""The command `guidkeep`.
 
-`arguments.py` says what they take; nothing else is imported before one is run, so that `--help` and
-completion are quick.
+`commands.py` is the table of all commands. The parser, help, completion and docs/commands.md follow
+from it. A command's own module is imported when the command is run, so `--help` and completion are
+quick.
 """

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import logs
-from guidkeep.cli import exits, progress
+from guidkeep.cli import exits, progress_bar
 from guidkeep.cli.output import Output
-from guidkeep.cli.running import GOES_ON, guarded
+from guidkeep.cli.runner import GOES_ON, guarded
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import copy, open_store
@@ -50,7 +50,7 @@ async def _copy(options: Options, output: Output) -> int:
         _opened("--to", options["target"]) as target,
     ):
         if not options["verify_only"]:
-            with progress.shown("copying", sys.stderr) as watch:
+            with progress_bar.shown("copying", sys.stderr) as watch:
                 tally = await copy.copy(
                     source, target, clock=time.time, watch=watch, delete=options["delete"]
                 )
@@ -66,7 +66,7 @@ async def _compare(source: Store, target: Store, output: Output) -> int:
         different += 1
         output.line(f"{guid} {difference.value}")
 
-    with progress.shown("comparing", sys.stderr) as watch:
+    with progress_bar.shown("comparing", sys.stderr) as watch:
         equal = await copy.compare(source, target, clock=time.time, watch=watch, differs=differs)
     output.line(f"Compared: {equal:,} equal, {different:,} different.")
     return exits.FAILED if different else 0

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from guidkeep import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from guidkeep.errors import GuidkeepError
 
+DONE = 0
 FAILED = 1
 USAGE = 2
 NOT_FOUND = 3
@@ -20,7 +23,7 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 MEANINGS = {
-    0: "done",
+    DONE: "done",
     FAILED: "not all was done (lines refused, stores that differ), or an error that is none of "
     "these",
     USAGE: "the command line is wrong",
@@ -66,6 +69,7 @@ def sentence_of(error: GuidkeepError) -> str:
     return f"{told} (request id {error.request_id})" if error.request_id else told
 
 
-def table() -> str:
-    """The codes, a line each, for help."""
-    return "\n".join(f"  {code:<5}{meaning}" for code, meaning in MEANINGS.items())
+def listed(codes: Iterable[int]) -> str:
+    """Those codes, a line each, for help."""
+    lines = [f"  {code:<5}{MEANINGS[code]}" for code in sorted(codes)]
+    return "\n".join(["Exit codes:", *lines])

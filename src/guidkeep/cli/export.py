@@ -2,7 +2,7 @@
 
 A file is written as FILE.part and renamed at the end, so a FILE that is there is whole. After an
 interruption the last whole record of FILE.part says where to go on; if there is none yet, nothing
-is left. What is no regular file is written straight into: see `guidkeep.cli.targets`.
+is left. What is no regular file is written straight into: see `guidkeep.cli.output_files`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
-from guidkeep.cli import progress
+from guidkeep.cli import progress_bar
+from guidkeep.cli.checkpoint import Checkpoint
 from guidkeep.cli.output import complain, naming
-from guidkeep.cli.resume import Progress
-from guidkeep.cli.running import GOES_ON, connected, guarded
-from guidkeep.cli.targets import STANDARD_OUTPUT, put, require_leave, target_of
+from guidkeep.cli.output_files import STANDARD_OUTPUT, put, require_leave, target_of
+from guidkeep.cli.runner import GOES_ON, connected, guarded
 from guidkeep.client import Record
 from guidkeep.errors import StartupError
 from guidkeep.record import share_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from guidkeep.cli.progress import Watch
+    from guidkeep.cli.progress_bar import Watch
 
     Options = dict[str, Any]
 
@@ -86,7 +86,7 @@ class Export:
     def _to_file(self, path: Path) -> int:
         self._part = part = path.with_name(path.name + ".part")
         with connected(self._options) as client:
-            kept = Progress(
+            kept = Checkpoint(
                 path.with_name(path.name + ".export"),
                 {"address": client.url, "--user": self._options["user"]},
                 {},
@@ -96,7 +96,7 @@ class Export:
             try:
                 with (
                     open_private(part, "ab") as file,
-                    progress.shown("exporting", sys.stderr) as watch,
+                    progress_bar.shown("exporting", sys.stderr) as watch,
                 ):
                     records = client.export(user=self._options["user"], after=after)
                     count = _write(records, file, count, watch)
@@ -111,7 +111,7 @@ class Export:
         return count
 
 
-def _begin(part: Path, kept: Progress, *, is_anew: bool) -> tuple[str | None, int]:
+def _begin(part: Path, kept: Checkpoint, *, is_anew: bool) -> tuple[str | None, int]:
     """The GUID after which it goes on, and how many records are there already."""
     if is_anew or not part.exists() or kept.load() is None:
         part.unlink(missing_ok=True)

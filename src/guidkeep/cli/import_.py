@@ -35,15 +35,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from guidkeep.cli import exits, progress
-from guidkeep.cli.input.inputs import beside, opened, refused_target
+from guidkeep.cli import exits, progress_bar
+from guidkeep.cli.checkpoint import Checkpoint
+from guidkeep.cli.input.background import read_apart
+from guidkeep.cli.input.files import beside, opened, refused_target
 from guidkeep.cli.input.items import BrokenOff, Item
-from guidkeep.cli.input.reading import read_apart
-from guidkeep.cli.input.sources import Source
+from guidkeep.cli.input.source import Source
 from guidkeep.cli.output import Output, complain
-from guidkeep.cli.refused import Refusals
-from guidkeep.cli.resume import Progress
-from guidkeep.cli.running import GOES_ON, address_of, client_of, guarded
+from guidkeep.cli.refused_records import Refusals
+from guidkeep.cli.runner import GOES_ON, address_of, client_of, guarded
 from guidkeep.client import AsyncClient
 from guidkeep.client.answers import own_status
 from guidkeep.client.lines import Batches, Sent, line_of
@@ -63,7 +63,7 @@ from guidkeep.urls import redacted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from guidkeep.cli.progress import Watch
+    from guidkeep.cli.progress_bar import Watch
     from guidkeep.client import Line
 
     Options = dict[str, Any]
@@ -163,7 +163,7 @@ class Import:
         self._size = None if path is None else path.stat().st_size
         self._tally = Tally()
         self._output = Output(options["form"])
-        self._kept = Progress(beside(path, STATE), self._task(path), asdict(self._tally))
+        self._kept = Checkpoint(beside(path, STATE), self._task(path), asdict(self._tally))
         self._refusals = Refusals(
             refused_target(options, path),
             is_named=options["refused"] is not None,
@@ -182,7 +182,7 @@ class Import:
         async with self._client() as client:
             self._settle(await client.metadata_schema() if self._source.doubtful else None)
             self._begin()
-            with progress.shown("importing", sys.stderr) as watch:
+            with progress_bar.shown("importing", sys.stderr) as watch:
                 try:
                     await self._write(client, watch)
                 except BaseException as error:  # what is on its way is counted first
@@ -208,7 +208,7 @@ class Import:
         self._settle(schema)
         self._refusals.begin()
         drafts = Drafts(MetadataSchema(schema), max_record=most)
-        with progress.shown("checking", sys.stderr) as watch:
+        with progress_bar.shown("checking", sys.stderr) as watch:
             async for item in read_apart(self._source.items()):
                 try:
                     _check(item, self._sent(item).text, drafts, most)

@@ -8,21 +8,24 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.cli import exits
+from guidkeep.cli.members import parse_input, parse_words
 from guidkeep.cli.output import complain
-from guidkeep.cli.words import DEFAULT, parse_expire, parse_input, parse_ttl, parse_words
+from guidkeep.cli.runner import with_client
+from guidkeep.cli.times import DEFAULT, parse_expire, parse_ttl
 from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch
 from guidkeep.errors import NotFound, PreconditionFailed, StartupError
 from guidkeep.jsontext import format_object
 
 if TYPE_CHECKING:
+    from guidkeep.cli.members import Words
     from guidkeep.cli.output import Output
-    from guidkeep.cli.words import Words
     from guidkeep.client import Client
     from guidkeep.jsontext import Member
 
     Options = dict[str, Any]
 
 
+@with_client
 def create(client: Client, options: Options, output: Output) -> int:
     """Creates a record."""
     words, members = _wanted(options, may_be_empty=False)
@@ -39,6 +42,7 @@ def create(client: Client, options: Options, output: Output) -> int:
     return 0
 
 
+@with_client
 def get(client: Client, options: Options, output: Output) -> int:
     """Shows a record."""
     record = client.read(options["guid"])
@@ -49,6 +53,7 @@ def get(client: Client, options: Options, output: Output) -> int:
     return 0
 
 
+@with_client
 def update(client: Client, options: Options, output: Output) -> int:
     """Changes a record."""
     expire, ttl = _expire(options), _ttl(options)
@@ -66,6 +71,7 @@ def update(client: Client, options: Options, output: Output) -> int:
     return 0
 
 
+@with_client
 def delete(client: Client, options: Options, output: Output) -> int:
     """Deletes records; one that is not there does not hold up the others."""
     if options["if_match"] and len(options["guids"]) > 1:
@@ -82,6 +88,7 @@ def delete(client: Client, options: Options, output: Output) -> int:
     return code
 
 
+@with_client
 def list_(client: Client, options: Options, output: Output) -> int:
     """Lists records."""
     limit = None if options["all"] else options["limit"]

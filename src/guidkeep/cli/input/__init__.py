@@ -1,1 +1,1 @@
-"""Records read from files: their kinds, their tables and lines, and what is refused of them."""
+"""Files of records: their formats, and how their records are read in bounded memory."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.cli.input import reading
+from guidkeep.cli.input import background
 from guidkeep.cli.input.items import Item
 from guidkeep.errors import StartupError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def test_items_come_in_order_and_an_error_after_those_before_it(
     monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
-    monkeypatch.setattr(reading, limit, most)
+    monkeypatch.setattr(background, limit, most)
     items = [Item(number, "{}") for number in range(10)]
 
     came: list[Item] = []
@@ -30,10 +30,10 @@ async def test_items_come_in_order_and_an_error_after_those_before_it(
         raise StartupError("It breaks off.")
 
     async def take() -> None:
-        async for item in reading.read_apart(broken()):
+        async for item in background.read_apart(broken()):
             came.append(item)  # noqa: PERF401 - the error comes after them
 
-    assert [item async for item in reading.read_apart(iter(items))] == items
+    assert [item async for item in background.read_apart(iter(items))] == items
     with pytest.raises(StartupError, match="breaks off"):
         await take()
     assert came == items
@@ -51,7 +51,7 @@ def test_what_comes_after_an_interruption_is_dropped(is_loop_closed: bool) -> No
         yield Item(1, "{}")
 
     async def interrupted() -> None:
-        taking = asyncio.ensure_future(anext(reading.read_apart(slow())))
+        taking = asyncio.ensure_future(anext(background.read_apart(slow())))
         await asyncio.to_thread(begun.wait)
         taking.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from guidkeep.cli.input import items as limits
 from guidkeep.cli.input.items import BrokenOff, Item
-from guidkeep.cli.input.sources import Source
+from guidkeep.cli.input.source import Source
 from guidkeep.errors import StartupError
 from tests.support import MARCH_2015
 
 if TYPE_CHECKING:
-    from guidkeep.cli.input.kinds import Form
+    from guidkeep.cli.input.formats import Form
 
 
 def read(text: bytes, form: Form | None = None) -> list[Item]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import os
-import pty
 import sqlite3
 import time
 from contextlib import asynccontextmanager, closing
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.cli import exits, progress
+from guidkeep.cli import exits
 from guidkeep.cli.main import main
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
@@ -215,38 +212,3 @@ def test_an_interrupted_copy_says_how_it_goes_on(
         "guidkeep: Interrupted. Run it again: it goes on from there.\n"
     )
     assert copy(*urls) == 0
-
-
-def test_without_a_terminal_there_is_a_line_now_and_then() -> None:
-    stream, now = io.StringIO(), [0.0]
-    with progress.shown("copying", stream, clock=lambda: now[0]) as watch:
-        for second in range(25):
-            now[0] = second
-            watch(second / 25, second * 1000)
-    assert stream.getvalue() == ("copying: 40%, 10,000 records\ncopying: 80%, 20,000 records\n")
-
-
-def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_COLOR", "TERM", "CI", "GITHUB_ACTIONS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
-    master, slave = pty.openpty()
-    with (
-        open(slave, "w") as terminal,  # noqa: PTH123 - it has no path
-        progress.shown("copying", terminal) as watch,
-    ):
-        watch(0.5, 1234)
-    text = "".join(iter(lambda: rest_of(master), ""))
-    os.close(master)
-    assert "copying" in text
-    assert "50%" in text
-    assert "1,234 records" in text
-
-
-def rest_of(terminal: int) -> str:
-    """What was written to it; empty: nobody has it open any more, and all is read."""
-    try:
-        return os.read(terminal, 65_536).decode()
-    except OSError:
-        return ""

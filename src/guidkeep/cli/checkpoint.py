@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Progress:
+class Checkpoint:
     """What is kept of a piece of work, in a file of its own.
 
     Args:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from guidkeep.cli.input.items import Item
-    from guidkeep.cli.targets import Target
+    from guidkeep.cli.output_files import Target
     from guidkeep.errors import GuidkeepError
 
 _place = re.compile(r"\(line 1, column ([0-9]+)\)\.$")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Options = dict[str, Any]
-    Command = Callable[[Client, Options, Output], int]
+    Work = Callable[[Client, Options, Output], int]
 
 AnyClient = TypeVar("AnyClient", Client, AsyncClient)
 
@@ -25,9 +25,13 @@ ATTEMPTS = 5
 GOES_ON = " Run it again: it goes on from there."
 
 
-def run(command: Command, options: Options) -> int:
-    """Runs a command with a client and an output; returns its exit code."""
-    return guarded(lambda: _run(command, options))
+def with_client(work: Work) -> Callable[[Options], int]:
+    """Makes a command of a function that takes a client, the options and an output."""
+
+    def run(options: Options) -> int:
+        return guarded(lambda: _run(work, options))
+
+    return run
 
 
 def guarded(work: Callable[[], int], *, again: str | Callable[[], str] = "") -> int:
@@ -113,7 +117,7 @@ def timeout_of(options: Options) -> float:
         raise StartupError(f"--timeout: {error}") from error
 
 
-def _run(command: Command, options: Options) -> int:
+def _run(work: Work, options: Options) -> int:
     output = Output(options.get("form"))
     with connected(options) as client:
-        return command(client, options, output)
+        return work(client, options, output)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from guidkeep.cli.input import items
 from guidkeep.cli.input.items import BrokenOff, Item, fault_of, faulty
-from guidkeep.cli.words import parse_expire, parse_ttl
+from guidkeep.cli.times import parse_expire, parse_ttl
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import on_one_line, require_json
 from guidkeep.misspelt import folded, is_misspelt, likely_member, meant_by

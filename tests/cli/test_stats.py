@@ -1,43 +1,25 @@
-"""`guidkeep stats`, `guidkeep forecast`, `guidkeep completion`, and the help."""
+"""`guidkeep stats` and `guidkeep forecast`."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from guidkeep import Client
-from guidkeep.cli import arguments, exits
+from guidkeep.cli import commands
 from guidkeep.client.answers import stats_of
 from guidkeep.client.sansio import Answer
 from guidkeep.registry import census
-from tests.docs.pages import text_of
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
     Capture = pytest.CaptureFixture[str]
     Patch = pytest.MonkeyPatch
-
-COMMANDS = (
-    "create",
-    "get",
-    "update",
-    "delete",
-    "list",
-    "import",
-    "export",
-    "stats",
-    "forecast",
-    "copy",
-    "health",
-)
 
 
 def figures(**members: Any) -> dict[str, Any]:
@@ -147,7 +129,7 @@ def test_the_forecast_as_json(run: Run, capsys: Capture, told: dict[str, Any]) -
 
 
 def test_the_forecast_has_as_many_days_as_the_service_counts() -> None:
-    assert arguments.DAYS == census.DAYS
+    assert commands.DAYS == census.DAYS
 
 
 @pytest.mark.parametrize("days", ["0", "91", "x", "9999999999999"])
@@ -155,60 +137,3 @@ def test_days_are_1_to_90(run: Run, capsys: Capture, days: str) -> None:
     with pytest.raises(SystemExit):
         run("forecast", "--days", days)
     assert "is not a number from 1 to 90" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_the_commands_and_their_options(
-    run: Run, capsys: Capture, shell: str
-) -> None:
-    assert run("completion", shell) == 0
-    script = capsys.readouterr().out
-    for word in (*COMMANDS, "serve", "copy", "if-match", "create-only"):
-        assert word in script
-    if program := shutil.which(shell):
-        subprocess.run([program, "-n"], input=script, text=True, check=True)
-
-
-def test_completion_in_bash_completes(run: Run, capsys: Capture) -> None:
-    assert run("completion", "bash") == 0
-    script = capsys.readouterr().out
-    asks = "\nCOMP_WORDS=(guidkeep imp); COMP_CWORD=1; _shtab_guidkeep; echo ${COMPREPLY[@]}"
-    done = subprocess.run(["bash", "-c", script + asks], capture_output=True, text=True, check=True)
-    assert done.stdout == "import\n"
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_a_command_has_examples_and_exit_codes(
-    run: Run, capsys: Capture, command: str
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run(command, "--help")
-    assert ended.value.code == 0
-    said = capsys.readouterr().out
-    assert f"\nExamples:\n  guidkeep {command}" in said
-    for code, meaning in exits.MEANINGS.items():
-        assert f"\n  {code:<5}{meaning}\n" in said + "\n"
-    assert max(map(len, said.splitlines())) <= 100
-
-
-def test_help_needs_no_client() -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "guidkeep", "list", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for module in ("httpx2", "uvicorn", "guidkeep.client"):
-        assert not re.search(rf"\| +{module}$", done.stderr, re.MULTILINE)
-
-
-def test_the_exit_codes_are_documented() -> None:
-    page = text_of("docs/quickstart.md")
-    table = "".join(f"| {code} | {meaning} |\n" for code, meaning in exits.MEANINGS.items())
-    assert table in page
-
-
-def test_every_command_is_in_the_quickstart() -> None:
-    page = text_of("docs/quickstart.md")
-    for command in ("create", "get", "update", "list", "import", "export", "stats", "forecast"):
-        assert re.search(rf"\bguidkeep {command}\b", page)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from guidkeep.cli.targets import Target, target_of
+from guidkeep.cli.output_files import Target, target_of
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:

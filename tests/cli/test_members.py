@@ -1,10 +1,11 @@
-"""What people write on the command line."""
+"""Members and times, as they are written on the command line."""
 
 from __future__ import annotations
 
 import pytest
 
-from guidkeep.cli.words import parse_expire, parse_ttl, parse_words
+from guidkeep.cli.members import parse_words
+from guidkeep.cli.times import parse_expire, parse_ttl
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import format_object
 from tests.support import GUID, MARCH_2015

@@ -11,17 +11,17 @@ import codecs
 import io
 from typing import IO, TYPE_CHECKING, Any
 
-from guidkeep.cli.input import items, kinds
-from guidkeep.cli.input.elements import Elements
+from guidkeep.cli.input import formats, items
+from guidkeep.cli.input.csv_rows import Table
 from guidkeep.cli.input.items import ANY_BYTES, WHITE, Item, checked, faulty
-from guidkeep.cli.input.tables import Table
+from guidkeep.cli.input.json_array import Elements
 from guidkeep.cli.output import naming
 from guidkeep.jsontext import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from guidkeep.cli.input.kinds import Form
+    from guidkeep.cli.input.formats import Form
 
 
 class Source:
@@ -43,13 +43,13 @@ class Source:
     def __init__(self, stream: IO[bytes], form: Form | None, *, clock: Callable[[], float]) -> None:
         self._counted = _Counted(stream)
         begins = self._counted.begin()
-        kinds.require_records(begins)
+        formats.require_records(begins)
         counted: Any = self._counted
         self._bytes: io.BufferedReader[Any] = io.BufferedReader(counted, items.PIECE)
         if begins.startswith(codecs.BOM_UTF8):
             self._bytes.read(len(codecs.BOM_UTF8))
             begins = begins.removeprefix(codecs.BOM_UTF8)
-        self.form: Form = form or kinds.form_of(begins)
+        self.form: Form = form or formats.form_of(begins)
         self._table: Table | None = None
         if self.form == "csv":
             self._table = Table(

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.cli.output import ACCENT, printable
+from guidkeep.cli.runner import with_client
 from guidkeep.record import instant
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ NARROWEST = 10
 """Characters of the longest bar, however narrow the terminal is."""
 
 
+@with_client
 def stats(client: Client, _: dict[str, Any], output: Output) -> int:
     """Shows the service's figures."""
     found = client.stats()
@@ -32,6 +34,7 @@ def stats(client: Client, _: dict[str, Any], output: Output) -> int:
     return 0
 
 
+@with_client
 def forecast(client: Client, options: dict[str, Any], output: Output) -> int:
     """Draws how many records expire on each of the next days."""
     found = client.stats()

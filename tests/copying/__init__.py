@@ -1,1 +1,0 @@
-"""Copying from one store to another: `guidkeep copy`."""
