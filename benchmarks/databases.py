@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.bench import Bench
+    from benchmarks.servers import Server
 
 DAY = 86_400
 BATCHES = 4
@@ -103,6 +104,13 @@ def add_expiring(database: Database, count: int, expire: int) -> None:
     """Puts in so many more records, all of which expire in that second."""
     with closing(_open(database.file)) as connection:
         _insert(connection, _random_guids(count), first=expire, spread=1)
+
+
+def responses(bench: Bench, like: Server, database: Database) -> list[tuple[str, bytes]]:
+    """For each GUID of the database a response as long as that server's."""
+    guids = database.guids.first(bench.plan.records)
+    _, response = like.get(f"/guid/{guids[0]}")
+    return [(guid, response.replace(guids[0].encode(), guid.encode())) for guid in guids]
 
 
 def _empty(bench: Bench) -> Path:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.bench import Bench
-    from benchmarks.databases import Database
     from servers.redis import Redis
 
 _address = re.compile(r"http://127\.0\.0\.1:(\d+)").search
@@ -160,13 +159,6 @@ def webdis(bench: Bench, *, durable: bool) -> Iterator[tuple[Server, Redis]]:
         with _run(bench, ["webdis", str(configuration)]) as process:
             process.wait_for(lambda: listens(port), "answer")
             yield Server(port, process, path="/GET/"), behind
-
-
-def answers(bench: Bench, like: Server, database: Database) -> list[tuple[str, bytes]]:
-    """For each GUID of the database an answer that is as long as that server's."""
-    guids = database.guids.first(bench.plan.records)
-    _, answer = like.get(f"/guid/{guids[0]}")
-    return [(guid, answer.replace(guids[0].encode(), guid.encode())) for guid in guids]
 
 
 def fill_redis(server: Redis, records: Sequence[tuple[str, bytes]]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from benchmarks.databases import filled
+from benchmarks.databases import filled, responses
 from benchmarks.load import CONNECTIONS, read_hits, read_once, read_random
 from benchmarks.results import GUIDKEEP, NGINX, WEBDIS, Figure, Outcome, Row, Target, ratios
-from benchmarks.servers import answers, fill_redis, guidkeep, nginx, webdis
+from benchmarks.servers import fill_redis, guidkeep, nginx, webdis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ def _random(bench: Bench, server: Server, database: Database) -> Callable[[], fl
 def _webdis(bench: Bench, stack: ExitStack, like: Server, database: Database) -> Server:
     """Webdis + Redis with the same keys and answers as long as Guidkeep's."""
     server, redis = stack.enter_context(webdis(bench, durable=False))
-    fill_redis(redis, answers(bench, like, database))
+    fill_redis(redis, responses(bench, like, database))
     return server
 
 

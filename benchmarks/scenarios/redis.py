@@ -9,10 +9,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from benchmarks.databases import filled
+from benchmarks.databases import filled, responses
 from benchmarks.load import read_hits, read_random
 from benchmarks.results import GUIDKEEP, WEBDIS, Figure, Outcome, Row, Target, ratios
-from benchmarks.servers import answers, fill_redis, guidkeep, webdis
+from benchmarks.servers import fill_redis, guidkeep, webdis
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
@@ -27,7 +27,7 @@ def run(bench: Bench) -> Outcome:
         other, redis = stack.enter_context(webdis(bench, durable=False))
         cache = ("--cache", f"{redis.url}/1", "--cache-max-age", "1h")
         server = stack.enter_context(guidkeep(bench, database.copy(bench.folder).file, *cache))
-        fill_redis(redis, answers(bench, server, database))
+        fill_redis(redis, responses(bench, server, database))
         found = bench.rounds(
             {
                 GUIDKEEP: lambda: read_hits(bench, server, database.guids).rate,
