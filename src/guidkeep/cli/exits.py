@@ -24,15 +24,14 @@ BROKEN_PIPE = 141
 
 MEANINGS = {
     DONE: "done",
-    FAILED: "not all was done (lines refused, stores that differ), or an error that is none of "
-    "these",
+    FAILED: "not everything was done (lines refused, stores that differ), or any other error",
     USAGE: "the command line is wrong",
     NOT_FOUND: "there is no live record of that GUID",
     REFUSED: "the request is not valid; nothing was changed",
     CONFLICT: "the record exists already, or is not the version that --if-match names",
-    UNAVAILABLE: "no Guidkeep answers there, or not now; only an import or copy may have changed "
-    "something",
-    UNKNOWN: "a write may have happened, for its answer was lost: read the record",
+    UNAVAILABLE: "no Guidkeep responds at that address, or not now; only an import or copy may "
+    "have changed something",
+    UNKNOWN: "a write may have happened, but its response was lost: read the record",
     INTERRUPTED: "interrupted by Ctrl-C",
 }
 """What each says, for help and docs."""
