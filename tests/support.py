@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from guidkeep.caches import Cache
     from guidkeep.http.memory import Memory
     from guidkeep.http.requests import Application, Scope
+    from guidkeep.metrics import Gathered
     from guidkeep.stores import Store
 
 Result = TypeVar("Result")
@@ -96,7 +97,7 @@ def app_of(
     registry: Registry,
     *,
     metrics: Metrics | None = None,
-    figures: Callable[[], Awaitable[bytes]] | None = None,
+    gather: Callable[[], Awaitable[Gathered]] | None = None,
     is_draining: Callable[[], bool] = lambda: False,
     memory: Memory | None = None,
     **settings: Any,
@@ -109,10 +110,18 @@ def app_of(
         schema=MetadataSchema(),
         metrics=metrics or Metrics(),
         hosts=Hosts(chosen.allow_host, bound=chosen.host),
-        figures=figures,
+        gather=gather,
         is_draining=is_draining,
         memory=memory,
     )
+
+
+def metric(metrics: Metrics, name: str, *labels: str) -> list[float]:
+    """The numbers of one series; 0 if it has not begun. See `guidkeep.metrics.Numbers`."""
+    for values, numbers in metrics.numbers()[name]:
+        if values == list(labels):
+            return numbers
+    return [0.0]
 
 
 def scope_of(method: str, path: str, query: bytes = b"") -> Scope:

@@ -64,7 +64,7 @@ async def _fill(count: int) -> dict[str, int]:
         await cache.settle(lease, record, now)
     gc.collect()
     grown = resident_bytes() - before
-    figures = cache.figures
+    figures = cache.counts
     return {"entries": figures.entries, "counted": figures.bytes, "grown": grown}
 
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from benchmarks.scenarios.hostile import comparison
-from docs.generated import client, commands, problems, settings
+from docs.generated import client, commands, metrics, problems, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings.table,
     "problems": problems.table,
+    "metrics": metrics.table,
     "reference": client.reference,
     "commands": commands.reference,
     "exit codes": commands.exit_codes,

@@ -1,40 +1,171 @@
-"""What Guidkeep counts, for Prometheus. No label ever holds a GUID, a user or an address.
+"""The metrics: one table, the numbers behind it, and the text that Prometheus reads.
 
-The library's objects cost a microsecond an observation, a tenth of all that a cache hit costs.
-What is observed with each request is therefore counted in a `Tally`, which is plain integers, and
-handed to the library when it is asked for them.
+`TABLE` names every metric. To count, other modules call `Metrics.tally`, `count` or `watch` with a
+name from the table. No label ever holds a GUID, a user or an address.
+
+Counting a request has to cost next to nothing, since a cache hit takes 10 µs in all. So a `Tally`
+is plain integers. Read out, the numbers are data (`Numbers`): workers send them to each other as
+JSON, and `GET /stats` adds them up. They become text only when Prometheus asks.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from typing import TYPE_CHECKING, Protocol
-
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    disable_created_metrics,
-    generate_latest,
-)
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
+from functools import partial
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from guidkeep.caches import Cache
-    from guidkeep.registry.clock import ClockWatch
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, for what nobody asks
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
 SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+
+CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+"""The media type of `exposition`."""
+
+
+class Row(NamedTuple):
+    """A metric.
+
+    Attributes:
+        name: its name; a counter's is shown with `_total`.
+        kind: `counter`, `gauge` or `histogram`.
+        help: one line that says what it is, for Prometheus and the docs.
+        labels: the names of its labels.
+        notes: what the docs say beyond that, as Markdown.
+        bounds: the upper bounds of a histogram's buckets, without the last one, which has none.
+    """
+
+    name: str
+    kind: str
+    help: str
+    labels: tuple[str, ...] = ()
+    notes: str = ""
+    bounds: tuple[float, ...] = SECONDS
+
+    @property
+    def shown(self) -> str:
+        """The name that Prometheus sees."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
+
+TABLE = (
+    Row(
+        "guidkeep_request_seconds",
+        "histogram",
+        "Duration of requests in seconds",
+        ("route", "method", "status"),
+        "`route` is a template such as `/guid/{guid}`; `(none)` is a path without a route, or a "
+        "request that was never complete. `method` is `other` where the route does not know it; "
+        "`OPTIONS` is a preflight from an allowed origin.",
+    ),
+    Row("guidkeep_connections", "gauge", "Open connections"),
+    Row(
+        "guidkeep_refused_connections",
+        "counter",
+        "Connections beyond a limit, by the limit",
+        ("reason",),
+        "`connections` is `--max-connections`, `client` is `--max-connections-per-client`; "
+        "`guests`: a connection that waited to ask for health gave way to another; "
+        "`descriptors`: no more files can be opened. Connections that asked for health were served "
+        "and do not count.",
+    ),
+    Row("guidkeep_request_bytes", "gauge", "Bytes of --max-memory that requests hold"),
+    Row(
+        "guidkeep_request_evictions",
+        "counter",
+        "Requests that were dropped to free memory, incomplete or with a response not read",
+    ),
+    Row("guidkeep_cache_hits", "counter", "Reads served from the cache"),
+    Row(
+        "guidkeep_cache_misses",
+        "counter",
+        "Reads that went to the store, those of writes included",
+    ),
+    Row("guidkeep_cache_evictions", "counter", "Entries dropped to make room"),
+    Row(
+        "guidkeep_cache_entries",
+        "gauge",
+        "Entries in the memory cache",
+        notes="0 for Redis, which counts them itself.",
+    ),
+    Row("guidkeep_cache_bytes", "gauge", "Bytes of those entries"),
+    Row(
+        "guidkeep_cache_failures",
+        "counter",
+        "Failures of a cache on another machine",
+        ("kind",),
+        "`connect`: no connection, or the server can't be used as it is. `lost`: a connection in "
+        "use broke, or was cut because no reply came in time. `refused`: the server reported that "
+        "it can't do the operation (read-only, loading its files, no right); the connection is "
+        "then `lost` too.",
+    ),
+    Row(
+        "guidkeep_cache_unsettled",
+        "gauge",
+        "GUIDs that this node wrote and that are still to be dropped in the cache",
+    ),
+    Row(
+        "guidkeep_cache_unreachable",
+        "gauge",
+        "Servers of the cache that are not used at the moment",
+    ),
+    Row(
+        "guidkeep_store_seconds",
+        "histogram",
+        "Duration of operations of the store in seconds, including the wait for their batch",
+        ("operation", "outcome"),
+        "`operation` is `get`, `insert`, `replace`, `delete`, `page`, `count`, `purge` or `ping`; "
+        "`outcome` is `ok` or `failed`.",
+    ),
+    Row(
+        "guidkeep_batch_size",
+        "histogram",
+        "Operations in one batch, to the store or to a cache on another machine",
+        ("kind",),
+        "`kind` is `write`, `read`, `list`, `count` or `clock`; of Redis: `cache`. Its former name "
+        "had `group` in place of `batch`.",
+        SIZES,
+    ),
+    Row(
+        "guidkeep_batch_seconds",
+        "histogram",
+        "Duration of a batch in seconds",
+        ("kind",),
+        "For `write`, including the flush to disk. Its former name had `group` in place of "
+        "`batch`.",
+    ),
+    Row(
+        "guidkeep_bulk_lines",
+        "counter",
+        "Lines of bulk requests, by the status of their responses",
+        ("status",),
+        "`guidkeep_request_seconds` counts such a request as one, however many lines it has.",
+    ),
+    Row("guidkeep_swept_records", "counter", "Expired records that were deleted"),
+    Row(
+        "guidkeep_clock_jumps",
+        "counter",
+        "Times that the machine's clock was set",
+        notes="[As far as Guidkeep noticed](#expiry-and-the-clock).",
+    ),
+    Row(
+        "guidkeep_clock_doubted",
+        "gauge",
+        "1 while the clock is not trusted after a jump, and nothing is deleted",
+    ),
+)
+"""Every metric, in the order in which they are shown."""
+
+Numbers = dict[str, list[tuple[list[str], list[float]]]]
+"""The series of each metric, by its name in the table: the values of the labels, and the numbers. A
+counter and a gauge have one number. A histogram has the sum of its values, then the count of each
+bucket, not cumulated."""
+
+Gathered = dict[int | None, Numbers]
+"""The numbers of each worker, by the worker's number; None is the only process of a node."""
 
 
 class Tally:
@@ -53,94 +184,40 @@ class Tally:
         self.total += value
 
 
-class Tallies(Collector):
-    """A histogram: tallies by the values of its labels."""
-
-    def __init__(
-        self, name: str, about: str, labels: Sequence[str], bounds: Sequence[float] = SECONDS
-    ) -> None:
-        self._name = name
-        self._about = about
-        self._labels = labels
-        self.of: dict[tuple[object, ...], Tally] = defaultdict(lambda: Tally(bounds))
-        """Each tally, by the values of its labels; it begins when it is asked for."""
-
-    def collect(self) -> Iterable[Metric]:
-        """What the library wants to know."""
-        family = HistogramMetricFamily(self._name, self._about, labels=self._labels)
-        for values, tally in list(self.of.items()):
-            buckets, running = [], 0
-            for bound, counted in zip((*tally.bounds, "+Inf"), tally.counts, strict=True):
-                running += counted
-                buckets.append((str(bound), float(running)))
-            family.add_metric(list(map(str, values)), buckets, tally.total)
-        yield family
-
-
 class Metrics:
-    """All of one server's figures."""
+    """The numbers of one process."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._requests = Tallies(
-            "guidkeep_request_seconds",
-            "Requests by route template, method and status",
-            ["route", "method", "status"],
-        )
-        self.swept = Counter(
-            "guidkeep_swept_records", "Expired records reclaimed", registry=self._registry
-        )
-        self._store_seconds = Tallies(
-            "guidkeep_store_seconds",
-            "Store operations, waiting for their batch included",
-            ["operation", "outcome"],
-        )
-        self._batch_sizes = Tallies(
-            "guidkeep_batch_size",
-            "Operations that shared one batch of the store, or of a cache on another machine",
-            ["kind"],
-            SIZES,
-        )
-        self._batch_seconds = Tallies("guidkeep_batch_seconds", "Those batches", ["kind"])
-        self._cache_failures = Counter(
-            "guidkeep_cache_failures",
-            "Times that a cache on another machine could not be asked, or failed",
-            ["kind"],
-            registry=self._registry,
-        )
-        self._lines = Counter(
-            "guidkeep_bulk_lines",
-            "Lines of bulk requests by the status of their answers",
-            ["status"],
-            registry=self._registry,
-        )
-        self._refused_connections = Counter(
-            "guidkeep_refused_connections",
-            "Connections beyond a limit, by the limit",
-            ["reason"],
-            registry=self._registry,
-        )
-        self._memory_figures = _MemoryFigures()
-        self._registry.register(self._memory_figures)
-        for tallies in (
-            self._requests,
-            self._store_seconds,
-            self._batch_sizes,
-            self._batch_seconds,
-        ):
-            self._registry.register(tallies)
+        self._tallies: dict[str, dict[tuple[object, ...], Tally]] = {
+            row.name: defaultdict(partial(Tally, row.bounds))
+            for row in TABLE
+            if row.kind == "histogram"
+        }
+        self._counts: dict[str, dict[tuple[object, ...], float]] = {
+            row.name: defaultdict(float, {} if row.labels else {(): 0.0})
+            for row in TABLE
+            if row.kind != "histogram"
+        }
+        self._watched: dict[str, Callable[[], float]] = {}
 
-    def requests(self, route: str, method: str, status: int) -> Tally:
-        """Where requests of that kind are counted; `route` is the template of its address."""
-        return self._requests.of[route, method, status]
+    def tally(self, name: str, *labels: object) -> Tally:
+        """The tally of a histogram's series; it begins when it is asked for."""
+        return self._tallies[name][labels]
 
-    def observe_store(self, operation: str, outcome: str, seconds: float) -> None:
-        """Counts one operation of the store; `outcome` is "ok" or "failed"."""
-        self._store_seconds.of[operation, outcome].observe(seconds)
+    def count(self, name: str, *labels: object, by: int = 1) -> None:
+        """Adds to a counter."""
+        self._counts[name][labels] += by
+
+    def watch(self, name: str, number: Callable[[], float]) -> None:
+        """Has a metric without labels show the number that `number` returns when asked."""
+        if self._counts[name].keys() != {()}:
+            raise ValueError(f"{name} has labels.")
+        self._watched[name] = number
 
     def observe_batch(self, kind: str) -> Callable[[int, float], None]:
-        """What a store calls after each batch, with its size and its seconds."""
-        size, seconds = self._batch_sizes.of[kind,], self._batch_seconds.of[kind,]
+        """What a batcher calls after each batch, with its size and its seconds."""
+        size = self.tally("guidkeep_batch_size", kind)
+        seconds = self.tally("guidkeep_batch_seconds", kind)
 
         def observe(length: int, took: float) -> None:
             size.observe(length)
@@ -148,107 +225,69 @@ class Metrics:
 
         return observe
 
-    def count_cache_failure(self, kind: str) -> None:
-        """Counts a failure of a cache on another machine."""
-        self._cache_failures.labels(kind).inc()
+    def numbers(self) -> Numbers:
+        """All numbers as they are now."""
+        for name, number in self._watched.items():
+            self._counts[name][()] = number()
+        counts = {
+            name: [([*map(str, labels)], [number]) for labels, number in series.items()]
+            for name, series in self._counts.items()
+        }
+        tallies = {
+            name: [
+                ([*map(str, labels)], [tally.total, *tally.counts])
+                for labels, tally in series.items()
+            ]
+            for name, series in self._tallies.items()
+        }
+        return counts | tallies
 
-    def count_line(self, status: int) -> None:
-        """Counts a line of a bulk request."""
-        self._lines.labels(str(status)).inc()
-
-    def count_refused_connection(self, reason: str) -> None:
-        """Counts a connection that is refused, or answered nothing but health."""
-        self._refused_connections.labels(reason).inc()
-
-    def watch_memory(self, memory: Budget) -> None:
-        """Shows what requests hold of the budget."""
-        self._memory_figures.memory = memory
-
-    def watch_cache(self, cache: Cache) -> None:
-        """Shows that cache's figures."""
-        self._registry.register(_CacheFigures(cache))
-
-    def watch_connections(self, count: Callable[[], int]) -> None:
-        """Shows how many connections are open."""
-        self._registry.register(_Connections(count))
-
-    def watch_clock(self, watch: ClockWatch) -> None:
-        """Shows what became of the clock."""
-        self._registry.register(_Clock(watch))
-
-    def text(self) -> bytes:
-        """All figures in Prometheus' text format."""
-        return generate_latest(self._registry)
-
-    async def tell(self) -> bytes:
-        """The same, for whoever would wait for those of other processes."""
-        return self.text()
+    async def gather(self) -> Gathered:
+        """The numbers of this process as those of all workers, where there is only one."""
+        return {None: self.numbers()}
 
 
-class Budget(Protocol):
-    """What is known of a budget of bytes."""
-
-    @property
-    def used(self) -> int:
-        """Bytes that are held."""
-        ...
-
-    @property
-    def evictions(self) -> int:
-        """How often something was thrown away to make room."""
-        ...
+def sums(gathered: Gathered, name: str) -> dict[tuple[str, ...], list[float]]:
+    """The numbers of one metric, added up over all workers, by the values of its labels."""
+    found: dict[tuple[str, ...], list[float]] = {}
+    for numbers in gathered.values():
+        for labels, values in numbers[name]:
+            key = tuple(labels)
+            before = found.get(key)
+            found[key] = list(map(sum, zip(before, values, strict=True))) if before else values
+    return found
 
 
-class _MemoryFigures(Collector):
-    memory: Budget | None = None
+def exposition(gathered: Gathered) -> bytes:
+    """The numbers in Prometheus' text format; with several workers `worker` is a label of each.
 
-    def collect(self) -> Iterable[Metric]:
-        memory = self.memory
-        about = "Bytes that requests hold of --max-memory"
-        yield GaugeMetricFamily("guidkeep_request_bytes", about, value=memory.used if memory else 0)
-        about = "Requests that were thrown away, not complete or not read, to make room"
-        evictions = memory.evictions if memory else 0
-        yield CounterMetricFamily("guidkeep_request_evictions", about, value=evictions)
-
-
-class _CacheFigures(Collector):
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
-
-    def collect(self) -> Iterable[Metric]:
-        figures = self._cache.figures
-        for name, about, value in (
-            ("hits", "Reads answered from the cache", figures.hits),
-            ("misses", "Reads that had to ask the store", figures.misses),
-            ("evictions", "Entries dropped to make room", figures.evictions),
-        ):
-            yield CounterMetricFamily(f"guidkeep_cache_{name}", about, value=value)
-        yield GaugeMetricFamily("guidkeep_cache_entries", "Entries", value=figures.entries)
-        yield GaugeMetricFamily("guidkeep_cache_bytes", "Bytes they take", value=figures.bytes)
-        for name, about, value in (
-            ("unsettled", "GUIDs still to be dropped in the cache", figures.unsettled),
-            ("unreachable", "Servers of the cache that are not asked now", figures.unreachable),
-        ):
-            yield GaugeMetricFamily(f"guidkeep_cache_{name}", about, value=value)
+    Series of several workers are not added up: a sum would fall when a worker is replaced, and
+    Prometheus takes a counter that falls for one that began again at zero.
+    """
+    lines: list[str] = []
+    for row in TABLE:
+        lines += (f"# HELP {row.shown} {row.help}\n", f"# TYPE {row.shown} {row.kind}\n")
+        for worker, numbers in gathered.items():
+            own = {} if worker is None else {"worker": str(worker)}
+            for values, series in numbers[row.name]:
+                labels = dict(sorted(zip(row.labels, values, strict=True)))
+                lines += _lines(row, own | labels, series)
+    return "".join(lines).encode()
 
 
-class _Connections(Collector):
-    def __init__(self, count: Callable[[], int]) -> None:
-        self._count = count
+def _lines(row: Row, labels: Mapping[str, str], series: Sequence[float]) -> Iterator[str]:
+    told = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+    if row.kind != "histogram":
+        braces = f"{{{told}}}" if told else ""
+        yield f"{row.shown}{braces} {float(series[0])}\n"
+        return
+    total, *counts = series
+    bounds = (*map(str, row.bounds), "+Inf")
+    for bound, count in zip(bounds, accumulate(counts), strict=True):
+        yield f'{row.name}_bucket{{{told},le="{bound}"}} {float(count)}\n'
+    yield f"{row.name}_count{{{told}}} {float(sum(counts))}\n"
+    yield f"{row.name}_sum{{{told}}} {total}\n"
 
-    def collect(self) -> Iterable[Metric]:
-        yield GaugeMetricFamily("guidkeep_connections", "Open connections", value=self._count())
 
-
-class _Clock(Collector):
-    def __init__(self, watch: ClockWatch) -> None:
-        self._watch = watch
-
-    def collect(self) -> Iterable[Metric]:
-        jumps, doubted = self._watch.jumps, int(self._watch.is_doubted)
-        yield CounterMetricFamily(
-            "guidkeep_clock_jumps", "Times that the machine's clock was set", value=jumps
-        )
-        yield GaugeMetricFamily(
-            "guidkeep_clock_doubted", "1 while it is not believed after that", value=doubted
-        )
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

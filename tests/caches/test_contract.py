@@ -72,7 +72,7 @@ async def opened(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Cache, F
         flush = functools.partial(engine.flush, url)
     yield cache, flush
     await cache.close()
-    assert cache.figures.unsettled == 0
+    assert cache.counts.unsettled == 0
 
 
 async def held(cache: Cache, guid: str = GUID, now: float = NOW) -> Record | None:
@@ -116,12 +116,12 @@ async def test_every_call_may_be_made_in_any_order(any_cache: Cache) -> None:
     await any_cache.settle(lease, RECORD, NOW)
     await any_cache.fill(Lease(OTHER, 1), RECORD, NOW)
     await any_cache.ping()
-    assert any_cache.figures.unsettled == 0
+    assert any_cache.counts.unsettled == 0
 
 
 async def test_a_miss_is_counted(any_cache: Cache) -> None:
     await any_cache.get(GUID, NOW)
-    assert any_cache.figures.misses == 1
+    assert any_cache.counts.misses == 1
 
 
 # Whoever only looks.
@@ -129,7 +129,7 @@ async def test_a_miss_is_counted(any_cache: Cache) -> None:
 
 async def test_a_look_at_what_is_not_there_tells_nothing(any_cache: Cache) -> None:
     assert await look(any_cache) is None
-    assert (any_cache.figures.hits, any_cache.figures.misses) == (0, 0)
+    assert (any_cache.counts.hits, any_cache.counts.misses) == (0, 0)
 
 
 @pytest.fixture(params=["redis", "redis_cluster"])
@@ -143,7 +143,7 @@ async def remote(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
 async def test_a_look_at_an_entry_is_a_hit(remote: Cache) -> None:
     await keep(remote, RECORD)
     assert await look(remote) == render(entry_of(RECORD))
-    assert (remote.figures.hits, remote.figures.misses) == (1, 0)
+    assert (remote.counts.hits, remote.counts.misses) == (1, 0)
 
 
 async def test_a_look_takes_no_lease(remote: Cache) -> None:
@@ -187,7 +187,7 @@ async def test_a_look_at_an_entry_ends_with_its_time_in_the_cache(remote: Cache)
 async def test_a_reader_that_misses_may_fill_and_the_next_one_hits(cache: Cache) -> None:
     await cache.fill(await reader(cache), RECORD, NOW)
     assert await cache.get(GUID, NOW) == RECORD
-    assert cache.figures.hits == 1
+    assert cache.counts.hits == 1
 
 
 async def test_of_two_readers_that_miss_only_the_first_may_fill(cache: Cache) -> None:

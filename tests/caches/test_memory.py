@@ -46,7 +46,7 @@ async def test_the_least_recently_used_entry_makes_room() -> None:
     await cache.get(GUIDS[2], NOW)
     await put(cache, record(GUIDS[4]))
     assert held(cache) == [GUIDS[3], GUIDS[2], GUIDS[4]]
-    assert cache.figures.evictions == 2
+    assert cache.counts.evictions == 2
 
 
 async def test_a_miss_does_not_count_as_use() -> None:
@@ -64,7 +64,7 @@ async def test_one_large_entry_makes_several_small_ones_go() -> None:
         await put(cache, record(guid))
     await put(cache, record(GUIDS[4], padding=COST // 2))
     assert held(cache) == [*GUIDS[2:4], GUIDS[4]]
-    assert cache.figures.evictions == 2
+    assert cache.counts.evictions == 2
 
 
 async def test_an_answer_larger_than_the_cache_is_not_kept_and_evicts_nothing() -> None:
@@ -72,7 +72,7 @@ async def test_an_answer_larger_than_the_cache_is_not_kept_and_evicts_nothing() 
     await put(cache, record(GUIDS[0]))
     await put(cache, record(GUIDS[1], padding=2 * COST))
     assert held(cache) == GUIDS[:1]
-    assert cache.figures.evictions == 0
+    assert cache.counts.evictions == 0
 
 
 async def test_an_answer_that_has_grown_too_large_does_not_leave_the_old_one() -> None:
@@ -80,21 +80,21 @@ async def test_an_answer_that_has_grown_too_large_does_not_leave_the_old_one() -
     await put(cache, record(GUIDS[0]))
     await put(cache, record(GUIDS[0], 2, padding=2 * COST))
     assert held(cache) == []
-    assert cache.figures.bytes == 0
+    assert cache.counts.bytes == 0
 
 
 async def test_an_entry_as_large_as_the_cache_fits() -> None:
     cache = cache_of(1)
     await put(cache, record(GUIDS[0]))
-    assert (cache.figures.entries, cache.figures.bytes) == (1, COST)
+    assert (cache.counts.entries, cache.counts.bytes) == (1, COST)
 
 
 async def test_a_new_version_takes_the_place_of_the_old_one() -> None:
     cache = cache_of(2)
     for version in (1, 2):
         await put(cache, record(GUIDS[0], version))
-    assert (cache.figures.entries, cache.figures.bytes) == (1, COST)
-    assert cache.figures.evictions == 0
+    assert (cache.counts.entries, cache.counts.bytes) == (1, COST)
+    assert cache.counts.evictions == 0
 
 
 async def test_eviction_does_not_touch_leases() -> None:
@@ -112,7 +112,7 @@ async def test_a_flush_leaves_nothing() -> None:
     await put(cache, record(GUIDS[0]))
     await cache.lease(GUIDS[1])
     cache.flush()
-    assert (cache.figures.entries, cache.figures.bytes) == (0, 0)
+    assert (cache.counts.entries, cache.counts.bytes) == (0, 0)
     assert not cache._standing
     assert not held(cache)
 
@@ -147,8 +147,8 @@ async def test_it_never_holds_more_than_it_may_and_counts_right(
             case "flush":
                 cache.flush()
         sizes = [getsizeof(answer) + ENTRY_OVERHEAD for _, answer in cache._entries.values()]
-        assert cache.figures.bytes == sum(sizes) <= 3 * COST
-        assert cache.figures.entries == len(sizes)
+        assert cache.counts.bytes == sum(sizes) <= 3 * COST
+        assert cache.counts.entries == len(sizes)
         assert not cache._standing
 
 
@@ -168,6 +168,6 @@ async def test_what_was_put_in_while_the_clock_was_ahead_is_forgotten_with_the_j
     assert cache.hit(GUIDS[0], NOW + 300)
     cache.doubt()
     assert held(cache) == []
-    assert cache.figures.entries == cache.figures.bytes == 0
+    assert cache.counts.entries == cache.counts.bytes == 0
     await put(cache, record(GUIDS[2]))
     assert held(cache) == [GUIDS[2]]

@@ -107,7 +107,7 @@ def save(page: Page, path: Path) -> None:
 
 def find(console: Console) -> None:
     console.open("/")
-    console.page.locator(".figures dd").first.wait_for()
+    console.page.locator(".counts dd").first.wait_for()
     pasted = "-".join(re.findall("(.{8})(.{4})(.{4})(.{4})(.{12})", GUID.lower())[0])
     console.page.get_by_label("GUID", exact=True).fill(pasted)
 

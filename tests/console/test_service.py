@@ -129,7 +129,7 @@ def test_an_empty_registry_has_an_empty_forecast(console: Console) -> None:
     expect(console.page.get_by_text("as of 13:00:00")).to_be_visible()
     expect(console.page.get_by_text("counted at 13:00:00")).to_be_visible()
     console.open("/")
-    expect(console.page.locator(".figures dd").first).to_have_text("0")
+    expect(console.page.locator(".counts dd").first).to_have_text("0")
 
 
 def test_a_page_that_nobody_looks_at_asks_nothing(console: Console) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep.caches import open_cache
+from guidkeep.caches import open_cache, watch_cache
 from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import SECONDS, Metrics
-from guidkeep.server.shared_metrics import merged
 from tests.http.faulty import faulty
 from tests.http.helpers import EACH_PAIR, Api
 from tests.support import MARCH_2015, app_of, make_registry, opened_store
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from guidkeep.metrics import Gathered
     from tests.support import Clock
 
 DAY = 86_400
@@ -82,11 +83,11 @@ async def test_what_is_expired_is_not_counted(alone: Api, clock: Clock) -> None:
     assert (await stats(alone))["live"] == 0
 
 
-async def test_the_cache_s_figures_are_told(tmp_path: Path, clock: Clock) -> None:
+async def test_the_cache_s_metrics_are_told(tmp_path: Path, clock: Clock) -> None:
     async with opened_store(tmp_path / "guidkeep.db") as store:
         metrics = Metrics()
         cache = open_cache("memory://", max_age=60)
-        metrics.watch_cache(cache)
+        watch_cache(cache, metrics)
         registry = make_registry(store, cache, clock)
         app = app_of(registry, metrics=metrics)
         async with Api(app) as api:
@@ -94,7 +95,7 @@ async def test_the_cache_s_figures_are_told(tmp_path: Path, clock: Clock) -> Non
             before = (await stats(api))["cache"]
             await api.get(f"/guid/{guid}")
             after = (await stats(api))["cache"]
-        metrics.swept.inc(7)
+        metrics.count("guidkeep_swept_records", by=7)
         async with Api(app) as api:
             assert (await stats(api))["reclaimed"] == 7
         await registry.close()
@@ -134,25 +135,26 @@ async def test_requests_are_told_by_route_method_and_status(live: Api, guid: str
     assert of(after)["seconds"] > of(before)["seconds"]
 
 
-async def test_the_figures_of_several_workers_are_added_up(tmp_path: Path, clock: Clock) -> None:
-    texts = {}
+async def test_the_metrics_of_several_workers_are_added_up(tmp_path: Path, clock: Clock) -> None:
+    gathered: Gathered = {}
     for worker in range(2):
         metrics = Metrics()
         cache = open_cache("memory://", max_age=60)
-        cache.figures.hits, cache.figures.misses = 5, worker
-        metrics.watch_cache(cache)
-        metrics.swept.inc(3)
+        cache.counts.hits, cache.counts.misses = 5, worker
+        watch_cache(cache, metrics)
+        metrics.count("guidkeep_swept_records", by=3)
         for seconds in (0.0001, 0.003, 9.5):
-            metrics.requests("/guid/{guid}", "GET", 200).observe(seconds)
-        metrics.requests("/bulk", "POST", 200 + 200 * worker).observe(0.25)
-        texts[worker] = metrics.text()
+            metrics.tally("guidkeep_request_seconds", "/guid/{guid}", "GET", 200).observe(seconds)
+        bulk = metrics.tally("guidkeep_request_seconds", "/bulk", "POST", 200 + 200 * worker)
+        bulk.observe(0.25)
+        gathered[worker] = json.loads(json.dumps(metrics.numbers()))  # as they travel
 
-    async def figures() -> bytes:
-        return merged(texts)
+    async def gather() -> Gathered:
+        return gathered
 
     async with opened_store(tmp_path / "guidkeep.db") as store:
         registry = make_registry(store, clock=clock)
-        async with Api(app_of(registry, figures=figures)) as api:
+        async with Api(app_of(registry, gather=gather)) as api:
             found = await stats(api)
         await registry.close()
     assert (found["cache"]["hits"], found["cache"]["misses"], found["reclaimed"]) == (10, 1, 6)

@@ -29,7 +29,7 @@ class SteppedCache:
     """The real cache behind gates."""
 
     def __init__(self, cache: MemoryCache, gates: Gates, history: History) -> None:
-        self.figures = cache.figures
+        self.counts = cache.counts
         self.takes_unread = cache.takes_unread
         self.renew_after = cache.renew_after
         self.hit = cache.hit

@@ -258,7 +258,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def nothing_is_left_standing(self) -> None:
         assert not self.cache._standing
         assert not self.registry._flights
-        assert self.cache.figures.bytes <= 1200
+        assert self.cache.counts.bytes <= 1200
 
 
 TestRegistry = RegistryMachine.TestCase

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from guidkeep.cli.main import main
 from guidkeep.errors import StartupError
-from guidkeep.metrics import Metrics
+from guidkeep.metrics import Metrics, sums
 from guidkeep.server import shared_metrics, supervisor, worker
 from guidkeep.server.sockets import announce
 from guidkeep.server.supervisor import Job, Worker, supervise
@@ -380,24 +380,22 @@ def test_a_worker_says_why_it_can_not_start(
     assert hired.gone() == 1
 
 
-async def test_figures_of_workers_that_do_not_answer_are_left_out(
+async def test_metrics_of_workers_that_do_not_answer_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One is not there, one says nothing, and one is."""
     monkeypatch.setattr(shared_metrics, "PATIENCE", 0.05)
     names = [f"\0guidkeep-test-{os.getpid()}-{at}" for at in range(4)]
     here, there = Metrics(), Metrics()
-    here.swept.inc(3)
-    there.swept.inc(4)
+    here.count("guidkeep_swept_records", by=3)
+    there.count("guidkeep_swept_records", by=4)
     with closing(socket.socket(socket.AF_UNIX)) as silent:
         silent.bind(names[2])
         silent.listen()
         async with (
-            shared_metrics.shared_figures(here, 0, names) as gather,
-            shared_metrics.shared_figures(there, 3, names),
+            shared_metrics.shared_metrics(here, 0, names) as gather,
+            shared_metrics.shared_metrics(there, 3, names),
         ):
-            text = (await gather()).decode()
-    assert 'guidkeep_swept_records_total{worker="0"} 3.0\n' in text
-    assert 'guidkeep_swept_records_total{worker="3"} 4.0\n' in text
-    assert 'worker="1"' not in text
-    assert 'worker="2"' not in text
+            gathered = await gather()
+    assert list(gathered) == [0, 3]
+    assert sums(gathered, "guidkeep_swept_records") == {(): [7]}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from guidkeep.record import Record
+from tests.support import metric
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,18 +48,10 @@ def newer(record: Record, *, user: str = "Bob", expire: int | None = None) -> Re
     )
 
 
-def figure(metrics: Metrics, name: str) -> float:
-    """One figure of /metrics, 0 where there is none yet."""
-    found = re.search(rf"^{re.escape(name)} (\S+)$", metrics.text().decode(), re.MULTILINE)
-    return float(found[1]) if found else 0.0
-
-
 def batches_of(metrics: Metrics, kind: str = "write") -> tuple[int, int]:
     """How many batches there were, and how many operations in all of them."""
-    return (
-        int(figure(metrics, f'guidkeep_batch_size_count{{kind="{kind}"}}')),
-        int(figure(metrics, f'guidkeep_batch_size_sum{{kind="{kind}"}}')),
-    )
+    operations, *sizes = metric(metrics, "guidkeep_batch_size", kind)
+    return int(sum(sizes)), int(operations)
 
 
 def contents(file: Path) -> bytes:

@@ -24,7 +24,8 @@ succeed after it; a cached absence would then be wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
@@ -59,7 +60,7 @@ class Lease(NamedTuple):
 
 
 @dataclass(slots=True)
-class CacheFigures:
+class CacheCounts:
     """What a cache counts: hits, misses and evictions since the start, the others as they stand.
 
     A cache on another machine leaves entries and bytes at 0. `unsettled` are GUIDs that are yet
@@ -73,6 +74,12 @@ class CacheFigures:
     bytes: int = 0
     unsettled: int = 0
     unreachable: int = 0
+
+
+def watch_cache(cache: Cache, metrics: Metrics) -> None:
+    """Shows what the cache counts among the metrics."""
+    for field in fields(CacheCounts):
+        metrics.watch(f"guidkeep_cache_{field.name}", partial(getattr, cache.counts, field.name))
 
 
 class Form(Protocol):
@@ -90,7 +97,7 @@ class Form(Protocol):
 class Cache(Protocol):
     """See the module's text. Each call is one atomic step on one GUID's key."""
 
-    figures: CacheFigures
+    counts: CacheCounts
     renew_after: float | None
     """Seconds after which a lease that has to stand on is taken anew, well before it times out;
     None: it does not time out."""

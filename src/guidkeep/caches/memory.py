@@ -14,7 +14,7 @@ from itertools import count
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
-from guidkeep.caches import CacheFigures, Lease, entries
+from guidkeep.caches import CacheCounts, Lease, entries
 from guidkeep.caches.entries import entry_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class MemoryCache:
     takes_unread = True
 
     def __init__(self, *, max_size: int, max_age: float, form: Form = entries) -> None:
-        self.figures = CacheFigures()
+        self.counts = CacheCounts()
         self._form = form
         self._max_size = max_size
         self._max_age = max_age
@@ -67,7 +67,7 @@ class MemoryCache:
         if entry is None or now >= entry[0]:
             return None
         self._entries.move_to_end(guid)
-        self.figures.hits += 1
+        self.counts.hits += 1
         return entry[1]
 
     def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:  # noqa: ARG002 - the protocol's
@@ -79,7 +79,7 @@ class MemoryCache:
         answer = self.hit(guid, now)
         if answer is not None:
             return self._form.parse(answer)
-        self.figures.misses += 1
+        self.counts.misses += 1
         self._drop(guid)
         if guid in self._standing:
             return None
@@ -121,7 +121,7 @@ class MemoryCache:
     def doubt(self) -> None:
         """Drops all entries, for nobody knows how old they are; leases have no age, and stand."""
         self._entries.clear()
-        self.figures.entries = self.figures.bytes = 0
+        self.counts.entries = self.counts.bytes = 0
 
     async def ping(self) -> None:
         """Always there."""
@@ -134,7 +134,7 @@ class MemoryCache:
         """Forgets everything, standing leases included; their holders will find them gone."""
         self._entries.clear()
         self._standing.clear()
-        self.figures.entries = self.figures.bytes = 0
+        self.counts.entries = self.counts.bytes = 0
 
     def _lost(self, guid: str) -> None:
         """A lease was gone when it should settle: nobody can say what happened in between."""
@@ -150,11 +150,11 @@ class MemoryCache:
         if until <= now or _cost(answer) > self._max_size:
             return
         self._entries[record.guid] = (until, answer)
-        self.figures.entries += 1
-        self.figures.bytes += _cost(answer)
-        while self.figures.bytes > self._max_size:
+        self.counts.entries += 1
+        self.counts.bytes += _cost(answer)
+        while self.counts.bytes > self._max_size:
             _, (_, oldest) = self._entries.popitem(last=False)
-            self.figures.evictions += 1
+            self.counts.evictions += 1
             self._forget(oldest)
 
     def _drop(self, guid: str) -> None:
@@ -163,8 +163,8 @@ class MemoryCache:
             self._forget(entry[1])
 
     def _forget(self, answer: bytes) -> None:
-        self.figures.entries -= 1
-        self.figures.bytes -= _cost(answer)
+        self.counts.entries -= 1
+        self.counts.bytes -= _cost(answer)
 
 
 def _cost(answer: bytes) -> int:

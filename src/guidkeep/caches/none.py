@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guidkeep.caches import CacheFigures, Lease
+from guidkeep.caches import CacheCounts, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ class NoCache:
     takes_unread = False
 
     def __init__(self) -> None:
-        self.figures = CacheFigures()
+        self.counts = CacheCounts()
 
     def hit(self, guid: str, now: float) -> bytes | None:  # noqa: ARG002 - the protocol's
         """Nothing."""
@@ -31,7 +31,7 @@ class NoCache:
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:  # noqa: ARG002 - the protocol's
         """A miss, without the right to fill."""
-        self.figures.misses += 1
+        self.counts.misses += 1
         return None
 
     async def fill(self, lease: Lease, record: Record | None, now: float) -> None:

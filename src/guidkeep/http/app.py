@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from guidkeep.http.hosts import Hosts
     from guidkeep.http.requests import Application, Receive, Scope, Send
     from guidkeep.http.routes import Route
-    from guidkeep.metrics import Metrics
+    from guidkeep.metrics import Gathered, Metrics
     from guidkeep.registry.registry import Registry
     from guidkeep.schema import MetadataSchema
     from guidkeep.settings import Settings
@@ -41,7 +41,7 @@ def make_app(
     schema: MetadataSchema,
     metrics: Metrics,
     hosts: Hosts,
-    figures: Callable[[], Awaitable[bytes]] | None = None,
+    gather: Callable[[], Awaitable[Gathered]] | None = None,
     is_draining: Callable[[], bool] = lambda: False,
     memory: Memory | None = None,
 ) -> Application:
@@ -53,7 +53,7 @@ def make_app(
         schema: of metadata.
         metrics: where requests are counted.
         hosts: those that the service answers to.
-        figures: those of all workers, if several.
+        gather: gathers the numbers of all workers, if there are several.
         is_draining: whether the server is about to stop.
         memory: the budget, if the server has one that it shares.
     """
@@ -68,11 +68,11 @@ def make_app(
         sites=Sites(settings.allow_origin),
         access_log=settings.access_log,
     )
-    figures = figures or metrics.tell
+    gather = gather or metrics.gather
     document = openapi.document(schema, settings)
     owners: dict[type, Any] = {
         Records: Records(registry, traffic),
-        Service: Service(registry, figures, document, methods(), is_draining),
+        Service: Service(registry, gather, document, methods(), is_draining),
         Bulk: Bulk(
             registry,
             traffic,
@@ -81,7 +81,7 @@ def make_app(
             is_draining=is_draining,
         ),
         Export: Export(registry),
-        Stats: Stats(registry, figures, cache=settings.cache),
+        Stats: Stats(registry, gather, cache=settings.cache),
     }
     resources = [(route, _resource(route, owners, traffic)) for route in routes()]
     return _routed(resources, Resource(NO_ROUTE, traffic, GET=nowhere, otherwise=nowhere))

@@ -305,7 +305,7 @@ class _Exchange:
 
     def _done(self, number: int, written: Written) -> str:
         status, record = 201 if written.created else 200, written.record
-        self._bulk.traffic.metrics.count_line(status)
+        self._bulk.traffic.metrics.count("guidkeep_bulk_lines", status)
         return (
             f'{{"line": {number}, "status": {status}, "guid": "{record.guid}", '
             f'"etag": "\\"{record.version}\\""}}\n'
@@ -328,7 +328,7 @@ class _Exchange:
                     log.warning("store unavailable", detail=error.detail, **told)
                 else:
                     log.error("request failed", route="/bulk", exc_info=error, **told)
-        self._bulk.traffic.metrics.count_line(status)
+        self._bulk.traffic.metrics.count("guidkeep_bulk_lines", status)
         is_refused = isinstance(shown, InvalidRequest | BodyTooLarge)
         if is_refused and self._why <= 0 and guid is None:
             text = f'{{"line":{number},"status":{status},"problem":{{}}}}\n'

@@ -188,7 +188,9 @@ class Resource:
         # Any word can be a method: only those that are answered become labels.
         is_known = request.method in self._methods or self._traffic.sites.asked_for(request)
         method = request.method if is_known else "other"
-        self._traffic.metrics.requests(self._route, method, status).observe(seconds)
+        self._traffic.metrics.tally(
+            "guidkeep_request_seconds", self._route, method, status
+        ).observe(seconds)
         if self._traffic.access_log:
             log.info(
                 "request",

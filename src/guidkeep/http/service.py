@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from prometheus_client import CONTENT_TYPE_LATEST
-
 from guidkeep import __version__
 from guidkeep.errors import Stopping
 from guidkeep.http.responses import JSON, Response, json_response
+from guidkeep.metrics import CONTENT_TYPE, exposition
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from guidkeep.http.requests import Request
+    from guidkeep.metrics import Gathered
     from guidkeep.registry.registry import Registry
 
 
@@ -23,7 +23,7 @@ class Service:
 
     Args:
         registry: its store and cache are asked whether they can be reached.
-        figures: what `/metrics` answers.
+        gather: gathers the numbers of all workers, for `/metrics`.
         document: what `/openapi.json` answers.
         methods: all that any route knows.
         is_draining: whether the server is about to stop.
@@ -32,13 +32,13 @@ class Service:
     def __init__(
         self,
         registry: Registry,
-        figures: Callable[[], Awaitable[bytes]],
+        gather: Callable[[], Awaitable[Gathered]],
         document: dict[str, object],
         methods: Iterable[str],
         is_draining: Callable[[], bool],
     ) -> None:
         self._registry = registry
-        self._figures = figures
+        self._gather = gather
         self._document = json.dumps(document).encode()
         self._methods = methods
         self._is_draining = is_draining
@@ -63,8 +63,8 @@ class Service:
 
     async def metrics(self, _: Request) -> Response:
         """`GET /metrics`, for Prometheus."""
-        content_type = (b"content-type", CONTENT_TYPE_LATEST.encode())
-        return Response(200, [content_type], await self._figures())
+        content_type = (b"content-type", CONTENT_TYPE.encode())
+        return Response(200, [content_type], exposition(await self._gather()))
 
     async def openapi(self, _: Request) -> Response:
         """`GET /openapi.json`."""

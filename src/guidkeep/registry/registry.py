@@ -220,7 +220,7 @@ class Registry:
         They are gone for ever: `guidkeep.registry.sweep` says which `now` can be answered for.
         """
         swept = await self._timed("purge", self._store.purge(now, limit))
-        self._metrics.swept.inc(swept)
+        self._metrics.count("guidkeep_swept_records", by=swept)
         return swept
 
     async def store_clock(self) -> float | None:
@@ -411,7 +411,7 @@ class Registry:
             outcome = "ok"
         finally:
             took = time.perf_counter() - began
-            self._metrics.observe_store(operation, outcome, took)
+            self._metrics.tally("guidkeep_store_seconds", operation, outcome).observe(took)
         return result
 
     def _spawn(self, work: Coroutine[object, object, Result]) -> asyncio.Task[Result]:

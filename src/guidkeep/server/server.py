@@ -16,7 +16,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from guidkeep.caches import open_cache
+from guidkeep.caches import open_cache, watch_cache
 from guidkeep.caches.first_look import look_at
 from guidkeep.errors import StartupError
 from guidkeep.http import representation
@@ -34,7 +34,7 @@ from guidkeep.registry.registry import Registry
 from guidkeep.registry.sweep import Sweep
 from guidkeep.schema import MetadataSchema
 from guidkeep.server.listening import let_everybody_in, let_nobody_in
-from guidkeep.server.shared_metrics import shared_figures
+from guidkeep.server.shared_metrics import shared_metrics
 from guidkeep.server.sockets import BACKLOG, address_of, announce, bind, listen
 from guidkeep.server.stopping import Stop, on_signals
 from guidkeep.stores import open_store
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 
+    from guidkeep.metrics import Gathered
     from guidkeep.settings import Settings
 
 log = structlog.get_logger("guidkeep.server")
@@ -80,7 +81,7 @@ class Share:
     Attributes:
         listener: the socket, bound, on which it alone accepts.
         number: which of the workers it is, from 0. The first one sweeps.
-        names: of the sockets on which the workers tell their figures.
+        names: of the sockets on which the workers tell their metrics.
     """
 
     listener: socket.socket
@@ -209,7 +210,7 @@ async def _serve(
     metrics = Metrics()
     with contextlib.closing(share.listener if share else bind(settings)) as listener:
         async with (
-            _figures(metrics, share) as figures,
+            _gathering(metrics, share) as gather,
             _registry(settings, schema, metrics, clock, steady) as registry,
             _swept(registry, settings, share),
         ):
@@ -229,16 +230,18 @@ async def _serve(
                 schema=schema,
                 metrics=metrics,
                 hosts=hosts,
-                figures=figures,
+                gather=gather,
                 is_draining=lambda: wire.draining,
                 memory=wire.memory,
             )
-            metrics.watch_memory(wire.memory)
+            metrics.watch("guidkeep_request_bytes", lambda: wire.memory.used)
+            metrics.watch("guidkeep_request_evictions", lambda: wire.memory.evictions)
             config = _uvicorn_config(app, wire, settings)
             server = Server(config, wire, started)
             stop.lead_to(server.stop)
-            metrics.watch_connections(lambda: len(server.server_state.connections))
-            watcher = asyncio.create_task(watch(server.server_state.connections, wire.memory))
+            connections = server.server_state.connections
+            metrics.watch("guidkeep_connections", lambda: len(connections))
+            watcher = asyncio.create_task(watch(connections, wire.memory))
             try:
                 await server.serve(sockets=[listener])
             finally:
@@ -247,15 +250,15 @@ async def _serve(
 
 
 @contextlib.asynccontextmanager
-async def _figures(
+async def _gathering(
     metrics: Metrics, share: Share | None
-) -> AsyncIterator[Callable[[], Awaitable[bytes]] | None]:
-    """What tells the figures of all workers; None: there is one process."""
+) -> AsyncIterator[Callable[[], Awaitable[Gathered]]]:
+    """What gathers the numbers of all workers."""
     if share is None:
-        yield None
+        yield metrics.gather
         return
-    async with shared_figures(metrics, share.number, share.names) as figures:
-        yield figures
+    async with shared_metrics(metrics, share.number, share.names) as gather:
+        yield gather
 
 
 @contextlib.asynccontextmanager
@@ -278,7 +281,7 @@ async def _registry(
             form=representation,
         )
         stack.push_async_callback(cache.close)
-        metrics.watch_cache(cache)
+        watch_cache(cache, metrics)
         store = await open_store(settings.store, timeout=settings.store_timeout, metrics=metrics)
         stack.push_async_callback(store.close)
         await look_at(cache, settings.cache)
@@ -292,7 +295,8 @@ async def _registry(
                 margin=settings.sweep_margin, wall=clock, steady=steady, on_jump=cache.doubt
             ),
         )
-        metrics.watch_clock(registry.watch)
+        metrics.watch("guidkeep_clock_jumps", lambda: registry.watch.jumps)
+        metrics.watch("guidkeep_clock_doubted", lambda: int(registry.watch.is_doubted))
         stack.push_async_callback(registry.close)
         yield registry
 

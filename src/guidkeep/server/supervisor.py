@@ -58,7 +58,7 @@ class Job:
         settings: of the server as a whole.
         number: which of the workers it is, from 0. The first one sweeps.
         descriptor: of the socket, bound, on which it alone accepts.
-        names: of the sockets on which the workers tell their figures.
+        names: of the sockets on which the workers tell their metrics.
     """
 
     settings: Settings

@@ -272,7 +272,7 @@ def test_it_runs_on_the_loop_that_serves(shared: Redis) -> None:
         )
         await keep(cache)
         assert await asyncio.gather(*(cache.get(RECORD.guid, NOW) for _ in range(300)))
-        assert cache.figures.hits == 300
+        assert cache.counts.hits == 300
         await cache.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

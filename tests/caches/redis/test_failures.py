@@ -70,7 +70,7 @@ async def test_a_write_waits_for_a_redis_that_is_late_and_a_read_does_not(
     await cache.settle(lease, other, NOW)
     await until_a_reader_may_fill(cache)  # both leases of readers were given back
     assert [await held(cache, each.guid) for each in (mine, other)] == [mine, other]
-    assert (cache.figures.unsettled, cache.figures.unreachable) == (0, 0)
+    assert (cache.counts.unsettled, cache.counts.unreachable) == (0, 0)
 
 
 async def test_a_redis_that_is_silent_for_as_long_as_a_write_waits_is_not_asked_any_more(
@@ -81,10 +81,10 @@ async def test_a_redis_that_is_silent_for_as_long_as_a_write_waits_is_not_asked_
     own.process.signal(signal.SIGSTOP)
     lease = await cache.lease(GUID)
     assert lease.token < 0
-    assert cache.figures.unreachable == 1
+    assert cache.counts.unreachable == 1
     own.process.signal(signal.SIGCONT)
     await find(cache)
-    await until(lambda: cache.figures.unsettled == 0)
+    await until(lambda: cache.counts.unsettled == 0)
 
 
 async def use(cache: RedisCache) -> None:
@@ -101,11 +101,11 @@ async def use(cache: RedisCache) -> None:
 async def test_redis_is_down(open_at: Opener) -> None:
     cache = open_at(f"redis://127.0.0.1:{free_port()}")
     await use(cache)
-    assert cache.figures.unsettled == 1
+    assert cache.counts.unsettled == 1
     await lose(cache)
-    assert cache.figures.unreachable == 1
+    assert cache.counts.unreachable == 1
     await use(cache)
-    assert cache.figures.misses >= 2
+    assert cache.counts.misses >= 2
 
 
 async def test_a_host_whose_name_is_none_is_down_too(open_at: Opener) -> None:
@@ -121,7 +121,7 @@ async def test_redis_is_there_when_it_is_up(own: Redis, open_at: Opener) -> None
     await find(cache)
     await keep(cache)
     assert await held(cache) == RECORD
-    assert cache.figures.unreachable == 0
+    assert cache.counts.unreachable == 0
 
 
 async def test_redis_hangs(own: Redis, open_at: Opener) -> None:
@@ -133,7 +133,7 @@ async def test_redis_hangs(own: Redis, open_at: Opener) -> None:
     await use(cache)
     own.process.signal(signal.SIGCONT)
     await find(cache)
-    await until(lambda: cache.figures.unsettled == 0)
+    await until(lambda: cache.counts.unsettled == 0)
     await keep(cache, NEWER)
     assert await held(cache) == NEWER
 
@@ -146,7 +146,7 @@ async def test_what_redis_does_when_it_wakes_up_does_no_harm(own: Redis, open_at
     lease = await one.lease(GUID)
     own.process.signal(signal.SIGSTOP)
     await one.settle(lease, RECORD, NOW)
-    assert one.figures.unsettled == 1
+    assert one.counts.unsettled == 1
     await lose(one)
     late = await other.lease(GUID)
     await other.settle(late, NEWER, NOW)
@@ -154,7 +154,7 @@ async def test_what_redis_does_when_it_wakes_up_does_no_harm(own: Redis, open_at
     own.process.signal(signal.SIGCONT)
     for cache in (one, other):
         await find(cache)
-        await until(lambda: cache.figures.unsettled == 0)  # noqa: B023 - called at once
+        await until(lambda: cache.counts.unsettled == 0)  # noqa: B023 - called at once
     assert await held(judge) is None
 
 
@@ -237,7 +237,7 @@ async def test_whoever_looks_at_a_redis_that_hangs_or_is_not_connected_is_told_n
     own.process.signal(signal.SIGSTOP)
     assert await asyncio.gather(*(look(cache) for _ in range(3))) == [None] * 3
     assert not cache.peek(GUID, NOW, never)
-    assert cache.figures.hits == 0
+    assert cache.counts.hits == 0
 
 
 async def test_a_reply_that_nobody_waits_for_any_more_does_no_harm(
@@ -304,7 +304,7 @@ async def test_scripts_that_redis_has_forgotten_are_loaded_anew(
     own.ask("SCRIPT", "FLUSH")
     await keep(cache, NEWER)
     assert await held(cache) == NEWER
-    assert cache.figures.unsettled == 0
+    assert cache.counts.unsettled == 0
 
 
 async def test_scripts_may_not_be_loaded_any_more(own: Redis, open_at: Opener) -> None:
@@ -326,7 +326,7 @@ async def test_redis_is_full_and_evicts_nothing(own: Redis, open_at: Opener) -> 
     await reader(cache, OTHER)
     await keep(cache, NEWER)
     assert await held(cache) is None
-    assert cache.figures.unsettled == 0
+    assert cache.counts.unsettled == 0
     await cache.ping()
 
 
@@ -340,7 +340,7 @@ async def test_redis_is_full_and_evicts_what_it_likes(own: Redis, open_at: Opene
     assert int(own.info("stats", "evicted_keys")) > 0
     found = await asyncio.gather(*(held(cache, record.guid) for record in records))
     assert set(found) <= {None, *records}
-    assert cache.figures.unsettled == 0
+    assert cache.counts.unsettled == 0
 
 
 async def test_redis_does_not_write_without_its_replicas(own: Redis, open_at: Opener) -> None:
@@ -351,7 +351,7 @@ async def test_redis_does_not_write_without_its_replicas(own: Redis, open_at: Op
     await lose(cache)
     own.ask("CONFIG", "SET", "min-replicas-to-write", 0)
     await find(cache)
-    await until(lambda: cache.figures.unsettled == 0)
+    await until(lambda: cache.counts.unsettled == 0)
     assert await held(cache) is None
 
 

@@ -53,7 +53,7 @@ async def test_a_forged_entry_is_a_miss_and_makes_room(
     await keep(cache, RECORD)
     shared.ask("EVAL", FORGE % "9e15, 9e15, ARGV[1]", 1, key_of(url), kept)
     assert await held(cache) is None
-    assert (cache.figures.hits, cache.figures.misses) == (0, 1)
+    assert (cache.counts.hits, cache.counts.misses) == (0, 1)
     await until(lambda: not shared.keys(url))
     await keep(cache, NEWER)
     assert await held(cache) == NEWER
@@ -72,7 +72,7 @@ async def test_a_value_of_another_shape_is_no_hit_and_stops_nobody(
     await until(lambda: not cache._tasks)  # what was not believed is dropped
     await keep(cache, NEWER)
     assert await held(cache) == NEWER
-    assert cache.figures.unsettled == 0
+    assert cache.counts.unsettled == 0
 
 
 async def test_nodes_of_two_versions_over_one_redis_never_read_each_others_entries(

@@ -57,7 +57,7 @@ async def two(shared: Redis, open_at: Opener) -> Two:
 async def test_who_comes_second_gets_what_the_first_fills(two: Two) -> None:
     await two.first.fill(two.lease, RECORD, NOW)
     assert await two.reading == RECORD
-    assert (two.second.figures.hits, two.second.figures.misses) == (1, 0)
+    assert (two.second.counts.hits, two.second.counts.misses) == (1, 0)
 
 
 async def test_if_the_first_finds_nothing_to_fill_the_second_may(two: Two) -> None:
@@ -74,7 +74,7 @@ async def test_who_waits_in_vain_goes_without(shared: Redis, open_at: Opener) ->
     one, two = open_at(url), open_at(url, waits=(0.0, 0.0))
     await reader(one)
     assert await two.get(GUID, NOW) is None
-    assert two.figures.misses == 1
+    assert two.counts.misses == 1
 
 
 async def test_nobody_waits_for_a_writer(shared: Redis, open_at: Opener) -> None:

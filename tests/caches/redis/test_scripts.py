@@ -156,7 +156,7 @@ async def test_a_key_of_another_kind_is_a_miss_and_no_reason_to_distrust_redis(
     for _ in range(5):
         assert await cache.get(GUID, NOW) is None
     await cache.ping()
-    assert cache.figures.unreachable == 0
+    assert cache.counts.unreachable == 0
 
 
 async def test_a_drop_overtakes_the_writers_whose_leases_stand(

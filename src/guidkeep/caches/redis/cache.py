@@ -49,12 +49,13 @@ import contextlib
 import math
 import secrets
 import time
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from guidkeep.caches import CacheFigures, Lease, entries
+from guidkeep.caches import CacheCounts, Lease, entries
 from guidkeep.caches.redis.breaker import PROBES
 from guidkeep.caches.redis.connection import Late, ReplyError, Unavailable
 from guidkeep.caches.redis.nodes import Cluster, Nodes, Single
@@ -117,7 +118,7 @@ class RedisCache:
         limit: int = LIMIT,
         form: Form = entries,
     ) -> None:
-        self.figures = CacheFigures()
+        self.counts = CacheCounts()
         self.renew_after: float | None = lease_time / 3
         self._form = form
         self._max_age = max_age
@@ -141,7 +142,7 @@ class RedisCache:
             lease_time=lease_time,
             pauses=pauses,
             observe=metrics.observe_batch("cache"),
-            count_failure=metrics.count_cache_failure,
+            count_failure=partial(metrics.count, "guidkeep_cache_failures"),
         )
         self._nodes: Nodes = (
             Cluster(address.shown, address.seeds, options, self)
@@ -165,7 +166,7 @@ class RedisCache:
             if entry is None:
                 tell(None)
                 return
-            self.figures.hits += 1
+            self.counts.hits += 1
             tell(self._form.render(entry))
 
         return self._nodes.peek(self._key(guid), now, take)
@@ -177,7 +178,7 @@ class RedisCache:
         a herd before several nodes makes one question to the store; but not for long.
         """
         if guid in self._unsettled:
-            self.figures.misses += 1
+            self.counts.misses += 1
             return None
         token = next(self._tokens)
         key = self._key(guid)
@@ -192,11 +193,11 @@ class RedisCache:
             self._spawn(self.fill(Lease(guid, token), None, now))  # nobody is left to use it
             raise
         if self._believed(guid, reply, now) is not None:
-            self.figures.hits += 1
+            self.counts.hits += 1
             return entries.parse(reply)
         if isinstance(reply, Late):
             self._spawn(self.fill(Lease(guid, token), None, now))  # what it will have given
-        self.figures.misses += 1
+        self.counts.misses += 1
         return Lease(guid, token) if reply == 1 else None
 
     async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
@@ -304,13 +305,13 @@ class RedisCache:
     async def replay(self) -> int:
         """Drops what could not be settled, where there is any use in trying; says how many."""
         self._unsettled.expire()
-        self.figures.unsettled = len(self._unsettled)
+        self.counts.unsettled = len(self._unsettled)
         dropped = 0
         pending = self._unsettled.pending()
         for at in range(0, len(pending), BATCH):
             batch = [guid for guid in pending[at : at + BATCH] if self._is_usable(guid)]
             dropped += sum(await asyncio.gather(*map(self._redrop, batch)))
-            self.figures.unsettled = len(self._unsettled)
+            self.counts.unsettled = len(self._unsettled)
             await asyncio.sleep(0)  # a batch of which nothing can be tried waits for nothing
         return dropped
 
@@ -325,7 +326,7 @@ class RedisCache:
 
     def _remember(self, guid: str) -> None:
         self._unsettled.remember(guid)
-        self.figures.unsettled = len(self._unsettled)
+        self.counts.unsettled = len(self._unsettled)
         self._keep(at_once=self._is_usable(guid))
 
     def _keep(self, *, at_once: bool) -> None:
@@ -356,11 +357,11 @@ class RedisCache:
 
     def failed(self) -> None:
         """A server can't be asked."""
-        self.figures.unreachable = self._nodes.unreachable
+        self.counts.unreachable = self._nodes.unreachable
 
     def back(self, name: str) -> None:
         """A server can be asked again: what could not be settled there comes first."""
-        self.figures.unreachable = self._nodes.unreachable
+        self.counts.unreachable = self._nodes.unreachable
         self._back.append(name)
         self._keep(at_once=True)
 

@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from guidkeep.settings import Settings
 
 log = structlog.get_logger("guidkeep.http")
+
+REFUSED = "guidkeep_refused_connections"
 
 OTHER_DESCRIPTORS = 256
 """Open files that are no connections of clients: the store's, the cache's, and a margin."""
@@ -77,13 +80,13 @@ class Wire:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.hits = self.metrics.requests(RECORD_ROUTE, "GET", 200)
+        self.hits = self.metrics.tally("guidkeep_request_seconds", RECORD_ROUTE, "GET", 200)
         self.memory = Memory(settings.max_memory)
         self._descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.gate = Gate(
             min(settings.max_connections, connections_within(self._descriptors)),
             settings.max_connections_per_client,
-            self.metrics.count_refused_connection,
+            partial(self.metrics.count, REFUSED),
         )
 
     def descriptors_are_short(self, transport: asyncio.Transport) -> bool:
@@ -94,7 +97,7 @@ class Wire:
         """
         if transport.get_extra_info("socket").fileno() < self._descriptors - FEW_DESCRIPTORS:
             return False
-        self.metrics.count_refused_connection("descriptors")
+        self.metrics.count(REFUSED, "descriptors")
         now = perf_counter()
         if now - self._logged_at >= LOG_AGAIN:
             self._logged_at = now
@@ -108,7 +111,7 @@ class Wire:
 
     def count_refusal(self, status: int) -> None:
         """Counts a request that was too broken, slow or large to become one."""
-        self.metrics.requests(NO_ROUTE, "other", status).observe(0)
+        self.metrics.tally("guidkeep_request_seconds", NO_ROUTE, "other", status).observe(0)
 
     def preamble(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
         """The status line and the headers that all hits have."""
