@@ -163,7 +163,7 @@ async def test_writers_of_one_guid_that_failed_take_turns() -> None:
     await asyncio.gather(*writes)
     record = await registry.read(GUID)
     assert all(f'"m{at}":{at}' in record.metadata.replace(" ", "") for at in range(100))
-    assert not registry._turns
+    assert not registry._locks
     assert_nothing_is_left(registry)
 
 

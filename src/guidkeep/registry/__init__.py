@@ -1,1 +1,1 @@
-"""The operations on records, and what they need whatever store and cache there are."""
+"""The operations on records: the part that is the same for every store and every cache."""

@@ -1,10 +1,10 @@
-"""Long work on one request, done beside the event loop, so that other requests go on meanwhile.
+"""Long work for one request, done on a thread, so that the event loop can serve other requests.
 
-To read, merge and check 64 KiB of JSON can take tens of milliseconds. A thread of its own that does
-so is interrupted twice a millisecond (`server.SWITCH_INTERVAL`). Short work is done at once: to
-hand it over would cost more than it does.
+Parsing, merging and validating 64 KiB of JSON can take tens of milliseconds. The interpreter
+interrupts a thread that does so twice a millisecond (`server.SWITCH_INTERVAL`). Short work runs on
+the event loop: handing it over would cost more than the work itself.
 
-There is one such thread. Several would each have their turn before the event loop has its own.
+There is one such thread. With several, each would run once before the event loop runs again.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 LARGE = 4096
-"""Bytes of JSON from which work on them is long: a millisecond at worst."""
+"""Bytes of JSON from which work counts as long. Work on fewer takes a millisecond at worst."""
 
 
 class Aside:
-    """The thread, which begins with the first work that it gets."""
+    """The thread. It starts with the first long work."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="guidkeep-aside")
 
     async def do(self, size: int, work: Callable[[], Result]) -> Result:
-        """Does the work and returns or raises what it does.
+        """Runs `work`; returns its result, or raises its error.
 
         Args:
-            size: bytes of JSON that it works on.
-            work: pure; when the caller is cancelled it may go on all the same.
+            size: bytes of JSON that the work reads.
+            work: a pure function; it may run on after the caller is cancelled.
         """
         if size < LARGE:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
-        """Takes no more work, and begins none that waits: the process would not end before it."""
+        """Takes no more work and drops work that waits, which would delay the process's end."""
         self._thread.shutdown(wait=False, cancel_futures=True)

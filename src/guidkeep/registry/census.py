@@ -1,16 +1,16 @@
 """The census: how many records are live, and on which day they will expire.
 
-Counting ten million records takes a store seconds, so nobody counts for each who asks. What was
-counted last is told again for a minute; whoever asks after that gets the same once more, and sets
-off the next count behind it. Only who would be told what is too old waits, and a crowd of those
-waits for one count. When nobody asks nothing is counted.
+A store needs seconds to count ten million records, so there is no count for each request. For a
+minute, requests get the last count. A request after that gets the same count again and starts the
+next one in the background. If the last count is too old, requests wait for the next one, and all of
+them wait for the same one. Without requests nothing is counted.
 
-*In steps.* The store counts so many records at a time, along its index by `expire`, and rests in
-between for some times as long as the step took, unless somebody waits. So a count takes a small
-part of the store's time, and no other request waits for more than a step of it.
+*In steps.* The store counts `STEP` records at a time, along its index by `expire`. Unless a request
+waits, the census rests after each step for `REST` times as long as the step took. So a count takes
+a small part of the store's time, and no other request waits for more than one step.
 
-*What it is not.* No snapshot: records that come and go while it counts may be in it or not. It says
-when it began, in `as_of`.
+*Not a snapshot.* A record that is created, deleted or moved during the count may be in it or not.
+`as_of` is the time at which the count began.
 """
 
 from __future__ import annotations
@@ -33,26 +33,27 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.census")
 
 DAYS = 90
-"""Days that are told one by one, today among them."""
+"""Days that have a number of their own, today included."""
 DAY = 86_400
 STEP = 50_000
-"""Records in a step."""
+"""Records that one step counts."""
 REST = 4
-"""How long it rests after a step, in times of what the step took."""
+"""The rest after a step, as a multiple of the time that the step took."""
 FRESH = 60
-"""Seconds for which what was counted is told again."""
+"""Seconds for which a count is returned without a new one."""
 TOO_OLD = 300
-"""Seconds after which nobody is told it any more."""
+"""Seconds after which a count is not returned any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What was counted.
+    """The result of a count.
 
     Attributes:
         as_of: Unix time in seconds at which the count began.
-        days: how many records expire on each of `DAYS` days (UTC), that of `as_of` first.
-        later: how many expire after those.
+        days: the number of records that expire on each of `DAYS` days (UTC), from the day of
+            `as_of`.
+        later: the number of records that expire after these days.
     """
 
     as_of: int
@@ -61,22 +62,22 @@ class Forecast:
 
     @property
     def first_day(self) -> int:
-        """The first of the days, counted from 1970-01-01."""
+        """The first of the days, as days since 1970-01-01."""
         return self.as_of // DAY
 
     @property
     def live(self) -> int:
-        """All of them."""
+        """The number of live records."""
         return sum(self.days) + self.later
 
 
 class Census:
-    """See the module's text.
+    """Counts the live records; see the module's text.
 
     Args:
-        count: counts a step; see `Store.count`.
+        count: counts one step; see `Store.count`.
         clock: returns Unix time in seconds.
-        sleep: rests for so many seconds.
+        sleep: sleeps for a number of seconds.
     """
 
     def __init__(
@@ -93,10 +94,10 @@ class Census:
         self._waiting = 0
 
     async def ask(self) -> Forecast:
-        """What was counted last, if that is not too old, else what is counted now.
+        """Returns the last count, or a new one if the last is too old.
 
         Raises:
-            StoreUnavailable: it has to be counted, and the store can't.
+            StoreUnavailable: a new count is needed, and the store fails.
         """
         now, known = int(self._clock()), self._known
         age = now - known.as_of if known else TOO_OLD
@@ -114,7 +115,7 @@ class Census:
             self._waiting -= 1
 
     async def close(self) -> None:
-        """Counts no further."""
+        """Stops the count that is running."""
         if self._counting is not None:
             self._counting.cancel()
             await asyncio.wait([self._counting])
@@ -141,7 +142,7 @@ class Census:
         return Forecast(now, days, await self._between(first, LAST_EXPIRE + 1))
 
     async def _between(self, first: int, before: int) -> int:
-        """How many expire from `first` on and before the other."""
+        """The number of records with `first` <= expire < `before`."""
         records = 0
         while first < before:
             began = time.perf_counter()

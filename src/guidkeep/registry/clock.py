@@ -1,18 +1,19 @@
-"""The wall clock, and whether it can be believed.
+"""The wall clock, and whether to believe it.
 
-Whether a record is valid is decided by the wall clock, be it right or wrong: it is what `expire` is
-said in. Such an answer is right again as soon as the clock is. A record that a wrong clock has
-deleted is not. So what can't be undone, and what goes by ages, asks here first.
+`expire` is a wall-clock time, so the wall clock decides whether a record is live, be the clock
+right or wrong. A response given by a wrong clock is mended as soon as the clock is right again. A
+record deleted by a wrong clock is lost. So everything that can't be undone, and everything that
+measures ages, asks this module first.
 
-*A jump.* A steady clock runs beside, one that nobody sets and that goes on while the machine
-sleeps. The two keep their distance but for what a clock is made to run faster or slower (`SLEW`).
-If the distance changes by more, the wall clock was set, and nobody here knows whether it was right
-before or is right now.
+*A jump.* The wall clock is compared with a steady clock, which cannot be set and which runs on
+while the machine sleeps. The difference between the two changes only as fast as a clock may be
+slewed (`SLEW`). If it changes by more, the wall clock was set: it may have been wrong before, or
+be wrong now.
 
-*Belief comes with time.* Nothing is believed until the clocks have kept their distance for a while:
-after the start, after a jump, and after a sleep, in which a clock may have been lost. The longer
-the jump, the longer it takes, up to a day. A clock that is set back to where it was before the jump
-is believed at once.
+*Belief takes time.* The wall clock is believed once the difference has been steady for a while. The
+while begins anew after the start, after a jump, and after a sleep, in which a machine may lose its
+clock. It is the longer the longer the jump was, up to a day. A clock that is set back to where it
+was before the jump is believed at once.
 """
 
 from __future__ import annotations
@@ -28,29 +29,30 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.clock")
 
 SLEW = 0.001
-"""Seconds a second by which a clock may run wrong and be put right. NTP allows half of it."""
+"""Seconds per second by which a clock may drift and be slewed. NTP slews by half of it."""
 TOLERANCE = 30.0
-"""Seconds: a clock that is set by less has not jumped, nor has a process slept that was not heard
-of for less."""
+"""Seconds. Setting the clock by less is no jump, and a pause of less is no sleep."""
 LONGEST = 86_400.0
-"""Seconds after which any clock is believed that has kept its distance."""
+"""Seconds after which every clock is believed that has been steady."""
 
-_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux' goes on in a sleep
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # BOOTTIME runs on in a sleep
 
 
 def steady_time() -> float:
-    """Seconds from some time on, by a clock that nobody sets."""
+    """Seconds since an arbitrary instant, by a clock that cannot be set."""
     return time.clock_gettime(_STEADY)
 
 
 class ClockWatch:
-    """See the module's text. It learns of a jump when it is asked, so it is asked each second.
+    """Watches the wall clock; see the module's text.
+
+    It notices a jump when `believed` is called, so it has to be called every second.
 
     Args:
-        margin: seconds for which the clocks have to keep their distance. A jump by half of it
-            counts as one, though it be less than `TOLERANCE`.
+        margin: seconds for which the clock must have been steady. A change of more than half of
+            it is a jump, even if it is less than `TOLERANCE`.
         wall: returns Unix time in seconds.
-        steady: returns the seconds of a clock that nobody sets.
+        steady: returns the seconds of a clock that cannot be set.
         on_jump: called after each jump.
     """
 
@@ -64,7 +66,7 @@ class ClockWatch:
     ) -> None:
         self.jumps = 0
         self.is_doubted = False
-        """Whether it has jumped, and is not believed again yet."""
+        """Whether the clock has jumped and is not believed again yet."""
         self._margin = margin
         self._tolerance = min(TOLERANCE, margin / 2)
         self._wall = wall
@@ -72,12 +74,12 @@ class ClockWatch:
         self._on_jump = on_jump
         self._asked = steady()
         self._distance = wall() - self._asked
-        self._believed: float | None = None  # the distance at which it was believed last
+        self._believed: float | None = None  # the distance when the clock was last believed
         self._since, self._wait = self._asked, margin
         self._is_believed = False
 
     def believed(self) -> float | None:
-        """Unix time in seconds; None: the clock that says so is not to be believed."""
+        """Returns Unix time in seconds, or None while the clock is not believed."""
         now, steady = self._wall(), self._steady()
         passed, self._asked = steady - self._asked, steady
         drift = now - steady - self._distance

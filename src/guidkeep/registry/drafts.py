@@ -1,4 +1,4 @@
-"""Drafts: what a request would make of a record, checked and merged, not yet written."""
+"""Drafts: records as requests want them, merged and checked, but not yet written."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DEFAULT_MAX_RECORD = 65_536
 
 
 class Drafts:
-    """Makes them. A draft has no version yet, nor a GUID if one is to be generated.
+    """Makes drafts. A draft has no version yet, and no GUID if one is to be generated.
 
     Args:
-        schema: what metadata must be like.
-        lifetime: seconds that a record lives when the request says nothing of `expire`.
-        max_record: bytes of a record's metadata at most.
+        schema: validates the metadata.
+        lifetime: seconds until a record expires if the request does not set `expire`.
+        max_record: maximum size of a record's metadata, in bytes.
     """
 
     def __init__(
@@ -42,32 +42,32 @@ class Drafts:
         self._max_record = max_record
 
     def made(self, change: Change, now: float, former: Record | None = None) -> Record:
-        """A new record, or one that replaces `former` as a whole.
+        """Returns a new record, or one that replaces `former` as a whole.
 
         Raises:
-            InvalidRequest: with all that is wrong.
-            BodyTooLarge: its metadata would be.
+            InvalidRequest: with every fault.
+            BodyTooLarge: the metadata would be larger than `max_record`.
         """
         faults = self.faults(change, former, merges=False)
         return self._draft(change, faults, change.expire_at(now), dict(change.metadata), now)
 
     def merged(self, current: Record, change: Change, now: float) -> Record:
-        """The current record with the change merged in; raises as `made` does."""
+        """Returns the current record with the change merged in; raises the errors of `made`."""
         faults = self.faults(change, current, merges=True)
         expire = change.expire_at(now) if change.sets_expire else current.expire
         former = _stored(current)
         if change.names_ttl:
-            former.pop("ttl", None)  # of a time when it was metadata
+            former.pop("ttl", None)  # stored by a version that took it for metadata
         return self._draft(change, faults, expire, merge(former, dict(change.metadata)), now)
 
     def faults(self, change: Change, former: Record | None, *, merges: bool) -> list[Fault]:
-        """What is wrong with the change itself, whatever the schema says of the record.
+        """Returns the faults of the change itself, which do not depend on the schema.
 
-        Members that are likely misspellings are refused, unless the schema declares them, the
-        record has them already, just so, or a merge removes them.
+        A likely misspelling is refused, unless the schema declares the member, the record has it
+        already with the same value, or a merge removes it.
 
         Args:
-            change: what is wanted.
+            change: the change that the request asks for.
             former: the record that is changed or replaced.
             merges: whether a null removes a member.
         """
@@ -103,10 +103,10 @@ class Drafts:
 
 
 def _stored(record: Record) -> dict[str, Member]:
-    """The members of a record as it is stored.
+    """Returns the members of a stored record.
 
     Raises:
-        ValueError: it is damaged, which is no fault of the request's.
+        ValueError: the stored text is damaged. This is no fault of the request.
     """
     try:
         return parse_object(record.metadata)

@@ -1,22 +1,22 @@
-"""Fences: how a write whose answer did not come is made certain.
+"""Fences: they end the doubt about a write whose response did not arrive.
 
-A store on another machine may not say what became of a write: the connection broke, or time ran
-out. The statement may have been done, it may sit in a buffer and be done in a minute, or never. As
-long as it may, nobody must fill the cache with what was there before, or the cache is wrong from
-the moment the write lands.
+A store on another machine may leave the outcome of a write in doubt: the connection broke, or the
+time ran out. The statement may have run, or it may sit in a buffer and run a minute later, or
+never. While it may still run, no reader may fill the cache with the former record: the cache would
+be wrong from the moment the write lands.
 
-So the writer's lease stands, and is renewed, until the write can't happen behind anyone's back.
-Some stores can tell when that is (`OutcomeUnknown.settled`). For the others it is brought about:
-the write would replace or delete one version of the record and no other, so that record is written
-once more, as it was, under a new version. If that succeeds, the write has not happened and can't
-any more. If it is refused, that version is gone: the write has happened, or another's did, and it
-can't happen again. Either way the outcome is certain.
+So the writer keeps its lease, and renews it, until the write can't land any more. Some stores know
+when that is (`OutcomeUnknown.settled`). For the others the writer raises a fence. The write would
+replace or delete exactly one version of the record. The fence stores the same record under a new
+version. If the fence succeeds, the write has not landed and can't land any more. If the fence is
+refused, that version is gone: this write or another has landed, and this one can't land again.
+Either way the outcome is certain.
 
-An insert needs no fence. It can only land where there is no live record, and that there is none is
-never cached; nothing in the cache is wrong when it does.
+An insert needs no fence. It can only land where there is no live record, and the cache never keeps
+the absence of a record, so a late insert makes no entry wrong.
 
-*The limit.* A process that dies with its fence not yet raised leaves the lease to its time-out. If
-the write lands after that, the cache may answer with the former record until its entry ends.
+*The limit.* A process that dies before its fence is raised leaves its lease to the timeout. If the
+write lands after that, the cache may return the former record until its entry ends.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.fences")
 
 BACKOFF = Backoff(first=0.1, longest=2.0)
-"""Between attempts to raise a fence."""
+"""The waits between attempts to raise a fence."""
 
 
 async def raise_fence(store: Store, former: Record, version: Callable[[], int]) -> None:
-    """Returns when no write that was to replace or delete `former` can happen any more.
+    """Returns when no write that replaces or deletes `former` can land any more.
 
     Args:
-        store: where it is tried again until the store answers.
-        former: the record which that write was to take the place of.
+        store: the store; the fence is tried again until the store responds.
+        former: the record that the write in doubt would replace or delete.
         version: returns a new version, greater than all before it.
     """
     for retry in count():
@@ -65,16 +65,16 @@ async def raise_fence(store: Store, former: Record, version: Callable[[], int]) 
 
 
 async def hold_until(certain: asyncio.Future[Any], cache: Cache, lease: Lease, now: float) -> None:
-    """Keeps a writer's lease until `certain` is done, then gives it back.
+    """Renews a writer's lease until `certain` is done, then settles it.
 
     Args:
-        certain: done when the write can't happen behind anyone's back.
-        cache: where the lease stands.
-        lease: the writer's.
+        certain: done when the write can't land any more.
+        cache: the cache that gave the lease.
+        lease: the writer's lease.
         now: Unix time in seconds.
     """
     while not certain.done() and cache.renew_after is not None:
-        following = await cache.lease(lease.guid)  # at once: the write has taken some of its time
+        following = await cache.lease(lease.guid)  # at once: the write has used up some of it
         await cache.settle(lease, None, now)
         lease = following
         await asyncio.wait([certain], timeout=cache.renew_after)

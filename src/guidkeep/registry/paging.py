@@ -1,17 +1,17 @@
-"""Lists: a page of live records, in the order of their GUIDs, at a bounded price.
+"""Lists: a page of live records, in the order of their GUIDs, at a bounded cost.
 
-A filter may match few of many records, and records may be large, so a page is bounded in three
-ways beside its `limit`: in bytes, in the records that the store examines for it, and in what is
-read at a time. A page that meets a bound is short, or empty; `after` says where the next begins.
+A filter may match few of many records, and records may be large. So beside its `limit` a page has
+three bounds: its bytes, the records that the store examines for it, and the bytes that are read at
+a time. A page that reaches a bound is short, or empty; `after` is where the next page begins.
 
-*Two ways to the records.* If few of all records expire before `expires_before`, they are found by
+*Two ways to find the records.* If few records expire before `expires_before`, they are found by
 their `expire` and sorted. Otherwise the store walks in the order of the GUIDs, through all records
-or those of the user, a *window* at a time: `Store.skip` says where the window ends, `Store.page`
-reads what matches in it. A window is twice as long as it seems to need, by the one before, and no
-longer than `WINDOW`; those of a page are bounded together.
+or through those of the user, one *window* at a time. `Store.skip` returns the end of the window,
+and `Store.page` reads the records in it that match. A window is twice as long as the one before
+suggests, at most `WINDOW`. The windows of a page together are bounded too.
 
-*Slices.* A page is read in slices of about `SLICE` bytes. Each is a turn of its own in the store
-and on the event loop, so no other request waits for a whole page.
+*Slices.* A page is read in slices of about `SLICE` bytes. Each slice is an operation of its own in
+the store and on the event loop, so no other request waits for a whole page.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
     from guidkeep.stores import Store
 
 MAX_PAGE = 1 << 20
-"""Bytes of metadata in a page at most, unless one record has more; the next page has the rest."""
+"""Maximum bytes of metadata in a page. A single record that is larger makes a page by itself."""
 PAGE_MEMORY = 5 * MAX_PAGE
-"""Bytes of memory that a page takes at most while it is made: Python has four for each character of
-a text in which one is beyond U+FFFF, and beside it there is what was read last."""
+"""Maximum bytes of memory that a page takes while it is made. Python stores a text that has one
+character beyond U+FFFF with four bytes per character; the slice read last comes on top."""
 SLICE = 1 << 17
-"""Bytes of metadata that are read at a time, or so: what that will be is known by the records
-before them."""
+"""Approximate bytes of metadata in a slice, estimated from the records before it."""
 FIRST = 8
 MOST = 250
-"""Records in the first slice of a page, and in any."""
+"""Records in the first slice of a page, and the maximum in any slice."""
 WINDOW = 10_000
 WINDOW_OF_A_USER = 2_000
-"""Records in a window at most. Those of a user lie anywhere, so each costs some times as much."""
+"""Maximum records in a window. The records of a user are scattered, so each costs several times as
+much to read."""
 WINDOWS = 2
-"""So many of the largest windows are examined for a page, or one window more."""
+"""The windows of the largest size that are examined for a page; it may be one window more."""
 FEW = 10_000
 FEW_OF_A_USER = 1_000
-"""Records that are found by `expire` sooner than by windows. Those of a user are fewer, because
-who the user is stands in the record, not in the index."""
+"""Up to this number of records the way by `expire` is faster than windows. The number is smaller
+with a user, because the user is in the record and not in the index by `expire`."""
 
 
 class Page(NamedTuple):
-    """A part of a list.
+    """A page of a list.
 
     Attributes:
-        records: in the order of their GUIDs.
-        after: the GUID after which the next page begins; None: there are no more.
+        records: the records, in the order of their GUIDs.
+        after: the GUID after which the next page begins; None: this is the last page.
     """
 
     records: list[Record]
@@ -58,12 +58,12 @@ class Page(NamedTuple):
 
     @property
     def more(self) -> bool:
-        """Whether there may be more."""
+        """Whether there may be another page."""
         return self.after is not None
 
 
 async def read_page(store: Store, query: Query, now: int) -> Page:
-    """The page that `query` asks for, of what is live at `now`, Unix time in seconds.
+    """Returns the page that `query` asks for, of the records live at `now` (Unix time, seconds).
 
     Raises:
         StoreUnavailable: the store can't be read.
@@ -72,9 +72,9 @@ async def read_page(store: Store, query: Query, now: int) -> Page:
     longest = WINDOW if query.user is None else WINDOW_OF_A_USER
     found: list[Record] = []
     size, examined, wanted = 0, 0, FIRST
-    after, entries = query.after, 1.0  # entries of the index for each record that matches
+    after, entries = query.after, 1.0  # entries of the index per record that matches
     while True:
-        wanted = min(wanted, query.limit + 1 - len(found))  # one more, to know whether there is
+        wanted = min(wanted, query.limit + 1 - len(found))  # one more shows whether a page follows
         window = max(1, min(longest, int(2 * wanted * entries)))
         part = replace(query, after=after, limit=wanted, by_expire=by_expire)
         until = None if by_expire else await store.skip(part, window)
@@ -97,7 +97,7 @@ async def read_page(store: Store, query: Query, now: int) -> Page:
 
 
 async def _few_expire(store: Store, query: Query, now: int) -> bool:
-    """Whether the records are to be found by `expire`."""
+    """Whether to find the records by `expire`."""
     before = query.expires_before
     if before is None:
         return False

@@ -1,17 +1,17 @@
 """The operations: create, update, replace, read, delete, list, count, sweep.
 
-Here is what is the same whatever store and cache there are: expiry, conditions, races (and, in
-`guidkeep.registry.drafts`, merging and validation). The clock is the registry's, asked once a
-request; nothing below it asks.
+This module does what is the same for every store and cache: expiry, conditions and races;
+`guidkeep.registry.drafts` merges and validates. The registry reads its clock once per request.
+Nothing below the registry reads a clock.
 
-*How a write goes.* Read the current record (cache or store), decide what it shall become, lease,
-compare and set, settle, answer. When the compare-and-set fails somebody else wrote in between:
-give the lease back, read from the store, decide again. That always ends, for each failure is
-another's success; writers of one GUID in one process take turns after their first failure, so
-that a crowd does not fail each other over and over.
+*A write.* Read the current record from the cache or the store, decide on the new one, take a lease,
+compare and set, settle, respond. If the compare-and-set fails, another writer was faster: give the
+lease back, read from the store and decide again. This ends, because each failure is the success of
+another write. Writers of one GUID in one process queue after their first failure, so that they do
+not make each other fail again and again.
 
-*How a read goes.* From the cache, else from the store, which a crowd that wants one GUID asks once
-(see `guidkeep.registry.single_flight`).
+*A read.* From the cache, else from the store. Concurrent reads of one GUID share one read of the
+store (see `guidkeep.registry.single_flight`).
 """
 
 from __future__ import annotations
@@ -58,37 +58,37 @@ if TYPE_CHECKING:
     from guidkeep.stores import Counted, Store
 
 MAX_ATTEMPTS = 100
-"""Tries of one write, each of which lost against another's: more than a crowd of nodes needs."""
+"""Maximum attempts at one write that lost against other writers: more than many nodes need."""
 
 CLOSE_PATIENCE = 10.0
-"""Seconds that a registry which is closed waits for outcomes that are not certain yet."""
+"""Seconds that `close` waits for writes in doubt."""
 CLOSE_REST = 0.1
-"""Seconds from one look to the next at those that take their time to be cancelled then."""
+"""Seconds between looks at tasks that `close` has cancelled and that have not ended."""
 
 Result = TypeVar("Result")
 
 if TYPE_CHECKING:
     Decide = Callable[[Record | None, float], Awaitable[Record | None]]
-    """From the live record at that time to what it shall become; None: to nothing."""
+    """Takes the live record and the time; returns the record to write, or None to delete it."""
 
 
 class Written(NamedTuple):
-    """What a write left behind: the record, and whether it was created."""
+    """The result of a write: the record, and whether the write created it."""
 
     record: Record
     created: bool
 
 
 class Registry:
-    """See the module's text.
+    """Performs the operations; see the module's text.
 
     Args:
-        store: where records are kept for good.
-        cache: where finished answers are kept.
-        drafts: makes records of what requests ask for.
-        metrics: what the registry counts goes there.
+        store: keeps the records.
+        cache: keeps finished responses.
+        drafts: makes records from requests.
+        metrics: takes the registry's counts.
         clock: returns Unix time in seconds.
-        watch: knows whether that can be believed, if anybody asks.
+        watch: knows whether that clock can be believed.
     """
 
     def __init__(
@@ -110,24 +110,24 @@ class Registry:
         self._census = Census(self._count, clock)
         self._flights: Flights[Record | None] = Flights(self._spawn)
         self.aside = Aside()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[object]] = set()
 
     # The operations.
 
     def hit(self, guid: str) -> bytes | None:
-        """The record's finished answer, if it is at hand; None says nothing."""
+        """Returns the record's finished response from this process's cache, or None: unknown."""
         return self.cache.hit(guid, self.clock())
 
     def peek(self, guid: str, tell: Callable[[bytes | None], None]) -> bool:
-        """Asks a cache on another machine for it; see `Cache.peek`."""
+        """Asks a cache on another machine for the finished response; see `Cache.peek`."""
         return self.cache.peek(guid, self.clock(), tell)
 
     async def read(self, guid: str) -> Record:
-        """The live record.
+        """Returns the live record.
 
         Raises:
-            InvalidRequest: `guid` is none.
+            InvalidRequest: `guid` is not a GUID.
             NotFound: there is no live record of it.
         """
         _check(guid)
@@ -143,9 +143,9 @@ class Registry:
         """Creates the record if there is no live one, else merges `change` into it.
 
         Args:
-            change: what is wanted.
-            condition: on which it is done.
-            now: the time at which `change` was read, if the clock was asked already.
+            change: the change that the request asks for.
+            condition: must hold, or nothing is written.
+            now: the time at which `change` was parsed; None: read the clock.
 
         Raises:
             InvalidRequest, PreconditionFailed.
@@ -203,35 +203,35 @@ class Registry:
         await self._write(guid, condition, _nothing)
 
     async def list(self, query: Query) -> Page:
-        """A page of live records in GUID order; `guidkeep.registry.paging` bounds its cost."""
+        """Returns a page of live records in GUID order; see `guidkeep.registry.paging`."""
         return await self._timed("page", read_page(self._store, query, int(self.clock())))
 
     async def forecast(self) -> Forecast:
-        """How many records are live, and when they will expire, as counted a minute ago or so.
+        """Returns the number of live records by day of expiry, counted in the last few minutes.
 
         Raises:
-            StoreUnavailable: the store can't count them, and what was counted last is too old.
+            StoreUnavailable: the store can't count them, and the last count is too old.
         """
         return await self._census.ask()
 
     async def sweep(self, limit: int, now: int) -> int:
-        """Reclaims at most `limit` records that were expired at `now`; says how many.
+        """Deletes at most `limit` records that were expired at `now`; returns their number.
 
-        They are gone for ever: `guidkeep.registry.sweep` says which `now` can be answered for.
+        This can't be undone. `guidkeep.registry.sweep` chooses a safe `now`.
         """
         swept = await self._timed("purge", self._store.purge(now, limit))
         self._metrics.count("guidkeep_swept_records", by=swept)
         return swept
 
     async def store_clock(self) -> float | None:
-        """Unix time in seconds by the store's own clock; None: it has none."""
+        """Returns Unix time in seconds by the store's own clock; None: the store has none."""
         return await self._store.clock()
 
     async def check(self) -> Literal["ok", "degraded"]:
-        """Whether requests can be served: "degraded" is without the cache.
+        """Returns whether requests can be served; "degraded" means without the cache.
 
         Raises:
-            StoreUnavailable: they can't.
+            StoreUnavailable: the store can't be reached, so requests can't be served.
         """
         await self._timed("ping", self._store.ping())
         try:
@@ -241,9 +241,9 @@ class Registry:
         return "ok"
 
     async def close(self) -> None:
-        """Waits for writes that nobody waits for any more, so that they settle.
+        """Waits until writes in doubt are certain and their leases settled.
 
-        If the store does not come back in time, their leases are left to time out.
+        If the store does not come back within `CLOSE_PATIENCE`, the leases are left to time out.
         """
         await self._census.close()
         patience = asyncio.get_running_loop().time() + CLOSE_PATIENCE
@@ -260,7 +260,7 @@ class Registry:
     async def _put(
         self, change: Change, condition: Condition, decide: Decide, now: float | None
     ) -> Written:
-        """Writes what `decide` makes of the record; without a usable GUID there is none yet."""
+        """Writes the record that `decide` returns; without a usable GUID, a new record."""
         if change.guid is not None and is_guid(change.guid):
             return await self._write(change.guid, condition, decide, now)
         now = self.clock() if now is None else now
@@ -279,10 +279,10 @@ class Registry:
         return self.aside.do(size, lambda: self._drafts.merged(current, change, now))
 
     async def _create(self, made: Record, condition: Condition, now: float) -> Written | None:
-        """Stores it under a random GUID; None: that is taken already.
+        """Stores the record under a random GUID; returns None if that GUID exists already.
 
-        Nobody has heard of that GUID. So a cache that takes nothing unread has nothing of it that a
-        lease would have to drop, and nobody writes it whom a lease would have to overtake.
+        No client knows the new GUID. So, unless the cache takes entries that no request has read,
+        there is no entry for a lease to drop and no other writer for a lease to hold off.
         """
         condition.require(None)
         record = made.under(new_guid(), new_version(now, None))
@@ -299,22 +299,27 @@ class Registry:
         stored = await self._current(guid, now)
         written = await self._attempt(guid, stored, condition, decide, now)
         if written is None:
-            async with self._turn(guid):
+            async with self._lock(guid):
                 written = await self._insist(guid, condition, decide, now)
         return written
 
     async def _insist(self, guid: str, condition: Condition, decide: Decide, now: float) -> Written:
-        """Reads from the store and tries again, for as long as others write in between."""
+        """Reads from the store and tries again while other writers are faster."""
         for _ in range(MAX_ATTEMPTS):
             stored = await self._timed("get", self._store.get(guid))
             written = await self._attempt(guid, stored, condition, decide, now)
             if written is not None:
                 return written
-        raise StoreUnavailable("Others write this GUID all the time; nothing was written.")
+        raise StoreUnavailable(
+            "Other requests change this GUID again and again; nothing was written."
+        )
 
-    def _turn(self, guid: str) -> asyncio.Lock:
-        """What those wait for who failed to write that GUID; gone when nobody holds it."""
-        return self._turns.setdefault(guid, asyncio.Lock())
+    def _lock(self, guid: str) -> asyncio.Lock:
+        """Returns the lock of writers whose first attempt at that GUID failed.
+
+        It exists only while a writer holds it or waits for it.
+        """
+        return self._locks.setdefault(guid, asyncio.Lock())
 
     async def _attempt(
         self,
@@ -324,7 +329,7 @@ class Registry:
         decide: Decide,
         now: float,
     ) -> Written | None:
-        """One lease, one compare-and-set; None: somebody else wrote in between."""
+        """Takes one lease, does one compare-and-set; returns None if another writer was faster."""
         current = stored if stored is not None and stored.is_live(now) else None
         target = await decide(current, now)
         left = target or current
@@ -341,11 +346,11 @@ class Registry:
     async def _set(
         self, guid: str, stored: Record | None, target: Record | None, now: float
     ) -> bool:
-        """Leases, compares and sets, settles; False: it was not `stored` any more."""
+        """Leases, compares and sets, settles; False: the record was not `stored` any more."""
         lease = await self.cache.lease(guid)
         try:
             done = await self._compare_and_set(guid, stored, target)
-        except BaseException as error:  # a cancellation too: it comes when the outcome is certain
+        except BaseException as error:  # a cancellation too: the store delays it until certain
             certain = self._certainty(error, stored, now)
             if certain is None:
                 await self.cache.settle(lease, None, now)
@@ -368,10 +373,10 @@ class Registry:
     def _certainty(
         self, error: BaseException, stored: Record | None, now: float
     ) -> asyncio.Future[Any] | None:
-        """What is done once the failed write can't happen any more; None: it can't already.
+        """Returns a future that is done when the failed write can't land any more; None: it can't.
 
-        That nothing was written is what a store says with StoreUnavailable, and what a
-        cancellation says. An error that no store should raise says nothing.
+        StoreUnavailable and a cancellation mean that nothing was written. After an error that no
+        store should raise the outcome is in doubt.
         """
         if isinstance(error, OutcomeUnknown) and error.settled:
             return error.settled
@@ -383,7 +388,7 @@ class Registry:
     # Reading.
 
     async def _current(self, guid: str, now: float) -> Record | None:
-        """The record as it is, expired or not, asked for once however many want it."""
+        """Returns the record, expired or not; concurrent reads of one GUID share one load."""
         return await self._flights.join(guid, lambda: self._load(guid, now))
 
     async def _load(self, guid: str, now: float) -> Record | None:
@@ -422,7 +427,7 @@ class Registry:
 
 
 async def _nothing(*_: object) -> None:
-    """Decides that no record is to be there."""
+    """Decides to delete the record."""
 
 
 def _check(guid: str) -> None:

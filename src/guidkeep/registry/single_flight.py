@@ -1,10 +1,10 @@
-"""Single flight: a crowd that wants the same thing asks for it once.
+"""Single flight: concurrent requests for the same key share one load.
 
-One who comes joins only a flight that begins after that. A flight which is on its way may have read
-the store before a write that the newcomer must see, and nothing that one process knows tells
-whether it has: the write may have been another node's. So those who come while a flight is on its
-way share the next one, which begins when that has landed, and which finds in the cache what the
-first has put there. A thousand who come at once make two flights and one question to the store.
+A caller joins only a load that begins after its call. A load that is already running may have read
+the store before a write that the caller must see, and this process can't know: the write may have
+come from another node. So callers that arrive during a load share the next one. That one begins
+when the first has ended, and finds in the cache the entry that the first put there. A thousand
+concurrent callers cause two loads and one read of the store.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Result = TypeVar("Result")
 
 
 class _Next(NamedTuple, Generic[Result]):
-    """The flight after the one that is on its way: who waits for it, and what it does."""
+    """The load after the one that is running: the future of its callers, and its function."""
 
     waiting: asyncio.Future[Result]
     load: Callable[[], Awaitable[Result]]
 
 
 class Flights(Generic[Result]):
-    """What is on its way, by key, and what comes after that.
+    """The running loads by key, and for each the load that follows.
 
     Args:
-        spawn: starts a task and keeps it from being forgotten.
+        spawn: starts a task and keeps a reference to it.
     """
 
     def __init__(self, spawn: Callable[[Coroutine[object, object, None]], object]) -> None:
@@ -38,11 +38,15 @@ class Flights(Generic[Result]):
         self._under_way: dict[str, _Next[Result] | None] = {}
 
     def __len__(self) -> int:
-        """How many are on their way."""
+        """The number of running loads."""
         return len(self._under_way)
 
     async def join(self, key: str, load: Callable[[], Awaitable[Result]]) -> Result:
-        """What `load` returns: this one or that of another, but called after this call."""
+        """Returns the result of `load`, or of another caller's `load` that begins after this call.
+
+        Raises:
+            Exception: the error of that `load`.
+        """
         if key not in self._under_way:
             self._under_way[key] = None
             try:
@@ -65,9 +69,9 @@ class Flights(Generic[Result]):
         waiting = flight.waiting
         try:
             waiting.set_result(await flight.load())
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is theirs who wait
+        except Exception as error:  # noqa: BLE001 - the callers raise it, of any kind
             waiting.set_exception(error)
-            waiting.exception()  # it counts as seen, though all who waited may be gone
+            waiting.exception()  # marks it as retrieved: the callers may all be cancelled
         finally:
-            waiting.cancel()  # where the flight itself was cancelled
+            waiting.cancel()  # has an effect only if this load was cancelled
             self._land(key)

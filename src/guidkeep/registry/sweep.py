@@ -1,9 +1,10 @@
-"""The sweep: it gives the room of expired records back, in small steps with rests between them.
+"""The sweep: deletes expired records to free their space, in small steps with rests between them.
 
-What it deletes is gone for ever, so it takes no clock's word for it. It takes what expired `margin`
-ago; by a clock that has been steady for as long (`guidkeep.registry.clock`); and, if the store has
-a clock of its own, by one that differs from that by less than half of the margin. So a record stays
-that is valid by either clock, by that of another node, or by this one before it was set.
+A deletion can't be undone, so the sweep trusts no single clock. It deletes records that expired
+`margin` seconds ago or earlier, by a clock that has been steady for as long
+(`guidkeep.registry.clock`). If the store has a clock of its own, the two must differ by less than
+half of the margin. So a record stays if it is live by the store's clock, by another node's, or by
+this one before it was set.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.sweeping")
 
 REST = 4
-"""How long the sweep rests after each batch, in times of what the batch took: it takes a fifth
-of the writer's time at most."""
+"""The rest after each step, as a multiple of the time that the step took. So the sweep takes at
+most a fifth of the writer's time."""
 
 
 class Sweep:
-    """See the module's text.
+    """Runs the sweep; see the module's text.
 
     Args:
-        registry: whose records are reclaimed.
+        registry: deletes the records.
         watch: the clock.
-        margin: seconds for which a record has been expired before it is reclaimed.
-        interval: seconds from one look for expired records to the next.
-        batch: records that are reclaimed in one step.
+        margin: seconds after its expiry for which a record is kept.
+        interval: seconds between two sweeps.
+        batch: records that are deleted in one step.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Sweep:
         self._differs = False
 
     async def run(self) -> None:
-        """Sweeps for ever."""
+        """Sweeps until it is cancelled."""
         while True:
             await asyncio.sleep(self._interval)
             try:
@@ -66,10 +67,10 @@ class Sweep:
                 log.exception("sweep failed")
 
     async def reclaim(self) -> None:
-        """Reclaims all that may be; stops as soon as the clock is not believed.
+        """Deletes the expired records; stops as soon as the clock is not believed.
 
         Raises:
-            StoreUnavailable: the store can't.
+            StoreUnavailable: the store fails.
         """
         if self._watch.believed() is None or not await self._store_agrees():
             return
@@ -80,13 +81,13 @@ class Sweep:
             await asyncio.sleep(REST * (time.perf_counter() - began))
 
     async def _store_agrees(self) -> bool:
-        """Whether the store's clock, if it has one, says about the same."""
+        """Whether the store's clock, if there is one, agrees within half the margin."""
         ours, theirs = self._registry.clock(), await self._registry.store_clock()
         differs = theirs is not None and abs(theirs - ours) > self._margin / 2
         if theirs is not None and differs is not self._differs:
             self._differs = differs
-            tell = log.error if differs else log.warning
-            tell(
+            report = log.error if differs else log.warning
+            report(
                 "the store's clock is another: nothing expired is reclaimed"
                 if differs
                 else "the store's clock is the same again",

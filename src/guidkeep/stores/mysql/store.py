@@ -241,7 +241,9 @@ class MySQLStore:
                 if waiting:
                     results |= await step(waiting, until)
                     waiting = {at: each for at, each in waiting.items() if at not in results}
-        crowd = StoreUnavailable("Others write this GUID all the time; nothing was written.")
+        crowd = StoreUnavailable(
+            "Other requests change this GUID again and again; nothing was written."
+        )
         return [results.get(at, crowd) for at in range(len(inserts))]
 
     async def _put(self, inserts: Inserts, until: float) -> Results:
