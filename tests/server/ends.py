@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from guidkeep.http.connection.context import ConnectionContext
 from guidkeep.http.connection.protocol import GuidkeepProtocol
-from guidkeep.http.connection.wire import Wire
+from guidkeep.http.cross_site import CrossSitePolicy
 from guidkeep.http.hosts import Hosts
-from guidkeep.http.sites import Sites
 from guidkeep.metrics import Metrics
 from guidkeep.settings import Settings
 from tests.support import turns
@@ -71,12 +71,12 @@ async def both_ends(
     app = App()
     config = uvicorn.Config(app, lifespan="off", log_config=None, ws="none")
     config.load()
-    wire = Wire(
+    context = ConnectionContext(
         settings=Settings(**settings),
         hit=hit,
         metrics=Metrics(),
         hosts=Hosts((), bound="guids.example"),
-        sites=Sites(),
+        sites=CrossSitePolicy(),
         health=frozenset(),
     )
     theirs, ours = socket.socketpair()
@@ -84,7 +84,7 @@ async def both_ends(
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     loop = asyncio.get_running_loop()
     _, made = await loop.connect_accepted_socket(
-        lambda: GuidkeepProtocol(config, ServerState(), {}, wire=wire), theirs
+        lambda: GuidkeepProtocol(config, ServerState(), {}, context=context), theirs
     )
     try:
         yield Ends(made, ours, app)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.http.connection import gate, protocol
-from guidkeep.http.connection import wire as wire_module
-from guidkeep.http.connection.gate import Gate, client_of
-from guidkeep.http.connection.wire import OTHER_DESCRIPTORS
+from guidkeep.http.clients import client_of
+from guidkeep.http.connection import context, gate, protocol
+from guidkeep.http.connection.context import OTHER_DESCRIPTORS
+from guidkeep.http.connection.gate import Gate
 from tests.server.processes import serving
 from tests.server.wire import Wire, request, wired
 from tests.support import served, wait_until
@@ -235,7 +235,7 @@ def test_when_descriptors_run_out_the_log_says_so_once_and_who_is_there_is_serve
         inside.ask("GET", "/livez")
         with ExitStack() as free:
             lowest = [free.enter_context(socket.socket()).fileno() for _ in range(20)]
-        monkeypatch.setattr(wire_module, "FEW_DESCRIPTORS", limit - max(lowest))
+        monkeypatch.setattr(context, "FEW_DESCRIPTORS", limit - max(lowest))
         one_more = stack.enter_context(wired(server.address))
         assert one_more.ask("GET", "/guid").status == 200
         opened = [stack.enter_context(wired(server.address)) for _ in range(30)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.errors import StartupError
-from guidkeep.http.traffic import STREAM_COST
+from guidkeep.http.limits import STREAM_COST
 from guidkeep.registry.paging import MAX_PAGE, PAGE_MEMORY
 from guidkeep.settings import BODY_COST, LEAST_MEMORY, REQUEST_COST, load
 from tests.server.processes import serving

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from guidkeep.http import openapi
 from guidkeep.http.bulk import Bulk
+from guidkeep.http.cross_site import CrossSitePolicy
 from guidkeep.http.export import Export
+from guidkeep.http.limits import SHARE, Limits
 from guidkeep.http.memory import Memory
 from guidkeep.http.records import Records
 from guidkeep.http.requests import NO_ROUTE
 from guidkeep.http.resource import Resource, nowhere
 from guidkeep.http.routes import Cost, methods, routes
 from guidkeep.http.service import Service
-from guidkeep.http.sites import Sites
 from guidkeep.http.stats import Stats
-from guidkeep.http.traffic import SHARE, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -57,7 +57,7 @@ def make_app(
         is_draining: whether the server is about to stop.
         memory: the budget, if the server has one that it shares.
     """
-    traffic = Traffic(
+    limits = Limits(
         metrics=metrics,
         memory=memory or Memory(settings.max_memory),
         max_pending=settings.max_pending,
@@ -65,17 +65,17 @@ def make_app(
         max_streams_per_client=_share(settings),
         max_body=settings.max_body,
         hosts=hosts,
-        sites=Sites(settings.allow_origin),
+        sites=CrossSitePolicy(settings.allow_origin),
         access_log=settings.access_log,
     )
     gather = gather or metrics.gather
     document = openapi.document(schema, settings)
     owners: dict[type, Any] = {
-        Records: Records(registry, traffic),
+        Records: Records(registry, limits),
         Service: Service(registry, gather, document, methods(), is_draining),
         Bulk: Bulk(
             registry,
-            traffic,
+            limits,
             max_body=settings.max_body,
             patience=settings.request_timeout,
             is_draining=is_draining,
@@ -83,18 +83,18 @@ def make_app(
         Export: Export(registry),
         Stats: Stats(registry, gather, cache=settings.cache),
     }
-    resources = [(route, _resource(route, owners, traffic)) for route in routes()]
-    return _routed(resources, Resource(NO_ROUTE, traffic, GET=nowhere, otherwise=nowhere))
+    resources = [(route, _resource(route, owners, limits)) for route in routes()]
+    return _routed(resources, Resource(NO_ROUTE, limits, GET=nowhere, otherwise=nowhere))
 
 
-def _resource(route: Route, owners: Mapping[type, Any], traffic: Traffic) -> Resource:
+def _resource(route: Route, owners: Mapping[type, Any], limits: Limits) -> Resource:
     handlers: dict[str, Any] = dict(route.methods)
     if route.owner is not None:
         owner = owners[route.owner]
         handlers = {method: MethodType(handler, owner) for method, handler in handlers.items()}
     return Resource(
         route.label or route.path,
-        traffic,
+        limits,
         is_bounded=route.cost is not Cost.NOTHING,
         is_streamed=route.cost is Cost.STREAMED,
         any_host=route.is_health,

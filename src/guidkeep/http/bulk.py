@@ -48,17 +48,17 @@ from guidkeep.errors import (
 )
 from guidkeep.http import problems
 from guidkeep.http.conditions import Preconditions, preconditions_of
-from guidkeep.http.export import LINES
-from guidkeep.http.spool import Held, Room
-from guidkeep.http.streams import Streamed
+from guidkeep.http.responses import NDJSON_LINES
+from guidkeep.http.spool import Room, Spool
+from guidkeep.http.streams import StreamedResponse
 from guidkeep.jsontext.lines import Lines
 from guidkeep.record import ENVELOPE, parse_change
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from guidkeep.http.limits import Limits
     from guidkeep.http.requests import Request
-    from guidkeep.http.traffic import Traffic
     from guidkeep.jsontext.lines import Line
     from guidkeep.record import Change
     from guidkeep.registry.registry import Registry, Written
@@ -89,7 +89,7 @@ class Bulk:
 
     Args:
         registry: does what the lines ask for.
-        traffic: counts what is worked on.
+        limits: counts what is worked on.
         max_body: bytes of a record's metadata at most; a line may have `ENVELOPE` more.
         patience: seconds in which a whole line has to come.
         is_draining: whether the server is about to stop.
@@ -98,23 +98,24 @@ class Bulk:
     def __init__(
         self,
         registry: Registry,
-        traffic: Traffic,
+        limits: Limits,
         *,
         max_body: int,
         patience: float,
         is_draining: Callable[[], bool],
     ) -> None:
         self.registry = registry
-        self.traffic = traffic
+        self.limits = limits
         self.max_line = max_body + ENVELOPE
         self.patience = patience
         self.is_draining = is_draining
         self.room = Room(HELD)
         self.turns = asyncio.Lock()
 
-    async def answer(self, request: Request) -> Streamed:
+    async def answer(self, request: Request) -> StreamedResponse:
         """The answer; its pieces are made while the request is read."""
-        return Streamed(200, LINES, _Exchange(self, request, preconditions_of(request)).pieces())
+        running = _BulkRequest(self, request, preconditions_of(request))
+        return StreamedResponse(200, NDJSON_LINES, running.pieces())
 
 
 @dataclass(slots=True)
@@ -126,7 +127,7 @@ class _Work:
     answer: str | None = None
 
 
-class _Exchange:
+class _BulkRequest:
     """One such request while it lasts."""
 
     def __init__(self, bulk: Bulk, request: Request, condition: Preconditions) -> None:
@@ -146,8 +147,8 @@ class _Exchange:
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The answers."""
-        self._request.exchange.read_on()
-        held = Held(self._bulk.room, self._tell)
+        self._request.stream.read_on()
+        held = Spool(self._bulk.room, self._tell)
         taking = asyncio.create_task(self._take_lines())
         taking.add_done_callback(self._took_all)
         putting = asyncio.create_task(self._put_answers(taking, held))
@@ -167,7 +168,7 @@ class _Exchange:
 
     def _tell(self, has_room: bool) -> None:
         """There is room for more answers, or there is none until some are read."""
-        self._request.exchange.takes = has_room
+        self._request.stream.takes = has_room
         if not has_room:
             self._may_begin.set()
 
@@ -231,11 +232,11 @@ class _Exchange:
             await self._room.wait()
 
     def _has_room(self, size: int) -> bool:
-        traffic = self._bulk.traffic
+        limits = self._bulk.limits
         return not self._working or (
             len(self._working) < WINDOW
             and self._size + size <= WINDOW_BYTES
-            and traffic.pending < traffic.max_pending
+            and limits.pending < limits.max_pending
         )
 
     async def _begin(self, line: Line) -> None:
@@ -258,7 +259,7 @@ class _Exchange:
             self._last[change.guid] = work.task
         self._working.append(work)
         self._size += work.size
-        self._bulk.traffic.pending += 1
+        self._bulk.limits.pending += 1
 
     async def _do(
         self,
@@ -278,14 +279,14 @@ class _Exchange:
         else:
             work.answer = self._done(number, written)
         finally:
-            self._bulk.traffic.pending -= 1
+            self._bulk.limits.pending -= 1
             if change.guid and self._last[change.guid] is work.task:
                 del self._last[change.guid]
             self._news.set()
 
     # Putting answers.
 
-    async def _put_answers(self, taking: asyncio.Task[None], held: Held) -> None:
+    async def _put_answers(self, taking: asyncio.Task[None], held: Spool) -> None:
         """Puts them in order, all that are there at once; ends as `taking` ended."""
         try:
             while self._working or not taking.done():
@@ -305,7 +306,7 @@ class _Exchange:
 
     def _done(self, number: int, written: Written) -> str:
         status, record = 201 if written.created else 200, written.record
-        self._bulk.traffic.metrics.count("guidkeep_bulk_lines", status)
+        self._bulk.limits.metrics.count("guidkeep_bulk_lines", status)
         return (
             f'{{"line": {number}, "status": {status}, "guid": "{record.guid}", '
             f'"etag": "\\"{record.version}\\""}}\n'
@@ -328,7 +329,7 @@ class _Exchange:
                     log.warning("store unavailable", detail=error.detail, **told)
                 else:
                     log.error("request failed", route="/bulk", exc_info=error, **told)
-        self._bulk.traffic.metrics.count("guidkeep_bulk_lines", status)
+        self._bulk.limits.metrics.count("guidkeep_bulk_lines", status)
         is_refused = isinstance(shown, InvalidRequest | BodyTooLarge)
         if is_refused and self._why <= 0 and guid is None:
             text = f'{{"line":{number},"status":{status},"problem":{{}}}}\n'

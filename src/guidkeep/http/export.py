@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from guidkeep.http.requests import parse_query
-from guidkeep.http.streams import Streamed
+from guidkeep.http.responses import NDJSON_LINES
+from guidkeep.http.streams import StreamedResponse
 from guidkeep.jsontext import on_one_line
-from guidkeep.jsontext.lines import NDJSON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from guidkeep.record import Query, Record
     from guidkeep.registry.registry import Registry
 
-LINES = [(b"content-type", NDJSON.encode())]
 FIRST_PAGE = 64
 PAGE = 1000
 """Records that are read from the store at once, the first time and at most. The pages grow as long
@@ -41,10 +40,11 @@ class Export:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    async def answer(self, request: Request) -> Streamed:
+    async def answer(self, request: Request) -> StreamedResponse:
         """The answer; its pieces are made as they are sent."""
         query = parse_query(request.query, names=("after", "user"))
-        return Streamed(200, LINES, self._pieces(replace(query, limit=min(FIRST_PAGE, PAGE))))
+        first = replace(query, limit=min(FIRST_PAGE, PAGE))
+        return StreamedResponse(200, NDJSON_LINES, self._pieces(first))
 
     async def _pieces(self, query: Query) -> AsyncGenerator[bytes, None]:
         reads_on = True

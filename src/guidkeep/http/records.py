@@ -16,8 +16,8 @@ from guidkeep.record import parse_change
 from guidkeep.registry.paging import PAGE_MEMORY
 
 if TYPE_CHECKING:
+    from guidkeep.http.limits import Limits
     from guidkeep.http.requests import Request
-    from guidkeep.http.traffic import Traffic
     from guidkeep.record import Change, Query, Record
     from guidkeep.registry.paging import Page
     from guidkeep.registry.registry import Registry
@@ -29,10 +29,10 @@ LISTS = 16
 class Records:
     """The operations on records."""
 
-    def __init__(self, registry: Registry, traffic: Traffic) -> None:
+    def __init__(self, registry: Registry, limits: Limits) -> None:
         self._registry = registry
-        self._traffic = traffic
-        fitting = traffic.memory.size // 2 // PAGE_MEMORY
+        self._limits = limits
+        fitting = limits.memory.size // 2 // PAGE_MEMORY
         self._lists = asyncio.Semaphore(max(1, min(LISTS, fitting)))
 
     async def create(self, request: Request) -> Response:
@@ -78,7 +78,7 @@ class Records:
         """`GET /guid`: live records in GUID order."""
         query = parse_query(request.query)
         async with self._lists:
-            with self._traffic.taken(PAGE_MEMORY):
+            with self._limits.taken(PAGE_MEMORY):
                 return _page_response(await self._registry.list(query), query)
 
     async def _wanted(

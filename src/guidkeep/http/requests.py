@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from guidkeep.errors import BodyTooLarge, EncodedBody, Fault, InvalidRequest
+from guidkeep.http.extensions import CONNECTION, NoStream
 from guidkeep.record import LAST_EXPIRE, Query, guid_fault, parse_seconds, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
     from typing import Any
+
+    from guidkeep.http.extensions import Stream
 
     # ASGI's types (https://asgi.readthedocs.io).
     Scope = MutableMapping[str, Any]
@@ -26,65 +29,11 @@ RECORD_PREFIX = "/guid/"
 RECORD_ROUTE = "/guid/{guid}"
 NO_ROUTE = "(none)"
 """The label in the metrics of what is at no route's address, or became no request."""
-EXCHANGE = "guidkeep.exchange"
-"""The ASGI extension by which a server tells of a request's connection what no message does, and
-is told of a request or an answer of any length. Its `begin` returns the request's `Exchange`;
-its `whole` takes the body, if all of it is there, without a message, and returns None if not;
-its `took` is called when what came of a body has been taken, its `owes` with the size of an answer
-that is whole and can't be sent at once. Under other servers it is not there, and nothing of that
-is known or told."""
 LIST_PARAMETERS = ("limit", "after", "user", "expires_before")
 
 
 class ClientLeft(Exception):
     """The client closed the connection before its request was complete."""
-
-
-class Exchange(Protocol):
-    """A request and its answer, one of which may be of any length.
-
-    Attributes:
-        takes: whether the application takes what the client sends. As long as it does the client
-            need not read: it may mean to send everything first.
-    """
-
-    takes: bool
-
-    def read_on(self) -> None:
-        """The application reads the body as it comes, and sees to it that it does come."""
-        ...
-
-    def has_left(self) -> bool:
-        """Whether there is nobody any more to answer to."""
-        ...
-
-    def finish(self) -> None:
-        """The last message follows; what the client still sends is thrown away."""
-        ...
-
-    def cut(self) -> None:
-        """Ends the connection in the middle of the answer."""
-        ...
-
-
-class UnknownExchange:
-    """Under a server that tells nothing."""
-
-    takes = True
-
-    def read_on(self) -> None:
-        """Nobody needs to know."""
-
-    def has_left(self) -> bool:
-        """Nobody says."""
-        return False
-
-    def finish(self) -> None:
-        """Nobody needs to know."""
-
-    def cut(self) -> None:
-        """It takes an error to end it."""
-        raise ConnectionAbortedError("the answer could not be finished")
 
 
 class Request:
@@ -100,11 +49,11 @@ class Request:
     """
 
     __slots__ = (
-        "_exchange",
         "_lines",
         "_receive",
         "_request_id",
         "_scope",
+        "_stream",
         "client",
         "content",
         "headers",
@@ -124,7 +73,7 @@ class Request:
         self._receive = receive
         self._request_id = ""
         self._scope = scope
-        self._exchange: Exchange | None = None
+        self._stream: Stream | None = None
 
     @property
     def guid(self) -> str:
@@ -147,12 +96,12 @@ class Request:
         return self._request_id
 
     @property
-    def exchange(self) -> Exchange:
-        """What the server knows of it, and is told of it, beyond the messages."""
-        if self._exchange is None:
-            extension = self._scope.get("extensions", {}).get(EXCHANGE)
-            self._exchange = extension["begin"]() if extension else UnknownExchange()
-        return self._exchange
+    def stream(self) -> Stream:
+        """The request as a stream: from now on it is read, or answered, piece by piece."""
+        if self._stream is None:
+            extension = self._scope.get("extensions", {}).get(CONNECTION)
+            self._stream = extension["begin_stream"]() if extension else NoStream()
+        return self._stream
 
     def require_plain_body(self) -> None:
         """Lets the request pass unless its body is encoded.
@@ -176,9 +125,9 @@ class Request:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
-        extension = self._scope.get("extensions", {}).get(EXCHANGE)
+        extension = self._scope.get("extensions", {}).get(CONNECTION)
         if extension:
-            extension["took"]()
+            extension["body_taken"]()
         return message.get("body", b""), message.get("more_body", False)
 
     async def body(self, limit: int) -> bytes:
@@ -188,8 +137,8 @@ class Request:
             BodyTooLarge: it has more than `limit` bytes; no more than that is ever held.
             ClientLeft: it never came to its end.
         """
-        extension = self._scope.get("extensions", {}).get(EXCHANGE)
-        body: bytes | None = extension["whole"]() if extension else None
+        extension = self._scope.get("extensions", {}).get(CONNECTION)
+        body: bytes | None = extension["take_whole_body"]() if extension else None
         if body is None and int(self.headers.get(b"content-length", b"0")) <= limit:
             body, more = b"", True
             while more and len(body) <= limit:

@@ -18,22 +18,23 @@ from guidkeep.errors import (
     StoreUnavailable,
 )
 from guidkeep.http import problems
-from guidkeep.http.connection.gate import client_of
-from guidkeep.http.requests import EXCHANGE, ClientLeft, Request
+from guidkeep.http.clients import client_of
+from guidkeep.http.extensions import BEGAN, CONNECTION, WHOLE_RESPONSE
+from guidkeep.http.limits import Place
+from guidkeep.http.requests import ClientLeft, Request
 from guidkeep.http.responses import lines_of
-from guidkeep.http.streams import Streamed, send_pieces
-from guidkeep.http.traffic import Place
+from guidkeep.http.streams import StreamedResponse, send_pieces
 from guidkeep.record import shortened
 from guidkeep.settings import REQUEST_COST
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from guidkeep.http.limits import Limits
     from guidkeep.http.requests import Receive, Scope, Send
     from guidkeep.http.responses import Response
-    from guidkeep.http.traffic import Traffic
 
-    Handler = Callable[[Request], Awaitable[Response | Streamed]]
+    Handler = Callable[[Request], Awaitable[Response | StreamedResponse]]
 
 log = structlog.get_logger("guidkeep.http")
 
@@ -44,23 +45,13 @@ READING = frozenset({"GET", "HEAD"})
 PIECE = 65_536
 """Bytes of an answer that are handed over at once; more only when the client has read them."""
 
-WHOLE_ANSWER = "guidkeep.whole_answer"
-"""The ASGI extension by which a server takes an answer in one piece: one write to the socket in
-place of two. Its `send` takes the status, the headers as lines of the wire, and the body, and
-returns False if it can't. Under other servers, and beneath middleware that reads the messages, it
-is not there."""
-
-BEGAN = "guidkeep.began"
-"""The ASGI extension by which a server says `at` which `perf_counter()` it began to work on the
-request, where that is not just now."""
-
 
 class Resource:
     """An ASGI application for one address.
 
     Args:
         route: the address' template, for metrics; never a real path.
-        traffic: see there.
+        limits: see there.
         is_bounded: whether its requests are among those of which there may be too many; those
             that tell how the server fares are not.
         any_host: whether it is answered whatever the request's Host says.
@@ -73,7 +64,7 @@ class Resource:
     def __init__(
         self,
         route: str,
-        traffic: Traffic,
+        limits: Limits,
         *,
         is_bounded: bool = True,
         any_host: bool = False,
@@ -82,7 +73,7 @@ class Resource:
         **methods: Handler,
     ) -> None:
         self._route = route
-        self._traffic = traffic
+        self._limits = limits
         self._is_bounded = is_bounded
         self._any_host = any_host
         self._is_streamed = is_streamed
@@ -96,14 +87,14 @@ class Resource:
         """Answers one request."""
         began = scope.get("extensions", {}).get(BEGAN, {}).get("at") or perf_counter()
         request = Request(scope, receive)
-        place = Place(self._traffic)
+        place = Place(self._limits)
         try:
             answer = await self._answer(request, place)
             status = answer.status
-            if isinstance(answer, Streamed):
+            if isinstance(answer, StreamedResponse):
                 status = await self._stream(answer, request, scope, send)
             else:
-                await _send(answer, self._traffic.sites.told(request), place, scope, send)
+                await _send(answer, self._limits.sites.told(request), place, scope, send)
         except ClientLeft:
             return
         finally:
@@ -111,13 +102,13 @@ class Resource:
             scope.pop("extensions", None)  # they lead back to it: garbage that is found late
         self._count(request, status, perf_counter() - began)
 
-    async def _answer(self, request: Request, place: Place) -> Response | Streamed:
+    async def _answer(self, request: Request, place: Place) -> Response | StreamedResponse:
         try:
             handler = self._handler(request)
             if self._is_bounded:
                 await self._admit(request, place)
             answer = await handler(request)
-            if isinstance(answer, Streamed):
+            if isinstance(answer, StreamedResponse):
                 return await answer.begun()
             if self._is_bounded and len(answer.body) > REQUEST_COST and request.method in READING:
                 place.take(len(answer.body))
@@ -133,21 +124,23 @@ class Resource:
             place.enter_stream(client_of(request.client))
             return
         if request.method in self._with_body:
-            self._traffic.require_room()
-            request.content = await request.body(self._traffic.max_body)
+            self._limits.require_room()
+            request.content = await request.body(self._limits.max_body)
         place.enter(len(request.content))
 
-    async def _stream(self, answer: Streamed, request: Request, scope: Scope, send: Send) -> int:
+    async def _stream(
+        self, answer: StreamedResponse, request: Request, scope: Scope, send: Send
+    ) -> int:
         """Sends an answer piece by piece; returns its status, or that of what went wrong."""
         try:
-            told = self._traffic.sites.told(request)
+            told = self._limits.sites.told(request)
             headers = [*answer.headers, *answer.shared.headers, *told]
-            await send_pieces(answer, headers, request.exchange, scope, send)
+            await send_pieces(answer, headers, request.stream, scope, send)
         except ClientLeft:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer has begun
             status = self._problem(error, request).status
-            request.exchange.cut()
+            request.stream.cut()
             return status
         return answer.status
 
@@ -170,28 +163,28 @@ class Resource:
 
     def _handler(self, request: Request) -> Handler:
         """What answers the request, if it may be answered at all."""
-        traffic, method = self._traffic, request.method
+        limits, method = self._limits, request.method
         if not self._any_host:
-            traffic.hosts.require(request)
-        traffic.sites.require(request, may_be_linked=not self._is_streamed)
-        asked = traffic.sites.asked_for(request)  # what it is not for is refused as that would be
+            limits.hosts.require(request)
+        limits.sites.require(request, may_be_linked=not self._is_streamed)
+        asked = limits.sites.asked_for(request)  # what it is not for is refused as that would be
         handler = self._methods.get(method if asked is None else asked) or self._otherwise
         if handler is None:
             raise MethodNotAllowed(method if asked is None else shortened(asked), [*self._methods])
         if asked is not None and handler is not self._otherwise:
-            return partial(traffic.sites.preflight, methods=self._methods)
+            return partial(limits.sites.preflight, methods=self._methods)
         if method in WITH_BODY:
             request.require_plain_body()
         return handler
 
     def _count(self, request: Request, status: int, seconds: float) -> None:
         # Any word can be a method: only those that are answered become labels.
-        is_known = request.method in self._methods or self._traffic.sites.asked_for(request)
+        is_known = request.method in self._methods or self._limits.sites.asked_for(request)
         method = request.method if is_known else "other"
-        self._traffic.metrics.tally(
-            "guidkeep_request_seconds", self._route, method, status
-        ).observe(seconds)
-        if self._traffic.access_log:
+        self._limits.metrics.tally("guidkeep_request_seconds", self._route, method, status).observe(
+            seconds
+        )
+        if self._limits.access_log:
             log.info(
                 "request",
                 request_id=request.id,
@@ -219,15 +212,15 @@ async def _send(
         headers.append((b"content-length", b"%d" % len(answer.body)))
     body = answer.body if scope["method"] != "HEAD" else b""
     extensions = scope.get("extensions", {})
-    whole = extensions.get(WHOLE_ANSWER)
+    whole = extensions.get(WHOLE_RESPONSE)
     if whole and len(body) <= PIECE:
         lines = lines_of(headers) + answer.shared.lines
         if whole["send"](answer.status, lines, body):
             return
     place.done()
-    if connection := extensions.get(EXCHANGE):
+    if connection := extensions.get(CONNECTION):
         place.give_back()  # from here on the connection has the answer, and may lose it
-        connection["owes"](len(body))
+        connection["response_waits"](len(body))
     headers += answer.shared.headers
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     for begin in range(0, len(body), PIECE):  # each waits until the one before is read

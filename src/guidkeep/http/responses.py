@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from guidkeep.jsontext.lines import NDJSON
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -45,6 +47,7 @@ REVALIDATED = shared(b"no-cache")
 """Of what has an ETag: a copy may be kept, and must be revalidated before it is used."""
 
 JSON = [(b"content-type", b"application/json")]
+NDJSON_LINES = [(b"content-type", NDJSON.encode())]
 
 
 class Response(NamedTuple):

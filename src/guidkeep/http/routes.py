@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from guidkeep.http.requests import Request
     from guidkeep.http.responses import Response
-    from guidkeep.http.streams import Streamed
+    from guidkeep.http.streams import StreamedResponse
 
-    Bound = Callable[[Request], Awaitable[Response | Streamed]]
-    Unbound = Callable[[Any, Request], Awaitable[Response | Streamed]]
+    Bound = Callable[[Request], Awaitable[Response | StreamedResponse]]
+    Unbound = Callable[[Any, Request], Awaitable[Response | StreamedResponse]]
 
 
 class Cost(Enum):

@@ -41,7 +41,7 @@ class Room:
         self.left = size
 
 
-class Held:
+class Spool:
     """A queue of bytes, from one who puts to one who takes.
 
     Args:

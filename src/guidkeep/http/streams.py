@@ -16,11 +16,12 @@ from guidkeep.http.responses import NOT_KEPT
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from guidkeep.http.requests import Exchange, Scope, Send
+    from guidkeep.http.extensions import Stream
+    from guidkeep.http.requests import Scope, Send
     from guidkeep.http.responses import Shared
 
 
-class Streamed(NamedTuple):
+class StreamedResponse(NamedTuple):
     """A response in pieces: a `guidkeep.http.responses.Response` whose content is made by and by.
 
     What the first piece raises becomes a problem; what a later one raises ends the connection, so
@@ -32,16 +33,16 @@ class Streamed(NamedTuple):
     pieces: AsyncGenerator[bytes, None]
     shared: Shared = NOT_KEPT
 
-    async def begun(self) -> Streamed:
+    async def begun(self) -> StreamedResponse:
         """The same with its first piece made."""
         first = await anext(self.pieces, b"")
         return self._replace(pieces=_again(first, self.pieces))
 
 
 async def send_pieces(
-    answer: Streamed,
+    answer: StreamedResponse,
     headers: list[tuple[bytes, bytes]],
-    exchange: Exchange,
+    stream: Stream,
     scope: Scope,
     send: Send,
 ) -> None:
@@ -50,7 +51,7 @@ async def send_pieces(
     Args:
         answer: what is sent.
         headers: all of its headers.
-        exchange: of the request.
+        stream: of the request.
         scope: of the request.
         send: takes the messages.
 
@@ -65,9 +66,9 @@ async def send_pieces(
                 break
             for content in (piece, b""):
                 await send({"type": "http.response.body", "body": content, "more_body": True})
-            if exchange.has_left():
+            if stream.has_left():
                 raise ClientLeft
-        exchange.finish()
+        stream.finish()
         await send({"type": "http.response.body", "body": b""})
 
 

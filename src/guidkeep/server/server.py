@@ -21,12 +21,16 @@ from guidkeep.caches.first_look import look_at
 from guidkeep.errors import StartupError
 from guidkeep.http import representation
 from guidkeep.http.app import make_app
+from guidkeep.http.connection.context import (
+    OTHER_DESCRIPTORS,
+    ConnectionContext,
+    connections_within,
+)
 from guidkeep.http.connection.protocol import DRAIN_GRACE, GuidkeepProtocol, watch
-from guidkeep.http.connection.wire import OTHER_DESCRIPTORS, Wire, connections_within
+from guidkeep.http.cross_site import CrossSitePolicy
 from guidkeep.http.hosts import Hosts
 from guidkeep.http.memory import keep_in_one_piece
 from guidkeep.http.routes import HEALTH
-from guidkeep.http.sites import Sites
 from guidkeep.metrics import Metrics
 from guidkeep.registry.clock import ClockWatch, steady_time
 from guidkeep.registry.drafts import Drafts
@@ -93,16 +97,16 @@ class Server(uvicorn.Server):
     """uvicorn's server, which says where it listens and exits with 0 when it is told to stop."""
 
     def __init__(
-        self, config: uvicorn.Config, wire: Wire, started: Callable[[Running], None]
+        self, config: uvicorn.Config, context: ConnectionContext, started: Callable[[Running], None]
     ) -> None:
         super().__init__(config)
-        self._wire = wire
+        self._context = context
         self._started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to accept connections, then says so."""
         [listener] = sockets or []
-        listen(self._wire.settings, listener)  # the loop keeps it to itself if that fails
+        listen(self._context.settings, listener)  # the loop keeps it to itself if that fails
         let_everybody_in(listener)  # again, if it was another worker's before
         await super().startup(sockets)
         self._started(Running(address_of(listener), self.stop))
@@ -113,13 +117,13 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answers what was asked, then closes."""
-        self._wire.draining = True
+        self._context.draining = True
         connections = self.server_state.connections
         log.info("stopping", connections=len(connections))
         for listener in sockets or []:
             let_nobody_in(listener)
         await asyncio.sleep(DRAIN_GRACE)  # accepts who got through
-        patience = self._wire.settings.drain_timeout
+        patience = self._context.settings.drain_timeout
         giving_up = asyncio.get_running_loop().call_later(patience, self._give_up)
         await super().shutdown(sockets)
         giving_up.cancel()
@@ -215,13 +219,13 @@ async def _serve(
             _swept(registry, settings, share),
         ):
             hosts = Hosts(settings.allow_host, bound=listener.getsockname()[0])
-            wire = Wire(
+            context = ConnectionContext(
                 settings=settings,
                 hit=None if settings.access_log else registry.hit,
                 peek=None if settings.access_log else registry.peek,
                 metrics=metrics,
                 hosts=hosts,
-                sites=Sites(settings.allow_origin),
+                sites=CrossSitePolicy(settings.allow_origin),
                 health=HEALTH,
             )
             app = make_app(
@@ -231,17 +235,17 @@ async def _serve(
                 metrics=metrics,
                 hosts=hosts,
                 gather=gather,
-                is_draining=lambda: wire.draining,
-                memory=wire.memory,
+                is_draining=lambda: context.draining,
+                memory=context.memory,
             )
-            metrics.watch("guidkeep_request_bytes", lambda: wire.memory.used)
-            metrics.watch("guidkeep_request_evictions", lambda: wire.memory.evictions)
-            config = _uvicorn_config(app, wire, settings)
-            server = Server(config, wire, started)
+            metrics.watch("guidkeep_request_bytes", lambda: context.memory.used)
+            metrics.watch("guidkeep_request_evictions", lambda: context.memory.evictions)
+            config = _uvicorn_config(app, context, settings)
+            server = Server(config, context, started)
             stop.lead_to(server.stop)
             connections = server.server_state.connections
             metrics.watch("guidkeep_connections", lambda: len(connections))
-            watcher = asyncio.create_task(watch(connections, wire.memory))
+            watcher = asyncio.create_task(watch(connections, context.memory))
             try:
                 await server.serve(sockets=[listener])
             finally:
@@ -332,10 +336,10 @@ async def _look_at(watch: ClockWatch) -> None:
         watch.believed()
 
 
-def _uvicorn_config(app: Any, wire: Wire, settings: Settings) -> uvicorn.Config:
+def _uvicorn_config(app: Any, context: ConnectionContext, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=functools.partial(GuidkeepProtocol, wire=wire),  # type: ignore[arg-type]  # a class or what makes one of its objects: uvicorn only calls it
+        http=functools.partial(GuidkeepProtocol, context=context),  # type: ignore[arg-type]  # a class or what makes one of its objects: uvicorn only calls it
         ws="none",
         lifespan="off",
         log_config=None,

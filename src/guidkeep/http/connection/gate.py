@@ -5,13 +5,10 @@ guest's first request is read; if it asks for the service's health it is answere
 orchestrator that gets no answer would end a healthy process; anything else is refused with 429, and
 the connection closes. When the places are taken, the guest that came first leaves: so clients that
 connect and say nothing hold a place only until others come.
-
-A client is whoever commonly has an address: one of IPv4, or a /64 of IPv6 (RFC 6177 §2).
 """
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,8 +25,6 @@ if TYPE_CHECKING:
 
 GUESTS = 64
 """Places for guests."""
-PREFIX_LENGTH = 8
-"""Bytes of an IPv6 address that are the client's network."""
 
 
 class Gate:
@@ -92,12 +87,3 @@ class Gate:
     def unseat(self, guest: Guest) -> None:
         """The guest is gone, if it was one."""
         self._guests.pop(guest, None)
-
-
-def client_of(host: str | None) -> Hashable:
-    """Whom what comes from that address counts for; None: it has none."""
-    if host is None or ":" not in host:
-        return host
-    address = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    is_mapped = address.startswith(bytes(10) + b"\xff\xff")
-    return socket.inet_ntoa(address[12:]) if is_mapped else address[:PREFIX_LENGTH]

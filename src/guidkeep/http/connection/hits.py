@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from guidkeep.http.connection.wire import complete, send_whole
+from guidkeep.http.connection.writing import complete, send_whole
+from guidkeep.http.extensions import BEGAN, WHOLE_RESPONSE
 from guidkeep.http.requests import RECORD_PREFIX
-from guidkeep.http.resource import BEGAN, WHOLE_ANSWER
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
-    from guidkeep.http.connection.wire import Wire
+    from guidkeep.http.connection.context import ConnectionContext
 
 PREFIX = RECORD_PREFIX.encode()
 URL_LENGTH = len(PREFIX) + 32
@@ -49,17 +49,17 @@ OUT_OF_THE_ORDINARY = frozenset(
 )
 
 
-class HitsFirst(HttpToolsProtocol):
+class HitProtocol(HttpToolsProtocol):
     """See the module's text."""
 
-    def __init__(self, *arguments: Any, wire: Wire, **keywords: Any) -> None:
+    def __init__(self, *arguments: Any, context: ConnectionContext, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.wire = wire
+        self.context = context
         self.since = perf_counter()
         self.sought: str | None = None  # by the request that is about to be handed on
         self._began: float | None = None  # to be worked on, where that is not just now
         # Once for the connection: of its requests one is worked on at a time, `cycle`.
-        self.extensions: dict[str, Any] = {WHOLE_ANSWER: {"send": partial(send_whole, self)}}
+        self.extensions: dict[str, Any] = {WHOLE_RESPONSE: {"send": partial(send_whole, self)}}
 
     def is_idle(self) -> bool:
         """Whether no answer is being made."""
@@ -68,30 +68,30 @@ class HitsFirst(HttpToolsProtocol):
 
     def answer_at_once(self) -> bool:
         """Answers the request whose headers are complete, if that can be done now."""
-        wire = self.wire
+        context = self.context
         guid = self._guid_of_a_plain_get()
-        answer = wire.hit(guid) if guid is not None and wire.hit else None
+        answer = context.hit(guid) if guid is not None and context.hit else None
         if answer is None:
             self.sought = guid
             return False
-        self.transport.write(wire.preamble(self.server_state.default_headers) + answer)
-        wire.hits.observe(perf_counter() - self.since)
+        self.transport.write(context.preamble(self.server_state.default_headers) + answer)
+        context.hits.observe(perf_counter() - self.since)
         return True
 
     def _guid_of_a_plain_get(self) -> str | None:
         """What stands in the address where a GUID should; None: it is nothing for a cache."""
         if (
-            self.wire.hit is None
+            self.context.hit is None
             or len(self.url) != URL_LENGTH
             or not self.url.startswith(PREFIX)
             or self.parser.get_method() != b"GET"
             or self.parser.get_http_version() != "1.1"
             or not self.parser.should_keep_alive()
             or self.flow.write_paused
-            or self.wire.draining
+            or self.context.draining
         ):
             return None
-        hosts, known = 0, self.wire.hosts.known
+        hosts, known = 0, self.context.hosts.known
         for name, value in self.headers:
             if name in OUT_OF_THE_ORDINARY:
                 return None
@@ -104,7 +104,7 @@ class HitsFirst(HttpToolsProtocol):
     def seeks(self) -> bool:
         """Asks a cache on another machine for what the request seeks, where that may have it."""
         guid, self.sought = self.sought, None
-        peek = self.wire.peek
+        peek = self.context.peek
         if guid is None or peek is None:
             return False
         sought = _Sought()
@@ -118,8 +118,8 @@ class HitsFirst(HttpToolsProtocol):
         if sought.disconnected or self.transport.is_closing():
             return
         if answer is not None and sought.keep_alive:
-            self.transport.write(self.wire.preamble(self.server_state.default_headers) + answer)
-            self.wire.hits.observe(perf_counter() - began)
+            self.transport.write(self.context.preamble(self.server_state.default_headers) + answer)
+            self.context.hits.observe(perf_counter() - began)
             complete(self, sought)
             return
         self._began = began

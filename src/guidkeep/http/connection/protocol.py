@@ -24,13 +24,13 @@ from guidkeep.errors import (
     Stopping,
     TooManyRequests,
 )
+from guidkeep.http.clients import client_of
 from guidkeep.http.connection.framing import content_length
-from guidkeep.http.connection.gate import client_of
-from guidkeep.http.connection.intake import Intake
-from guidkeep.http.connection.wire import Exchange, Flow
+from guidkeep.http.connection.reading import ReadingProtocol
+from guidkeep.http.connection.writing import ConnectionStream, Flow
+from guidkeep.http.extensions import CONNECTION
 from guidkeep.http.memory import give_back
 from guidkeep.http.problems import last_bytes, problem_of
-from guidkeep.http.requests import EXCHANGE
 from guidkeep.record import shortened
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ DRAIN_GRACE = 0.3
 client could know is answered."""
 
 
-class GuidkeepProtocol(Intake):
+class GuidkeepProtocol(ReadingProtocol):
     """See the module's text.
 
     A connection is idle, or receiving (a request has begun and is not complete), or waiting for
@@ -78,11 +78,11 @@ class GuidkeepProtocol(Intake):
         self._peer_is_done = False
         self._client: Hashable = None
         self._is_guest = False
-        self.extensions[EXCHANGE] = {
-            "begin": self._begin_exchange,
-            "whole": self._whole_body,
-            "took": self.took,
-            "owes": self.owes,
+        self.extensions[CONNECTION] = {
+            "begin_stream": self._begin_stream,
+            "take_whole_body": self._take_whole_body,
+            "body_taken": self.body_taken,
+            "response_waits": self.response_waits,
         }
 
     # From the transport.
@@ -92,9 +92,9 @@ class GuidkeepProtocol(Intake):
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)  # whatever the client has not read is known
         self.flow = Flow(transport)
-        gate = self.wire.gate
+        gate = self.context.gate
         self._client = client_of(self.client[0] if self.client else None)
-        if self.wire.descriptors_are_short(transport):
+        if self.context.descriptors_are_short(transport):
             self._is_guest = True
             transport.abort()
         elif not gate.admit(self._client):
@@ -106,9 +106,9 @@ class GuidkeepProtocol(Intake):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone: whoever still works on an answer learns of it."""
         if self._is_guest:
-            self.wire.gate.unseat(self)
+            self.context.gate.unseat(self)
         else:
-            self.wire.gate.let_go(self._client)
+            self.context.gate.let_go(self._client)
         for cycle in self._unanswered:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -117,7 +117,7 @@ class GuidkeepProtocol(Intake):
         self.extensions = {}  # they lead back to here: garbage that is found late
         self._rest = b""
         self._body().clear()  # who is still at work on the request may hold it for long
-        self.wire.memory.hold(self, 0)
+        self.context.memory.hold(self, 0)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type
         """The client has said all that it will; True: it still hears what it asked for."""
@@ -175,7 +175,7 @@ class GuidkeepProtocol(Intake):
         if self._answered:
             self._answered = False
         elif is_begun:
-            if self.wire.draining and not self._has_more:
+            if self.context.draining and not self._has_more:
                 self.cycle.keep_alive = False
             super().on_message_complete()
 
@@ -189,10 +189,10 @@ class GuidkeepProtocol(Intake):
         self._owed = 0
         if self.cycle.body:
             self.cycle.body = bytearray()  # nobody wants it any more
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None and exchange.is_abandoned:
+        stream, self.stream = self.stream, None
+        if stream is not None and stream.is_abandoned:
             self._over_since = perf_counter()
-            self._linger = self.wire.settings.write_timeout
+            self._linger = self.context.settings.write_timeout
             self.throw_away()
             self.transport.write_eof()
             return
@@ -200,7 +200,7 @@ class GuidkeepProtocol(Intake):
             self.go_on()
         if self._peer_is_done and not self._unanswered:
             self.transport.close()
-        elif self.wire.draining:
+        elif self.context.draining:
             self.shutdown()
 
     def hand_on(self) -> None:
@@ -208,17 +208,17 @@ class GuidkeepProtocol(Intake):
         super().hand_on()
         self._unanswered = {self.cycle}
 
-    def _begin_exchange(self) -> Exchange:
-        self.exchange = Exchange(self.cycle)
-        return self.exchange
+    def _begin_stream(self) -> ConnectionStream:
+        self.stream = ConnectionStream(self.cycle)
+        return self.stream
 
-    def _whole_body(self) -> bytes | None:
+    def _take_whole_body(self) -> bytes | None:
         """Takes the body, as the message does that the application would wait for."""
         cycle = self.cycle
         if cycle.more_body or cycle.disconnected or cycle.response_complete:
             return None
         body, cycle.body = bytes(cycle.body), bytearray()
-        self.took()
+        self.body_taken()
         return body
 
     def _check_framing(self) -> bool:
@@ -247,7 +247,7 @@ class GuidkeepProtocol(Intake):
         """Ends the connection if its head has too much, or a guest asks for anything but health."""
         if self._is_guest:
             path = self.url.partition(b"?")[0].decode("latin-1")
-            if path not in self.wire.health:
+            if path not in self.context.health:
                 self.end(_too_many())
                 return False
         return self._check_size(self._size + self._piece_size)
@@ -273,7 +273,7 @@ class GuidkeepProtocol(Intake):
             before = before - {self.cycle}
         if not before and not any(cycle.response_started for cycle in self._unanswered):
             self.transport.write(last_bytes(error))
-            self.wire.count_refusal(problem_of(error).status)
+            self.context.count_refusal(problem_of(error).status)
         for cycle in self._unanswered:
             cycle.response_started = cycle.response_complete = cycle.disconnected = True
             cycle.message_event.set()  # whoever waits for the body learns that none comes
@@ -322,7 +322,7 @@ class GuidkeepProtocol(Intake):
 
     def look(self, now: float) -> None:
         """Ends the connection if it takes too long; `now` is `perf_counter()`."""
-        settings = self.wire.settings
+        settings = self.context.settings
         if self.transport.is_closing():
             self._closing_since = self._closing_since or now
             if now - self._closing_since > settings.write_timeout:  # its last words are not read
@@ -337,10 +337,10 @@ class GuidkeepProtocol(Intake):
             self._look_at_request(now)
 
     def _look_at_request(self, now: float) -> None:
-        settings = self.wire.settings
-        exchange = self.exchange
-        is_arriving = exchange is not None and exchange.is_arriving
-        if exchange is not None and is_arriving and exchange.takes and self.stalled_since:
+        settings = self.context.settings
+        stream = self.stream
+        is_arriving = stream is not None and stream.is_arriving
+        if stream is not None and is_arriving and stream.takes and self.stalled_since:
             self.stalled_since = now  # it may mean to send everything before it reads
         if self.stalled_since is not None and now - self.stalled_since > settings.write_timeout:
             self.transport.abort()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.http.connection import intake
+from guidkeep.http.connection import reading
 from tests.server.ends import Ends, both_ends
 from tests.server.wire import GUID, parse, request
 from tests.support import turns, until
@@ -41,7 +41,7 @@ async def test_of_a_pipeline_one_request_is_made_and_what_was_read_with_it_waits
     await turns()
     assert ends.app.asked == ["/0"]
     assert not ends.server.transport.is_reading()
-    assert ends.server.held == ends.server.wire.memory.used == 100_000
+    assert ends.server.held == ends.server.context.memory.used == 100_000
     ends.app.answer(3)
     await until(lambda: len(ends.app.asked) == 4)
     assert ends.app.asked == ["/0", "/1", "/2", "/3"]
@@ -57,7 +57,7 @@ async def test_what_is_parsed_is_not_kept_for_what_is_not(ends: Ends) -> None:
     ends.app.answer(10)
     await until(lambda: len(ends.app.asked) == 10)
     await turns()
-    assert ends.server.held == ends.server.wire.memory.used == 0
+    assert ends.server.held == ends.server.context.memory.used == 0
     assert ends.server.transport.is_reading()
 
 
@@ -72,12 +72,12 @@ async def test_hits_are_answered_a_few_at_a_time() -> None:
 
     async with both_ends(hit=hit, send_buffer=10**6) as ends:
         ends.server.data_received(request("GET", f"/guid/{GUID}") * 1000)
-        assert answered == intake.TURN
+        assert answered == reading.TURN
         assert ends.server.held > 0
         before = answered
         while answered < 1000:
             await heard(ends)
-            assert answered - before <= intake.TURN
+            assert answered - before <= reading.TURN
             before = answered
         await turns()
         assert ends.server.held == 0
@@ -118,12 +118,12 @@ async def test_of_a_head_without_end_few_fields_are_parsed(ends: Ends) -> None:
         ends.server.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * 50_000)
     finally:
         sys.setprofile(None)
-    assert 0 < parsed <= intake.HEAD_SLICE / 4
+    assert 0 < parsed <= reading.HEAD_SLICE / 4
     assert ends.server.headers == [], "a client that stays would keep them"
     found = parse(await heard(ends))
     assert found is not None
     assert found[0].is_problem(431)
-    assert str(intake.MOST_FIELDS) in found[0].json["detail"]
+    assert str(reading.MOST_FIELDS) in found[0].json["detail"]
 
 
 @pytest.mark.parametrize(("beyond", "is_taken"), [(0, True), (1, False)])
@@ -131,7 +131,7 @@ async def test_so_many_bytes_of_a_head_and_no_more_are_taken(
     ends: Ends, beyond: int, is_taken: bool
 ) -> None:
     begin, end = b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"\r\n\r\n"
-    most = ends.server.wire.settings.max_headers
+    most = ends.server.context.settings.max_headers
     ends.server.data_received(begin + b"x" * (most - len(begin + end) + beyond) + end)
     await turns()
     assert bool(ends.app.asked) is is_taken
@@ -156,36 +156,36 @@ async def test_a_body_is_held_where_it_is_counted_until_it_is_whole(
     for number in range(1, 6):
         ends.server.data_received(part)
         assert number * 10_000 <= ends.server.held <= number * 13_000
-    assert ends.server.held == ends.server.wire.memory.used
+    assert ends.server.held == ends.server.context.memory.used
     assert not ends.server.cycle.message_event.is_set(), "nobody is woken for a part"
     ends.client.close()
     await turns()
-    assert ends.server.wire.memory.used == 0
+    assert ends.server.context.memory.used == 0
 
 
 async def test_who_has_held_longest_gives_way_when_the_memory_is_used_up() -> None:
     """Nothing was done of its request, and it is told so."""
     async with both_ends(max_memory=100_000) as first, both_ends() as second:
-        second.server.wire = first.server.wire
+        second.server.context = first.server.context
         for ends in (first, second):
             ends.server.data_received(request("POST", "/guid", None, "Content-Length: 65000"))
             ends.server.data_received(b"x" * 60_000)
         assert first.server.held == 0
         assert second.server.held >= 60_000
-        assert first.server.wire.memory.evictions == 1
+        assert first.server.context.memory.evictions == 1
         found = parse(await heard(first))
         assert found is not None
         assert found[0].is_problem(429)
         assert "nothing was done" in found[0].json["detail"]
         assert second.is_open()
-        second.server.wire.memory.hold(second.server, 0)
+        second.server.context.memory.hold(second.server, 0)
 
 
 async def test_nobody_gives_way_for_a_request_that_would_not_fit_even_so() -> None:
     async with both_ends(max_memory=100_000) as ends:
         ends.server.data_received(request("POST", "/guid", None, "Content-Length: 65000"))
         ends.server.data_received(b"x" * 60_000)
-        memory = ends.server.wire.memory
+        memory = ends.server.context.memory
         assert memory.take(20_000)
         assert not memory.take(90_000)
         assert ends.server.held > 0
@@ -213,7 +213,7 @@ async def test_a_whole_request_keeps_its_body_when_the_memory_is_used_up() -> No
     async with both_ends(max_memory=100_000) as ends:
         asked = request("POST", "/guid", b"x" * 60_000)
         ends.server.data_received(asked + request("GET", "/after"))
-        memory = ends.server.wire.memory
+        memory = ends.server.context.memory
         assert memory.used > 60_000
         assert memory.take(90_000), "who holds bytes gives way"
         assert memory.used == 90_000
@@ -230,7 +230,7 @@ async def test_hits_that_wait_for_their_turn_give_way_too() -> None:
     async with both_ends(hit=lambda _: HIT, send_buffer=10**6, max_memory=10_000) as ends:
         ends.server.data_received(request("GET", f"/guid/{GUID}") * 1000)
         answers = await heard(ends)
-        assert answers.count(HIT) == intake.TURN
+        assert answers.count(HIT) == reading.TURN
         assert answers.partition(b" 429 ")[1]
 
 
@@ -238,8 +238,8 @@ async def test_what_is_not_read_is_counted_and_cut_off_when_the_memory_is_used_u
     async with both_ends(hit=lambda _: HIT + b"x" * 60_000, max_memory=50_000) as ends:
         ends.server.data_received(request("GET", f"/guid/{GUID}"))
         await until(lambda: not ends.is_open())
-        assert ends.server.wire.memory.evictions == 1
-        assert ends.server.wire.memory.used == 0
+        assert ends.server.context.memory.evictions == 1
+        assert ends.server.context.memory.used == 0
 
 
 async def test_an_answer_that_is_ready_and_not_sent_is_lost_with_its_connection() -> None:
@@ -247,8 +247,8 @@ async def test_an_answer_that_is_ready_and_not_sent_is_lost_with_its_connection(
     async with both_ends(max_memory=100_000) as ends:
         ends.server.data_received(request("GET", "/1"))
         await turns()
-        ends.server.owes(60_000)
-        memory = ends.server.wire.memory
+        ends.server.response_waits(60_000)
+        memory = ends.server.context.memory
         assert memory.used == 60_000
         assert memory.take(90_000)
         assert memory.used == 90_000
@@ -258,7 +258,7 @@ async def test_an_answer_that_is_ready_and_not_sent_is_lost_with_its_connection(
 async def test_what_is_read_late_is_counted_until_then() -> None:
     async with both_ends(hit=lambda _: HIT + b"x" * 60_000) as ends:
         ends.server.data_received(request("GET", f"/guid/{GUID}"))
-        memory = ends.server.wire.memory
+        memory = ends.server.context.memory
         assert 40_000 < memory.used < 70_000
         while memory.used:
             await heard(ends)
@@ -273,7 +273,7 @@ async def test_a_body_that_nobody_wants_is_let_go_with_the_answer(ends: Ends) ->
     ends.app.answer()
     await until(ends.server.is_idle)
     await turns()
-    assert ends.server.wire.memory.used == 0
+    assert ends.server.context.memory.used == 0
 
 
 async def test_a_request_with_more_after_it_does_not_close_a_server_that_stops(
@@ -282,7 +282,7 @@ async def test_a_request_with_more_after_it_does_not_close_a_server_that_stops(
     """The last that was sent says that it closes."""
     ends.server.data_received(request("GET", "/1"))
     await turns()
-    ends.server.wire.draining = True
+    ends.server.context.draining = True
     ends.server.data_received(request("GET", "/2") + request("GET", "/3"))
     ends.server.shutdown()
     ends.app.answer(3)
@@ -297,7 +297,7 @@ async def test_a_body_that_nobody_takes_is_read_no_further(ends: Ends) -> None:
     ends.server.data_received(
         request("POST", "/guid", None, "Transfer-Encoding: chunked")
         + b"10400\r\n%b\r\n" % (b"x" * 0x10400)
-        + b"4\r\n\r\n\r\n\r\n" * 4 * intake.TURN
+        + b"4\r\n\r\n\r\n\r\n" * 4 * reading.TURN
     )
     await turns()
     assert not ends.server.transport.is_reading()

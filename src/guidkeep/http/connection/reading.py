@@ -18,14 +18,14 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from guidkeep.errors import HeadersTooLarge, InvalidRequest
-from guidkeep.http.connection.hits import HitsFirst
+from guidkeep.http.connection.hits import HitProtocol
 from guidkeep.http.connection.slices import Slices
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from guidkeep.errors import GuidkeepError
-    from guidkeep.http.connection.wire import Exchange, Flow
+    from guidkeep.http.connection.writing import ConnectionStream, Flow
 
 TURN = 64
 """Slices of one connection that are parsed before others have their turn."""
@@ -41,20 +41,20 @@ SMALL = 4096
 """Bytes of a whole body that are within what any request costs; see `Place`."""
 
 
-class Intake(HitsFirst):
+class ReadingProtocol(HitProtocol):
     """See the module's text.
 
     Attributes:
         held: bytes that this connection holds, as `Memory` counts them.
         is_receiving: a request has begun and is not complete.
-        exchange: the request that is read, or answered, piece by piece.
+        stream: the request that is read, or answered, piece by piece.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.held = 0
         self.is_receiving = False
-        self.exchange: Exchange | None = None
+        self.stream: ConnectionStream | None = None
         self.flow: Flow
         self._slices = Slices()
         self._rest = b""  # what has arrived and is not parsed yet, from `_begin_of_rest` on
@@ -67,7 +67,7 @@ class Intake(HitsFirst):
         self._owed = 0  # bytes of the answer, which is there, until the client has read it
         self._over_since: float | None = None
         # A head that has more bytes is looked at more closely.
-        self._unusual_size = min(self.wire.settings.max_headers, SMALLEST_FIELD * MOST_FIELDS)
+        self._unusual_size = min(self.context.settings.max_headers, SMALLEST_FIELD * MOST_FIELDS)
 
     @abstractmethod
     def give_way(self) -> None:
@@ -138,7 +138,7 @@ class Intake(HitsFirst):
 
     def _check_size(self, size: int) -> bool:
         """Ends the connection if the head, or the frame around the content, is too large."""
-        settings = self.wire.settings
+        settings = self.context.settings
         most = settings.max_headers
         if not self._head_is_open:
             most += CHUNK_OVERHEAD * max(settings.max_body, self._content_size)
@@ -170,12 +170,12 @@ class Intake(HitsFirst):
             self.flow.resume_reading()
         self.tell_memory()
 
-    def took(self) -> None:
+    def body_taken(self) -> None:
         """The application has taken what came of the body."""
         if self.held:
             self.tell_memory()
 
-    def owes(self, size: int) -> None:
+    def response_waits(self, size: int) -> None:
         """The application has an answer of that size, and sends it as the client reads it."""
         self._owed = size
         self.tell_memory()
@@ -186,11 +186,11 @@ class Intake(HitsFirst):
         Requests that are read, or answered, piece by piece have paid for that: see `Place`.
         """
         held = len(self._rest) + self._owed
-        if self.exchange is None:
+        if self.stream is None:
             held += body.__alloc__() if (body := self._body()) else 0
             held += self.transport.get_write_buffer_size() if self.flow.write_paused else 0
         if held != self.held:
-            self.wire.memory.hold(self, held)
+            self.context.memory.hold(self, held)
 
     def throw_away(self) -> None:
         """Holds nothing any more of what has arrived, and reads on."""
@@ -217,8 +217,8 @@ class Intake(HitsFirst):
         if self._over_since is not None or cycle.response_complete:
             return
         cycle.body += body
-        is_wanted = self.exchange is not None and self.exchange.is_arriving
-        if is_wanted or len(cycle.body) > self.wire.settings.max_body:
+        is_wanted = self.stream is not None and self.stream.is_arriving
+        if is_wanted or len(cycle.body) > self.context.settings.max_body:
             if len(cycle.body) > HIGH_WATER_LIMIT:
                 self.flow.pause_reading()
             cycle.message_event.set()

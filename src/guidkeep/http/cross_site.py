@@ -47,7 +47,7 @@ _EXPOSED = (
 VARY = (b"vary", b"Origin")
 
 
-class Sites:
+class CrossSitePolicy:
     """See the module's text; `allowed` are the origins that the operator lists, normalised."""
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:

@@ -2,7 +2,7 @@
 
 A request has its `Place` from the moment in which the whole of it has arrived, or, if it is read or
 answered piece by piece, from its head on. Before that nobody is at work on it, and it keeps nobody
-out: see `guidkeep.http.connection.intake`.
+out: see `guidkeep.http.connection.reading`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from guidkeep.settings import BODY_COST, REQUEST_COST
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
+    from guidkeep.http.cross_site import CrossSitePolicy
     from guidkeep.http.hosts import Hosts
     from guidkeep.http.memory import Memory
-    from guidkeep.http.sites import Sites
     from guidkeep.metrics import Metrics
 
 STREAM_COST = 1 << 20
@@ -30,7 +30,7 @@ SHARE = 4
 
 
 @dataclass(slots=True)
-class Traffic:
+class Limits:
     """What all resources of a server share.
 
     Attributes:
@@ -54,7 +54,7 @@ class Traffic:
     max_streams_per_client: int
     max_body: int
     hosts: Hosts
-    sites: Sites
+    sites: CrossSitePolicy
     access_log: bool = False
     pending: int = 0
     streams: Counter[Hashable] = field(default_factory=Counter)
@@ -104,10 +104,10 @@ class Traffic:
 class Place:
     """What one request has taken, until it leaves."""
 
-    __slots__ = ("_bytes", "_client", "_is_pending", "_is_stream", "_traffic")
+    __slots__ = ("_bytes", "_client", "_is_pending", "_is_stream", "_limits")
 
-    def __init__(self, traffic: Traffic) -> None:
-        self._traffic = traffic
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._bytes = 0
         self._is_pending = self._is_stream = False
         self._client: Hashable = None
@@ -118,9 +118,9 @@ class Place:
         Raises:
             TooManyRequests: there is no room for it.
         """
-        self._traffic.require_room()
+        self._limits.require_room()
         self.take(REQUEST_COST + BODY_COST * size)
-        self._traffic.pending += 1
+        self._limits.pending += 1
         self._is_pending = True
 
     def enter_stream(self, client: Hashable) -> None:
@@ -129,9 +129,9 @@ class Place:
         Raises:
             TooManyRequests: there is no room for it.
         """
-        self._traffic.require_stream(client)
+        self._limits.require_stream(client)
         self.take(STREAM_COST)
-        self._traffic.streams[client] += 1
+        self._limits.streams[client] += 1
         self._is_stream, self._client = True, client
 
     def take(self, size: int) -> None:
@@ -140,19 +140,19 @@ class Place:
         Raises:
             TooManyRequests: there are none.
         """
-        self._traffic.take(size)
+        self._limits.take(size)
         self._bytes += size
 
     def done(self) -> None:
         """Nobody works on it any more; what it has taken stays taken."""
-        self._traffic.pending -= self._is_pending
+        self._limits.pending -= self._is_pending
         self._is_pending = False
 
     def leave(self) -> None:
         """Gives everything back; the last that is done with it."""
-        self._traffic.pending -= self._is_pending
+        self._limits.pending -= self._is_pending
         if self._is_stream:
-            streams = self._traffic.streams
+            streams = self._limits.streams
             streams[self._client] -= 1
             if not streams[self._client]:
                 del streams[self._client]
@@ -160,5 +160,5 @@ class Place:
 
     def give_back(self) -> None:
         """Gives back the bytes: nothing is left of the request but its answer."""
-        self._traffic.memory.give(self._bytes)
+        self._limits.memory.give(self._bytes)
         self._bytes = 0
