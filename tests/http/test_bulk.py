@@ -362,4 +362,4 @@ async def test_however_many_requests_a_turn_of_the_loop_begins_few_lines(
         counting.cancel()
     assert [len(each) for each in answers] == [600] * 8
     assert sum(read.values()) == 8 * 200 * 5
-    assert max(read.values()) < bulk_module.TURN + 3
+    assert max(read.values()) < bulk_module.LINES_AT_ONCE + 3

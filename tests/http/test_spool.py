@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from guidkeep.http import spool
-from guidkeep.http.spool import Room, Spool
+from guidkeep.http.spool import Spool, SpoolSpace
 from tests.support import turns
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ async def rest(queue: Spool) -> bytes:
 
 
 async def test_what_is_put_in_comes_out_in_order_and_leaves_nothing_on_the_disk() -> None:
-    room, told = Room(1_000_000), Told()
+    room, told = SpoolSpace(1_000_000), Told()
     queue = Spool(room, told)
     for piece in pieces(100):
         await queue.put(piece)
@@ -68,7 +68,7 @@ async def test_what_is_put_in_comes_out_in_order_and_leaves_nothing_on_the_disk(
 
 
 async def test_who_leaves_while_the_disk_is_written_takes_no_room_along() -> None:
-    room, goes_on = Room(1_000_000), threading.Event()
+    room, goes_on = SpoolSpace(1_000_000), threading.Event()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     queue = Spool(room, Told())
     async with aclosing(queue.take()) as taken:
@@ -93,7 +93,7 @@ async def test_who_leaves_while_the_disk_is_written_takes_no_room_along() -> Non
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])
 async def test_nobody_else_can_read_what_is_on_the_disk(umask: int) -> None:
-    queue = Spool(Room(1_000_000), Told())
+    queue = Spool(SpoolSpace(1_000_000), Told())
     former = os.umask(umask)
     try:
         for piece in pieces(100):
@@ -109,7 +109,7 @@ async def test_nobody_else_can_read_what_is_on_the_disk(umask: int) -> None:
 
 
 async def test_little_is_never_put_on_the_disk() -> None:
-    queue = Spool(Room(0), Told())
+    queue = Spool(SpoolSpace(0), Told())
     await queue.put(b"x" * SIZE)
     queue.end()
     assert await rest(queue) == b"x" * SIZE
@@ -117,7 +117,7 @@ async def test_little_is_never_put_on_the_disk() -> None:
 
 
 async def test_one_who_takes_waits_for_what_is_to_come() -> None:
-    queue = Spool(Room(0), Told())
+    queue = Spool(SpoolSpace(0), Told())
     taking = asyncio.create_task(rest(queue))
     await turns()
     await queue.put(b"a")
@@ -128,7 +128,7 @@ async def test_one_who_takes_waits_for_what_is_to_come() -> None:
 
 
 async def test_the_disk_is_used_again_and_again() -> None:
-    room = Room(100_000)
+    room = SpoolSpace(100_000)
     queue = Spool(room, Told())
     expected = b""
     async with aclosing(queue.take()) as taken:
@@ -145,7 +145,7 @@ async def test_the_disk_is_used_again_and_again() -> None:
 
 async def test_without_room_one_who_puts_waits_for_one_who_takes() -> None:
     told = Told()
-    queue = Spool(Room(2000), told)
+    queue = Spool(SpoolSpace(2000), told)
     expected = b"".join(pieces(30))
 
     async def put_all() -> None:
@@ -162,7 +162,7 @@ async def test_without_room_one_who_puts_waits_for_one_who_takes() -> None:
 
 
 async def test_room_that_another_gave_back_is_used() -> None:
-    room, told = Room(0), Told()
+    room, told = SpoolSpace(0), Told()
     queue = Spool(room, told)
     await queue.put(b"x" * SIZE)
     putting = asyncio.create_task(queue.put(b"y"))
@@ -178,7 +178,7 @@ async def test_a_disk_that_is_full_is_like_no_room(monkeypatch: pytest.MonkeyPat
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    room, told = Room(1_000_000), Told()
+    room, told = SpoolSpace(1_000_000), Told()
     queue = Spool(room, told)
     monkeypatch.setattr(os, "pwrite", full)
     await queue.put(b"x" * SIZE)
@@ -198,7 +198,7 @@ async def test_a_disk_that_takes_less_at_once_gets_the_rest_after_it(
 ) -> None:
     plain = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, data, at: plain(file, data[:7], at))
-    queue = Spool(Room(1_000_000), Told())
+    queue = Spool(SpoolSpace(1_000_000), Told())
     for piece in pieces(10):
         await queue.put(piece)
     queue.end()
@@ -206,7 +206,7 @@ async def test_a_disk_that_takes_less_at_once_gets_the_rest_after_it(
 
 
 async def test_one_who_takes_no_more_gives_its_room_back() -> None:
-    room = Room(5000)
+    room = SpoolSpace(5000)
     queue = Spool(room, Told())
     for piece in pieces(10):
         await queue.put(piece)

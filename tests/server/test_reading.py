@@ -72,12 +72,12 @@ async def test_hits_are_answered_a_few_at_a_time() -> None:
 
     async with both_ends(hit=hit, send_buffer=10**6) as ends:
         ends.server.data_received(request("GET", f"/guid/{GUID}") * 1000)
-        assert answered == reading.TURN
+        assert answered == reading.SLICES_AT_ONCE
         assert ends.server.held > 0
         before = answered
         while answered < 1000:
             await heard(ends)
-            assert answered - before <= reading.TURN
+            assert answered - before <= reading.SLICES_AT_ONCE
             before = answered
         await turns()
         assert ends.server.held == 0
@@ -230,7 +230,7 @@ async def test_hits_that_wait_for_their_turn_give_way_too() -> None:
     async with both_ends(hit=lambda _: HIT, send_buffer=10**6, max_memory=10_000) as ends:
         ends.server.data_received(request("GET", f"/guid/{GUID}") * 1000)
         answers = await heard(ends)
-        assert answers.count(HIT) == reading.TURN
+        assert answers.count(HIT) == reading.SLICES_AT_ONCE
         assert answers.partition(b" 429 ")[1]
 
 
@@ -297,7 +297,7 @@ async def test_a_body_that_nobody_takes_is_read_no_further(ends: Ends) -> None:
     ends.server.data_received(
         request("POST", "/guid", None, "Transfer-Encoding: chunked")
         + b"10400\r\n%b\r\n" % (b"x" * 0x10400)
-        + b"4\r\n\r\n\r\n\r\n" * 4 * reading.TURN
+        + b"4\r\n\r\n\r\n\r\n" * 4 * reading.SLICES_AT_ONCE
     )
     await turns()
     assert not ends.server.transport.is_reading()

@@ -11,7 +11,7 @@ import pytest
 
 from guidkeep.http import memory as memory_module
 from guidkeep.http.connection import protocol
-from guidkeep.http.connection.protocol import WATCH_TURN, watch
+from guidkeep.http.connection.protocol import LOOKS_AT_ONCE, watch
 from guidkeep.http.memory import FALL, Memory
 from tests.server.ends import Ends, both_ends
 from tests.support import PATIENCE, turns, until
@@ -105,7 +105,7 @@ async def test_others_have_their_turn_while_many_connections_are_looked_at(
 ) -> None:
     monkeypatch.setattr(protocol, "WATCH_INTERVAL", 0)
     monkeypatch.setattr(Looked, "count", 0)
-    many = 3 * WATCH_TURN + 1
+    many = 3 * LOOKS_AT_ONCE + 1
     seen, connections = [0], {Looked() for _ in range(many)}
     watching = asyncio.create_task(watch(connections, Memory(1)))
     async with asyncio.timeout(PATIENCE):
@@ -113,7 +113,7 @@ async def test_others_have_their_turn_while_many_connections_are_looked_at(
             await turns(1)
             seen.append(Looked.count)
     watching.cancel()
-    assert max(after - before for before, after in pairwise(seen)) <= WATCH_TURN
+    assert max(after - before for before, after in pairwise(seen)) <= LOOKS_AT_ONCE
 
 
 async def test_memory_that_was_held_is_given_back_to_the_system(

@@ -1,28 +1,26 @@
 """`POST /bulk`: many records in one request, a line in and a line out.
 
-*Each line is a request.* It goes the way that `POST /guid` goes: the same parsing, the same
-operation of the registry, the same errors. So nothing here knows of expiry, versions or leases.
+*Each line is a request.* It goes the way of `POST /guid`: the same parsing, the same operation of
+the registry, the same errors. So nothing here knows of expiry, versions or leases.
 
 *Many at once.* Up to `WINDOW` lines are worked on at a time, and the store makes batches of what
-arrives together; so they share commits. A line whose GUID another line before it is still at work
-on waits for that one: two lines of one GUID take effect in their order. The answers are put in the
-order of the lines.
+arrives together, so they share commits. A line waits for an earlier line of the same GUID: two
+lines of one GUID take effect in their order. The result lines come in the order of the lines.
 
 *Bounded both ways.* A line is taken when there is a place in the window, and among all requests
-that the server works on at once (`--max-pending`); else nothing is read. What is answered and not
-yet read by the client is held, up to a limit (see `guidkeep.http.spool`); beyond that no further
-line is taken either.
+that the server works on at once (`--max-pending`); else nothing is read. Results that the client
+has not read are spooled, up to a limit (`guidkeep.http.spool`); beyond it no further line is taken.
 
-*When the answer begins.* At once, if the request comes in chunks; if its head says how long it is,
-when the whole of it is there, or what is held has reached its limit. A client that knows the length
-waits for no line's answer before it sends the next. A proxy that has passed on the head of an
-answer may not pass on the rest of the request: nginx does not, once there was no room for it.
+*When the response begins.* At once, if the request comes in chunks. If its head gives its length,
+the response begins when all of it is there, or when the spool has reached its limit: such a client
+waits for no result before it sends the next line. And a proxy that has passed on the head of a
+response may not pass on the rest of the request: nginx does not, once a buffer was full.
 
-*In turns.* However many such requests there are, the lines of one of them are begun in each turn of
-the loop, and few of those. Whatever else the server does has the rest of its time.
+*Fairness.* However many bulk requests there are, one event-loop iteration begins lines of one of
+them, and few. All else that the server does has the rest of its time.
 
-*Time.* A request may last as long as it will, if a whole line comes every `--request-timeout`. The
-time in which nothing is read does not count. When the server stops it takes no more lines.
+*Time.* A request may last as long as it will, if a whole line comes every `--request-timeout`. Time
+in which nothing is read does not count. When the server stops it takes no more lines.
 """
 
 from __future__ import annotations
@@ -49,7 +47,7 @@ from guidkeep.errors import (
 from guidkeep.http import problems
 from guidkeep.http.conditions import Preconditions, preconditions_of
 from guidkeep.http.responses import NDJSON_LINES
-from guidkeep.http.spool import Room, Spool
+from guidkeep.http.spool import Spool, SpoolSpace
 from guidkeep.http.streams import StreamedResponse
 from guidkeep.jsontext.lines import Lines
 from guidkeep.record import ENVELOPE, parse_change
@@ -69,8 +67,8 @@ WINDOW = 512
 """Lines that are worked on at once, of one request."""
 WINDOW_BYTES = 1 << 20
 """Bytes that they have at most, unless one alone has more."""
-TURN = 32
-"""Lines that are cut and begun in one turn of the loop, of all requests together."""
+LINES_AT_ONCE = 32
+"""Lines that are cut and begun in one event-loop iteration, of all requests together."""
 LONG = 1024
 """Bytes of a line that count as a line more: what is long may take long to read."""
 TICK = 1.0
@@ -109,8 +107,8 @@ class Bulk:
         self.max_line = max_body + ENVELOPE
         self.patience = patience
         self.is_draining = is_draining
-        self.room = Room(HELD)
-        self.turns = asyncio.Lock()
+        self.space = SpoolSpace(HELD)
+        self.beginning = asyncio.Lock()
 
     async def answer(self, request: Request) -> StreamedResponse:
         """The answer; its pieces are made while the request is read."""
@@ -148,14 +146,14 @@ class _BulkRequest:
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The answers."""
         self._request.stream.read_on()
-        held = Spool(self._bulk.room, self._tell)
+        spool = Spool(self._bulk.space, self._tell)
         taking = asyncio.create_task(self._take_lines())
         taking.add_done_callback(self._took_all)
-        putting = asyncio.create_task(self._put_answers(taking, held))
+        putting = asyncio.create_task(self._put_answers(taking, spool))
         try:
             if b"content-length" in self._request.headers:
                 await self._may_begin.wait()
-            async with aclosing(held.take()) as pieces:
+            async with aclosing(spool.take()) as pieces:
                 async for piece in pieces:
                     yield piece
             await putting
@@ -186,16 +184,16 @@ class _BulkRequest:
             except (RequestTimeout, Stopping) as error:
                 self._refuse(self._lines.number + 1, None, error)
                 return
-            await self._wait_for_turn()
+            await self._wait_for_iteration()
             lines = self._lines.feed(piece)
-            left = TURN
+            left = LINES_AT_ONCE
             for line in lines if more else chain(lines, self._lines.end()):
                 self._waited = 0.0
                 size = len(line.text or b"") if line else 0
                 while left <= 0 or not self._has_room(size):
                     await self._wait_for_room(size)
-                    await self._wait_for_turn()
-                    left = TURN
+                    await self._wait_for_iteration()
+                    left = LINES_AT_ONCE
                 left -= 1 + size // LONG
                 if line is None:
                     continue
@@ -221,9 +219,9 @@ class _BulkRequest:
             f"No whole line arrived within {patience:g} s; this one and what follows was not done."
         )
 
-    async def _wait_for_turn(self) -> None:
-        """Returns in a turn of the loop in which nobody else begins lines."""
-        async with self._bulk.turns:
+    async def _wait_for_iteration(self) -> None:
+        """Returns in an event-loop iteration in which no other request begins lines."""
+        async with self._bulk.beginning:
             await asyncio.sleep(0)
 
     async def _wait_for_room(self, size: int) -> None:
@@ -286,7 +284,7 @@ class _BulkRequest:
 
     # Putting answers.
 
-    async def _put_answers(self, taking: asyncio.Task[None], held: Spool) -> None:
+    async def _put_answers(self, taking: asyncio.Task[None], spool: Spool) -> None:
         """Puts them in order, all that are there at once; ends as `taking` ended."""
         try:
             while self._working or not taking.done():
@@ -295,14 +293,14 @@ class _BulkRequest:
                     self._size -= self._working.popleft().size
                     ready.append(answer)
                 if ready:
-                    await held.put("".join(ready).encode())
+                    await spool.put("".join(ready).encode())
                     self._room.set()
                 else:
                     self._news.clear()
                     await self._news.wait()
             await taking
         finally:
-            held.end()
+            spool.end()
 
     def _done(self, number: int, written: Written) -> str:
         status, record = 201 if written.created else 200, written.record

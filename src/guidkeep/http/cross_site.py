@@ -1,16 +1,16 @@
-"""Pages of other sites: what they may do, and what browsers are told about it.
+"""Pages of other sites: what they may do, and what browsers let them see.
 
 A browser says where a request comes from: in `Sec-Fetch-Site`, where it trusts the way to the
-server, in `Origin` with what changes something, and with what a page wants to read. No page can
-forge either (Fetch, and W3C's Fetch Metadata). Clients that are no browsers send none of them, and
-for them nothing here changes anything.
+server, and in `Origin` with a write, or with what a page wants to read. No page can forge either
+(Fetch, and W3C's Fetch Metadata). Other clients send neither, and nothing here changes anything for
+them.
 
-*Refused* is what a page of another site writes or reads, before anything is looked up, so that
-the answer does not depend on what is stored. A link that somebody follows is let through: the
+*Refused* is whatever a page of another site writes or reads, before anything is looked up, so that
+the response does not depend on what is stored. A link that somebody follows is let through: the
 page that has it does not see where it leads.
 
-*Allowed* are the origins that the operator lists. Their pages are told so (CORS), preflights
-included, which are requests like any other.
+*Allowed* are the origins that the operator lists. Their pages get the headers of CORS, and
+preflights are served, which are requests like any other.
 """
 
 from __future__ import annotations

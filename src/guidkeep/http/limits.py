@@ -1,8 +1,8 @@
-"""What all requests of a server share, and what each takes of it.
+"""The limits that all requests of a server share, and what each request takes of them.
 
-A request has its `Place` from the moment in which the whole of it has arrived, or, if it is read or
-answered piece by piece, from its head on. Before that nobody is at work on it, and it keeps nobody
-out: see `guidkeep.http.connection.reading`.
+A request has its `Place` from the moment in which all of it has arrived, or, if it is read or
+answered piece by piece, from its head on. Before that nobody works on it, and it keeps nobody out:
+see `guidkeep.http.connection.reading`.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
 """One budget of bytes for everything that requests in flight hold in memory.
 
 *What counts.* What has arrived and is not yet a whole request: parts of bodies, and bytes that are
-not parsed yet since a request before them is being answered. What is made of a request while it is
-worked on. Answers that the client has not read.
+not parsed yet since the request before them is being served. What is made of a request while it is
+worked on. Responses that the client has not read.
 
 *What happens when the budget is used up.* Two things, in this order:
 
 1. A connection whose request is not complete can lose it without harm: nothing was done. One whose
-   client does not read its answer is cut off. Whoever has held bytes longest gives way to whoever
-   needs some. So bodies that come slowly, or never to their end, keep nobody out.
-2. A whole request, for which nobody can give way any more, is refused with 429 before anything is
+   client does not read its response is cut off. The connection that has held bytes longest gives
+   way first. So bodies that come slowly, or never to their end, keep nobody out.
+2. A whole request for which nothing can give way any more is refused with 429 before anything is
    done.
 
-So the memory never grows beyond the budget by more than what the system call in progress has read.
+So the memory never grows beyond the budget by more than the system call in progress has read.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Answers that are held until the client reads them: a little in memory, the rest in a file.
+"""What a client has not read yet of a response: a little in memory, the rest in a file.
 
-A client may send everything before it reads anything; many HTTP libraries do. Its answers fill the
-sockets' buffers, and if the server then waited for the client to read, and the client for the
-server, both would wait for ever. So what the client has not read is put on the disk, in a file
-without a name, which is gone when it is closed, however that comes.
+A client may send everything before it reads anything; many HTTP libraries do. The response fills
+the sockets' buffers. If the server then waited for the client to read, and the client for the
+server to read, both would wait for ever. So the server spools what the client has not read, to a
+file on the disk without a name, which is gone when it is closed, however that happens.
 
-There is room for so much on the disk, all requests together (`Room`). When it is used up, or the
-disk full, putting more waits for the client.
+All requests together have so much space on the disk (`SpoolSpace`). When it is used up, or the disk
+full, `put` waits for the client.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.http")
 
 IN_MEMORY = 256 * 1024
-"""Bytes of answers in memory; one that is put there may go beyond."""
+"""Bytes in memory; one piece may go beyond."""
 PIECE = 256 * 1024
 """Bytes that are read from the file at once."""
 TICK = 1.0
-"""Seconds after which one who waits for room looks again."""
+"""Seconds after which a `put` that waits for space looks again."""
 
 
-class Room:
+class SpoolSpace:
     """Bytes that may still be put on the disk."""
 
     def __init__(self, size: int) -> None:
@@ -42,15 +42,15 @@ class Room:
 
 
 class Spool:
-    """A queue of bytes, from one who puts to one who takes.
+    """A queue of bytes, from one writer to one reader.
 
     Args:
-        room: on the disk; shared.
-        tell: called with False when there is no more room, with True when there is again.
+        space: on the disk; shared.
+        tell: called with False when there is no space left, and with True when there is again.
     """
 
-    def __init__(self, room: Room, tell: Callable[[bool], None]) -> None:
-        self._room = room
+    def __init__(self, space: SpoolSpace, tell: Callable[[bool], None]) -> None:
+        self._space = space
         self._tell = tell
         self._pieces: list[bytes] = []
         self._size = 0
@@ -63,7 +63,7 @@ class Spool:
         self._is_closed = False
 
     async def put(self, data: bytes) -> None:
-        """Puts in; waits, if there is no room, until something was taken."""
+        """Puts in; waits, if there is no space, until something was taken."""
         while self._written or self._size >= IN_MEMORY:
             self._went.clear()
             if await self._spill(data):
@@ -105,15 +105,15 @@ class Spool:
             await self._close()
 
     async def _spill(self, data: bytes) -> bool:
-        """Puts it on the disk, if there is room."""
+        """Puts it on the disk, if there is space."""
         async with self._disk:
-            if self._is_closed or self._room.left < len(data):
+            if self._is_closed or self._space.left < len(data):
                 return False
-            self._room.left -= len(data)
+            self._space.left -= len(data)
             try:
                 await on_thread(self._write, data)
             except BaseException as error:  # a cancellation too
-                self._room.left += len(data)
+                self._space.left += len(data)
                 if not isinstance(error, OSError):
                     raise
                 log.warning("answers can't be held on the disk", error=error.strerror)
@@ -139,14 +139,14 @@ class Spool:
             self._read += len(data)
             if self._read == self._written:
                 await on_thread(file.truncate, 0)
-                self._room.left += self._written
+                self._space.left += self._written
                 self._read = self._written = 0
             return data
 
     async def _close(self) -> None:
         async with self._disk:
             self._is_closed = True  # before the file: a thread may still want to write to it
-            self._room.left += self._written
+            self._space.left += self._written
             self._written = self._read = 0
             if self._file is not None:
                 self._file.close()

@@ -1,8 +1,8 @@
-"""Answers that are made while they are sent, and requests that are read while they are answered.
+"""Responses that are made while they are sent, and requests that are read meanwhile.
 
 uvicorn waits in `send` until the client has read most of what it was sent before. An empty message
-is sent after each piece, only for that: so a piece is made when the client is ready for it, and
-says what is right at that moment.
+follows each piece, only for that wait: so a piece is made when the client is ready for it, and is
+right at that moment.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Who may connect: so many in all, so many of one client, and always somebody who asks for health.
+"""Who may connect: so many in all, so many of one client, and always a few that ask for health.
 
 A connection beyond the limits is a *guest*. There are places for a few guests beside the limits. A
-guest's first request is read; if it asks for the service's health it is answered, since an
-orchestrator that gets no answer would end a healthy process; anything else is refused with 429, and
-the connection closes. When the places are taken, the guest that came first leaves: so clients that
-connect and say nothing hold a place only until others come.
+guest's first request is read. If it asks for the service's health it gets its response, since an
+orchestrator without one would end a healthy process. Any other is refused with 429, and the
+connection closes. When all places are taken, the guest that came first leaves: so clients that
+connect and send nothing hold a place only until others come.
 """
 
 from __future__ import annotations

@@ -1,17 +1,16 @@
-"""Cache hits, answered beneath the application.
+"""Cache hits, served before the application is called.
 
-A plain `GET /guid/{guid}` whose answer is at hand in this process is written to the socket while
-its headers are still being parsed: no task, no routing, no ASGI messages. If a cache on another
-machine may have it, that is asked, and the answer written when it comes, again without a task.
-Anything out of the ordinary (a condition, a body, what a browser says of the page that asks, a Host
-that was not seen before, a pipeline that backs up, a server that stops) goes to the application,
-which answers the same, only slower; and so does a request for which the cache had nothing.
+A plain `GET /guid/{guid}` whose response is in this process's cache is written to the socket while
+the headers are still being parsed: no task, no routing, no ASGI messages. If a cache on another
+machine may have it, that cache is asked, and its reply becomes the response, again without a task.
+Anything unusual goes to the application, which responds the same, only slower: a condition, a body,
+a header by which a browser names the page, a Host that was not seen before, a client that does not
+read, a server that stops. So does a request that the cache can't serve.
 
-A request for which a cache is being asked stands where uvicorn has its cycle. So what comes after
-it on its connection waits for its turn, and whatever befalls the connection meanwhile befalls it:
-its end, a client that leaves, a server that stops. The cycle itself, and all else that the
-application needs, is made only if the cache has nothing. Until then nothing else is parsed, so the
-parser still knows the request.
+While a cache is asked, the request stands where uvicorn has its cycle. So the next request of the
+connection waits, and whatever happens to the connection happens to it: its end, a client that
+leaves, a server that stops. The cycle itself, and all that the application needs, is made only if
+the cache has nothing. Until then nothing else is parsed, so the parser still knows the request.
 """
 
 from __future__ import annotations

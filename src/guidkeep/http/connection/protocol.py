@@ -1,11 +1,9 @@
-"""The protocol beneath the application: limits for rude clients, and cache hits first (`hits`).
+"""The connection: limits for clients that are slow, greedy or broken.
 
-uvicorn waits for ever for a request that began and for a client that does not read. `watch` looks
+uvicorn waits for ever for a request that began, and for a client that does not read. `watch` looks
 at all connections of a server once a second and ends those that take too long; a timer for each
-connection would cost more than a hit does. (Of a request that is read as
-it comes, the application says whether it takes too long.)
-
-How much of a request is taken at once is decided in `intake`; who may connect in `gate`.
+connection would cost more than a hit does. (Of a request that is read piece by piece, the
+application decides whether it takes too long.)
 """
 
 from __future__ import annotations
@@ -50,8 +48,8 @@ SCHEMES = (b"http", b"https")
 """Those of the addresses that it has; a proxy in front may have taken TLS off."""
 
 WATCH_INTERVAL = 1.0
-WATCH_TURN = 256
-"""Connections that are looked at before others have their turn."""
+LOOKS_AT_ONCE = 256
+"""Connections that are looked at in one event-loop iteration."""
 LINGER = 2.0
 """Seconds that a connection that was ended is still read from."""
 GUEST_TIME = 2.0
@@ -367,7 +365,7 @@ async def watch(connections: set[Any], memory: Memory) -> None:
                 connection.look(now)
             except Exception:
                 log.exception("a connection could not be looked at")
-            if number % WATCH_TURN == 0:
+            if number % LOOKS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         if memory.has_fallen():
             await asyncio.to_thread(give_back)

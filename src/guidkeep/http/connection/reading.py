@@ -1,12 +1,12 @@
-"""How much of what a client sends is taken at once: one request, and no more bytes than fit.
+"""Takes one request at a time, and no more bytes than the memory budget has room for.
 
-What has arrived is cut into slices that never have parts of two requests (`slices`). While a
-request is answered the rest waits unparsed, and nothing more is read: so of each connection there
-is one request, and what one system call has read. What a connection holds is told to the budget of
-all (`memory`), which may ask it to give way.
+What has arrived is cut into slices that never have parts of two requests (`slices`). While one
+request is being served the rest waits unparsed, and nothing more is read. So a connection has one
+request, and the bytes of one system call. Those bytes count in the budget of all connections
+(`memory`), which may ask a connection to give way.
 
-A request that takes its body whole is told of it when the whole body is there: a body that does not
-come to its end costs its bytes, and nobody is at work on it.
+The application starts on a request with a whole body when the body is complete. A body that never
+ends costs its bytes and no work.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from guidkeep.errors import GuidkeepError
     from guidkeep.http.connection.writing import ConnectionStream, Flow
 
-TURN = 64
-"""Slices of one connection that are parsed before others have their turn."""
+SLICES_AT_ONCE = 64
+"""Slices of one connection that are parsed in one event-loop iteration."""
 HEAD_SLICE = 4096
 """Bytes of a head that are parsed before its limits are looked at."""
 MOST_FIELDS = 256
@@ -86,7 +86,7 @@ class ReadingProtocol(HitProtocol):
 
     def _take(self, data: bytes, begin: int) -> None:
         """Parses from there on, to the end of the first request that is not answered at once."""
-        left, size = TURN, len(data)
+        left, size = SLICES_AT_ONCE, len(data)
         while begin < size and self._over_since is None:
             if not left or not (self.is_receiving or self.is_idle()):
                 self._set_aside(data, begin)

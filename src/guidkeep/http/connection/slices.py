@@ -1,7 +1,7 @@
 """Where to cut what arrives, so that no slice has parts of two requests.
 
-A parser that is given everything at once makes every request in it, though only the first can be
-answered. So it is given slices, and the next one only when the request before is answered.
+A parser that gets everything at once makes every request in it, though only the first can be
+served. So it gets slices, and the next one only when the request before is done.
 
 A request ends at an empty line, which is the end of its head or of its last chunk, or after as many
 bytes of content as its head says. An empty line may also stand elsewhere, in chunks: one slice more
