@@ -261,7 +261,7 @@ def test_the_memory_of_many_bodies_is_bounded_and_given_back(tmp_path: Path) -> 
 
 HEAPS = """
 import asyncio, ctypes, sys, threading
-from guidkeep.server import run
+from guidkeep.server.server import run
 from guidkeep.settings import Settings
 
 async def work():
