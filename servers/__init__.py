@@ -2,4 +2,55 @@
 
 Each runs from a data folder of its own on a free port of 127.0.0.1, and ends with the `with` block
 that started it. Nothing here is part of the package that users install.
+
+`ENGINES` is the table of those that a store or a cache runs on. The tests' parametrisation and
+`install.sh` follow from it.
 """
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Engine(NamedTuple):
+    """A row: a server that a store or a cache runs on.
+
+    Attributes:
+        name: that of its module in `servers`, with `started` and `at`; `GUIDKEEP_TEST_NAME_URL`
+            names one that runs already.
+        store: the store that it serves, as `guidkeep.stores` names it; None: it serves a cache.
+        cache: the cache that it serves, as `guidkeep.caches` names it.
+        packages: Debian's packages, each with what shows that it is there: a program, or a file.
+    """
+
+    name: str
+    store: str | None = None
+    cache: str | None = None
+    packages: tuple[tuple[str, str], ...] = ()
+
+
+MARIADB = ("mariadb-server", "mariadbd")
+GALERA = ("galera-4", "/usr/lib/galera/libgalera_smm.so")
+POSTGRESQL = ("postgresql", "/usr/lib/postgresql/*/bin/postgres")
+REDIS = ("redis-server", "redis-server")
+
+ENGINES = (
+    Engine("mysql", store="mysql", packages=(MARIADB,)),
+    Engine("galera", store="mysql", packages=(MARIADB, GALERA, ("rsync", "rsync"))),
+    Engine("mongodb", store="mongodb"),  # FerretDB, which install.sh builds
+    Engine("postgresql", store="postgresql", packages=(POSTGRESQL, ("pgbouncer", "pgbouncer"))),
+    Engine("redis", cache="redis", packages=(REDIS,)),
+    Engine("redis_cluster", cache="redis", packages=(REDIS,)),
+)
+"""Whoever adds an engine writes a row here."""
+
+TOOLS = (
+    ("nginx-light", "nginx"),
+    ("webdis", "webdis"),
+    ("wrk", "wrk"),
+    ("chromium", "chromium"),
+)
+"""Packages that tests and benchmarks need beside the engines."""
+
+PACKAGES = dict(pair for engine in ENGINES for pair in engine.packages) | dict(TOOLS)
+"""All packages, each with what shows that it is there."""

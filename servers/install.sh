@@ -13,15 +13,11 @@ missing=
 need() { # package, then what shows that it is there: a program, or a file
   command -v "$2" >/dev/null || ls $2 >/dev/null 2>&1 || missing="$missing $1"
 }
-need mariadb-server mariadbd
-need galera-4 /usr/lib/galera/libgalera_smm.so
-need postgresql '/usr/lib/postgresql/*/bin/postgres'
-need pgbouncer pgbouncer
-need redis-server redis-server
-need nginx-light nginx
-need webdis webdis
-need wrk wrk
-need chromium chromium
+while read -r package shown_by; do
+  need "$package" "$shown_by"
+done <<EOF
+$("${PYTHON:-python3}" -m servers)
+EOF
 
 if [ -n "$missing" ]; then
   command -v apt-get >/dev/null || { echo "Not Debian; install by hand:$missing" >&2; exit 1; }

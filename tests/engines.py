@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import pytest
 
+from servers import ENGINES
 from servers.processes import Missing
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
     Started = TypeVar("Started")
 
-NAMES = ("mysql", "galera", "postgresql", "mongodb", "redis", "redis_cluster")
+STORES = ("sqlite", *(engine.name for engine in ENGINES if engine.store))
+"""What the contract of stores is run on: SQLite, and the engines that serve a store."""
+CACHES = ("memory", "none", *(engine.name for engine in ENGINES if engine.cache))
+"""What the contract of caches is run on."""
+SINGLE = tuple(engine.name for engine in ENGINES if engine.store == engine.name)
+"""Of the engines that serve a store one for each store."""
 
 
 class Engine(Protocol):
@@ -35,7 +41,7 @@ class Engine(Protocol):
 
 
 class EngineModule(Protocol):
-    """A module of `servers`, one of `NAMES`."""
+    """A module of `servers` that `servers.ENGINES` names."""
 
     def started(self, folder: Path) -> AbstractContextManager[Engine]:
         """A server of its own, with its data in that folder. Raises Missing."""

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from benchmarks.scenarios.hostile import comparison
-from docs.generated import client, commands, metrics, problems, settings
+from docs.generated import client, commands, engines, metrics, problems, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "reference": client.reference,
     "commands": commands.reference,
     "exit codes": commands.exit_codes,
+    "engines": engines.table,
     "hostile": comparison.table_of_the_runs,
 }
 """What makes each part, by the name in its marks."""

@@ -15,6 +15,7 @@ from guidkeep.origins import read_hosts, read_origins
 from guidkeep.record import shortened
 from guidkeep.system.environment import PREFIX, unknown, without_injected
 from guidkeep.units import parse_duration, parse_size
+from guidkeep.urls import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -133,14 +134,13 @@ class Settings:
         stores.DEFAULT_URL,
         _text,
         "URL",
-        "Where records are kept: sqlite:///FILE, mysql://, mariadb://, postgresql:// or mongodb://.",
+        f"Where records are kept: {listed(stores.BACKENDS, 'or')}.",
     )
     cache: str = _setting(
         caches.DEFAULT_URL,
         _text,
         "URL",
-        f"Cache in front of it: memory://?max_size={caches.DEFAULT_MAX_SIZE}, redis://, "
-        "rediss://, redis+cluster:// or none://.",
+        f"Cache in front of it: {listed(caches.BACKENDS, 'or')}.",
     )
     cache_max_age: float = _setting(
         "60s", positive_duration, "DURATION", "How long a cache entry lives at most."

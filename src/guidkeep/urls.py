@@ -7,7 +7,7 @@ import os
 import pwd
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import (
     SplitResult,
     parse_qsl,
@@ -18,7 +18,7 @@ from urllib.parse import (
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Value = TypeVar("Value")
 
@@ -94,6 +94,44 @@ def scheme_of(url: str) -> str:
     """
     scheme, colon, _ = url.partition(":")
     return scheme.lower() if colon else ""
+
+
+class Backend(NamedTuple):
+    """A row of the table of stores, or of caches.
+
+    Attributes:
+        name: that of its module or folder.
+        opener: `MODULE:NAME` of what opens it, below the package of its kind.
+        urls: how its URLs begin; each has a scheme of its own. Help and messages list them.
+        extra: the extra of Guidkeep's that installs its driver; None: it has none.
+    """
+
+    name: str
+    opener: str
+    urls: tuple[str, ...]
+    extra: str | None = None
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Those of its URLs."""
+        return tuple(map(scheme_of, self.urls))
+
+    def imported(self, package: str) -> Any:
+        """What opens it. Imported here: nobody needs the drivers of the others."""
+        module, _, name = self.opener.partition(":")
+        return getattr(importlib.import_module(f"{package}.{module}"), name)
+
+
+def backend_of(url: str, backends: Sequence[Backend]) -> Backend | None:
+    """The row whose scheme the URL has; None: there is none."""
+    scheme = scheme_of(url)
+    return next((backend for backend in backends if scheme in backend.schemes), None)
+
+
+def listed(backends: Sequence[Backend], word: str) -> str:
+    """How their URLs begin, as a list in a sentence: `a, b WORD c`."""
+    *most, last = (url for backend in backends for url in backend.urls)
+    return f"{', '.join(most)} {word} {last}"
 
 
 def split(url: str) -> SplitResult:

@@ -1,6 +1,6 @@
 """What every cache must do: the protocol of `guidkeep.caches`, one call at a time.
 
-A cache joins by its name in `KEEPS`.
+A cache joins by its row in `guidkeep.caches`, and that of its server in `servers`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from guidkeep.caches.entries import entry_of, render
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.record import Record
 from tests.caches.looks import look
+from tests.engines import CACHES
 from tests.support import GUID, MARCH_2015
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from guidkeep.caches import Cache
 
-KEEPS = ("memory", "redis", "redis_cluster")
+KEEPS = [name for name in CACHES if name != "none"]
 """Those that keep anything at all."""
 
 NOW = MARCH_2015
@@ -36,7 +37,7 @@ NEWER = Record(GUID, NOW + 30, 8, '{"user":"Bob"}')
 Flush = Callable[[], None]
 
 
-@pytest.fixture(params=[*KEEPS, "none"])
+@pytest.fixture(params=CACHES)
 async def any_cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     async with opened(request) as (cache, _):
         yield cache

@@ -17,6 +17,7 @@ import pytest
 from tests.consistency import campaign
 from tests.consistency.judge import CHECKED, bound
 from tests.consistency.nemeses import NEMESES
+from tests.engines import SINGLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,14 +26,13 @@ if TYPE_CHECKING:
 
 SECONDS = float(os.environ.get("GUIDKEEP_SOAK_SECONDS", "600"))
 NEMESIS_SECONDS = float(os.environ.get("GUIDKEEP_TEST_NEMESIS_SECONDS", "30"))
-STORES = ("mysql", "postgresql", "mongodb")
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_what_is_promised_holds_for_long(fleet: Fleet, tmp_path: Path) -> None:
     first = int(os.environ.get("GUIDKEEP_SOAK_SEED", random.SystemRandom().randrange(10**6)))
-    stores = _named("GUIDKEEP_SOAK_STORE", STORES)
+    stores = _named("GUIDKEEP_SOAK_STORE", SINGLE)
     nemeses = _named("GUIDKEEP_SOAK_NEMESIS", tuple(NEMESES))
     seed, end = first, time.monotonic() + SECONDS
     while seed == first or time.monotonic() < end:

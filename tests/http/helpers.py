@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from guidkeep import stores
 from guidkeep.errors import TYPE_PREFIX
 from guidkeep.http import openapi
 from guidkeep.http.problems import PROBLEMS
 from guidkeep.record import new_guid
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings
+from tests.engines import CACHES, SINGLE
 from tests.support import MARCH_2015
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 DOCUMENT = openapi.document(MetadataSchema(), Settings())
 SOON = MARCH_2015 + 3600
 """An `expire` an hour after the time at which the tests begin."""
-STORES = list(dict.fromkeys(backend.module for backend in stores._BACKENDS.values()))
-CACHES = ["memory", "redis", "redis_cluster", "none"]
+STORES = ("sqlite", *SINGLE)
 PAIRS = [
     f"{STORES[number % len(STORES)]} {CACHES[number % len(CACHES)]}"
     for number in range(max(len(STORES), len(CACHES)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.http.helpers import CACHES, EACH_PAIR, PAIRS, STORES
+from tests.engines import CACHES
+from tests.http.helpers import EACH_PAIR, PAIRS, STORES
 
 
 def test_each_store_and_each_cache_is_in_a_pair_and_no_more_pairs_than_that_takes() -> None:

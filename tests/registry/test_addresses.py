@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from guidkeep import caches, stores
 from guidkeep.caches import open_cache
 from guidkeep.caches.redis.url import RedisAddress
 from guidkeep.client.transport import address_of
@@ -54,8 +55,10 @@ def test_a_url_is_shown_as_scheme_hosts_and_path_and_no_more(url: str, shown: st
     assert redacted(url) == shown
 
 
-SCHEMES = ("sqlite", "mysql", "mariadb", "postgresql", "mongodb", "redis", "rediss",
-           "redis+cluster", "memory", "none", "oracle")  # fmt: skip
+SCHEMES = (
+    *(scheme for backend in (*stores.BACKENDS, *caches.BACKENDS) for scheme in backend.schemes),
+    "oracle",
+)
 PARTS = st.text(st.characters() | st.sampled_from("@:/?#%[]&=,.0189ab"), max_size=12)
 
 

@@ -5,91 +5,81 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from guidkeep import settings
 from guidkeep.cli.main import main
 from guidkeep.errors import StartupError
+from guidkeep.origins import read_hosts, read_origins
 from guidkeep.settings import ROWS, Settings, flag, load, variable
 
-VALUES: dict[str, tuple[str, object, str, object]] = {
-    # name: a value as one writes it, what it is, another, what that is
-    "host": ("0.0.0.0", "0.0.0.0", "::1", "::1"),  # noqa: S104 - a value, not served
-    "port": ("0", 0, "65535", 65_535),
-    "workers": ("2", 2, "256", 256),
-    "store": ("sqlite:////a.db", "sqlite:////a.db", "sqlite:///b.db", "sqlite:///b.db"),
-    "cache": ("none://", "none://", "memory://?max_size=1MiB", "memory://?max_size=1MiB"),
-    "cache_max_age": ("500ms", 0.5, "1m", 60.0),
-    "cache_timeout": ("10ms", 0.01, "1s", 1.0),
-    "cache_write_timeout": ("10ms", 0.01, "2s", 2.0),
-    "lifetime": ("1s", 1.0, "1.5d", 129_600.0),
-    "metadata_schema": ("a.json", Path("a.json"), "", None),
-    "max_body": ("1", 1, "1.5KiB", 1536),
-    "max_headers": ("8kib", 8192, "1 MiB", 2**20),
-    "max_connections": ("1", 1, "100000", 100_000),
-    "max_connections_per_client": ("0", 0, "8", 8),
-    "max_pending": ("7", 7, "8", 8),
-    "max_streams": ("1", 1, "128", 128),
-    "max_memory": ("8MiB", 2**23, "2GiB", 2**31),
-    "request_timeout": ("5", 5.0, "2h", 7200.0),
-    "idle_timeout": ("1S", 1.0, " 3 s ", 3.0),
-    "write_timeout": ("1s", 1.0, "2s", 2.0),
-    "store_timeout": ("1s", 1.0, "2s", 2.0),
-    "drain_timeout": ("1s", 1.0, "2s", 2.0),
-    "sweep_interval": ("1s", 1.0, "2s", 2.0),
-    "sweep_margin": ("1s", 1.0, "1d", 86_400.0),
-    "sweep_batch": ("1", 1, "1000", 1000),
-    "allow_host": ("A.example, ::1", ("a.example", "::1"), "", ()),
-    "allow_origin": (
-        "https://a.example, http://localhost:3000",
-        ("https://a.example", "http://localhost:3000"),
-        "",
-        (),
-    ),
-    "access_log": ("on", True, "NO", False),
-    "log_format": ("json", "json", "text", "text"),
-    "log_level": ("debug", "debug", "error", "error"),
-    "log_guids": ("full", "full", "off", "off"),
-}
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 HUGE = "9" * 5000
-WRONG = {
-    "host": ["", "  "],
-    "port": ["", "-1", "65536", "http", "80.0", "٨٠", HUGE],
-    "workers": ["", "0", "-1", "1.5", "auto", "257", HUGE],
-    "store": ["", " "],
-    "cache": ["", " "],
-    "cache_max_age": ["", "0", "0s", "-1s", "soon", "1y", "1 d 2 h", "1e3s", "inf", HUGE],
-    "cache_timeout": ["", "0", "0s", "never", HUGE],
-    "cache_write_timeout": ["", "0", "0s", "never", HUGE],
-    "lifetime": ["", "0.9s", "999ms", "0", "never", HUGE + "d"],
-    "max_body": ["", "0", "0.5", "-1", "64KB", "1TiB", "much", HUGE + "GiB"],
-    "max_headers": ["0", "big"],
-    "max_connections": ["", "0", "-5", "1.5", "many", "1k", HUGE],
-    "max_connections_per_client": ["", "-1", "1.5", "off", HUGE],
-    "max_pending": ["0", "all"],
-    "max_streams": ["0", "all"],
-    "max_memory": ["", "0", "all", HUGE],
-    "request_timeout": ["0", "x"],
-    "idle_timeout": ["0", "x"],
-    "write_timeout": ["0", "x"],
-    "store_timeout": ["0", "x"],
-    "drain_timeout": ["0", "x"],
-    "sweep_interval": ["0", "x"],
-    "sweep_margin": ["0", "x"],
-    "sweep_batch": ["0", "x"],
-    "allow_host": ["*", "a.example:80", "https://a.example", "a/b"],
-    "allow_origin": ["*", "a.example", "https://a.example/", "ftp://a.example", "https://", "null"],
-    "access_log": ["maybe", "2", "oui"],
-    "log_format": ["", "xml", "JSON"],
-    "log_level": ["", "trace", "INFO"],
-    "log_guids": ["", "none", "8"],
+
+
+class Example(NamedTuple):
+    """Values that a reader takes, each as it is written and as it is read, and some it refuses."""
+
+    one: tuple[str, object]
+    other: tuple[str, object]
+    wrong: tuple[str, ...]
+
+
+READERS: Mapping[Callable[[str], Any], Example] = {
+    settings._text: Example(("sqlite:////a.db", "sqlite:////a.db"), ("::1", "::1"), ("", "  ")),
+    settings._port: Example(
+        ("0", 0), ("65535", 65_535), ("", "-1", "65536", "http", "80.0", "٨٠", HUGE)
+    ),
+    settings._count: Example(
+        ("7", 7), ("100000", 100_000), ("", "0", "-5", "1.5", "many", "1k", HUGE)
+    ),
+    settings._count_or_none: Example(("0", 0), ("8", 8), ("", "-1", "1.5", "off", HUGE)),
+    settings._workers: Example(("2", 2), ("256", 256), ("", "0", "-1", "1.5", "auto", "257", HUGE)),
+    settings.positive_duration: Example(
+        ("500ms", 0.5),
+        (" 3 S ", 3.0),
+        ("", "0", "0s", "-1s", "soon", "1y", "1 d 2 h", "1e3s", "inf", HUGE),
+    ),
+    settings._lifetime: Example(
+        ("1s", 1.0), ("1.5d", 129_600.0), ("", "0.9s", "999ms", "0", "never", HUGE + "d")
+    ),
+    settings._positive_size: Example(
+        ("8MiB", 2**23),
+        ("16 mib", 2**24),
+        ("", "0", "0.5", "-1", "64KB", "1TiB", "much", HUGE + "GiB"),
+    ),
+    settings._path: Example(("a.json", Path("a.json")), ("", None), ()),
+    settings._switch: Example(("on", True), ("NO", False), ("maybe", "2", "oui")),
+    read_hosts: Example(
+        ("A.example, ::1", ("a.example", "::1")),
+        ("", ()),
+        ("*", "a.example:80", "https://a.example", "a/b"),
+    ),
+    read_origins: Example(
+        (
+            "https://a.example, http://localhost:3000",
+            ("https://a.example", "http://localhost:3000"),
+        ),
+        ("", ()),
+        ("*", "a.example", "https://a.example/", "ftp://a.example", "https://", "null"),
+    ),
 }
+"""By what reads a setting: whoever adds a setting with a reader of its own adds a row here."""
 
 
-def test_every_setting_has_values_here() -> None:
-    assert VALUES.keys() == {row.name for row in ROWS}
-    assert WRONG.keys() | {"metadata_schema"} == VALUES.keys()
+def example_of(row: dataclasses.Field[Any]) -> Example:
+    """Values for a setting; one of some words takes what its placeholder names."""
+    words = row.metadata["metavar"].split("|")
+    if row.metadata["parse"] in READERS:
+        return READERS[row.metadata["parse"]]
+    return Example((words[0], words[0]), (words[1], words[1]), ("", "xml", words[0].upper()))
+
+
+EACH = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
 def test_without_flags_and_variables_all_is_as_the_table_says() -> None:
@@ -107,28 +97,31 @@ def test_the_four_defaults_of_the_contract() -> None:
     assert chosen.cache_max_age == 60
 
 
-@pytest.mark.parametrize("name", VALUES)
-def test_a_flag_comes_before_its_variable_and_that_before_the_default(name: str) -> None:
-    one, parsed_one, other, parsed_other = VALUES[name]
+@EACH
+def test_a_flag_comes_before_its_variable_and_that_before_the_default(
+    row: dataclasses.Field[Any],
+) -> None:
+    name = row.name
+    (one, parsed_one), (other, parsed_other), _ = example_of(row)
     assert getattr(load({name: one}, {}), name) == parsed_one
     assert getattr(load({name: None}, {variable(name): other}), name) == parsed_other
     assert getattr(load({name: one}, {variable(name): other}), name) == parsed_one
     assert getattr(load({name: other}, {variable(name): one}), name) == parsed_other
 
 
-@pytest.mark.parametrize("name", VALUES)
-def test_one_setting_changes_no_other(name: str) -> None:
-    chosen = load({name: VALUES[name][0]}, {})
-    rest = {row.name: getattr(Settings(), row.name) for row in ROWS if row.name != name}
-    assert {key: value for key, value in dataclasses.asdict(chosen).items() if key != name} == rest
+@EACH
+def test_one_setting_changes_no_other(row: dataclasses.Field[Any]) -> None:
+    chosen = dataclasses.asdict(load({row.name: example_of(row).one[0]}, {}))
+    rest = dataclasses.asdict(Settings())
+    assert chosen | {row.name: None} == rest | {row.name: None}
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        pytest.param(name, value, id=f"{name}={value[:20]}")
-        for name, values in WRONG.items()
-        for value in values
+        pytest.param(row.name, value, id=f"{row.name}={value[:20]}")
+        for row in ROWS
+        for value in example_of(row).wrong
     ],
 )
 def test_a_wrong_value_is_refused_with_a_sentence_that_names_where_it_stands(

@@ -14,6 +14,7 @@ import pytest
 
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
+from tests.engines import STORES
 from tests.support import STORE_TIMEOUT
 
 if TYPE_CHECKING:
@@ -43,9 +44,6 @@ def opener_of(url: str) -> Opener:
             await store.close()
 
     return opened
-
-
-STORES = ("sqlite", "mysql", "galera", "mongodb", "postgresql")  # and the engines, as they come
 
 
 def sqlite_urls(folder: Path) -> Callable[[], str]:

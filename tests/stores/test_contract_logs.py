@@ -17,6 +17,7 @@ from guidkeep.jsontext import Member
 from guidkeep.record import Query, parse_change
 from guidkeep.stores.mysql.statements import Row
 from guidkeep.stores.postgresql.writes import write_of
+from servers import ENGINES
 from tests.stores.records import NOW, make_record, newer, plant
 
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ QUOTE: Mapping[str, Callable[[Any, Path], Awaitable[None]]] = {
     "sqlite": quote_in_sqlite,
     "postgresql": quote_in_postgresql,
     "mysql": quote_in_mysql,
-    "galera": quote_in_mysql,
     "mongodb": quote_in_mongodb,
 }
 
@@ -84,7 +84,8 @@ QUOTE: Mapping[str, Callable[[Any, Path], Awaitable[None]]] = {
 @pytest.fixture
 def quote(request: pytest.FixtureRequest) -> Callable[[Any, Path], Awaitable[None]]:
     name: str = request.node.callspec.params["new_url"]
-    return QUOTE[name]
+    store = next((engine.store for engine in ENGINES if engine.name == name), None)
+    return QUOTE[store or name]
 
 
 async def test_no_log_and_no_error_quotes_what_is_stored(

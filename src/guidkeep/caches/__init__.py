@@ -26,16 +26,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 from guidkeep.caches import entries
 from guidkeep.errors import StartupError
-from guidkeep.units import parse_size
-from guidkeep.urls import redacted, scheme_of, split
+from guidkeep.urls import Backend, backend_of, listed, redacted, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from guidkeep.caches.entries import Entry
     from guidkeep.metrics import Metrics
@@ -46,6 +45,18 @@ DEFAULT_MAX_SIZE = "256MiB"
 DEFAULT_TIMEOUT = 0.05
 DEFAULT_PATIENCE = 1.0
 DEFAULT_LEASE_TIME = 15.0
+
+BACKENDS = (
+    Backend("memory", "memory:open_memory", (f"memory://?max_size={DEFAULT_MAX_SIZE}",)),
+    Backend(
+        "redis",
+        "redis.cache:open_redis",
+        ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://"),
+        extra="redis",
+    ),
+    Backend("none", "none:open_none", ("none://",)),
+)
+"""The caches: one table. Whoever adds one writes a row here."""
 
 
 class CacheRefuses(OSError):
@@ -151,67 +162,60 @@ class Cache(Protocol):
         ...
 
 
-def open_cache(
-    url: str,
-    *,
-    max_age: float,
-    timeout: float = DEFAULT_TIMEOUT,
-    patience: float = DEFAULT_PATIENCE,
-    lease_time: float = DEFAULT_LEASE_TIME,
-    metrics: Metrics | None = None,
-    form: Form = entries,
-) -> Cache:
-    """The cache that `url` names.
+@dataclass(frozen=True, kw_only=True)
+class CacheOptions:
+    """What a cache is opened with, beside its URL.
 
-    Args:
-        url: `memory://?max_size=256MiB`, `redis://`, `rediss://`, `redis+cluster://` or
-            `none://`; each backend's file tells what its URL may say.
+    Attributes:
         max_age: seconds that an entry lives at most.
         timeout: seconds that a read waits for a cache on another machine; then it goes without.
         patience: seconds that a write does. Going without, it leaves what other nodes believe.
         lease_time: seconds after which a lease in such a cache is taken to be forgotten; longer
             than any write to the store can take.
         metrics: what such a cache counts goes there.
-        form: makes the finished answers that `Cache.hit` and `Cache.peek` tell.
+        form: makes the finished responses that `Cache.hit` and `Cache.peek` return.
+    """
+
+    max_age: float
+    timeout: float = DEFAULT_TIMEOUT
+    patience: float = DEFAULT_PATIENCE
+    lease_time: float = DEFAULT_LEASE_TIME
+    metrics: Metrics | None = None
+    form: Form = entries
+
+
+def open_cache(url: str, **options: Any) -> Cache:
+    """The cache that `url` names.
+
+    Args:
+        url: begins as a row of `BACKENDS` says; each backend's file tells what its URL may say.
+        options: see `CacheOptions`.
 
     Raises:
         StartupError: no such cache, or a wrong parameter.
     """
-    scheme = scheme_of(url)
-    # Imported only when its URL is used: nobody needs what the others import.
-    if scheme in ("redis", "rediss", "redis+cluster", "rediss+cluster"):
-        from guidkeep.caches.redis.cache import open_redis  # noqa: PLC0415 - see above
-
-        return open_redis(
-            url,
-            max_age=max_age,
-            timeout=timeout,
-            patience=patience,
-            lease_time=lease_time,
-            metrics=metrics,
-            form=form,
+    backend = backend_of(url, BACKENDS)
+    if backend is None:
+        raise StartupError(
+            f"No cache is named by {redacted(url)!r}; there are {listed(BACKENDS, 'and')}."
         )
-    if scheme == "memory":
-        from guidkeep.caches.memory import MemoryCache  # noqa: PLC0415 - see above
-
-        parameters = dict(parse_qsl(split(url).query))
-        max_size = parse_size(parameters.pop("max_size", DEFAULT_MAX_SIZE))
-        _refuse(url, parameters)
-        return MemoryCache(max_size=max_size, max_age=max_age, form=form)
-    if scheme == "none":
-        from guidkeep.caches.none import NoCache  # noqa: PLC0415 - see above
-
-        _refuse(url, dict(parse_qsl(split(url).query)))
-        return NoCache()
-    raise StartupError(
-        f"No cache is named by {redacted(url)!r}; there are memory://, "
-        "memory://?max_size=256MiB, redis://, rediss://, redis+cluster:// and none://."
-    )
+    made: Callable[[str, CacheOptions], Cache] = backend.imported(__name__)
+    return made(url, CacheOptions(**options))
 
 
-def _refuse(url: str, parameters: dict[str, str]) -> None:
-    if parameters:
-        name = next(iter(parameters))
+def parameters_of(url: str) -> dict[str, str]:
+    """The parameters in the URL of a cache."""
+    return dict(parse_qsl(split(url).query))
+
+
+def require_no_more(url: str, parameters: Mapping[str, str]) -> None:
+    """Raises StartupError if the URL of a cache in this process says more than it may.
+
+    Args:
+        url: of the cache; may name no host and no path.
+        parameters: those that are left when the known ones are taken out.
+    """
+    for name in parameters:
         raise StartupError(f"The cache URL {redacted(url)!r} has an unknown parameter: {name}.")
     parts = split(url)
     if parts.netloc or parts.path:

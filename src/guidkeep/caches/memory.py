@@ -14,13 +14,21 @@ from itertools import count
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
-from guidkeep.caches import CacheCounts, Lease, entries
+from guidkeep.caches import (
+    DEFAULT_MAX_SIZE,
+    CacheCounts,
+    Lease,
+    entries,
+    parameters_of,
+    require_no_more,
+)
 from guidkeep.caches.entries import entry_of
+from guidkeep.units import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.caches import Form
+    from guidkeep.caches import CacheOptions, Form
     from guidkeep.record import Record
 
 ENTRY_OVERHEAD = 290
@@ -169,3 +177,15 @@ class MemoryCache:
 
 def _cost(answer: bytes) -> int:
     return getsizeof(answer) + ENTRY_OVERHEAD
+
+
+def open_memory(url: str, options: CacheOptions) -> MemoryCache:
+    """The cache that `memory://?max_size=SIZE` names.
+
+    Raises:
+        StartupError: a wrong parameter.
+    """
+    parameters = parameters_of(url)
+    max_size = parse_size(parameters.pop("max_size", DEFAULT_MAX_SIZE))
+    require_no_more(url, parameters)
+    return MemoryCache(max_size=max_size, max_age=options.max_age, form=options.form)

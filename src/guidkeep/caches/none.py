@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guidkeep.caches import CacheCounts, Lease
+from guidkeep.caches import CacheCounts, Lease, parameters_of, require_no_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from guidkeep.caches import CacheOptions
     from guidkeep.record import Record
 
 
@@ -52,3 +53,13 @@ class NoCache:
 
     async def close(self) -> None:
         """Holds nothing."""
+
+
+def open_none(url: str, _: CacheOptions) -> NoCache:
+    """The cache that `none://` names.
+
+    Raises:
+        StartupError: the URL says more.
+    """
+    require_no_more(url, parameters_of(url))
+    return NoCache()

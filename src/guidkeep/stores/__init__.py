@@ -10,11 +10,10 @@ record like any other here: what comes in its place replaces its version.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from guidkeep.errors import StartupError
-from guidkeep.urls import redacted, scheme_of
+from guidkeep.urls import Backend, backend_of, listed, redacted
 
 if TYPE_CHECKING:
     from guidkeep.metrics import Metrics
@@ -23,24 +22,20 @@ if TYPE_CHECKING:
 DEFAULT_URL = "sqlite:///guidkeep.db"
 
 
-class _Backend(NamedTuple):
-    module: str
-    name: str
-
-
-_MYSQL = _Backend("mysql", "MySQLStore")
-_POSTGRESQL = _Backend("postgresql", "PostgreSQLStore")
-_MONGODB = _Backend("mongodb", "MongoDBStore")
-_BACKENDS = {
-    "sqlite": _Backend("sqlite", "SQLiteStore"),
-    "mysql": _MYSQL,
-    "mariadb": _MYSQL,
-    "postgresql": _POSTGRESQL,
-    "postgres": _POSTGRESQL,
-    "mongodb": _MONGODB,
-    "mongodb+srv": _MONGODB,
-}
-"""By the URL's scheme."""
+BACKENDS = (
+    Backend("sqlite", "sqlite.store:SQLiteStore", ("sqlite:///FILE",)),
+    Backend("mysql", "mysql.store:MySQLStore", ("mysql://", "mariadb://"), extra="mysql"),
+    Backend(
+        "postgresql",
+        "postgresql.store:PostgreSQLStore",
+        ("postgresql://", "postgres://"),
+        extra="postgresql",
+    ),
+    Backend(
+        "mongodb", "mongodb.store:MongoDBStore", ("mongodb://", "mongodb+srv://"), extra="mongodb"
+    ),
+)
+"""The stores: one table. Whoever adds one writes a row here."""
 
 
 class Counted(NamedTuple):
@@ -141,21 +136,17 @@ async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:
     """The store that `url` names.
 
     Args:
-        url: `sqlite:///FILE` (relative; `sqlite:////FILE` is absolute), `mysql://`,
-            `postgresql://` or `mongodb://`; each backend's file tells what its URL may say.
+        url: begins as a row of `BACKENDS` says; each backend's file tells what its URL may say.
         timeout: seconds after which an operation is given up.
         metrics: what the store counts goes there.
 
     Raises:
         StartupError: no such store, or it can't be used; the message says why.
     """
-    backend = _BACKENDS.get(scheme_of(url))
+    backend = backend_of(url, BACKENDS)
     if backend is None:
         raise StartupError(
-            f"No store is named by {redacted(url)!r}; there are sqlite:///FILE, mysql://, "
-            "mariadb://, postgresql:// and mongodb://."
+            f"No store is named by {redacted(url)!r}; there are {listed(BACKENDS, 'and')}."
         )
-    # Imported only when its URL is used: nobody needs the drivers of the others.
-    module = importlib.import_module(f"guidkeep.stores.{backend.module}.store")
-    made: Openable = getattr(module, backend.name)
+    made: Openable = backend.imported(__name__)
     return await made.open(url, timeout=timeout, metrics=metrics)

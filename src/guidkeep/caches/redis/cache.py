@@ -67,7 +67,7 @@ from guidkeep.metrics import Metrics
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
-    from guidkeep.caches import Form
+    from guidkeep.caches import CacheOptions, Form
     from guidkeep.caches.entries import Entry
     from guidkeep.caches.redis.server import Word
     from guidkeep.record import Record
@@ -371,27 +371,18 @@ class RedisCache:
         task.add_done_callback(self._tasks.discard)
 
 
-def open_redis(
-    url: str,
-    *,
-    max_age: float,
-    timeout: float,
-    patience: float,
-    lease_time: float,
-    metrics: Metrics | None = None,
-    form: Form = entries,
-) -> RedisCache:
-    """The cache in the Redis that `url` names; see `redis_address`. Redis need not be up yet.
+def open_redis(url: str, options: CacheOptions) -> RedisCache:
+    """The cache in the Redis that `url` names; see `RedisAddress`. Redis need not be up yet.
 
     Raises:
         StartupError: a wrong URL or parameter; the message says why.
     """
     return RedisCache(
         RedisAddress.parse(url),
-        max_age=max_age,
-        timeout=timeout,
-        patience=patience,
-        lease_time=lease_time,
-        metrics=metrics or Metrics(),
-        form=form,
+        max_age=options.max_age,
+        timeout=options.timeout,
+        patience=options.patience,
+        lease_time=options.lease_time,
+        metrics=options.metrics or Metrics(),
+        form=options.form,
     )

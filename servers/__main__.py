@@ -1,0 +1,9 @@
+"""Prints the packages that `install.sh` installs, a line each, and what shows that it is there."""
+
+from __future__ import annotations
+
+from servers import PACKAGES
+
+if __name__ == "__main__":
+    for package, shown_by in PACKAGES.items():
+        print(package, shown_by)  # noqa: T201 - it is a command
