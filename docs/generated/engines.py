@@ -14,4 +14,6 @@ def table() -> str:
         f"| `{PREFIX}TEST_{engine.name.upper()}_URL` |"
         for engine in ENGINES
     )
-    return "\n".join(["| server | runs | a server that is already running |", "|---|---|---|", *rows])
+    return "\n".join(
+        ["| server | runs | a server that is already running |", "|---|---|---|", *rows]
+    )
