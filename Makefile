@@ -8,7 +8,9 @@ BIN    := $(VENV)/bin
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
 # Processes that run the tests, which wait for servers and browsers more than they work.
-JOBS   ?= 2
+JOBS   ?= 4
+# The same for `make check`, whose tests work more than they wait.
+CHECK_JOBS ?= 2
 
 # uv is used where it is on the PATH; else it is fetched with pip into a folder of its own.
 UV_HOME := build/uv
@@ -18,7 +20,10 @@ UV := $(shell command -v uv 2>/dev/null || echo $(UV_HOME)/bin/uv)
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help install wheel run cluster test lint format bench soak servers docs screenshots clean
+# Every process that the tests start would compile all its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help install wheel run cluster check alone test lint format bench soak servers docs screenshots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +50,13 @@ lint: install ## ruff, mypy and the import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: install ## lint, and the tests that need no server, no browser and no other process
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint alone
+
+alone: install
+	$(BIN)/pytest --alone -m "not soak and not thorough and not processes" --timeout 60 \
+	  --numprocesses $(CHECK_JOBS) --dist worksteal -q -r fE -p no:schemathesis
 
 test: lint ## every check and every test, with branch coverage
 	$(BIN)/pytest -m "not soak" --numprocesses $(JOBS) --dist worksteal --cov --cov-report=term

@@ -15,7 +15,7 @@ from tests.docs.examples import DocumentedServer, check_json, run_console
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest_plugins = ["tests.consistency.report"]
+pytest_plugins = ["tests.alone", "tests.consistency.report"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Of a shell's job in the background. Programs that the tests start would ignore Ctrl-C as well.

@@ -10,6 +10,8 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from guidkeep import logs
+from guidkeep.http.connection import protocol
+from guidkeep.server import server
 from tests.engines import Engines
 from tests.support import Clock, make_registry, opened_store
 
@@ -39,6 +41,15 @@ def logging_as_before() -> Iterator[None]:
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
     structlog.configure(**configured)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def brisk() -> Iterator[None]:
+    """Servers of this process that stop do not wait long for clients that could not know yet."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(protocol, "DRAIN_GRACE", 0.02)
+        patched.setattr(server, "DRAIN_GRACE", 0.02)
+        yield
 
 
 @pytest.fixture(scope="session")

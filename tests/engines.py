@@ -15,6 +15,7 @@ import pytest
 
 from servers import ENGINES
 from servers.processes import Missing
+from tests.alone import skip_if_alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +64,7 @@ class Engines:
 
     def get(self, name: str) -> Engine:
         """That server; skips the test, or in CI fails it, where it is not installed."""
+        skip_if_alone()
         if name not in self._running and name not in self._missing:
             try:
                 self._running[name] = self._start(name)

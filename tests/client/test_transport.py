@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import ssl
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,24 @@ async def ask(kind: Any, address: str, operation: str, *arguments: Any, **option
         return await getattr(client, operation)(*arguments)
     finally:
         await client.close()
+
+
+async def test_certificates_are_read_only_where_tls_is_spoken(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def load_and_tell(context: ssl.SSLContext, *paths: Any, **named: Any) -> None:
+        read.append(paths)
+        load(context, *paths, **named)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load_and_tell)
+    for address in ("http://127.0.0.1:1", "http://elsewhere.example"):
+        await Awaited(kind(address)).close()
+    assert not read
+    await Awaited(kind("https://elsewhere.example")).close()
+    assert read
 
 
 async def test_a_connection_that_is_lost_is_made_again(kind: Any) -> None:

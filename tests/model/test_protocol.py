@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from tests.model.protocol import Kind
 
+pytestmark = pytest.mark.thorough
+
 # One letter a process; twins are interchangeable, so what counts is how many there are of each.
 LETTERS: dict[str, Kind] = {"R": "read", "U": "update", "C": "create", "D": "delete"}
 

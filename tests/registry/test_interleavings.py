@@ -43,6 +43,7 @@ def test_two_operations_in_any_order_of_their_steps_keep_every_promise(
     assert explore(Scenario(" ".join(pair), first, nodes=nodes), limit=2_000).complete
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("pair", ["read update", "read delete", "update delete"])
 def test_it_makes_no_difference_if_answers_are_slow_to_arrive(pair: str) -> None:
     """With gates after the calls too, as of a cache and a store that are elsewhere."""
@@ -50,6 +51,7 @@ def test_it_makes_no_difference_if_answers_are_slow_to_arrive(pair: str) -> None
         assert explore(Scenario(pair, nodes=nodes, after=True), limit=4_000).complete
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("peril", PERILS)
 @pytest.mark.parametrize(
     ("pair", "nodes"),
@@ -61,6 +63,7 @@ def test_two_operations_keep_every_promise_whatever_befalls_them(
     assert explore(Scenario(pair, nodes=nodes, may=peril), limit=20_000).complete
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("operations", "nodes"),
     [("read read update", 1), ("read read delete", 2), ("read update update", 2)],
@@ -106,6 +109,7 @@ def test_any_operations_in_any_order_keep_every_promise(
         Run(scenario, loop).go(lambda _, steps: steps[next(left, 0) % len(steps)])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_planted_fault_is_caught(fault: str) -> None:
     scenario = SCENARIOS[fault]

@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from guidkeep.http.connection import protocol
-from guidkeep.server import server
 from tests.support import Clock, served
 
 if TYPE_CHECKING:
@@ -31,13 +30,6 @@ def address(
     cache = "memory://" if request.param == "memory" else engines.get("redis").fresh()
     with served(store=f"sqlite:///{store}", cache=cache) as running:
         yield running.address
-
-
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers of this process that stop do not wait long for clients that could not know yet."""
-    monkeypatch.setattr(protocol, "DRAIN_GRACE", 0.02)
-    monkeypatch.setattr(server, "DRAIN_GRACE", 0.02)
 
 
 @pytest.fixture

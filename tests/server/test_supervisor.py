@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 
 __all__ = ["unchanged_process"]
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux"),
+    pytest.mark.processes,
+]
 
 
 @pytest.fixture(autouse=True)

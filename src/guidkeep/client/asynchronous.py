@@ -52,6 +52,7 @@ class AsyncClient:
                 base_url=address,
                 headers=transport.headers_of(headers),
                 trust_env=not transport.is_here(address),
+                verify=transport.certificates_of(address),
             )
         )
 

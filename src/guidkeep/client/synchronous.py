@@ -76,6 +76,7 @@ class Client:
                 base_url=address,
                 headers=transport.headers_of(headers),
                 trust_env=not transport.is_here(address),
+                verify=transport.certificates_of(address),
             )
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -69,6 +70,14 @@ def is_here(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def certificates_of(url: str) -> ssl.SSLContext | bool:
+    """What httpx takes for `verify`: it reads all certificates only where TLS is spoken.
+
+    That takes longer than a request does.
+    """
+    return split(url).scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def headers_of(given: Mapping[str, str] | None) -> dict[str, str]:

@@ -91,7 +91,7 @@ def test_redis_need_not_be_up_when_the_cache_is_opened() -> None:
 
 
 def test_a_missing_driver_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in [name for name in sys.modules if name.startswith("guidkeep.caches.redis.cache")]:
+    for module in [name for name in sys.modules if name.startswith("guidkeep.caches.redis")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "hiredis", None)
     with pytest.raises(StartupError, match=r"hiredis is not installed.*guidkeep\[redis\]"):

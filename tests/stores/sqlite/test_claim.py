@@ -100,6 +100,7 @@ OVERWRITES = {
 }
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("command", OVERWRITES.values(), ids=OVERWRITES)
 async def test_a_write_is_not_confirmed_if_the_file_is_overwritten_while_it_is_committed(
     opener: Opener, file: Path, command: str
