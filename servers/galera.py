@@ -33,7 +33,7 @@ FAILURE_DETECTION = (
     "evs.inactive_timeout=PT5S",
 )
 """A node that says nothing is given up after two seconds. As shipped it takes five, in which
-nobody can write; Guidkeep's own time-out of the store is five too."""
+nobody can write; Guidkeep's own store timeout is five seconds too."""
 SETTINGS = (
     "--binlog-format=ROW",
     "--innodb-autoinc-lock-mode=2",
