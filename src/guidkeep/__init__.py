@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module  # noqa: PLC0415 - see above
 
     if name == "__version__":
-        return import_module("importlib.metadata").version("guidkeep")
+        return import_module("guidkeep.system.version").VERSION
     if name == "errors":
         return import_module("guidkeep.errors")
     if name not in __all__:

@@ -6,10 +6,10 @@ import argparse
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from guidkeep import __version__
 from guidkeep.cli import exits, help_texts
 from guidkeep.cli.command import Argument, Command, OneOf
 from guidkeep.cli.commands import COMMANDS
+from guidkeep.system.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def made() -> argparse.ArgumentParser:
         description="Keeps GUIDs and their metadata until they expire.",
         epilog=f"{help_texts.ABOUT}\n{exits.listed(exits.MEANINGS)}",
     )
-    parser.add_argument("--version", action="version", version=f"guidkeep {__version__}")
+    parser.add_argument("--version", action="version", version=f"guidkeep {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         _add_command(commands, command)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from guidkeep import __version__
 from guidkeep.client.sansio import Answer, Lost
 from guidkeep.errors import HeadersTooLarge, StartupError
+from guidkeep.system.version import VERSION
 from guidkeep.urls import redacted, split
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def certificates_of(url: str) -> ssl.SSLContext | bool:
 
 def headers_of(given: Mapping[str, str] | None) -> dict[str, str]:
     """The headers that every request has."""
-    return {"user-agent": f"guidkeep/{__version__}", "accept": "*/*", **(given or {})}
+    return {"user-agent": f"guidkeep/{VERSION}", "accept": "*/*", **(given or {})}
 
 
 def build(http: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.Request:

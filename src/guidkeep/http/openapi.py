@@ -14,9 +14,9 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from guidkeep import __version__
 from guidkeep.http.problems import PROBLEMS
 from guidkeep.http.routes import HEALTH
+from guidkeep.system.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,7 +40,7 @@ def template() -> dict[str, Any]:
 def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
     """The document, as a client of this server needs it, the metadata schema included."""
     holes = {
-        "version": __version__,
+        "version": VERSION,
         "lifetime": f"{settings.lifetime:g}",
         "max_body": settings.max_body,
         "max_headers": settings.max_headers,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from guidkeep import __version__
 from guidkeep.errors import Stopping
 from guidkeep.http.responses import JSON, Response, json_response
 from guidkeep.metrics import CONTENT_TYPE, exposition
+from guidkeep.system.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -49,7 +49,7 @@ class Service:
 
     async def livez(self, _: Request) -> Response:
         """`GET /livez`: the process answers."""
-        return json_response({"status": "ok", "version": __version__})
+        return json_response({"status": "ok", "version": VERSION})
 
     async def readyz(self, _: Request) -> Response:
         """`GET /readyz`: requests can be served."""

@@ -16,9 +16,9 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from guidkeep import __version__
 from guidkeep.errors import StartupError
 from guidkeep.server.listening import let_nobody_in
+from guidkeep.system.version import VERSION
 from guidkeep.system.writer import say
 from guidkeep.urls import redacted
 
@@ -117,5 +117,5 @@ def address_of(listener: socket.socket) -> str:
 
 def announce(settings: Settings, address: str) -> None:
     """Prints what is served, and where."""
-    line = f"Guidkeep {__version__} serves {redacted(settings.store)} on {address}"
+    line = f"Guidkeep {VERSION} serves {redacted(settings.store)} on {address}"
     say(line)

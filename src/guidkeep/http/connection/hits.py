@@ -58,7 +58,8 @@ class HitProtocol(HttpToolsProtocol):
         self.sought: str | None = None  # by the request that is about to be handed on
         self._began: float | None = None  # to be worked on, where that is not just now
         # Once for the connection: of its requests one is worked on at a time, `cycle`.
-        self.extensions: dict[str, Any] = {WHOLE_RESPONSE: {"send": partial(send_whole, self)}}
+        send = partial(send_whole, self, context)
+        self.extensions: dict[str, Any] = {WHOLE_RESPONSE: {"send": send}}
 
     def is_idle(self) -> bool:
         """Whether no answer is being made."""

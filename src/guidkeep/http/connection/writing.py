@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-    from guidkeep.http.connection.hits import HitProtocol
+    from guidkeep.http.connection.context import ConnectionContext
 
 
 class Flow(FlowControl):
@@ -89,7 +89,13 @@ class ConnectionStream:
         transport.abort()
 
 
-def send_whole(protocol: HitProtocol, status: int, lines: bytes, body: bytes) -> bool:
+def send_whole(
+    protocol: HttpToolsProtocol,
+    context: ConnectionContext,
+    status: int,
+    lines: bytes,
+    body: bytes,
+) -> bool:
     """Sends an answer in one write, to the same effect as the cycle's own two messages.
 
     Not to a client that does not read: the messages wait for it, which bounds what it is owed.
@@ -97,7 +103,7 @@ def send_whole(protocol: HitProtocol, status: int, lines: bytes, body: bytes) ->
     cycle = protocol.cycle
     if protocol.flow.write_paused or cycle.disconnected or cycle.response_complete:
         return False
-    own = protocol.context.own_lines(cycle.default_headers)
+    own = context.own_lines(cycle.default_headers)
     last = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
     cycle.transport.write(b"".join((STATUS_LINE[status], own, lines, last, body)))
     if not cycle.keep_alive:
