@@ -13,7 +13,7 @@ from guidkeep import Client
 from guidkeep.cli import exits, import_
 from guidkeep.cli.commands import COMMANDS
 from guidkeep.cli.main import main
-from guidkeep.client import lines
+from guidkeep.client import batches
 from guidkeep.record import new_guid
 from tests.support import Clock, served
 
@@ -80,7 +80,7 @@ def run() -> Run:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch has three lines, and how far it came is saved with each."""
-    monkeypatch.setattr(lines, "BATCH_LINES", 3)
+    monkeypatch.setattr(batches, "BATCH_LINES", 3)
     monkeypatch.setattr(import_, "BETWEEN_SAVES", -1.0)
 
 

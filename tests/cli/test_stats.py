@@ -11,8 +11,8 @@ import pytest
 
 from guidkeep import Client
 from guidkeep.cli import commands
-from guidkeep.client.answers import stats_of
-from guidkeep.client.sansio import Answer
+from guidkeep.client.responses import stats_of
+from guidkeep.client.sansio import Response
 from guidkeep.registry import census
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the service says; a test may change it."""
     document = figures()
     monkeypatch.setattr(
-        Client, "stats", lambda _: stats_of(Answer(200, {}, json.dumps(document).encode()))
+        Client, "stats", lambda _: stats_of(Response(200, {}, json.dumps(document).encode()))
     )
     return document
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidkeep.client.operations import Operations
 from guidkeep.client.retry import Patience
-from guidkeep.client.sansio import Answer, Give, Lost, More, Pause, Request
+from guidkeep.client.sansio import Give, Lost, More, Pause, Request, Response
 from guidkeep.errors import (
     GuidkeepError,
     NotFound,
@@ -31,18 +31,18 @@ NO_CONNECTION = Lost("There is no connection.", was_sent=False)
 NO_ANSWER = Lost("The connection was lost.", was_sent=True)
 
 
-def answer(status: int, document: Any = None, **headers: str) -> Answer:
-    """An answer with that JSON, a record unless told otherwise."""
+def response(status: int, document: Any = None, **headers: str) -> Response:
+    """A response with that JSON, a record unless told otherwise."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     body = b"" if status in (204, 304) else json.dumps(document or RECORD).encode()
-    return Answer(status, {"etag": '"1"', **named}, body)
+    return Response(status, {"etag": '"1"', **named}, body)
 
 
-def problem(error: GuidkeepError, **headers: str) -> Answer:
-    """The answer by which the service tells of an error."""
+def problem(error: GuidkeepError, **headers: str) -> Response:
+    """The response by which the service tells of an error."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     sent = problems.response_of(error, "id")
-    return Answer(sent.status, named, sent.body)
+    return Response(sent.status, named, sent.body)
 
 
 @dataclass
@@ -89,13 +89,13 @@ AWAY = problem(StoreUnavailable("away"), retry_after="1")
 OPEN = problem(OutcomeUnknown("who knows"), retry_after="1")
 BUSY = problem(TooManyRequests("busy"))
 LATE = problem(RequestTimeout("late"))
-GATEWAY = Answer(502, {"content-type": "text/html"}, b"<html>Bad gateway</html>")
+GATEWAY = Response(502, {"content-type": "text/html"}, b"<html>Bad gateway</html>")
 GONE = problem(NotFound("There is none."))
 TAKEN = problem(PreconditionFailed("It is there."))
 
 NOTHING_DONE = {"no connection": NO_CONNECTION, "away": AWAY, "busy": BUSY, "late": LATE}
 MAY_BE_DONE = {
-    "no answer": NO_ANSWER,
+    "no response": NO_ANSWER,
     "open": OPEN,
     "gateway": GATEWAY,
     "stopping": problem(Stopping("It stops.")),

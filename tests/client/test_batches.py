@@ -1,177 +1,160 @@
-"""What becomes of the lines of a batch, and which are sent again; all without a service."""
+"""Lines of a bulk write: which get a GUID, and how they are put into batches."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from guidkeep.client.lines import Sent
-from guidkeep.client.retry import Patience
-from guidkeep.client.sansio import Answer
-from guidkeep.errors import (
-    GuidkeepError,
-    OutcomeUnknown,
-    PreconditionFailed,
-    RequestTimeout,
-    Stopping,
-    StoreUnavailable,
-    TooManyRequests,
-    UnknownAnswer,
-    Unreachable,
+from guidkeep.client.arguments import members_of
+from guidkeep.client.batches import (
+    BATCH_BYTES,
+    BATCH_LINES,
+    Batches,
+    Sent,
+    has_null,
+    line_of,
+    text_after,
 )
-from tests.client.scripted import GATEWAY, GUID, NO_ANSWER, NO_CONNECTION, Script, problem
+from guidkeep.client.splitter import Splitter
+from guidkeep.errors import InvalidRequest
+from guidkeep.jsontext import parse_object
+from guidkeep.jsontext.lines import Lines
+from tests.client.scripted import GUID
 
-BATCH = [Sent(number, b"{}", guid) for number, guid in ((1, "A"), (2, "B"), (4, "A"), (5, "C"))]
-
-
-def lines(*errors: GuidkeepError | None) -> Answer:
-    """The answer to a batch: each line done, or that."""
-    told = [
-        {"status": 201, "guid": GUID, "etag": '"1"'}
-        if error is None
-        else {"status": came.status, "guid": None, "problem": json.loads(came.body)}
-        for error in errors
-        for came in [problem(error or GuidkeepError())]
-    ]
-    return Answer(200, {}, b"".join(json.dumps(line).encode() + b"\n" for line in told))
+FRESH = "F" * 32
 
 
-def test_a_batch_of_nothing_asks_nothing() -> None:
-    script = Script([])
-    assert script.run(script.operations.bulk([], create_only=False)) == []
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ({"user": "é"}, f'{{"guid":"{FRESH}","user":"é"}}'),
+        ({}, f'{{"guid":"{FRESH}"}}'),
+        ("{ }", f'{{"guid":"{FRESH}"}}'),
+        ('{"n": 1.10}', f'{{"guid":"{FRESH}","n": 1.10}}'),
+        (b' {"n": 1}\r\n', f'{{"guid":"{FRESH}","n": 1}}'),
+        ('{"n":\n 1,\r\n"m":2}', f'{{"guid":"{FRESH}","n":  1,  "m":2}}'),
+        ('{"deep": {"guid": 1}}', f'{{"guid":"{FRESH}","deep": {{"guid": 1}}}}'),
+        ('{"\\u0061": 1}', f'{{"guid":"{FRESH}","\\u0061": 1}}'),
+    ],
+)
+def test_a_line_without_a_guid_gets_one(line: Any, text: str) -> None:
+    assert line_of(7, line, lambda: FRESH) == Sent(7, text.encode(), FRESH, is_drawn=True)
+    json.loads(text)
 
 
-def test_lines_that_were_not_done_are_sent_again_and_those_after_them_of_their_record() -> None:
-    script = Script([lines(StoreUnavailable("away"), None, None, None), lines(None, None)])
-    found = script.run(script.operations.bulk(BATCH, create_only=False))
-    assert [line.number for line in found] == [1, 2, 4, 5]
-    assert [line.error for line in found] == [None] * 4
-    assert script.sent[1].body == b"{}\n{}\n"
-    assert script.pauses == [1.05]
+@pytest.mark.parametrize(
+    ("line", "guid"),
+    [
+        (f'{{"guid": "{GUID}"}}', GUID),
+        (f'{{"\\u0067uid": "{GUID}"}}', GUID),
+        (f'{{"guid": "{GUID}", "n": {"7" * 5000}}}', GUID),
+        ('{"guid": "x"}', None),
+        ('{"guid": null}', None),
+        ('["guid"]', None),
+        ("5", None),
+        ("no json", None),
+        ("[" * 100_000, None),
+        ("", None),
+        ('\f{"a": 1}', None),
+    ],
+)
+def test_any_other_line_stays_as_it_is(line: str, guid: str | None) -> None:
+    assert line_of(7, line, lambda: FRESH) == Sent(7, line.encode(), guid)
 
 
-def test_lines_that_are_sent_again_ask_for_what_is_left_of_their_ttl() -> None:
-    drawn, named = b'{"guid":"D","ttl":60}', b'{"ttl":60}'
-    batch = [Sent(1, drawn, "D", is_drawn=True), Sent(2, named, "A"), Sent(3, b"{}", "B")]
-    patience = Patience(None, clock=lambda: 7.5 * len(script.sent), chance=lambda: 0.5)
-    script = Script([NO_ANSWER, lines(None), NO_ANSWER, lines(None, None)], patience)
-    script.run(script.operations.bulk(batch, create_only=False))
-    assert [sent.body for sent in script.sent] == [
-        b"%b\n" % drawn,
-        b'{"guid":"D","ttl":53}\n',
-        b"%b\n{}\n" % named,
-        b'{"ttl":53}\n{}\n',
-    ]
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"user": "a\nb"}',
+        '{"user": "a\rb"}',
+        f'{{"guid": "{GUID}", "user": "a\r\nb"}}',
+        '{\f"user": "A"}',
+        '{"user": "A"}\f',
+        '{"n":\n1} x',
+        '{"user":\n"\ud800"}',
+        "[\n" * 100_000,
+    ],
+    ids=str,
+)
+def test_a_line_that_is_refused_as_a_body_is_none_that_is_taken(line: str) -> None:
+    with pytest.raises(InvalidRequest):
+        members_of(line.encode(errors="surrogatepass"))
+    sent = line_of(7, line, lambda: FRESH).text
+    assert b"\n" not in sent
+    with pytest.raises(InvalidRequest):
+        parse_object(sent)
 
 
-def test_lines_without_an_answer_where_the_service_took_no_more_are_sent_again() -> None:
-    for error in (Stopping("It stops."), RequestTimeout("It waited.")):
-        script = Script([lines(None, error), lines(None, None, None)])
-        found = script.run(script.operations.bulk(BATCH, create_only=True))
-        assert [(line.number, line.error) for line in found] == [
-            (1, None), (2, None), (4, None), (5, None),
-        ]  # fmt: skip
+@pytest.mark.parametrize("line", ["", " \r\n", "\f", "\v "])
+def test_a_line_is_blank_if_it_is_to_the_service(line: str) -> None:
+    assert line_of(7, line) == Sent(7, b"", None)
+    assert not any(Lines(99).feed(f"{line}\n".encode()))
 
 
-def test_a_line_that_stays_undone_is_told_at_last() -> None:
-    script = Script([lines(None, None, None, TooManyRequests("busy"))] + [
-        lines(TooManyRequests("busy"))
-    ] * 4)  # fmt: skip
-    found = script.run(script.operations.bulk(BATCH, create_only=False))
-    assert isinstance(found[3].error, TooManyRequests)
-    assert found[3].number == 5
+def test_without_more_ado_the_guid_is_random() -> None:
+    assert line_of(1, "{}").guid != line_of(1, "{}").guid
 
 
-def test_what_was_answered_before_the_service_went_away_is_told() -> None:
-    script = Script([lines(None, Stopping("It stops.")), *[NO_CONNECTION] * 4])
-    found = script.run(script.operations.bulk(BATCH, create_only=False))
-    assert found[0] == (1, 201, GUID, '"1"', None)
-    assert [type(line.error) for line in found[1:]] == [Unreachable] * 3
-    assert [line.number for line in found] == [1, 2, 4, 5]
+@pytest.mark.parametrize(
+    ("line", "has_one"),
+    [
+        ('{"a": null}', True),
+        ('{"a": {"b": {"expire": null}}}', True),
+        (f'{{"a": null, "n": {"7" * 5000}}}', True),
+        ('{"expire": null}', False),
+        ('{"a": "null"}', False),
+        ('{"a": [{"b": null}]}', False),  # an array is no object that is merged
+        ("[null]", False),
+        ("null", False),
+        ('{"a": null', False),
+    ],
+)
+def test_a_null_that_a_second_time_would_remove_is_seen(line: str, has_one: bool) -> None:
+    assert has_null(Sent(1, line.encode(), GUID)) is has_one
 
 
-def test_a_line_that_was_done_or_is_open_is_not_told_to_be_unwritten() -> None:
-    away, unknown = StoreUnavailable("away"), OutcomeUnknown("who knows")
-    answered = lines(away, unknown, None, None)  # the third is about the record of the first
-    script = Script([answered, *[NO_CONNECTION] * 4])
-    found = script.run(script.operations.bulk(BATCH, create_only=False))
-    told = [type(line.error) for line in found]
-    assert told == [Unreachable, OutcomeUnknown, type(None), type(None)]
-    script = Script([answered, *[NO_ANSWER] * 4])
-    found = script.run(script.operations.bulk(BATCH, create_only=False))
-    told = [type(line.error) for line in found]
-    assert told == [*[OutcomeUnknown] * 3, type(None)]
+@pytest.mark.parametrize(
+    ("line", "later"),
+    [
+        ('{"user": "A", "ttl": 60}', '{"user":"A","ttl":53}'),
+        ('{"\\u0074tl": "60"}', '{"ttl":53}'),
+        ('{"ttl": 3}', '{"ttl":1}'),
+        ('{"ttl": 0}', '{"ttl": 0}'),
+        ('{"ttl": null}', '{"ttl": null}'),
+        ('{"text": "\\u0074tl"}', '{"text": "\\u0074tl"}'),
+        ('{"text": "ttl"}', '{"text": "ttl"}'),
+        ('{"ttl": 60', '{"ttl": 60'),
+    ],
+)
+def test_a_line_that_is_repeated_asks_for_what_is_left_of_its_ttl(line: str, later: str) -> None:
+    sent = Sent(1, line.encode(), GUID)
+    assert text_after(sent, 0).decode() == line
+    assert text_after(sent, 7).decode() == later
 
 
-def test_what_was_drawn_and_done_is_told_though_the_others_were_not() -> None:
-    batch = [Sent(1, b"{}", "A"), Sent(2, b"{}", "B", is_drawn=True)]
-    script = Script([NO_ANSWER, lines(None), *[NO_CONNECTION] * 4])
-    first, second = script.run(script.operations.bulk(batch, create_only=False))
-    assert isinstance(first.error, Unreachable)
-    assert second.error is None
+def test_a_batch_has_so_many_lines_at_most() -> None:
+    batches = Batches()
+    full = [batch for _ in range(2 * BATCH_LINES + 1) if (batch := batches.add("{}"))]
+    assert [len(batch) for batch in full] == [BATCH_LINES, BATCH_LINES]
+    assert [line.number for line in batches.rest()] == [2 * BATCH_LINES + 1]
+    assert batches.rest() == []
 
 
-@pytest.mark.parametrize(("create_only", "attempts"), [(False, 2), (True, 1)])
-def test_a_line_whose_outcome_is_open_is_sent_again_unless_it_may_only_create(
-    create_only: bool, attempts: int
-) -> None:
-    answers = [lines(None, OutcomeUnknown("who knows"), None, None), lines(None)]
-    script = Script(answers[:attempts])
-    found = script.run(script.operations.bulk(BATCH, create_only=create_only))
-    assert isinstance(found[1].error, OutcomeUnknown) is create_only
+def test_a_batch_has_so_many_bytes_at_most_unless_one_line_has_more() -> None:
+    batches, sizes = Batches(), (30_000, 30_000, 30_000, 100_000, 10)
+    made = [batch for size in sizes if (batch := batches.add({"text": "x" * size}))]
+    made.append(batches.rest())
+    assert [len(batch) for batch in made] == [2, 1, 1, 1]
+    for batch in made:
+        length = sum(len(line.text) + 1 for line in batch)
+        assert length <= BATCH_BYTES or len(batch) == 1
 
 
-def test_a_batch_whose_answer_was_lost_is_sent_again_unless_it_may_only_create() -> None:
-    script = Script([NO_ANSWER, lines(None, None, None, None)])
-    assert len(script.run(script.operations.bulk(BATCH, create_only=False))) == 4
-    script = Script([NO_ANSWER])
-    with pytest.raises(OutcomeUnknown):
-        script.run(script.operations.bulk(BATCH, create_only=True))
-
-
-def test_a_gateway_that_answers_a_batch_leaves_its_outcome_open() -> None:
-    script = Script([GATEWAY])
-    with pytest.raises(OutcomeUnknown):
-        script.run(script.operations.bulk(BATCH, create_only=True))
-
-
-def test_lines_with_a_null_are_not_sent_again_when_they_may_have_been_done() -> None:
-    batch = [Sent(1, b"{}", "A"), Sent(2, b'{"n":null}', "B")]
-    script = Script([NO_ANSWER])
-    with pytest.raises(OutcomeUnknown):
-        script.run(script.operations.bulk(batch, create_only=False))
-    unknown = OutcomeUnknown("who knows")
-    script = Script([lines(unknown, unknown), lines(None)])
-    first, second = script.run(script.operations.bulk(batch, create_only=False))
-    assert script.sent[1].body == b"{}\n"
-    assert first.error is None
-    assert isinstance(second.error, OutcomeUnknown)
-
-
-@pytest.mark.parametrize("create_only", [False, True])
-def test_lines_whose_guid_was_drawn_only_create_and_are_there_when_it_was_done(
-    create_only: bool,
-) -> None:
-    batch = [Sent(1, b'{"n":null}', "A", is_drawn=True), Sent(2, b"{}", "B")]
-    script = Script([NO_ANSWER, lines(PreconditionFailed("there")), lines(None)])
-    first, second = script.run(script.operations.bulk(batch, create_only=create_only))
-    assert first == (1, 201, "A", None, None)
-    assert second.number == 2
-    assert [sent.body for sent in script.sent] == [b'{"n":null}\n', b'{"n":null}\n', b"{}\n"]
-    conditions = [sent.headers.get("if-none-match") for sent in script.sent]
-    assert conditions == ["*", "*", "*" if create_only else None]
-
-
-@pytest.mark.parametrize("body", [b"", b'{"status": "x"}\n', b"no json\n" * 4])
-def test_an_answer_that_is_not_one_for_each_line_is_none_of_guidkeeps(body: bytes) -> None:
-    script = Script([Answer(200, {}, body)])
-    with pytest.raises(UnknownAnswer):
-        script.run(script.operations.bulk(BATCH, create_only=False))
-
-
-def test_a_problem_of_a_line_that_is_not_known_is_told_as_such() -> None:
-    told = b'{"status": 400, "guid": null, "problem": {"type": "news"}}\n'
-    script = Script([Answer(200, {}, told * 4)])
-    found = script.run(script.operations.bulk(BATCH, create_only=False))
-    assert isinstance(found[0].error, UnknownAnswer)
+@pytest.mark.parametrize("length", [1, 2, 5, 100])
+def test_a_stream_is_cut_at_line_ends_however_it_comes(length: int) -> None:
+    text, splitter, lines = b"one\ntwo\n\nthree", Splitter(), list[bytes]()
+    for at in range(0, len(text), length):
+        lines += splitter.feed(text[at : at + length])
+    assert lines + splitter.feed(b"") == [b"one", b"two", b"three"]

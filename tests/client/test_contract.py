@@ -100,7 +100,7 @@ async def test_an_expire_is_a_number_an_instant_or_nothing(
 async def test_a_time_from_now_is_one_from_the_clients_now(
     client: Awaited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("guidkeep.client.bodies.time.time", lambda: MARCH_2015 + 0.5)
+    monkeypatch.setattr("guidkeep.client.arguments.time.time", lambda: MARCH_2015 + 0.5)
     made = await client.create({"user": "Ann"}, expire=timedelta(hours=1))
     assert made.expire == SOON
 

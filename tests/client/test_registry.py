@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import AsyncClient
-from guidkeep.client.bodies import ANY, IfMatch
+from guidkeep.client.arguments import ANY, IfMatch
 from guidkeep.http.conditions import UNCONDITIONAL
 from guidkeep.jsontext import format_object
 from guidkeep.record import Record

@@ -33,16 +33,16 @@ SILENCE = b"silence"
 class Odd:
     """A server that answers each request in turn with those bytes, then closes the connection."""
 
-    def __init__(self, answers: list[bytes]) -> None:
-        self.answers = answers
+    def __init__(self, responses: list[bytes]) -> None:
+        self.responses = responses
         self.requests: list[bytes] = []
         self.address = ""
         self.done = threading.Event()
 
 
 @contextmanager
-def odd(*answers: bytes) -> Iterator[Odd]:
-    told = Odd(list(answers))
+def odd(*responses: bytes) -> Iterator[Odd]:
+    told = Odd(list(responses))
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -51,11 +51,11 @@ def odd(*answers: bytes) -> Iterator[Odd]:
                 head += self.rfile.readline()
             length = int(_header(head, b"content-length") or 0)
             told.requests.append(head + self.rfile.read(length))
-            answer = told.answers.pop(0)
-            if answer == SILENCE:
+            response = told.responses.pop(0)
+            if response == SILENCE:
                 told.done.wait(30)
             else:
-                self.wfile.write(answer)
+                self.wfile.write(response)
 
     class Server(socketserver.ThreadingTCPServer):
         allow_reuse_address = True

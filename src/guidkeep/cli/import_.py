@@ -45,9 +45,9 @@ from guidkeep.cli.output import Output, complain
 from guidkeep.cli.refused_records import Refusals
 from guidkeep.cli.runner import GOES_ON, address_of, client_of, guarded
 from guidkeep.client import AsyncClient
-from guidkeep.client.answers import own_status
-from guidkeep.client.lines import Batches, Sent, line_of
-from guidkeep.client.operations import is_temporary
+from guidkeep.client.batches import Batches, Sent, line_of
+from guidkeep.client.bulk import is_temporary
+from guidkeep.client.responses import own_status
 from guidkeep.errors import (
     BodyTooLarge,
     ClientSideError,

@@ -12,7 +12,7 @@ from guidkeep.cli.members import parse_input, parse_words
 from guidkeep.cli.output import complain
 from guidkeep.cli.runner import with_client
 from guidkeep.cli.times import DEFAULT, parse_expire, parse_ttl
-from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch
+from guidkeep.client.arguments import ANY, KEEP, Expire, IfMatch
 from guidkeep.errors import NotFound, PreconditionFailed, StartupError
 from guidkeep.jsontext import format_object
 

@@ -1,6 +1,6 @@
 """The client: the registry's operations over HTTP, for programs and for the command line.
 
-`operations.py` says what is asked and what the answers mean, `repeating.py` when a request is sent
+`operations.py` says what is asked and what the responses mean, `retry.py` when a request is sent
 again; neither does I/O. `synchronous.py` and `asynchronous.py` do nothing else.
 """
 

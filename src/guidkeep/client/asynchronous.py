@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 import httpx2
 
 from guidkeep.client import transport
-from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata, Ttl
-from guidkeep.client.lines import Batches
+from guidkeep.client.arguments import ANY, KEEP, Expire, IfMatch, Metadata, Ttl
+from guidkeep.client.batches import Batches
 from guidkeep.client.operations import Operations
-from guidkeep.client.processes import PerProcess
+from guidkeep.client.per_process import PerProcess
 from guidkeep.client.retry import Patience
 from guidkeep.client.sansio import Give, Lost, More, Pause
 from guidkeep.urls import redacted
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from guidkeep.client.lines import Sent
+    from guidkeep.client.batches import Sent
     from guidkeep.client.models import Line, Page, Record, Stats, Written
-    from guidkeep.client.sansio import Answer, Request, Steps, Stream
+    from guidkeep.client.sansio import Request, Response, Steps, Stream
 
 Result = TypeVar("Result")
 
@@ -219,7 +219,7 @@ class AsyncClient:
     # From what an operation wants to what the transport does.
 
     async def _run(self, steps: Steps[Result]) -> Result:
-        came: Answer | Lost | None = None
+        came: Response | Lost | None = None
         try:
             while True:
                 wanted = steps.send(came)
@@ -229,7 +229,7 @@ class AsyncClient:
             return result
 
     async def _stream(self, steps: Stream) -> AsyncIterator[Record]:
-        came: Answer | Lost | bytes | None = None
+        came: Response | Lost | bytes | None = None
         pieces: AsyncIterator[bytes] = _each(())
         async with AsyncExitStack() as opened:
             while True:
@@ -249,18 +249,18 @@ class AsyncClient:
                     await opened.aclose()
                     came, pieces = await self._open(wanted, opened)
 
-    async def _do(self, wanted: Request | Pause) -> Answer | Lost | None:
+    async def _do(self, wanted: Request | Pause) -> Response | Lost | None:
         if isinstance(wanted, Pause):
             await asyncio.sleep(wanted.seconds)
             return None
         return await self._send(wanted)
 
-    async def _send(self, request: Request) -> Answer | Lost:
+    async def _send(self, request: Request) -> Response | Lost:
         try:
             async with asyncio.timeout(request.timeout):
-                response = await self._begin(request)
-                async with aclosing(response):
-                    return transport.answer_of(response, await response.aread())
+                received = await self._begin(request)
+                async with aclosing(received):
+                    return transport.response_of(received, await received.aread())
         except TimeoutError as error:
             return transport.late(self.url, error)
         except httpx2.RequestError as error:
@@ -268,18 +268,18 @@ class AsyncClient:
 
     async def _open(
         self, request: Request, opened: AsyncExitStack
-    ) -> tuple[Answer | Lost, AsyncIterator[bytes]]:
-        """Sends it; returns the answer, and its content if that is to be taken in pieces."""
+    ) -> tuple[Response | Lost, AsyncIterator[bytes]]:
+        """Sends it; returns the response, and its content if that is to be taken in pieces."""
         try:
-            response = await opened.enter_async_context(aclosing(await self._begin(request)))
-            if response.is_success:
-                return transport.answer_of(response, b""), response.aiter_bytes()
-            return transport.answer_of(response, await response.aread()), _each(())
+            received = await opened.enter_async_context(aclosing(await self._begin(request)))
+            if received.is_success:
+                return transport.response_of(received, b""), received.aiter_bytes()
+            return transport.response_of(received, await received.aread()), _each(())
         except httpx2.RequestError as error:
             return transport.lost(error, self.url), _each(())
 
     async def _begin(self, request: Request) -> httpx2.Response:
-        """Sends it; returns when the answer's headers are there."""
+        """Sends it; returns when the response's headers are there."""
         http = self._http.own()
         return await http.send(transport.build(http, request), stream=True)
 

@@ -69,7 +69,7 @@ class Written(NamedTuple):
 
     Attributes:
         record: as it is now.
-        created: whether there was none before. After an attempt whose answer was lost it may be
+        created: whether there was none before. After an attempt whose response was lost it may be
             False for a record that this very call created.
     """
 
@@ -101,10 +101,10 @@ class Line(NamedTuple):
     Attributes:
         number: which one it was, from 1.
         status: the HTTP status that the line alone would have been answered with; that of the
-            error, if there was no answer.
+            error, if there was no response.
         guid: whose line it was; None if it named none that is one.
         etag: the record's version, if it was written; None if that was done by an attempt whose
-            answer was lost.
+            response was lost.
         error: why it was not, else None.
     """
 

@@ -1,4 +1,4 @@
-"""The registry's operations over HTTP: what is asked, and what the answers mean. No I/O."""
+"""The registry's operations over HTTP: what is asked, and what the responses mean. No I/O."""
 
 from __future__ import annotations
 
@@ -6,19 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
-from guidkeep.client.answers import (
-    document_of,
-    error_of,
-    line_of,
-    own_status,
-    page_of,
-    problem_type,
-    record_of,
-    stats_of,
-    strange,
-    streamed_record_of,
-)
-from guidkeep.client.bodies import (
+from guidkeep.client.arguments import (
     Expire,
     IfMatch,
     Metadata,
@@ -30,20 +18,28 @@ from guidkeep.client.bodies import (
     conditions_of,
     members_of,
 )
-from guidkeep.client.lines import Splitter, has_null, is_removing, text_after
+from guidkeep.client.batches import is_removing
+from guidkeep.client.bulk import failed, is_safe, joined, lines_of, to_repeat
 from guidkeep.client.models import Line, Record, Written
+from guidkeep.client.responses import (
+    document_of,
+    error_of,
+    own_status,
+    page_of,
+    problem_type,
+    record_of,
+    stats_of,
+    strange,
+    streamed_record_of,
+)
 from guidkeep.client.retry import Attempts, exchange, failure
 from guidkeep.client.sansio import Give, Lost, More, Request
+from guidkeep.client.splitter import Splitter
 from guidkeep.errors import (
     Fault,
     GuidkeepError,
     InvalidRequest,
     NotFound,
-    OutcomeUnknown,
-    PreconditionFailed,
-    RequestTimeout,
-    Stopping,
-    TemporaryError,
 )
 from guidkeep.jsontext.lines import NDJSON
 from guidkeep.record import new_guid
@@ -51,10 +47,10 @@ from guidkeep.record import new_guid
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from guidkeep.client.lines import Sent
+    from guidkeep.client.batches import Sent
     from guidkeep.client.models import Page, Stats
     from guidkeep.client.retry import Outcome, Patience
-    from guidkeep.client.sansio import Answer, Steps, Stream
+    from guidkeep.client.sansio import Response, Steps, Stream
     from guidkeep.jsontext import Member
 
     Body = Callable[[int], bytes]
@@ -62,9 +58,6 @@ if TYPE_CHECKING:
 
 OK, CREATED, NO_CONTENT = 200, 201, 204
 NOT_MODIFIED, PRECONDITION_FAILED = 304, 412
-
-NOT_TAKEN = (Stopping, RequestTimeout)
-"""By these the answer to a line says that it and all after it were not done."""
 
 
 class Operations:
@@ -111,7 +104,7 @@ class Operations:
         """A change of the record that is there."""
         body = _body(members_of(metadata, expire, ttl))
         outcome = yield from self._write("PATCH", guid, body, conditions_of(if_match))
-        return record_of(_require(outcome.answer, OK))
+        return record_of(_require(outcome.response, OK))
 
     def read(self, guid: str) -> Steps[Record]:
         """The live record."""
@@ -129,16 +122,16 @@ class Operations:
         outcome = yield from self._exchange(
             "GET", f"/guid/{checked(guid)}", {"if-none-match": checked_etag(etag)}
         )
-        if outcome.answer.status == NOT_MODIFIED:
+        if outcome.response.status == NOT_MODIFIED:
             return None
-        return record_of(_require(outcome.answer, OK))
+        return record_of(_require(outcome.response, OK))
 
     def delete(self, guid: str, if_match: IfMatch) -> Steps[None]:
         """The record's end. One that a lost attempt may have deleted counts as deleted."""
         outcome = yield from self._write("DELETE", guid, None, conditions_of(if_match))
-        was_there = problem_type(outcome.answer) != NotFound.code
+        was_there = problem_type(outcome.response) != NotFound.code
         if not outcome.is_repeated or was_there:
-            _require(outcome.answer, NO_CONTENT)
+            _require(outcome.response, NO_CONTENT)
 
     def list(
         self, limit: int, after: str | None, user: str | None, expires_before: int | None
@@ -154,13 +147,13 @@ class Operations:
 
     def check(self) -> Steps[Literal["ok", "degraded"]]:
         """How the service fares."""
-        answer = yield from self._get("/readyz")
-        status = document_of(answer).get("status")
+        response = yield from self._get("/readyz")
+        status = document_of(response).get("status")
         if status == "ok":
             return "ok"
         if status == "degraded":
             return "degraded"
-        return strange(answer)
+        return strange(response)
 
     def stats(self) -> Steps[Stats]:
         """Its figures."""
@@ -168,17 +161,17 @@ class Operations:
 
     def metadata_schema(self) -> Steps[Any]:
         """The JSON Schema that metadata is checked against."""
-        answer = yield from self._get("/openapi.json")
+        response = yield from self._get("/openapi.json")
         try:
-            return document_of(answer)["components"]["schemas"]["Metadata"]
+            return document_of(response)["components"]["schemas"]["Metadata"]
         except (KeyError, TypeError):
-            return strange(answer)
+            return strange(response)
 
     def max_body(self) -> Steps[int]:
         """How large a body may be, and the metadata of a record."""
-        answer = yield from self._get("/openapi.json")
-        most = document_of(answer).get("x-max-body")
-        return most if isinstance(most, int) else strange(answer)
+        response = yield from self._get("/openapi.json")
+        most = document_of(response).get("x-max-body")
+        return most if isinstance(most, int) else strange(response)
 
     def bulk(self, batch: Sequence[Sent], *, create_only: bool) -> Steps[Sequence[Line]]:
         """What became of each line; those that could not be done for now are sent again.
@@ -190,7 +183,7 @@ class Operations:
         drawn = [line for line in batch if line.is_drawn]
         others = [line for line in batch if not line.is_drawn]
         yield from self._part(drawn, found, attempts, create_only=True)
-        attempts.forget()  # the answers to the others are none about these
+        attempts.forget()  # the responses to the others are none about these
         yield from self._part(others, found, attempts, create_only=create_only)
         return [found[line.number] for line in batch]
 
@@ -206,29 +199,29 @@ class Operations:
         headers = {"content-type": NDJSON} | ({"if-none-match": "*"} if create_only else {})
         waiting = part
         while waiting:
-            is_safe = all(_is_safe(line, create_only=create_only) for line in waiting)
+            is_safe_again = all(is_safe(line, create_only=create_only) for line in waiting)
             answered = OK
             try:
                 outcome = yield from self._exchange(
                     "POST",
                     "/bulk",
                     headers,
-                    partial(_joined, waiting),
-                    is_repeatable=is_safe,
+                    partial(joined, waiting),
+                    is_repeatable=is_safe_again,
                     attempts=attempts,
                 )
-                answered = outcome.answer.status
-                lines = _lines(_require(outcome.answer, OK), waiting)
+                answered = outcome.response.status
+                lines = lines_of(_require(outcome.response, OK), waiting)
             except GuidkeepError as error:
                 if not found:
                     raise
                 # What is known of other lines is not given up for it.
                 status = own_status(error) if answered == OK else answered
-                lines = [_failed(line, found.get(line.number), error, status) for line in waiting]
+                lines = [failed(line, found.get(line.number), error, status) for line in waiting]
                 found.update((line.number, line) for line in lines)
                 return
             found.update((line.number, line) for line in lines)
-            waiting = _to_repeat(waiting, found, create_only=create_only)
+            waiting = to_repeat(waiting, found, create_only=create_only)
             pause = attempts.next_pause(1.0) if waiting else None
             if pause is None:
                 break
@@ -242,12 +235,12 @@ class Operations:
         while True:
             path = _address("/export", {"user": user, "after": last or None})
             outcome = yield from self._exchange("GET", path, {}, attempts=attempts)
-            answer = _require(outcome.answer, OK)
-            if not answer.headers.get("content-type", "").startswith(NDJSON):
-                strange(answer)
+            response = _require(outcome.response, OK)
+            if not response.headers.get("content-type", "").startswith(NDJSON):
+                strange(response)
             splitter, is_past = Splitter(), not last
             while not isinstance(piece := (yield More()), Lost):
-                records = [streamed_record_of(answer, line) for line in splitter.feed(piece)]
+                records = [streamed_record_of(response, line) for line in splitter.feed(piece)]
                 if not is_past:
                     records = [record for record in records if record.guid > last]
                 if records:
@@ -282,7 +275,7 @@ class Operations:
         outcome = yield from self._write(
             "POST", guid, body, conditions, is_repeatable="if-match" not in conditions
         )
-        if outcome.is_repeated and outcome.answer.status == PRECONDITION_FAILED:
+        if outcome.is_repeated and outcome.response.status == PRECONDITION_FAILED:
             return Written((yield from self.read(guid)), created=True)  # an attempt before made it
         return _written(outcome)
 
@@ -300,9 +293,9 @@ class Operations:
             is_repeatable = not conditions
         return self._exchange(method, path, conditions, body, is_repeatable=is_repeatable)
 
-    def _get(self, path: str) -> Steps[Answer]:
+    def _get(self, path: str) -> Steps[Response]:
         outcome = yield from self._exchange("GET", path, {})
-        return _require(outcome.answer, OK)
+        return _require(outcome.response, OK)
 
     def _exchange(
         self,
@@ -328,19 +321,15 @@ def _body(members: Mapping[str, Member]) -> Body:
     return lambda age: body_of(aged(members, age))
 
 
-def _joined(lines: Sequence[Sent], age: int) -> bytes:
-    return b"".join([b"%b\n" % text_after(line, age) for line in lines])
-
-
-def _require(answer: Answer, *statuses: int) -> Answer:
-    if answer.status not in statuses:
-        raise error_of(answer)
-    return answer
+def _require(response: Response, *statuses: int) -> Response:
+    if response.status not in statuses:
+        raise error_of(response)
+    return response
 
 
 def _written(outcome: Outcome) -> Written:
-    answer = _require(outcome.answer, OK, CREATED)
-    return Written(record_of(answer), created=answer.status == CREATED)
+    response = _require(outcome.response, OK, CREATED)
+    return Written(record_of(response), created=response.status == CREATED)
 
 
 def _filter(user: str | None) -> str | None:
@@ -358,58 +347,3 @@ def _filter(user: str | None) -> str | None:
 def _address(path: str, query: Mapping[str, object]) -> str:
     given = {name: value for name, value in query.items() if value is not None}
     return f"{path}?{urlencode(given)}" if given else path
-
-
-def _lines(answer: Answer, sent: Sequence[Sent]) -> list[Line]:
-    """What became of each line. Where the service took no more, the last answer says so for all."""
-    texts = Splitter().feed(answer.body + b"\n")
-    lines = [
-        _own(line_of(answer, text, line.number), line)
-        for text, line in zip(texts, sent, strict=False)
-    ]
-    left = sent[len(lines) :]
-    if left and not (lines and isinstance(lines[-1].error, NOT_TAKEN)):
-        strange(answer)
-    return lines + [lines[-1]._replace(number=line.number) for line in left]
-
-
-def _own(came: Line, sent: Sent) -> Line:
-    """A record of a GUID that was drawn for it, and is there already: an attempt before made it."""
-    if sent.is_drawn and isinstance(came.error, PreconditionFailed):
-        return Line(came.number, CREATED, sent.guid, None, None)
-    return came
-
-
-def _failed(sent: Sent, before: Line | None, error: GuidkeepError, status: int) -> Line:
-    """What is known of a line that was sent in vain, after what an answer said of it before."""
-    was_done = before is not None and before.error is None
-    was_open = before is not None and isinstance(before.error, OutcomeUnknown)
-    if before and (was_done or was_open) and not isinstance(error, OutcomeUnknown):
-        return before
-    return Line(sent.number, status, sent.guid, None, error)
-
-
-def _is_safe(line: Sent, *, create_only: bool) -> bool:
-    """Whether the line may be sent again though it may have been done."""
-    return line.is_drawn or not (create_only or has_null(line))
-
-
-def is_temporary(error: GuidkeepError | None) -> bool:
-    """Whether what became of a line may be another in a moment."""
-    return isinstance(error, (TemporaryError, *NOT_TAKEN))
-
-
-def _to_repeat(
-    sent: Sequence[Sent], found: Mapping[int, Line], *, create_only: bool
-) -> Sequence[Sent]:
-    """The lines that may be done in a moment, and those after them that are about their records."""
-    again: list[Sent] = []
-    guids: set[str | None] = set()
-    for line in sent:
-        error = found[line.number].error
-        is_open = isinstance(error, OutcomeUnknown)
-        can_be = is_temporary(error) and (not is_open or _is_safe(line, create_only=create_only))
-        if can_be or (line.guid is not None and line.guid in guids):
-            again.append(line)
-            guids.add(line.guid)
-    return again

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from guidkeep.client.answers import BROKEN, REFUSED, error_of, problem_type
-from guidkeep.client.sansio import Answer, Lost, Pause
+from guidkeep.client.responses import BROKEN, REFUSED, error_of, problem_type
+from guidkeep.client.sansio import Lost, Pause, Response
 from guidkeep.errors import OutcomeUnknown, Unreachable
 from guidkeep.system.backoff import Backoff
 
@@ -66,14 +66,14 @@ class Patience:
 
 
 class Outcome(NamedTuple):
-    """An answer that is not repeated.
+    """A response that is not repeated.
 
     Attributes:
-        answer: the last one.
+        response: the last one.
         is_repeated: whether an attempt before it may have been done too.
     """
 
-    answer: Answer
+    response: Response
     is_repeated: bool
 
 
@@ -110,14 +110,14 @@ class Attempts:
         """An attempt is sent."""
         self._sent = self._patience.clock()
 
-    def pause(self, came: Answer | Lost, *, is_repeatable: bool) -> Pause | None:
+    def pause(self, came: Response | Lost, *, is_repeatable: bool) -> Pause | None:
         """What is to be waited for before the next attempt; None: there shall be none."""
         is_open = _is_open(came)
         if is_open and self._open_since is None:
             self._open_since = self._sent
         if is_open and not is_repeatable:
             return None
-        if isinstance(came, Answer) and came.status not in _OPEN | _NOTHING_DONE:
+        if isinstance(came, Response) and came.status not in _OPEN | _NOTHING_DONE:
             return None
         return self.next_pause(self._asked_for(came))
 
@@ -129,9 +129,9 @@ class Attempts:
         seconds = asked_for + BACKOFF.seconds(self._made - 1, self._patience.chance)
         return None if self.left is not None and seconds >= self.left else Pause(seconds)
 
-    def _asked_for(self, came: Answer | Lost) -> float:
+    def _asked_for(self, came: Response | Lost) -> float:
         """Seconds that `Retry-After` names (RFC 9110 §10.2.3), or 0."""
-        text = came.headers.get("retry-after", "") if isinstance(came, Answer) else ""
+        text = came.headers.get("retry-after", "") if isinstance(came, Response) else ""
         if text.isascii() and text.isdigit():
             return float(text)
         try:
@@ -143,7 +143,7 @@ class Attempts:
 def exchange(
     request: Callable[[float | None], Request], attempts: Attempts, *, is_repeatable: bool
 ) -> Steps[Outcome]:
-    """Sends a request, again if that is safe and of use; returns the answer that remains.
+    """Sends a request, again if that is safe and of use; returns the response that remains.
 
     Args:
         request: makes it, told how many seconds are left.
@@ -151,25 +151,25 @@ def exchange(
         is_repeatable: whether it may be done twice.
 
     Raises:
-        Unreachable: there is no answer, and nothing was done.
+        Unreachable: there is no response, and nothing was done.
         OutcomeUnknown: there is none, and the write may have been done.
     """
     while True:
         sent = request(attempts.left)
         attempts.begin()
         was_open = attempts.may_be_done
-        came: Answer | Lost = yield sent
+        came: Response | Lost = yield sent
         pause = attempts.pause(came, is_repeatable=is_repeatable)
         if pause is not None:
             yield pause
-        elif isinstance(came, Answer) and _is_final(came, sent.method, was_open=was_open):
+        elif isinstance(came, Response) and _is_final(came, sent.method, was_open=was_open):
             return Outcome(came, was_open)
         else:
             raise failure(sent.method, came, attempts)
 
 
-def failure(method: str, came: Answer | Lost, attempts: Attempts) -> GuidkeepError:
-    """What is raised when there is no answer to go by."""
+def failure(method: str, came: Response | Lost, attempts: Attempts) -> GuidkeepError:
+    """What is raised when there is no response to go by."""
     told = Unreachable(came.reason) if isinstance(came, Lost) else error_of(came)
     error: GuidkeepError
     if attempts.may_be_done and method not in SAFE_METHODS:
@@ -181,8 +181,8 @@ def failure(method: str, came: Answer | Lost, attempts: Attempts) -> GuidkeepErr
     return error
 
 
-def _is_final(came: Answer, method: str, *, was_open: bool) -> bool:
-    """Whether the answer says what became of the operation."""
+def _is_final(came: Response, method: str, *, was_open: bool) -> bool:
+    """Whether the response says what became of the operation."""
     if _is_nothing_done(came):
         return not was_open  # of this attempt, but not of the one before
     if method in SAFE_METHODS or problem_type(came) == OutcomeUnknown.code:
@@ -191,13 +191,13 @@ def _is_final(came: Answer, method: str, *, was_open: bool) -> bool:
     return not _is_open(came) and not (was_open and _is_strange(came))
 
 
-def _is_nothing_done(answer: Answer) -> bool:
-    return answer.status in _NOTHING_DONE or (
-        answer.status in _OPEN and problem_type(answer) == "store-unavailable"
+def _is_nothing_done(response: Response) -> bool:
+    return response.status in _NOTHING_DONE or (
+        response.status in _OPEN and problem_type(response) == "store-unavailable"
     )
 
 
-def _is_open(came: Answer | Lost) -> bool:
+def _is_open(came: Response | Lost) -> bool:
     """Whether the request may have been done though nobody says so."""
     if isinstance(came, Lost):
         return came.was_sent
@@ -206,6 +206,6 @@ def _is_open(came: Answer | Lost) -> bool:
     return came.status >= BROKEN and came.status not in _NOT_IMPLEMENTED and _is_strange(came)
 
 
-def _is_strange(came: Answer) -> bool:
+def _is_strange(came: Response) -> bool:
     """Whether something in between refused the request, and not Guidkeep."""
     return came.status >= REFUSED and problem_type(came) is None

@@ -26,7 +26,7 @@ class Request:
         path: below the service's address, with the query, percent-encoded.
         body: the content.
         headers: those that the request has of its own.
-        timeout: seconds that may pass until the answer is there; None: any time.
+        timeout: seconds that may pass until the response is there; None: any time.
     """
 
     method: str
@@ -37,7 +37,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What the service, or something in front of it, answered.
 
     Attributes:
@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """There is no answer.
+    """There is no response.
 
     Attributes:
         reason: why, as a part of a sentence.
@@ -75,7 +75,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """The next piece of the streamed answer is wanted: bytes, empty at the end, or `Lost`."""
+    """The next piece of the streamed response is wanted: bytes, empty at the end, or `Lost`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Give:
 Result = TypeVar("Result")
 
 Steps = Generator[Request | Pause, Any, Result]
-"""An operation: is sent an `Answer` or `Lost` for a request, None for a pause."""
+"""An operation: is sent a `Response` or `Lost` for a request, None for a pause."""
 
 Stream = Generator[Request | Pause | More | Give, Any, None]
 """An operation that gives record after record."""

@@ -1,4 +1,4 @@
-"""The client for programs that wait for each answer."""
+"""The client for programs that wait for each response."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 import httpx2
 
 from guidkeep.client import transport
-from guidkeep.client.bodies import ANY, KEEP, Expire, IfMatch, Metadata, Ttl
-from guidkeep.client.lines import Batches
+from guidkeep.client.arguments import ANY, KEEP, Expire, IfMatch, Metadata, Ttl
+from guidkeep.client.batches import Batches
 from guidkeep.client.operations import Operations
-from guidkeep.client.processes import PerProcess
+from guidkeep.client.per_process import PerProcess
 from guidkeep.client.retry import Patience
 from guidkeep.client.sansio import Give, Lost, More, Pause
 from guidkeep.urls import redacted
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from guidkeep.client.models import Line, Page, Record, Stats, Written
-    from guidkeep.client.sansio import Answer, Request, Steps, Stream
+    from guidkeep.client.sansio import Request, Response, Steps, Stream
 
 Result = TypeVar("Result")
 
@@ -37,11 +37,11 @@ class Client:
     What goes wrong is raised as the exceptions of `guidkeep.errors` that the service itself uses:
     `InvalidRequest` with all its `faults`, each with its pointer, `NotFound`, `PreconditionFailed`
     and the others. `Unreachable` is raised when the service can't be reached and nothing was
-    written, `OutcomeUnknown` when a write may have happened though its answer was lost, and
+    written, `OutcomeUnknown` when a write may have happened though its response was lost, and
     `UnknownAnswer` when something that is no Guidkeep answers. `GuidkeepError` is all of them.
 
     What did not happen is tried again, and so are reads, and writes on no condition, when their
-    answer was lost; never a write with `if_match`, nor one that creates or updates a record of a
+    response was lost; never a write with `if_match`, nor one that creates or updates a record of a
     GUID given to it and has a null, which a repeat would remove. Pauses grow from a tenth of a
     second to five, with chance in them; a `Retry-After` is honoured.
 
@@ -203,7 +203,7 @@ class Client:
     def delete(self, guid: str, *, if_match: IfMatch = ANY) -> None:
         """Deletes the live record.
 
-        If the answer of an attempt was lost and the next finds no record, it counts as deleted:
+        If the response of an attempt was lost and the next finds no record, it counts as deleted:
         either that attempt did it, or there was none.
 
         Raises:
@@ -279,12 +279,12 @@ class Client:
         the members. Lines are taken as they are needed and sent in batches, so it may be endless;
         the results come in order, after each batch. One that is refused does not hold up the
         others. Blank lines count, and have no result. What is wrong with a batch as a whole is
-        raised, unless some of its lines have an answer; then it is the error of the others.
+        raised, unless some of its lines have a response; then it is the error of the others.
 
         Args:
             lines: mappings, texts of JSON objects, or records, as those of an `export`.
             create_only: refuse, with PreconditionFailed, lines whose record is there already. Of
-                a batch whose answer was lost, only lines without a GUID are then sent again.
+                a batch whose response was lost, only lines without a GUID are then sent again.
         """
         batches = Batches()
         for line in lines:
@@ -316,7 +316,7 @@ class Client:
     # From what an operation wants to what the transport does.
 
     def _run(self, steps: Steps[Result]) -> Result:
-        came: Answer | Lost | None = None
+        came: Response | Lost | None = None
         try:
             while True:
                 wanted = steps.send(came)
@@ -326,7 +326,7 @@ class Client:
             return result
 
     def _stream(self, steps: Stream) -> Iterator[Record]:
-        came: Answer | Lost | bytes | None = None
+        came: Response | Lost | bytes | None = None
         pieces: Iterator[bytes] = iter(())
         asked = None
         with ExitStack() as opened:
@@ -348,42 +348,42 @@ class Client:
                     asked = self._http.own()
                     came, pieces = self._open(wanted, opened)
 
-    def _do(self, wanted: Request | Pause) -> Answer | Lost | None:
+    def _do(self, wanted: Request | Pause) -> Response | Lost | None:
         if isinstance(wanted, Pause):
             time.sleep(wanted.seconds)
             return None
         return self._send(wanted)
 
-    def _send(self, request: Request) -> Answer | Lost:
+    def _send(self, request: Request) -> Response | Lost:
         deadline = math.inf if request.timeout is None else time.monotonic() + request.timeout
         try:
-            with closing(self._begin(request)) as response:
-                return self._whole(response, deadline)
+            with closing(self._begin(request)) as received:
+                return self._whole(received, deadline)
         except httpx2.RequestError as error:
             return transport.lost(error, self.url)
 
-    def _open(self, request: Request, opened: ExitStack) -> tuple[Answer | Lost, Iterator[bytes]]:
-        """Sends it; returns the answer, and its content if that is to be taken in pieces."""
+    def _open(self, request: Request, opened: ExitStack) -> tuple[Response | Lost, Iterator[bytes]]:
+        """Sends it; returns the response, and its content if that is to be taken in pieces."""
         try:
-            response = opened.enter_context(closing(self._begin(request)))
-            if response.is_success:
-                return transport.answer_of(response, b""), response.iter_bytes()
-            return self._whole(response, math.inf), iter(())
+            received = opened.enter_context(closing(self._begin(request)))
+            if received.is_success:
+                return transport.response_of(received, b""), received.iter_bytes()
+            return self._whole(received, math.inf), iter(())
         except httpx2.RequestError as error:
             return transport.lost(error, self.url), iter(())
 
     def _begin(self, request: Request) -> httpx2.Response:
-        """Sends it; returns when the answer's headers are there."""
+        """Sends it; returns when the response's headers are there."""
         http = self._http.own()
         return http.send(transport.build(http, request), stream=True)
 
-    def _whole(self, response: httpx2.Response, deadline: float) -> Answer | Lost:
+    def _whole(self, received: httpx2.Response, deadline: float) -> Response | Lost:
         body = b""
-        for piece in response.iter_bytes():
+        for piece in received.iter_bytes():
             body += piece
             if time.monotonic() > deadline:
                 return transport.late(self.url)
-        return transport.answer_of(response, body)
+        return transport.response_of(received, body)
 
     def _piece(self, pieces: Iterator[bytes]) -> bytes | Lost:
         try:

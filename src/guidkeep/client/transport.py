@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from guidkeep.client.sansio import Answer, Lost
+from guidkeep.client.sansio import Lost, Response
 from guidkeep.errors import HeadersTooLarge, StartupError
 from guidkeep.system.version import VERSION
 from guidkeep.urls import redacted, split
@@ -105,9 +105,9 @@ def build(http: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.
         raise HeadersTooLarge(f"The address of the request can't be sent: {error}.") from error
 
 
-def answer_of(response: httpx2.Response, body: bytes) -> Answer:
-    """A response as the operations see it."""
-    return Answer(response.status_code, response.headers, body)
+def response_of(received: httpx2.Response, body: bytes) -> Response:
+    """A received as the operations see it."""
+    return Response(received.status_code, received.headers, body)
 
 
 def lost(error: httpx2.RequestError, url: str) -> Lost:
@@ -129,5 +129,5 @@ def late(url: str, error: BaseException | None = None) -> Lost:
 
 
 def forked() -> Lost:
-    """What it means that the process which reads an answer is not the one that asked."""
-    return Lost("The process forked; the answer is its parent's.", was_sent=True)
+    """What it means that the process which reads a response is not the one that asked."""
+    return Lost("The process forked; the response is its parent's.", was_sent=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from guidkeep.client.bodies import ANY, KEEP
+from guidkeep.client.arguments import ANY, KEEP
 from guidkeep.client.models import Written
 from guidkeep.client.retry import Patience
-from guidkeep.client.sansio import Answer
+from guidkeep.client.sansio import Response
 from guidkeep.errors import (
     GuidkeepError,
     InvalidRequest,
@@ -35,8 +35,8 @@ from tests.client.scripted import (
     NOTHING_DONE,
     TAKEN,
     Script,
-    answer,
     problem,
+    response,
 )
 
 WRITES: dict[str, Any] = {
@@ -64,7 +64,7 @@ WITH_NULL: dict[str, Any] = {
 @pytest.mark.parametrize("came", NOTHING_DONE.values(), ids=NOTHING_DONE)
 @pytest.mark.parametrize("write", [*WRITES.values(), *CONDITIONAL.values()])
 def test_what_was_not_done_is_done_again(came: Any, write: Any) -> None:
-    done = answer(204) if write is CONDITIONAL["delete"] else answer(200)
+    done = response(204) if write is CONDITIONAL["delete"] else response(200)
     script = Script([came, came, done])
     script.run(write(script.operations))
     assert script.sent[0].path == script.sent[2].path
@@ -76,7 +76,7 @@ def test_what_was_not_done_is_done_again(came: Any, write: Any) -> None:
 def test_a_write_on_no_condition_is_done_again_though_it_may_have_been_done(
     came: Any, write: Any
 ) -> None:
-    script = Script([came, answer(200)])
+    script = Script([came, response(200)])
     script.run(write(script.operations))
     assert script.sent[0] == script.sent[1]
 
@@ -136,38 +136,38 @@ WITH_TTL: dict[str, Any] = {
 def test_a_repeat_asks_for_what_is_left_of_the_ttl_since_the_first_that_may_have_been_done(
     write: Any,
 ) -> None:
-    script = slow(7.5, NO_CONNECTION, NO_ANSWER, BUSY, answer(200))
+    script = slow(7.5, NO_CONNECTION, NO_ANSWER, BUSY, response(200))
     script.run(write(script.operations))
     assert [int(ttl) for ttl in ttls(script)] == [60, 60, 53, 45]
 
 
 def test_a_ttl_that_is_over_leaves_a_second_to_the_repeat() -> None:
-    script = slow(90, NO_ANSWER, answer(200))
+    script = slow(90, NO_ANSWER, response(200))
     script.run(script.operations.update(GUID, {}, KEEP, ANY, 60))
     assert ttls(script) == [60, 1]
 
 
 @pytest.mark.parametrize("ttl", [0, -5, "soon", True])
 def test_a_ttl_that_is_none_stays_as_it_is_when_it_is_repeated(ttl: Any) -> None:
-    script = slow(90, NO_ANSWER, answer(200))
+    script = slow(90, NO_ANSWER, response(200))
     script.run(script.operations.update(GUID, {"ttl": ttl}, KEEP, ANY))
     assert ttls(script) == [ttl, ttl]
 
 
 @pytest.mark.parametrize("name", ["expire", "ttl"])
 def test_a_null_that_removes_nothing_is_no_reason_not_to_repeat(name: str) -> None:
-    script = Script([NO_ANSWER, answer(200)])
+    script = Script([NO_ANSWER, response(200)])
     script.run(script.operations.create_or_update({name: None}, GUID, KEEP, ANY))
     assert len(script.sent) == 2
 
 
 def test_a_record_of_ours_that_is_there_already_was_made_by_the_attempt_before() -> None:
-    script = Script([NO_ANSWER, TAKEN, answer(200)])
+    script = Script([NO_ANSWER, TAKEN, response(200)])
     record = script.run(script.operations.create({}, None, KEEP))
     assert record.guid == GUID
     assert [sent.method for sent in script.sent] == ["POST", "POST", "GET"]
     assert len({sent.path for sent in script.sent}) == 1
-    again = Script([NO_ANSWER, TAKEN, answer(200)])
+    again = Script([NO_ANSWER, TAKEN, response(200)])
     written = again.run(again.operations.create_or_update({}, None, KEEP, ANY))
     assert written == Written(record, created=True)
 
@@ -185,7 +185,7 @@ def test_a_record_that_is_gone_after_a_lost_deletion_counts_as_deleted() -> None
 
 
 @pytest.mark.parametrize("come", [[GONE], [BUSY, GONE]])
-def test_a_record_that_was_never_there_was_not_deleted(come: list[Answer]) -> None:
+def test_a_record_that_was_never_there_was_not_deleted(come: list[Response]) -> None:
     script = Script(come)
     with pytest.raises(NotFound):
         script.run(script.operations.delete(GUID, ANY))
@@ -210,7 +210,7 @@ def test_a_write_that_one_attempt_may_have_done_ends_with_an_open_outcome() -> N
 
 def test_a_gateway_that_answers_a_write_leaves_its_outcome_open() -> None:
     for status in (502, 503, 504):
-        gateway = Answer(status, {}, b"<html>Bad gateway</html>")
+        gateway = Response(status, {}, b"<html>Bad gateway</html>")
         script = Script([gateway] * 5)
         with pytest.raises(OutcomeUnknown, match=r"may have happened.*Bad gateway"):
             script.run(script.operations.update(GUID, {}, KEEP, ANY))
@@ -237,11 +237,11 @@ def test_what_would_only_be_refused_again_is_not_sent_again(error: GuidkeepError
 
 
 def test_pauses_double_and_have_chance_in_them() -> None:
-    script = Script([NO_CONNECTION] * 4 + [answer(200)])
+    script = Script([NO_CONNECTION] * 4 + [response(200)])
     script.run(script.operations.read(GUID))
     assert script.pauses == [0.05, 0.1, 0.2, 0.4]
     patience = Patience(attempts=9, timeout=None, clock=lambda: 0.0, chance=lambda: 1.0)
-    script = Script([NO_CONNECTION] * 8 + [answer(200)], patience)
+    script = Script([NO_CONNECTION] * 8 + [response(200)], patience)
     script.run(script.operations.read(GUID))
     assert script.pauses[-2:] == [5.0, 5.0]
     assert script.sent[0].timeout is None
@@ -259,7 +259,7 @@ def test_pauses_double_and_have_chance_in_them() -> None:
     ],
 )
 def test_retry_after_is_honoured(text: str, seconds: float) -> None:
-    script = Script([problem(TooManyRequests("busy"), retry_after=text), answer(200)])
+    script = Script([problem(TooManyRequests("busy"), retry_after=text), response(200)])
     script.run(script.operations.read(GUID))
     assert script.pauses == [seconds + 0.05]
 
@@ -273,7 +273,7 @@ def test_nothing_is_waited_for_that_would_come_too_late() -> None:
 def test_every_attempt_has_what_is_left_of_the_time() -> None:
     now = iter(range(100))
     patience = Patience(timeout=30.0, clock=lambda: float(next(now)), chance=lambda: 0.0)
-    script = Script([NO_CONNECTION, NO_CONNECTION, answer(200)], patience)
+    script = Script([NO_CONNECTION, NO_CONNECTION, response(200)], patience)
     script.run(script.operations.read(GUID))
     left = [request.timeout for request in script.sent]
     assert left == sorted(left, reverse=True)  # type: ignore[type-var]  # there is a limit: floats
@@ -288,7 +288,7 @@ def test_one_attempt_is_never_repeated() -> None:
 
 # Exports.
 
-BEGUN = Answer(200, {"content-type": "application/x-ndjson"})
+BEGUN = Response(200, {"content-type": "application/x-ndjson"})
 
 
 A, B, C = "A" * 32, "B" * 32, "C" * 32

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Literal
 
-from guidkeep.client.answers import strong
+from guidkeep.client.responses import strong
 from guidkeep.errors import Fault, InvalidRequest
 from guidkeep.jsontext import Member, format_object, parse_object
 from guidkeep.record import guid_fault, parse_seconds, shortened

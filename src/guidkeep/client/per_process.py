@@ -1,6 +1,6 @@
 """What each process has for itself: after a fork the child makes its own.
 
-Two processes that share a connection would read each other's answers.
+Two processes that share a connection would read each other's responses.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guidkeep import Client
-from guidkeep.client.processes import PerProcess
+from guidkeep.client.per_process import PerProcess
 from guidkeep.record import new_guid
 from tests.support import PATIENCE
 
@@ -154,14 +154,14 @@ def test_an_answer_of_the_parents_counts_as_lost(running: Running) -> None:
 def counting() -> Iterator[tuple[str, list[object]]]:
     """A server that is ready, with its address and the connections that it has taken."""
     connections: list[object] = []
-    answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n"
+    response = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n"
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             connections.append(self.client_address)
             while line := self.rfile.readline():
                 if line == b"\r\n":
-                    self.wfile.write(answer + b'{"status": "ok"}')
+                    self.wfile.write(response + b'{"status": "ok"}')
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True

@@ -1,4 +1,4 @@
-"""What answers mean, those of something else than Guidkeep among them."""
+"""What responses mean, those of something else than Guidkeep among them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from guidkeep.cli import exits
-from guidkeep.client.answers import line_of
-from guidkeep.client.bodies import ANY
-from guidkeep.client.lines import Sent
-from guidkeep.client.sansio import Answer
+from guidkeep.client.arguments import ANY
+from guidkeep.client.batches import Sent
+from guidkeep.client.responses import line_of
+from guidkeep.client.sansio import Response
 from guidkeep.errors import (
     BodyTooLarge,
     GuidkeepError,
@@ -21,30 +21,30 @@ from guidkeep.errors import (
     UnknownAnswer,
 )
 from guidkeep.http.problems import problem_of
-from tests.client.scripted import GATEWAY, GUID, Script, answer, problem
+from tests.client.scripted import GATEWAY, GUID, Script, problem, response
 
 
 @pytest.mark.parametrize(
     "strange",
     [
-        Answer(200, {}, b"<html>Welcome</html>"),
-        Answer(200, {}, b"[]"),
-        Answer(200, {}, b"{}"),
-        Answer(200, {}, b'{"cache": {}, "requests": {}}'),
-        Answer(302, {}, b'{"type": "urn:guidkeep:problem:not-found"}'),
-        Answer(404, {}, b'{"type": "about:blank"}'),
-        Answer(404, {}, b'{"type": "urn:guidkeep:problem:news"}'),
-        Answer(200, {}, b""),
-        Answer(204, {}, b""),
-        Answer(501, {}, b"[" * 100_000),
-        Answer(200, {}, b'{"guid": "%b"}' % GUID.encode()),
-        Answer(200, {}, b'{"guids": [5], "next": null}'),
-        Answer(200, {}, b'{"guids": [{"guid": "x"}]}'),
-        Answer(200, {}, b'{"guids": [], "next": "/guid?after=x"}'),
-        Answer(404, {}, b'{"type": "urn:guidkeep:problem:no-such-address"}'),
+        Response(200, {}, b"<html>Welcome</html>"),
+        Response(200, {}, b"[]"),
+        Response(200, {}, b"{}"),
+        Response(200, {}, b'{"cache": {}, "requests": {}}'),
+        Response(302, {}, b'{"type": "urn:guidkeep:problem:not-found"}'),
+        Response(404, {}, b'{"type": "about:blank"}'),
+        Response(404, {}, b'{"type": "urn:guidkeep:problem:news"}'),
+        Response(200, {}, b""),
+        Response(204, {}, b""),
+        Response(501, {}, b"[" * 100_000),
+        Response(200, {}, b'{"guid": "%b"}' % GUID.encode()),
+        Response(200, {}, b'{"guids": [5], "next": null}'),
+        Response(200, {}, b'{"guids": [{"guid": "x"}]}'),
+        Response(200, {}, b'{"guids": [], "next": "/guid?after=x"}'),
+        Response(404, {}, b'{"type": "urn:guidkeep:problem:no-such-address"}'),
     ],
 )
-def test_an_answer_that_is_none_of_guidkeeps_is_told_as_such(strange: Answer) -> None:
+def test_an_answer_that_is_none_of_guidkeeps_is_told_as_such(strange: Response) -> None:
     operations: list[Any] = [
         lambda o: o.read(GUID),
         lambda o: o.list(1, None, None, None),
@@ -63,7 +63,7 @@ def test_an_answer_that_is_none_of_guidkeeps_is_told_as_such(strange: Answer) ->
 
 
 def test_a_degraded_service_is_one() -> None:
-    script = Script([answer(200, {"status": "degraded"})])
+    script = Script([response(200, {"status": "degraded"})])
     assert script.run(script.operations.check()) == "degraded"
 
 
@@ -81,19 +81,28 @@ PLACE = "https://ann:secret@there/"
 @pytest.mark.parametrize(
     ("strange", "said"),
     [
-        (Answer(200, {}, b""), "200, with nothing in it, is no answer of Guidkeep's"),
-        (Answer(200, {}, b"<TITLE>Log in</TITLE>"), "200, with the page 'Log in', is no answer"),
-        (Answer(404, {}, NOT_FOUND_PAGE), "404, with the page '404 Not Found', is no answer"),
-        (Answer(404, {}, b"\x1b[2J"), r"404, with '\x1b[2J', is no answer"),
-        (Answer(404, {}, b'{"type": "urn:guidkeep:problem:no-such-address"}'), "a path too much?"),
-        (Answer(301, {"location": PLACE}, b""), "301 leads to 'https://there/', and is"),
-        (Answer(302, {"location": "/a?key=b#c"}, b""), "302 leads to '/a', and is not"),
-        (Answer(302, {}, b""), "302, with nothing in it, is no answer"),
-        (Answer(502, {}, b"Bad Gateway"), "502, with 'Bad Gateway', is not Guidkeep's: something"),
-        (Answer(524, {}, b""), "524, with nothing in it, is not Guidkeep's: something"),
+        (Response(200, {}, b""), "200, with nothing in it, is no response of Guidkeep's"),
+        (
+            Response(200, {}, b"<TITLE>Log in</TITLE>"),
+            "200, with the page 'Log in', is no response",
+        ),
+        (Response(404, {}, NOT_FOUND_PAGE), "404, with the page '404 Not Found', is no response"),
+        (Response(404, {}, b"\x1b[2J"), r"404, with '\x1b[2J', is no response"),
+        (
+            Response(404, {}, b'{"type": "urn:guidkeep:problem:no-such-address"}'),
+            "a path too much?",
+        ),
+        (Response(301, {"location": PLACE}, b""), "301 leads to 'https://there/', and is"),
+        (Response(302, {"location": "/a?key=b#c"}, b""), "302 leads to '/a', and is not"),
+        (Response(302, {}, b""), "302, with nothing in it, is no response"),
+        (
+            Response(502, {}, b"Bad Gateway"),
+            "502, with 'Bad Gateway', is not Guidkeep's: something",
+        ),
+        (Response(524, {}, b""), "524, with nothing in it, is not Guidkeep's: something"),
     ],
 )
-def test_what_answered_in_its_place_is_told(strange: Answer, said: str) -> None:
+def test_what_answered_in_its_place_is_told(strange: Response, said: str) -> None:
     script = Script([strange] * (5 if strange.status > 500 else 1))
     with pytest.raises(UnknownAnswer) as raised:
         script.run(script.operations.read(GUID))
@@ -105,7 +114,7 @@ def test_what_answered_in_its_place_is_told(strange: Answer, said: str) -> None:
 def test_a_write_that_something_in_between_answered_with_a_5xx_may_have_happened(
     status: int,
 ) -> None:
-    page = Answer(status, {"content-type": "text/html"}, b"<html>Oops</html>")
+    page = Response(status, {"content-type": "text/html"}, b"<html>Oops</html>")
     script = Script([page])
     with pytest.raises(OutcomeUnknown, match=r"may have happened.*Oops") as raised:
         script.run(script.operations.update(GUID, {}, None, '"1"'))
@@ -116,7 +125,7 @@ def test_a_write_that_something_in_between_answered_with_a_5xx_may_have_happened
 def test_a_write_that_something_in_between_refused_was_not_done_unless_an_attempt_before_was(
     status: int,
 ) -> None:
-    page = Answer(status, {}, b"<html>No</html>")
+    page = Response(status, {}, b"<html>No</html>")
     script = Script([page])
     with pytest.raises(UnknownAnswer):
         script.run(script.operations.delete(GUID, ANY))
@@ -141,12 +150,12 @@ def test_a_write_that_something_in_between_refused_was_not_done_unless_an_attemp
 def test_a_version_that_a_proxy_has_altered_is_told_and_sent_as_the_service_wrote_it(
     came: str, is_told: str
 ) -> None:
-    script = Script([answer(200, etag=came)])
+    script = Script([response(200, etag=came)])
     assert script.run(script.operations.read(GUID)).etag == is_told
-    script = Script([answer(200)])
+    script = Script([response(200)])
     script.run(script.operations.update(GUID, {}, None, came))
     assert script.sent[0].headers["if-match"] == is_told
-    script = Script([answer(304)])
+    script = Script([response(304)])
     assert script.run(script.operations.read_if_changed(GUID, came)) is None
     assert script.sent[0].headers["if-none-match"] == is_told
 
@@ -160,7 +169,7 @@ LINE = f'{{"guid":"{GUID}","expire":"4102444800","user":"Ann"}}'.encode()
     ids=range(7),
 )
 def test_an_export_with_a_line_that_is_no_record_ends_there(line: bytes) -> None:
-    begun = Answer(200, {"content-type": "application/x-ndjson"})
+    begun = Response(200, {"content-type": "application/x-ndjson"})
     script = Script([begun, LINE + b"\n", line + b"\n"])
     with pytest.raises(UnknownAnswer):
         script.run(script.operations.export(None, None))
@@ -169,7 +178,7 @@ def test_an_export_with_a_line_that_is_no_record_ends_there(line: bytes) -> None
 
 def test_figures_that_are_not_guidkeeps_are_told_as_such() -> None:
     figures = {"as_of": 1, "live": 1, "forecast": [], "later": 0, "reclaimed": 0}
-    script = Script([answer(200, {**figures, "cache": 5, "requests": {}})])
+    script = Script([response(200, {**figures, "cache": 5, "requests": {}})])
     with pytest.raises(UnknownAnswer):
         script.run(script.operations.stats())
 
@@ -180,5 +189,5 @@ def test_a_line_that_is_refused_without_a_reason_is_refused_all_the_same(
 ) -> None:
     status = problem_of(kind).status
     text = json.dumps({"line": 7, "status": status, "problem": {}}).encode()
-    line = line_of(Answer(200, {}), text, 7)
+    line = line_of(Response(200, {}), text, 7)
     assert (line.number, line.status, line.guid, type(line.error)) == (7, status, None, kind)

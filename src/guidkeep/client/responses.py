@@ -1,4 +1,4 @@
-"""From answers to records and errors: the way back of `guidkeep.http.problems`."""
+"""From responses to records and errors: the way back of `guidkeep.http.problems`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from guidkeep import errors
 from guidkeep.client.models import Day, Line, Page, Record, Stats
-from guidkeep.client.sansio import Answer
+from guidkeep.client.sansio import Response
 from guidkeep.errors import (
     TYPE_PREFIX,
     BodyTooLarge,
@@ -49,7 +49,7 @@ _title = re.compile(rb"<title[^>]*>(.{1,300}?)</title", re.IGNORECASE | re.DOTAL
 def strong(etag: str) -> str:
     """The version as the service wrote it.
 
-    A proxy that compresses an answer makes its tag weak (nginx: `W/"5"`) or adds the coding to it
+    A proxy that compresses a response makes its tag weak (nginx: `W/"5"`) or adds the coding to it
     (Apache, Caddy: `"5-gzip"`), and neither ever matches `If-Match`. The service itself writes
     nothing but digits.
     """
@@ -58,37 +58,37 @@ def strong(etag: str) -> str:
     return etag.removeprefix("W/") if etag.startswith('W/"') else etag
 
 
-def problem_type(answer: Answer) -> str | None:
-    """Which kind of problem an answer is, as in `not-found`; None: it is no problem document."""
-    document = _object(answer.body)
+def problem_type(response: Response) -> str | None:
+    """Which kind of problem a response is, as in `not-found`; None: it is no problem document."""
+    document = _object(response.body)
     return _type(document) if document else None
 
 
-def error_of(answer: Answer) -> GuidkeepError:
+def error_of(response: Response) -> GuidkeepError:
     """The exception that the service's registry raised, its faults included."""
-    document = _object(answer.body)
-    if document is None or answer.status < REFUSED:
-        return _strange(answer)
-    error = _error(document, answer.headers.get("allow", ""))
+    document = _object(response.body)
+    if document is None or response.status < REFUSED:
+        return _strange(response)
+    error = _error(document, response.headers.get("allow", ""))
     # A GUID in a path is checked before it is sent: the service read something else for one.
     is_misled = error is not None and any(fault.parameter == "guid" for fault in error.faults)
-    return _strange(answer) if error is None or is_misled else error
+    return _strange(response) if error is None or is_misled else error
 
 
-def record_of(answer: Answer) -> Record:
-    """The record that an answer with a 200 or 201 carries.
+def record_of(response: Response) -> Record:
+    """The record that a response with a 200 or 201 carries.
 
     Raises:
         UnknownAnswer: it carries none.
     """
-    document = document_of(answer)
-    etag = answer.headers.get("etag")
+    document = document_of(response)
+    etag = response.headers.get("etag")
     return Record(
-        _checked(answer, document, answer.body.decode()), None if etag is None else strong(etag)
+        _checked(response, document, response.body.decode()), None if etag is None else strong(etag)
     )
 
 
-def streamed_record_of(answer: Answer, line: bytes) -> Record:
+def streamed_record_of(response: Response, line: bytes) -> Record:
     """The record on a line of an export, of which only the beginning and the end are looked at.
 
     Raises:
@@ -99,33 +99,33 @@ def streamed_record_of(answer: Answer, line: bytes) -> Record:
     except UnicodeDecodeError:
         text = ""
     if not _record_begins(text) or not text.rstrip().endswith("}"):
-        raise _strange(Answer(answer.status, answer.headers, line))
+        raise _strange(Response(response.status, response.headers, line))
     return Record(text)
 
 
-def page_of(answer: Answer) -> Page:
+def page_of(response: Response) -> Page:
     """The page of a list, each record with the text that it has in it."""
-    document = document_of(answer)
+    document = document_of(response)
     if not isinstance(document.get("guids"), list):
-        raise _strange(answer)
-    texts = list(_texts(answer.body.decode()))
+        raise _strange(response)
+    texts = list(_texts(response.body.decode()))
     for member, text in zip(document["guids"], texts, strict=True):
-        _checked(answer, member, text)
+        _checked(response, member, text)
     records = [Record(text) for text in texts]
     following = document.get("next")
     if following is None:
         return Page(records, after=None)
     [after, *_] = parse_qs(str(following).partition("?")[2]).get("after") or [""]
     if not is_guid(after):
-        raise _strange(answer)
+        raise _strange(response)
     return Page(records, after=after)
 
 
-def stats_of(answer: Answer) -> Stats:
+def stats_of(response: Response) -> Stats:
     """The figures of `GET /stats`."""
-    found = document_of(answer)
+    found = document_of(response)
     if not (isinstance(found.get("cache"), dict) and isinstance(found.get("requests"), dict)):
-        raise _strange(answer)
+        raise _strange(response)
     try:
         return Stats(
             as_of=int(found["as_of"]),
@@ -135,23 +135,23 @@ def stats_of(answer: Answer) -> Stats:
             cache=found["cache"],
             reclaimed=found["reclaimed"],
             requests=found["requests"],
-            text=answer.body.decode(),
+            text=response.body.decode(),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _strange(answer) from error
+        raise _strange(response) from error
 
 
-def line_of(answer: Answer, text: bytes, number: int) -> Line:
-    """What a line of the answer to `POST /bulk` says, about the line with that number."""
+def line_of(response: Response, text: bytes, number: int) -> Line:
+    """What a line of the response to `POST /bulk` says, about the line with that number."""
     document = _object(text)
     if document is None or not isinstance(document.get("status"), int):
-        raise _strange(answer)
+        raise _strange(response)
     problem = document.get("problem")
     error = None
     if problem == {}:
         error = _unexplained(document["status"])
     elif isinstance(problem, dict):
-        error = _error(problem, "") or _strange(answer)
+        error = _error(problem, "") or _strange(response)
     return Line(number, document["status"], document.get("guid"), document.get("etag"), error)
 
 
@@ -166,21 +166,21 @@ def own_status(error: GuidkeepError) -> int:
     return OWN_STATUSES.get(error.code, BROKEN)
 
 
-def document_of(answer: Answer) -> dict[str, Any]:
-    """The JSON object that an answer carries.
+def document_of(response: Response) -> dict[str, Any]:
+    """The JSON object that a response carries.
 
     Raises:
         UnknownAnswer: it carries none.
     """
-    document = _object(answer.body)
+    document = _object(response.body)
     if document is None:
-        raise _strange(answer)
+        raise _strange(response)
     return document
 
 
-def strange(answer: Answer) -> NoReturn:
+def strange(response: Response) -> NoReturn:
     """Raises UnknownAnswer."""
-    raise _strange(answer)
+    raise _strange(response)
 
 
 def _error(document: dict[str, Any], allow: str) -> GuidkeepError | None:
@@ -210,20 +210,20 @@ def _type(document: dict[str, Any]) -> str | None:
     return urn.removeprefix(TYPE_PREFIX) if urn.startswith(TYPE_PREFIX) else None
 
 
-def _strange(answer: Answer) -> UnknownAnswer:
-    document = _object(answer.body)
+def _strange(response: Response) -> UnknownAnswer:
+    document = _object(response.body)
     if document and _type(document) in (NoSuchAddress.code, InvalidRequest.code):
         told = "Guidkeep is there, but knows no such address: has the URL a path too much?"
-    elif 300 <= answer.status < 400 and (place := answer.headers.get("location")):  # noqa: PLR2004 - RFC 9110 §15.4
+    elif 300 <= response.status < 400 and (place := response.headers.get("location")):  # noqa: PLR2004 - RFC 9110 §15.4
         told = (
-            f"{answer.status} leads to {_shown_place(place)!r}, and is not followed: "
+            f"{response.status} leads to {_shown_place(place)!r}, and is not followed: "
             "if Guidkeep is there, give its URL."
         )
-    elif answer.status >= 500 and _type(document or {}) is None:  # noqa: PLR2004 - as above, §15.6
-        told = f"{_shown(answer)} is not Guidkeep's: something in front of it failed."
+    elif response.status >= 500 and _type(document or {}) is None:  # noqa: PLR2004 - as above, §15.6
+        told = f"{_shown(response)} is not Guidkeep's: something in front of it failed."
     else:
-        told = f"{_shown(answer)} is no answer of Guidkeep's: is the address right?"
-    return UnknownAnswer(told, answer.status)
+        told = f"{_shown(response)} is no response of Guidkeep's: is the address right?"
+    return UnknownAnswer(told, response.status)
 
 
 def _shown_place(place: str) -> str:
@@ -232,18 +232,18 @@ def _shown_place(place: str) -> str:
     return shortened(redacted(place) if "//" in place else place, 200)
 
 
-def _shown(answer: Answer) -> str:
-    """An answer in a few words."""
-    text = " ".join(answer.body.decode(errors="replace").split())
+def _shown(response: Response) -> str:
+    """A response in a few words."""
+    text = " ".join(response.body.decode(errors="replace").split())
     if not text:
-        return f"{answer.status}, with nothing in it,"
-    if title := _title(answer.body):
+        return f"{response.status}, with nothing in it,"
+    if title := _title(response.body):
         text = " ".join(title[1].decode(errors="replace").split())
-        return f"{answer.status}, with the page {shortened(text, 80)!r},"
-    return f"{answer.status}, with {shortened(text, 80)!r},"
+        return f"{response.status}, with the page {shortened(text, 80)!r},"
+    return f"{response.status}, with {shortened(text, 80)!r},"
 
 
-def _checked(answer: Answer, member: Any, text: str) -> str:
+def _checked(response: Response, member: Any, text: str) -> str:
     """The text of a record.
 
     Raises:
@@ -251,7 +251,7 @@ def _checked(answer: Answer, member: Any, text: str) -> str:
     """
     is_one = isinstance(member, dict) and is_guid(str(member.get("guid")))
     if not is_one or parse_seconds(member.get("expire")) is None:
-        raise _strange(answer)
+        raise _strange(response)
     return text
 
 

@@ -1,11 +1,11 @@
-"""Lines: bulk writes cut into batches, streamed answers cut into lines.
+"""Bulk writes, cut into batches.
 
-HTTP/1.1 libraries send a whole request before they read its answer. The service answers a bulk
-request while it still comes, and holds what is not read yet only up to a limit; then it reads no
-further. So a request without an end could wait for the service, and the service for whoever sends
-it. A batch is therefore never longer than what sockets hold without anybody's doing: it is always
-sent whole, then its answer is read. It is also what is sent again when its answer is lost. One line
-alone may be longer, for until its end there is nothing to answer.
+HTTP/1.1 libraries send a whole request before they read its response. The service answers a bulk
+request while it still arrives, and keeps the unread part of the response only up to a limit; then
+it stops reading. A request without an end could therefore wait for the service, and the service
+for its sender. So a batch is never longer than what sockets hold: it is always sent whole, then
+its response is read. A batch is also what is sent again when its response is lost. A single line
+may be longer, for until its end there is nothing to answer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from guidkeep.client.bodies import Metadata, aged, body_of, members_of
+from guidkeep.client.arguments import Metadata, aged, body_of, members_of
 from guidkeep.client.models import Record
 from guidkeep.errors import InvalidRequest
 from guidkeep.jsontext import lenient, on_one_line, parse_object
@@ -79,7 +79,7 @@ class Batches:
 def line_of(number: int, line: Metadata | Record, fresh: Callable[[], str] = new_guid) -> Sent:
     """The line as it is sent, with a `fresh` GUID if it names none.
 
-    With a GUID a line can be sent again when its answer is lost, without making a second record.
+    With a GUID a line can be sent again when its response is lost, without making a second record.
     What is no JSON object stays as it is: the service says what is wrong with it.
     """
     if isinstance(line, Record):
@@ -139,20 +139,6 @@ def is_removing(value: object, *, is_record: bool = True) -> bool:
         else not (is_record and name in ("expire", "ttl"))
         for name, inner in value.items()
     )
-
-
-class Splitter:
-    """Cuts a stream of bytes into lines."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        """The lines that are complete with this piece; an empty one is the end."""
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        if not piece and self._rest:
-            lines.append(self._rest)
-        return [line for line in lines if line]
 
 
 def _on_one_line(text: bytes) -> bytes:
