@@ -16,6 +16,7 @@ import pytest
 from guidkeep import settings
 from guidkeep.caches import open_cache
 from guidkeep.http import representation
+from guidkeep.http.routes import routes
 from guidkeep.metrics import TABLE
 from guidkeep.record import Record
 from tests.docs.pages import PAGES, ROOT, text_of
@@ -70,6 +71,16 @@ def test_every_documented_metric_exists() -> None:
     known = {row.shown + part for row in TABLE for part in ("", *parts)}
     named = set(re.findall(r"guidkeep_\w+", text_of("docs/operating.md")))
     assert named - {"guidkeep_schema"} <= known  # that one is a table of the stores'
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [(route.path, method) for route in routes() if route.is_documented for method in route.methods],
+)
+def test_every_route_is_documented_with_its_methods(path: str, method: str) -> None:
+    section = text_of("docs/api.md").partition("\n## Routes\n")[2].partition("\n## ")[0]
+    form = f"(GET )?{re.escape(path)}" if method == "GET" else f"{method} {re.escape(path)}"
+    assert re.search(f"`{form}`", section)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -133,18 +133,18 @@ def detail(response: httpx2.Response) -> str:
     return text
 
 
-async def exchange(address: str, request: bytes) -> tuple[int, dict[str, str], bytes]:
+async def request_raw(address: str, request: bytes) -> tuple[int, dict[str, str], bytes]:
     """Sends bytes over a connection of their own; returns the first answer on it."""
     place = urlsplit(address)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     try:
         writer.write(request)
-        return await read_answer(reader)
+        return await read_response(reader)
     finally:
         writer.close()
 
 
-async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+async def read_response(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
     """The next answer on a connection: status, headers, content."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.strip().split("\r\n")

@@ -24,11 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LAYERS = next(
-    contract["layers"]
-    for contract in tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
-    if contract["type"] == "layers"
-)
+CONTRACTS = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+LAYERS = next(one["layers"] for one in CONTRACTS if one["type"] == "layers")
 BELOW = [
     name
     for layer in LAYERS[LAYERS.index("client | http") + 1 :]
@@ -78,6 +75,12 @@ def known(tree: ast.AST) -> Iterator[str]:
 def test_there_are_such_rooms() -> None:
     assert {"registry", "stores", "caches", "record", "errors"} <= set(BELOW)
     assert len(modules()) > 60
+
+
+def test_none_of_them_may_import_a_library_of_http() -> None:
+    [contract] = [one for one in CONTRACTS if "httptools" in one.get("forbidden_modules", ())]
+    named = {name.removeprefix("guidkeep.") for name in contract["source_modules"]}
+    assert named == {*BELOW, "settings"}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))

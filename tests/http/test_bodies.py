@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.settings import Settings
-from tests.http.helpers import Api, detail, exchange, faults, nested
+from tests.http.helpers import Api, detail, faults, nested, request_raw
 from tests.support import app_of, served
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ async def test_a_body_that_announces_too_much_is_refused_before_it_is_sent(live:
         b"POST /guid HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
         b"Content-Length: 65537\r\n\r\n"
     )
-    status, headers, content = await exchange(str(live.base_url), head)
+    status, headers, content = await request_raw(str(live.base_url), head)
     assert status == 413
     assert headers["content-type"] == "application/problem+json"
     assert b"65536" in content
@@ -159,5 +159,5 @@ async def test_a_body_that_announces_too_much_is_refused_before_it_is_sent(live:
 async def test_a_body_without_end_is_refused_as_soon_as_it_is_too_large(live: Api) -> None:
     head = b"POST /guid HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
-    status, _, _ = await exchange(str(live.base_url), head + chunk * 3)
+    status, _, _ = await request_raw(str(live.base_url), head + chunk * 3)
     assert status == 413

@@ -14,7 +14,7 @@ import pytest
 from guidkeep import errors
 from guidkeep.http.problems import last_bytes, problem_of
 from guidkeep.http.routes import routes
-from tests.http.helpers import Api, check_headers, exchange
+from tests.http.helpers import Api, check_headers, request_raw
 from tests.support import app_of
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ async def test_a_hit_has_the_same_headers_as_what_the_application_answers(
     await live.made(guid)
     address = str(live.base_url)
     request = f"GET /guid/{guid} HTTP/1.1\r\nHost: localhost\r\n"
-    _, by_the_application, _ = await exchange(
+    _, by_the_application, _ = await request_raw(
         address, f"{request}Sec-Fetch-Site: none\r\n\r\n".encode()
     )
-    _, hit, _ = await exchange(address, f"{request}\r\n".encode())
+    _, hit, _ = await request_raw(address, f"{request}\r\n".encode())
     assert hit.pop("date")
     assert by_the_application.pop("date")
     assert hit == by_the_application

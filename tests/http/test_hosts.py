@@ -12,7 +12,7 @@ from guidkeep.http.hosts import KNOWN, Hosts
 from guidkeep.http.requests import Request
 from guidkeep.origins import read_hosts, read_origins
 from guidkeep.settings import load
-from tests.http.helpers import Api, check_problem, detail, exchange
+from tests.http.helpers import Api, check_problem, detail, request_raw
 from tests.support import Clock, served
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def ask(
 ) -> tuple[int, dict[str, str], bytes]:
     """What that request is answered."""
     head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return await exchange(address, f"{head}{body}".encode("latin-1"))
+    return await request_raw(address, f"{head}{body}".encode("latin-1"))
 
 
 def request_for(host: str) -> Request:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.record import new_guid
-from tests.http.helpers import SOON, Api, check_problem, detail, exchange, faults
+from tests.http.helpers import SOON, Api, check_problem, detail, faults, request_raw
 from tests.support import GUID, served
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ async def test_a_method_that_is_not_allowed_is_told_which_are(
 ) -> None:
     for method in methods:
         request = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-        status, headers, content = await exchange(str(live.base_url), request)
+        status, headers, content = await request_raw(str(live.base_url), request)
         if method == "FOO":  # the parser knows the registered methods only
             assert status in (400, 405)
             continue
@@ -113,7 +113,7 @@ async def test_in_the_application_itself_any_word_can_be_a_method(api: Api) -> N
      b"POST /guid HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"],
 )  # fmt: skip
 async def test_what_is_no_http_is_a_problem_too(live: Api, request_bytes: bytes) -> None:
-    status, headers, content = await exchange(str(live.base_url), request_bytes)
+    status, headers, content = await request_raw(str(live.base_url), request_bytes)
     assert (status, headers["content-type"]) == (400, "application/problem+json")
     check_problem(400, json.loads(content))
 
@@ -160,13 +160,13 @@ async def test_more_connections_than_allowed_are_refused_and_welcome_later(
     with served(clock, store=store, max_connections=1) as running:
         async with Api(running.address) as api:
             assert (await api.get("/livez")).status_code == 200  # and stays connected
-            status, headers, content = await exchange(running.address, b"")
+            status, headers, content = await request_raw(running.address, b"")
             assert (status, headers["retry-after"]) == (429, "1")
             check_problem(429, json.loads(content))
         async with asyncio.timeout(10):
             while status != 200:  # until the server has seen that the first has gone
                 request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-                status, _, _ = await exchange(running.address, request)
+                status, _, _ = await request_raw(running.address, request)
 
 
 async def test_a_4xx_changed_nothing(api: Api, guid: str) -> None:

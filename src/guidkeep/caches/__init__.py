@@ -94,13 +94,13 @@ def watch_cache(cache: Cache, metrics: Metrics) -> None:
 
 
 class Form(Protocol):
-    """The form in which hits are told: finished, for who hands them on. The caches only keep it."""
+    """How entries are rendered, ready to be served. A cache only keeps what comes of it."""
 
     def render(self, entry: Entry) -> bytes:
-        """The finished answer."""
+        """The entry in that form."""
         ...
 
-    def parse(self, answer: bytes) -> Record:
+    def parse(self, rendered: bytes) -> Record:
         """The record of what `render` made."""
         ...
 
@@ -114,17 +114,17 @@ class Cache(Protocol):
     None: it does not time out."""
     takes_unread: bool
     """Whether a record that is created under a random GUID is put in at once, before anybody has
-    asked for it. Not where that costs more than the store's answer to the first who does."""
+    asked for it. Not where that costs more than the first read from the store."""
 
     def hit(self, guid: str, now: float) -> bytes | None:
-        """The finished answer, if this process has it at hand; None says nothing.
+        """The rendered entry, if this process has it at hand; None says nothing.
 
-        The one call that never waits: the HTTP protocol answers from it before a task is made.
+        The one call that never waits: a connection serves a hit with it before a task is made.
         """
         ...
 
     def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:
-        """Asks another machine for the finished answer, without a task that waits for it.
+        """Asks another machine for the rendered entry, without a task that waits for it.
 
         `tell` is called with it later, once and never before this returns; or with None, which
         says nothing. False: there is nobody to ask now, and `tell` is not called. It changes
@@ -173,7 +173,7 @@ class CacheOptions:
         lease_time: seconds after which a lease in such a cache is taken to be forgotten; longer
             than any write to the store can take.
         metrics: what such a cache counts goes there.
-        form: makes the finished responses that `Cache.hit` and `Cache.peek` return.
+        form: renders the entries that `Cache.hit` and `Cache.peek` return.
     """
 
     max_age: float

@@ -1,4 +1,4 @@
-"""What a cache keeps of a record: the record, and nothing of any answer about it.
+"""What a cache keeps of a record: the record, and nothing of any response about it.
 
     1425144345000000 {"guid":"9094E4C980C74043A4B586B420E69DDF","expire":"1427736345","user":"Ann"}
 

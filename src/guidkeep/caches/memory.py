@@ -1,6 +1,6 @@
 """The cache of one process: a dictionary in least-recently-used order, bounded in bytes.
 
-Entries are finished answers, of a form that the caches know nothing of. The lease protocol is that
+Entries are kept rendered, in a form that the caches know nothing of. The lease protocol is that
 of `guidkeep.caches`, with one difference: leases have no time-out. A time-out is for holders that
 died elsewhere; here holder and cache die together, and a write whose outcome is open keeps its
 lease until it is known.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from guidkeep.record import Record
 
 ENTRY_OVERHEAD = 290
-"""Bytes of an entry beside its answer: key, pair, time, and its share of the ordered dictionary.
+"""Bytes of an entry beside its rendering: key, pair, time, and its share of the ordered dictionary.
 
 Measured, not derived: `python -m benchmarks --only memory` fills a cache with a million records
 and compares its count with the growth of the process.
@@ -54,7 +54,7 @@ class MemoryCache:
     Args:
         max_size: bytes that the entries may take, their overhead included.
         max_age: seconds that an entry lives at most.
-        form: makes the finished answers, and reads them.
+        form: renders entries, and reads them.
     """
 
     renew_after: float | None = None
@@ -65,12 +65,12 @@ class MemoryCache:
         self._form = form
         self._max_size = max_size
         self._max_age = max_age
-        self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # until, answer
+        self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # until, rendered
         self._standing: dict[str, _Standing] = {}
         self._tokens = count(1)
 
     def hit(self, guid: str, now: float) -> bytes | None:
-        """The finished answer, if it is there and valid at `now`."""
+        """The rendered entry, if it is there and valid at `now`."""
         entry = self._entries.get(guid)
         if entry is None or now >= entry[0]:
             return None
@@ -84,9 +84,9 @@ class MemoryCache:
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:
         """The entry; or a miss with the right to fill; or a miss without it."""
-        answer = self.hit(guid, now)
-        if answer is not None:
-            return self._form.parse(answer)
+        rendered = self.hit(guid, now)
+        if rendered is not None:
+            return self._form.parse(rendered)
         self.counts.misses += 1
         self._drop(guid)
         if guid in self._standing:
@@ -154,12 +154,12 @@ class MemoryCache:
     def _put(self, record: Record, now: float) -> None:
         self._drop(record.guid)
         until = min(record.expire, now + self._max_age)
-        answer = self._form.render(entry_of(record))
-        if until <= now or _cost(answer) > self._max_size:
+        rendered = self._form.render(entry_of(record))
+        if until <= now or _cost(rendered) > self._max_size:
             return
-        self._entries[record.guid] = (until, answer)
+        self._entries[record.guid] = (until, rendered)
         self.counts.entries += 1
-        self.counts.bytes += _cost(answer)
+        self.counts.bytes += _cost(rendered)
         while self.counts.bytes > self._max_size:
             _, (_, oldest) = self._entries.popitem(last=False)
             self.counts.evictions += 1
@@ -170,13 +170,13 @@ class MemoryCache:
         if entry is not None:
             self._forget(entry[1])
 
-    def _forget(self, answer: bytes) -> None:
+    def _forget(self, rendered: bytes) -> None:
         self.counts.entries -= 1
-        self.counts.bytes -= _cost(answer)
+        self.counts.bytes -= _cost(rendered)
 
 
-def _cost(answer: bytes) -> int:
-    return getsizeof(answer) + ENTRY_OVERHEAD
+def _cost(rendered: bytes) -> int:
+    return getsizeof(rendered) + ENTRY_OVERHEAD
 
 
 def open_memory(url: str, options: CacheOptions) -> MemoryCache:

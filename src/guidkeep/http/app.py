@@ -1,4 +1,4 @@
-"""The application: the table of routes over the parts that answer them."""
+"""The application: the table of routes over the objects whose methods are their handlers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def make_app(
         settings: see there.
         schema: of metadata.
         metrics: where requests are counted.
-        hosts: those that the service answers to.
+        hosts: the hosts that the service answers to.
         gather: gathers the numbers of all workers, if there are several.
         is_draining: whether the server is about to stop.
         memory: the budget, if the server has one that it shares.
@@ -129,6 +129,6 @@ def _form(path: str) -> str:
 
 
 def _share(settings: Settings) -> int:
-    """How many streams a client may have: where clients are told apart, not all of them."""
+    """How many streams a client may have: a part of all, where clients are counted one by one."""
     most = settings.max_streams
     return max(1, most // SHARE) if settings.max_connections_per_client else most

@@ -75,11 +75,11 @@ TICK = 1.0
 """Seconds after which a request that waits for a line looks whether the server stops."""
 STOPPING = "This server is stopping; this line and what follows was not done. Send it to another."
 WHY = 65_536
-"""Bytes of answers to a request's refused lines, and `WHY_FACTOR` more for each byte of a line,
-after which they say no more why: else lines of one byte would be answered with hundreds each."""
+"""Bytes of results for the refused lines of a request, and `WHY_FACTOR` more for each byte of a
+line. After those a result gives no reason: else each line of one byte would cost hundreds."""
 WHY_FACTOR = 10
 HELD = 256 << 20
-"""Bytes of answers on the disk, of all requests together."""
+"""Bytes of responses on the disk, of all requests together."""
 
 
 class Bulk:
@@ -110,19 +110,19 @@ class Bulk:
         self.space = SpoolSpace(HELD)
         self.beginning = asyncio.Lock()
 
-    async def answer(self, request: Request) -> StreamedResponse:
-        """The answer; its pieces are made while the request is read."""
+    async def post(self, request: Request) -> StreamedResponse:
+        """`POST /bulk`. The pieces of the response are made while the request is read."""
         running = _BulkRequest(self, request, preconditions_of(request))
         return StreamedResponse(200, NDJSON_LINES, running.pieces())
 
 
 @dataclass(slots=True)
 class _Work:
-    """A line that is worked on: its size, what does it, and its answer once that is there."""
+    """A line that is worked on: its size, the task that does it, and then its result."""
 
     size: int
     task: asyncio.Task[None] | None = None
-    answer: str | None = None
+    result: str | None = None
 
 
 class _BulkRequest:
@@ -137,19 +137,19 @@ class _BulkRequest:
         self._working: deque[_Work] = deque()
         self._size = 0
         self._last: dict[str, asyncio.Task[None]] = {}  # by GUID, what works on it, or will last
-        self._news = asyncio.Event()  # for who puts answers: there is one, or there will be no more
-        self._room = asyncio.Event()  # for who takes lines: there may be room
-        self._may_begin = asyncio.Event()  # the answer
+        self._news = asyncio.Event()  # a result is there, or there will be no more
+        self._room = asyncio.Event()  # there may be room for a line
+        self._may_begin = asyncio.Event()  # the response
         self._has_failed = False
         self._why = WHY  # bytes that are left for saying why lines were refused
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """The answers."""
+        """The content of the response."""
         self._request.stream.read_on()
         spool = Spool(self._bulk.space, self._tell)
         taking = asyncio.create_task(self._take_lines())
         taking.add_done_callback(self._took_all)
-        putting = asyncio.create_task(self._put_answers(taking, spool))
+        putting = asyncio.create_task(self._put_results(taking, spool))
         try:
             if b"content-length" in self._request.headers:
                 await self._may_begin.wait()
@@ -165,7 +165,7 @@ class _BulkRequest:
             await asyncio.gather(taking, putting, *doing, return_exceptions=True)
 
     def _tell(self, has_room: bool) -> None:
-        """There is room for more answers, or there is none until some are read."""
+        """The spool has room again, or none until the client reads."""
         self._request.stream.takes = has_room
         if not has_room:
             self._may_begin.set()
@@ -272,26 +272,26 @@ class _BulkRequest:
                 await asyncio.wait([before])
                 now = None  # some time has passed
             written = await self._bulk.registry.create_or_update(change, self._condition, now)
-        except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer
-            work.answer = self._failed(number, change.guid, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes a result
+            work.result = self._failed(number, change.guid, error)
         else:
-            work.answer = self._done(number, written)
+            work.result = self._done(number, written)
         finally:
             self._bulk.limits.pending -= 1
             if change.guid and self._last[change.guid] is work.task:
                 del self._last[change.guid]
             self._news.set()
 
-    # Putting answers.
+    # Putting results.
 
-    async def _put_answers(self, taking: asyncio.Task[None], spool: Spool) -> None:
+    async def _put_results(self, taking: asyncio.Task[None], spool: Spool) -> None:
         """Puts them in order, all that are there at once; ends as `taking` ended."""
         try:
             while self._working or not taking.done():
                 ready = []
-                while self._working and (answer := self._working[0].answer) is not None:
+                while self._working and (result := self._working[0].result) is not None:
                     self._size -= self._working.popleft().size
-                    ready.append(answer)
+                    ready.append(result)
                 if ready:
                     await spool.put("".join(ready).encode())
                     self._room.set()
@@ -312,7 +312,7 @@ class _BulkRequest:
 
     def _refuse(self, number: int, guid: str | None, error: GuidkeepError) -> None:
         """Answers a line that is not worked on."""
-        self._working.append(_Work(0, answer=self._failed(number, guid, error)))
+        self._working.append(_Work(0, result=self._failed(number, guid, error)))
         self._news.set()
 
     def _failed(self, number: int, guid: str | None, error: Exception) -> str:
@@ -333,8 +333,8 @@ class _BulkRequest:
             text = f'{{"line":{number},"status":{status},"problem":{{}}}}\n'
         else:
             document = problems.document(shown, request_id)
-            answer = {"line": number, "status": status, "guid": guid, "problem": document}
-            text = f"{json.dumps(answer)}\n"
+            result = {"line": number, "status": status, "guid": guid, "problem": document}
+            text = f"{json.dumps(result)}\n"
         if is_refused:
             self._why -= len(text)
         return text

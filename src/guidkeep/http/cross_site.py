@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from guidkeep.http.requests import Request
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""The safe methods (RFC 9110 §9.2.1), but for TRACE, which nothing answers."""
+"""The safe methods (RFC 9110 §9.2.1), without TRACE, which no route has."""
 OWN = (b"same-origin", b"none")
 """What `Sec-Fetch-Site` says of the service's own pages, and of what somebody typed."""
 
@@ -53,7 +53,7 @@ class CrossSitePolicy:
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._allowed = frozenset(allowed)
         self.common = [VARY] if self._allowed else []
-        """The headers of every answer, whoever asks."""
+        """The headers of every response, whatever the origin."""
 
     def require(self, request: Request, *, may_be_linked: bool) -> None:
         """Lets the request pass unless a page of another site sends it.
@@ -88,7 +88,7 @@ class CrossSitePolicy:
             "(--allow-origin)."
         )
 
-    def asked_for(self, request: Request) -> str | None:
+    def preflight_method(self, request: Request) -> str | None:
         """The method of which a browser asks whether a page of an allowed origin may use it."""
         wanted = request.headers.get(b"access-control-request-method")
         if wanted is None or request.method != "OPTIONS":
@@ -102,8 +102,8 @@ class CrossSitePolicy:
         private = [_PRIVATE_NETWORK] if wants == b"true" else []
         return Response(204, [allowed, *_PREFLIGHT, *private])
 
-    def told(self, request: Request) -> list[tuple[bytes, bytes]]:
-        """The headers by which a browser lets a page of an allowed origin see the answer."""
+    def cors_headers(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """The headers by which a browser lets a page of an allowed origin see the response."""
         origin = request.headers.get(b"origin")
         if origin is None or not self._allows(origin):
             return self.common

@@ -40,8 +40,8 @@ class Export:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    async def answer(self, request: Request) -> StreamedResponse:
-        """The answer; its pieces are made as they are sent."""
+    async def get(self, request: Request) -> StreamedResponse:
+        """`GET /export`. The pieces are made as they are sent."""
         query = parse_query(request.query, names=("after", "user"))
         first = replace(query, limit=min(FIRST_PAGE, PAGE))
         return StreamedResponse(200, NDJSON_LINES, self._pieces(first))

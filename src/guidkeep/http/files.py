@@ -23,7 +23,7 @@ _TYPES = {
 
 
 def served(package: str, policy: bytes) -> dict[str, Callable[[Request], Awaitable[Response]]]:
-    """What answers for each file of that package that is for browsers, by the file's name.
+    """The handler of each file of that package that is for browsers, by the file's name.
 
     Args:
         package: the name of the package.
@@ -42,11 +42,11 @@ def _file(kind: bytes, content: bytes, policy: bytes) -> Callable[[Request], Awa
     # Asked about before each use: after an update no page is made of old and new files.
     common = shared(b"no-cache", policy)
 
-    async def answer(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         stated, _ = conditions.parse(None, request.list_of(b"if-none-match"))
         known = stated.if_none_match or ()
         if "*" in known or etag in known:
             return Response(304, headers, shared=common)
         return Response(200, [(b"content-type", kind), *headers], content, common)
 
-    return answer
+    return respond

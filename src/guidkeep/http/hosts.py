@@ -1,4 +1,4 @@
-"""Which hosts a server answers to.
+"""The hosts that a server answers to.
 
 A page on the web can make a browser believe that its own name has moved to 127.0.0.1 (DNS
 rebinding). To the browser the service is then of that page's origin, and the page may read and
@@ -33,8 +33,8 @@ class Hosts:
         bound: the address that the server listens on, or its name.
 
     Attributes:
-        known: values of Host, as they came, that are right; None: any is. Who answers beneath the
-            application looks there, and hands on what is not in it.
+        known: values of Host, as they came, that are right; None: any is. A hit is served only
+            for one of these; a request with another goes to the application.
     """
 
     def __init__(self, names: Iterable[str], *, bound: str) -> None:

@@ -40,7 +40,7 @@ class Limits:
         max_streams: requests read or answered piece by piece at once, at most.
         max_streams_per_client: the same, of one client.
         max_body: bytes of a body that is taken whole, at most.
-        hosts: those that the server answers to.
+        hosts: the hosts that the server answers to.
         sites: whose pages may do what.
         access_log: whether every request is logged.
         pending: requests worked on at this moment.
@@ -124,7 +124,7 @@ class Place:
         self._is_pending = True
 
     def enter_stream(self, client: Hashable) -> None:
-        """The request, which is that client's, will be read, or answered, piece by piece.
+        """A request of that client will be read, or answered, piece by piece.
 
         Raises:
             TooManyRequests: there is no room for it.
@@ -159,6 +159,6 @@ class Place:
         self.give_back()
 
     def give_back(self) -> None:
-        """Gives back the bytes: nothing is left of the request but its answer."""
+        """Gives back the bytes: nothing is left of the request but its response."""
         self._limits.memory.give(self._bytes)
         self._bytes = 0

@@ -61,7 +61,7 @@ class Memory:
         self.used = self.peak = 0
         self.evictions = 0
         self._held = 0  # by the holders
-        self._holders: dict[Holder, None] = {}  # who has held longest comes first
+        self._holders: dict[Holder, None] = {}  # the one that has held longest comes first
 
     def hold(self, holder: Holder, size: int) -> None:
         """From now on the holder holds so many bytes; it may have to give way at once."""

@@ -29,8 +29,8 @@ class Problem(NamedTuple):
         when: when it happens, for `docs/api.md`.
         headers: the response's headers, by lower-case names: the value, or what makes it of the
             error.
-        is_logged: whether the log has the details under the request's id, which the response
-            then tells.
+        is_logged: whether the log has the details under the request's id. The response then
+            has that id.
         of_any_request: whether a request to any route may meet with it.
     """
 
@@ -163,7 +163,7 @@ def document(error: GuidkeepError, request_id: str | None = None) -> dict[str, A
 
 
 def response_of(error: GuidkeepError, request_id: str | None = None) -> Response:
-    """The response that tells the client of the error."""
+    """The response to the error."""
     problem = problem_of(error)
     headers = [(b"content-type", b"application/problem+json")]
     for name, value in problem.headers.items():
@@ -183,5 +183,5 @@ def last_bytes(error: GuidkeepError) -> bytes:
 
 
 def shown(error: Exception) -> GuidkeepError:
-    """The error that the client is told of: of an exception that is none of Guidkeep's, nothing."""
+    """The error as the client sees it: an exception that is not Guidkeep's shows nothing."""
     return error if isinstance(error, GuidkeepError) else GuidkeepError(INSIDE)

@@ -87,7 +87,10 @@ class Records:
         """What a write is to change, on what condition, and the time for all that is decided."""
         condition, faults = stated(request)
         now = self._registry.clock()
-        content, request.content = request.content, b""  # else it is held until the answer is sent
+        content, request.content = (
+            request.content,
+            b"",
+        )  # else it stays until it is sent
         parse = partial(parse_change, content, now=int(now), guid=guid, faults=faults)
         return await self._registry.aside.do(len(content), parse), condition, now
 

@@ -1,7 +1,7 @@
-"""A record's finished HTTP answer, as a hit is answered with it, and the way back.
+"""A record's rendered HTTP response, with which a hit is served, and the way back.
 
 Caches are opened with this module as their `Form`, and know nothing of HTTP. It is what no other
-record's answer has; the status line and the headers that all hits share come before it:
+record's response has; the status line and the headers that all hits share come before it:
 
     content-length: 88
     etag: "1425144345000000"
@@ -43,7 +43,7 @@ def validators(record: Record) -> list[tuple[bytes, bytes]]:
 
 
 def render(entry: Entry) -> bytes:
-    """The finished answer."""
+    """The rendered response."""
     body, expire, version = entry
     return b'content-length: %d\r\netag: "%d"\r\nsunset: %b\r\n\r\n%b' % (
         len(body), version, _http_date(expire), body,
@@ -61,17 +61,17 @@ def _http_date(seconds: int) -> bytes:
     return _http_day(day) + _MINUTES[minute] + _SECONDS[second]
 
 
-@lru_cache(maxsize=1024)  # the library's way takes as long as all else of an answer
+@lru_cache(maxsize=1024)  # the library's way takes as long as all the rest of a response
 def _http_day(day: int) -> bytes:
     date, _, _ = formatdate(day * 86_400, usegmt=True).rpartition(" 00:00:00")
     return date.encode()
 
 
-def parse(answer: bytes) -> Record:
-    """The record of a finished answer: `parse(render(entry_of(record))) == record`."""
-    found = _parts(answer)
+def parse(response: bytes) -> Record:
+    """The record of a rendered response: `parse(render(entry_of(record))) == record`."""
+    found = _parts(response)
     if not found:
-        raise ValueError("not an answer that render() made")
+        raise ValueError("not a response that render() made")
     version, guid, expire, rest = found.groups()
     metadata = "{" + rest.decode().removeprefix(",")
     return Record(guid.decode(), int(expire), int(version), metadata)

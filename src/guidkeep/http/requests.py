@@ -44,7 +44,7 @@ class Request:
         path: decoded.
         headers: by lower-case names; of one that is repeated, the last.
         query: the query string as it came.
-        client: the address of whoever sent it, if known.
+        client: the address of the client, if known.
         content: the whole body, of a request whose handler wants it whole.
     """
 

@@ -43,7 +43,7 @@ WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 READING = frozenset({"GET", "HEAD"})
 """The methods after which nothing is changed."""
 PIECE = 65_536
-"""Bytes of an answer that are handed over at once; more only when the client has read them."""
+"""Bytes of a response that are handed over at once; more only when the client has read them."""
 
 
 class Resource:
@@ -52,13 +52,13 @@ class Resource:
     Args:
         route: the address' template, for metrics; never a real path.
         limits: see there.
-        is_bounded: whether its requests are among those of which there may be too many; those
-            that tell how the server fares are not.
-        any_host: whether it is answered whatever the request's Host says.
+        is_bounded: whether its requests count for the limits; those for health and metrics do
+            not.
+        any_host: whether it is open to any Host.
         is_streamed: whether its requests are read, or answered, piece by piece; else they are
             handled when the whole body is there.
-        otherwise: what answers all other methods; None: they are not allowed.
-        methods: what answers each method; what answers GET answers HEAD too.
+        otherwise: the handler of all other methods; None: they are not allowed.
+        methods: the handler of each method; that of GET is HEAD's too.
     """
 
     def __init__(
@@ -89,12 +89,12 @@ class Resource:
         request = Request(scope, receive)
         place = Place(self._limits)
         try:
-            answer = await self._answer(request, place)
-            status = answer.status
-            if isinstance(answer, StreamedResponse):
-                status = await self._stream(answer, request, scope, send)
+            response = await self._respond(request, place)
+            status = response.status
+            if isinstance(response, StreamedResponse):
+                status = await self._stream(response, request, scope, send)
             else:
-                await _send(answer, self._limits.sites.told(request), place, scope, send)
+                await _send(response, self._limits.sites.cors_headers(request), place, scope, send)
         except ClientLeft:
             return
         finally:
@@ -102,21 +102,21 @@ class Resource:
             scope.pop("extensions", None)  # they lead back to it: garbage that is found late
         self._count(request, status, perf_counter() - began)
 
-    async def _answer(self, request: Request, place: Place) -> Response | StreamedResponse:
+    async def _respond(self, request: Request, place: Place) -> Response | StreamedResponse:
         try:
             handler = self._handler(request)
             if self._is_bounded:
                 await self._admit(request, place)
-            answer = await handler(request)
-            if isinstance(answer, StreamedResponse):
-                return await answer.begun()
-            if self._is_bounded and len(answer.body) > REQUEST_COST and request.method in READING:
-                place.take(len(answer.body))
+            response = await handler(request)
+            if isinstance(response, StreamedResponse):
+                return await response.begun()
+            if self._is_bounded and len(response.body) > REQUEST_COST and request.method in READING:
+                place.take(len(response.body))
         except ClientLeft:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is becomes an answer
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes a response
             return self._problem(error, request)
-        return answer
+        return response
 
     async def _admit(self, request: Request, place: Place) -> None:
         """Waits for the body, and takes what the request needs."""
@@ -129,20 +129,20 @@ class Resource:
         place.enter(len(request.content))
 
     async def _stream(
-        self, answer: StreamedResponse, request: Request, scope: Scope, send: Send
+        self, response: StreamedResponse, request: Request, scope: Scope, send: Send
     ) -> int:
-        """Sends an answer piece by piece; returns its status, or that of what went wrong."""
+        """Sends an response piece by piece; returns its status, or that of what went wrong."""
         try:
-            told = self._limits.sites.told(request)
-            headers = [*answer.headers, *answer.shared.headers, *told]
-            await send_pieces(answer, headers, request.stream, scope, send)
+            more = self._limits.sites.cors_headers(request)
+            headers = [*response.headers, *response.shared.headers, *more]
+            await send_pieces(response, headers, request.stream, scope, send)
         except ClientLeft:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the answer has begun
+        except Exception as error:  # noqa: BLE001 - whatever it is, the response has begun
             status = self._problem(error, request).status
             request.stream.cut()
             return status
-        return answer.status
+        return response.status
 
     def _problem(self, error: Exception, request: Request) -> Response:
         """The response to an error. What it does not say is in the log."""
@@ -162,12 +162,14 @@ class Resource:
         return problems.response_of(shown, request.id)
 
     def _handler(self, request: Request) -> Handler:
-        """What answers the request, if it may be answered at all."""
+        """The handler of the request, if it may be served at all."""
         limits, method = self._limits, request.method
         if not self._any_host:
             limits.hosts.require(request)
         limits.sites.require(request, may_be_linked=not self._is_streamed)
-        asked = limits.sites.asked_for(request)  # what it is not for is refused as that would be
+        asked = limits.sites.preflight_method(
+            request
+        )  # what it is not for is refused as that would be
         handler = self._methods.get(method if asked is None else asked) or self._otherwise
         if handler is None:
             raise MethodNotAllowed(method if asked is None else shortened(asked), [*self._methods])
@@ -178,8 +180,8 @@ class Resource:
         return handler
 
     def _count(self, request: Request, status: int, seconds: float) -> None:
-        # Any word can be a method: only those that are answered become labels.
-        is_known = request.method in self._methods or self._limits.sites.asked_for(request)
+        # Any word can be a method: only those of the route become labels.
+        is_known = request.method in self._methods or self._limits.sites.preflight_method(request)
         method = request.method if is_known else "other"
         self._limits.metrics.tally("guidkeep_request_seconds", self._route, method, status).observe(
             seconds
@@ -204,25 +206,25 @@ async def nowhere(_: Request) -> Response:
 
 
 async def _send(
-    answer: Response, told: list[tuple[bytes, bytes]], place: Place, scope: Scope, send: Send
+    response: Response, more: list[tuple[bytes, bytes]], place: Place, scope: Scope, send: Send
 ) -> None:
-    """Sends an answer; `told` are the headers that this client gets beside the answer's."""
-    headers = [*answer.headers, *told]
-    if answer.status not in (204, 304):
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-    body = answer.body if scope["method"] != "HEAD" else b""
+    """Sends a response; `more` are headers of this client's beside its own."""
+    headers = [*response.headers, *more]
+    if response.status not in (204, 304):
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    body = response.body if scope["method"] != "HEAD" else b""
     extensions = scope.get("extensions", {})
     whole = extensions.get(WHOLE_RESPONSE)
     if whole and len(body) <= PIECE:
-        lines = lines_of(headers) + answer.shared.lines
-        if whole["send"](answer.status, lines, body):
+        lines = lines_of(headers) + response.shared.lines
+        if whole["send"](response.status, lines, body):
             return
     place.done()
     if connection := extensions.get(CONNECTION):
-        place.give_back()  # from here on the connection has the answer, and may lose it
+        place.give_back()  # from here on the connection has the response, and may lose it
         connection["response_waits"](len(body))
-    headers += answer.shared.headers
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    headers += response.shared.headers
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
     for begin in range(0, len(body), PIECE):  # each waits until the one before is read
         content = body[begin : begin + PIECE]
         await send({"type": "http.response.body", "body": content, "more_body": True})

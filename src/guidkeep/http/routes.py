@@ -42,11 +42,11 @@ class Route(NamedTuple):
 
     Attributes:
         path: as `/openapi.json` has it. One segment in braces may stand in it, after the first.
-        methods: the handler of each method; that of GET answers HEAD too.
+        methods: the handler of each method; that of GET is HEAD's too.
         owner: the class whose object the handlers are bound to; None: they need none.
         cost: see there.
         is_health: whether it is answered whatever the Host, and to connections beyond the limits:
-            an orchestrator that gets no answer would end a healthy process.
+            an orchestrator without a response would end a healthy process.
         also: other paths of the same route.
         label: the value of `route` in the metrics; None: the path.
         is_documented: whether `/openapi.json` has it.
@@ -80,9 +80,9 @@ _ROUTES = (
         },
         Records,
     ),
-    Route("/bulk", {"POST": Bulk.answer}, Bulk, cost=Cost.STREAMED),
-    Route("/export", {"GET": Export.answer}, Export, cost=Cost.STREAMED),
-    Route("/stats", {"GET": Stats.answer}, Stats),
+    Route("/bulk", {"POST": Bulk.post}, Bulk, cost=Cost.STREAMED),
+    Route("/export", {"GET": Export.get}, Export, cost=Cost.STREAMED),
+    Route("/stats", {"GET": Stats.get}, Stats),
     Route("/livez", {"GET": Service.livez}, Service, cost=Cost.NOTHING, is_health=True),
     Route("/readyz", {"GET": Service.readyz}, Service, cost=Cost.NOTHING, is_health=True),
     Route("/metrics", {"GET": Service.metrics}, Service, cost=Cost.NOTHING),
@@ -91,7 +91,7 @@ _ROUTES = (
 )
 
 HEALTH = frozenset(route.path for route in _ROUTES if route.is_health)
-"""The paths that are answered whoever asks."""
+"""The paths of the service's health."""
 
 
 @cache

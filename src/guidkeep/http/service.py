@@ -24,7 +24,7 @@ class Service:
     Args:
         registry: its store and cache are asked whether they can be reached.
         gather: gathers the numbers of all workers, for `/metrics`.
-        document: what `/openapi.json` answers.
+        document: the content of `/openapi.json`.
         methods: all that any route knows.
         is_draining: whether the server is about to stop.
     """
@@ -48,7 +48,7 @@ class Service:
         return Response(204, [(b"allow", ", ".join(sorted(self._methods)).encode())])
 
     async def livez(self, _: Request) -> Response:
-        """`GET /livez`: the process answers."""
+        """`GET /livez`: the process runs."""
         return json_response({"status": "ok", "version": VERSION})
 
     async def readyz(self, _: Request) -> Response:
@@ -56,10 +56,10 @@ class Service:
         if self._is_draining():
             raise Stopping("This server is stopping; nothing was done. Ask another.")
         cache = await self._registry.check()
-        told: dict[str, object] = {"status": cache, "store": "ok", "cache": cache}
+        state: dict[str, object] = {"status": cache, "store": "ok", "cache": cache}
         if self._registry.watch.is_doubted:
-            told |= {"status": "degraded", "clock": "jumped"}
-        return json_response(told)
+            state |= {"status": "degraded", "clock": "jumped"}
+        return json_response(state)
 
     async def metrics(self, _: Request) -> Response:
         """`GET /metrics`, for Prometheus."""

@@ -42,17 +42,17 @@ class Stats:
         self._cache = f"{scheme_of(cache)}://"
         self._counts_entries = cache.startswith(("memory:", "none:"))
 
-    async def answer(self, _: Request) -> Response:
+    async def get(self, _: Request) -> Response:
         """`GET /stats`."""
         counted = await self._registry.forecast()
-        told = {
+        content = {
             "as_of": str(counted.as_of),
             "live": counted.live,
             "forecast": list(_forecast(counted)),
             "later": counted.later,
             **self._told(await self._gather()),
         }
-        return json_response(told)
+        return json_response(content)
 
     def _told(self, gathered: Gathered) -> dict[str, Any]:
         def total(name: str) -> int:

@@ -40,16 +40,16 @@ class StreamedResponse(NamedTuple):
 
 
 async def send_pieces(
-    answer: StreamedResponse,
+    response: StreamedResponse,
     headers: list[tuple[bytes, bytes]],
     stream: Stream,
     scope: Scope,
     send: Send,
 ) -> None:
-    """Sends an answer, of which the first piece is made, as fast as the client reads it.
+    """Sends an response, of which the first piece is made, as fast as the client reads it.
 
     Args:
-        answer: what is sent.
+        response: what is sent.
         headers: all of its headers.
         stream: of the request.
         scope: of the request.
@@ -59,8 +59,8 @@ async def send_pieces(
         ClientLeft: it does not read it any more.
         Exception: whatever a piece raises.
     """
-    async with aclosing(answer.pieces) as pieces:
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    async with aclosing(response.pieces) as pieces:
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
         async for piece in pieces:
             if scope["method"] == "HEAD":
                 break

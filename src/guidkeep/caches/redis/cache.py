@@ -98,7 +98,7 @@ class RedisCache:
         pauses: from the number of failed probes of a server to the seconds until the next.
         waits: seconds between looks for an entry that another reader is about to put in.
         limit: unsettled GUIDs remembered at most.
-        form: makes the finished answers that are told of entries.
+        form: renders entries for hits.
     """
 
     takes_unread = False
@@ -157,7 +157,7 @@ class RedisCache:
         return None
 
     def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:
-        """Asks Redis for the finished answer, and waits for nothing; see `Cache.peek`."""
+        """Asks Redis for the rendered entry, and waits for nothing; see `Cache.peek`."""
         if guid in self._unsettled:
             return False
 

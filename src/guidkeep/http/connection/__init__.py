@@ -2,7 +2,7 @@
 
 The class of a connection is an asyncio protocol in three layers on uvicorn's own:
 
-- `hits`: answers a cache hit before the application is called;
+- `hits`: serves a cache hit before the application is called;
 - `reading`: takes one request at a time, and no more bytes than the memory budget has room for;
 - `protocol`: ends connections that take too long or want too much.
 

@@ -42,11 +42,12 @@ class ConnectionContext:
 
     Attributes:
         settings: the limits.
-        hit: returns the finished answer of a GUID, if it is at hand; None: all go the long way.
+        hit: returns the rendered response of a GUID, if the cache has it here; None: every request
+            goes to the application.
         metrics: where hits, and requests that never reach the application, are counted.
-        hosts: those that the server answers to.
+        hosts: the hosts that the server answers to.
         sites: whose pages may do what.
-        health: the paths that are answered to connections beyond the limits too.
+        health: the paths that are open to connections beyond the limits too.
         peek: asks a cache on another machine for it, see `Cache.peek`; None: nobody does.
         draining: whether the server is about to stop.
         memory: the budget of bytes for all requests.

@@ -21,7 +21,7 @@ def content_length(headers: Iterable[tuple[bytes, bytes]], version: Callable[[],
 
     Args:
         headers: the fields of the head; names in lower case. The parser has accepted them.
-        version: tells that of HTTP, as in `1.1`; most heads are right in any.
+        version: returns the version of HTTP, as in `1.1`; most heads are right in any.
 
     Raises:
         InvalidRequest: two parsers could find two ends of the request.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         """A connection that is there beyond the limits."""
 
         def leave(self) -> bool:
-            """Ends the connection, unless its request is being answered; whether it ends."""
+            """Ends the connection, unless its request is being served; whether it ends."""
             ...
 
 

@@ -62,19 +62,19 @@ class HitProtocol(HttpToolsProtocol):
         self.extensions: dict[str, Any] = {WHOLE_RESPONSE: {"send": send}}
 
     def is_idle(self) -> bool:
-        """Whether no answer is being made."""
+        """Whether no request is being served."""
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is None or cycle.response_complete
 
-    def answer_at_once(self) -> bool:
-        """Answers the request whose headers are complete, if that can be done now."""
+    def serve_from_cache(self) -> bool:
+        """Serves the request whose headers are complete, if its response is in the cache here."""
         context = self.context
         guid = self._guid_of_a_plain_get()
-        answer = context.hit(guid) if guid is not None and context.hit else None
-        if answer is None:
+        response = context.hit(guid) if guid is not None and context.hit else None
+        if response is None:
             self.sought = guid
             return False
-        self.transport.write(context.preamble(self.server_state.default_headers) + answer)
+        self.transport.write(context.preamble(self.server_state.default_headers) + response)
         context.hits.observe(perf_counter() - self.since)
         return True
 
@@ -108,17 +108,18 @@ class HitProtocol(HttpToolsProtocol):
         if guid is None or peek is None:
             return False
         sought = _Sought()
-        if not peek(guid, partial(self._told, sought, perf_counter())):
+        if not peek(guid, partial(self._replied, sought, perf_counter())):
             return False
         self.cycle = sought
         return True
 
-    def _told(self, sought: RequestResponseCycle, began: float, answer: bytes | None) -> None:
-        """The cache has spoken. What is raised here would end the cache's connection."""
+    def _replied(self, sought: RequestResponseCycle, began: float, response: bytes | None) -> None:
+        """The cache has replied. What is raised here would end the cache's connection."""
         if sought.disconnected or self.transport.is_closing():
             return
-        if answer is not None and sought.keep_alive:
-            self.transport.write(self.context.preamble(self.server_state.default_headers) + answer)
+        if response is not None and sought.keep_alive:
+            preamble = self.context.preamble(self.server_state.default_headers)
+            self.transport.write(preamble + response)
             self.context.hits.observe(perf_counter() - began)
             complete(self, sought)
             return

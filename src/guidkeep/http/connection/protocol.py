@@ -56,21 +56,21 @@ GUEST_TIME = 2.0
 """Seconds that a connection beyond the limits has to ask for the service's health."""
 DRAIN_GRACE = 0.3
 """Seconds that a stopping server still reads from idle connections: what was sent before the
-client could know is answered."""
+client could know is served."""
 
 
 class GuidkeepProtocol(ReadingProtocol):
     """See the module's text.
 
     A connection is idle, or receiving (a request has begun and is not complete), or waiting for
-    its answer.
+    its response.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.stalled_since: float | None = None
-        self._answered = False
-        self._unanswered: set[RequestResponseCycle] = set()
+        self._is_hit = False
+        self._pending: set[RequestResponseCycle] = set()
         self._linger = LINGER
         self._closing_since: float | None = None
         self._peer_is_done = False
@@ -102,19 +102,19 @@ class GuidkeepProtocol(ReadingProtocol):
                 transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone: whoever still works on an answer learns of it."""
+        """The connection is gone: the application learns of it."""
         if self._is_guest:
             self.context.gate.unseat(self)
         else:
             self.context.gate.let_go(self._client)
-        for cycle in self._unanswered:
+        for cycle in self._pending:
             cycle.disconnected = True
             cycle.message_event.set()
-        self._unanswered.clear()
+        self._pending.clear()
         super().connection_lost(exc)
         self.extensions = {}  # they lead back to here: garbage that is found late
         self._rest = b""
-        self._body().clear()  # who is still at work on the request may hold it for long
+        self._body().clear()  # the application may still hold the request for long
         self.context.memory.hold(self, 0)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type
@@ -150,15 +150,15 @@ class GuidkeepProtocol(ReadingProtocol):
         """Answers from the cache, or hands the request to the application."""
         if self._size + self._piece_size > self._unusual_size and not self._examine():
             return
-        if self.answer_at_once():
+        if self.serve_from_cache():
             self._head_is_open = False
-            self._answered = True
+            self._is_hit = True
             return
         if self.sought is None and (self.parser.should_upgrade() or not self._check_framing()):
             return  # what is sought was looked at for all of that
         self._head_is_open = False
         if self.seeks():
-            self._unanswered = {self.cycle}
+            self._pending = {self.cycle}
         else:
             self.hand_on()
         if self._is_guest:
@@ -170,20 +170,20 @@ class GuidkeepProtocol(ReadingProtocol):
         is_begun = not self._head_is_open and self._over_since is None
         self._head_is_open = True
         self._size = 0
-        if self._answered:
-            self._answered = False
+        if self._is_hit:
+            self._is_hit = False
         elif is_begun:
             if self.context.draining and not self._has_more:
                 self.cycle.keep_alive = False
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """A request is answered: the next one has its turn.
+        """A response is complete: the next request is next.
 
         Unlike uvicorn's own this sets no timer for a connection that is idle now: see `look`.
         """
         self.since = perf_counter()
-        self._unanswered.clear()  # there is one at a time
+        self._pending.clear()  # there is one at a time
         self._owed = 0
         if self.cycle.body:
             self.cycle.body = bytearray()  # nobody wants it any more
@@ -196,7 +196,7 @@ class GuidkeepProtocol(ReadingProtocol):
             return
         if self._rest or self.held or self.flow.read_paused or self.flow.write_paused:
             self.go_on()
-        if self._peer_is_done and not self._unanswered:
+        if self._peer_is_done and not self._pending:
             self.transport.close()
         elif self.context.draining:
             self.shutdown()
@@ -204,7 +204,7 @@ class GuidkeepProtocol(ReadingProtocol):
     def hand_on(self) -> None:
         """Makes of the request what the application gets."""
         super().hand_on()
-        self._unanswered = {self.cycle}
+        self._pending = {self.cycle}
 
     def _begin_stream(self) -> ConnectionStream:
         self.stream = ConnectionStream(self.cycle)
@@ -252,29 +252,29 @@ class GuidkeepProtocol(ReadingProtocol):
 
     # From the server and its watch.
 
-    def end(self, error: GuidkeepError, *, answers_all: bool = False) -> None:
-        """Closes the connection, and says why if that can't be taken for another's answer.
+    def end(self, error: GuidkeepError, *, for_pending: bool = False) -> None:
+        """Closes the connection, and says why unless that looks like another request's response.
 
         Args:
-            error: what is wrong with the request that comes in, or, if it `answers_all`, with
-                all that wait for an answer: then the first of them gets it.
-            answers_all: see there.
+            error: what is wrong with the request that comes in, or, if it `for_pending`, with
+                all that wait for a response: then the first of them gets it.
+            for_pending: see there.
 
         It goes on reading for a moment, and throws away what comes: closed at once, the system
-        would reset the connection, and the client lose the answer (RFC 9112 §9.6).
+        would reset the connection, and the client lose the response (RFC 9112 §9.6).
         """
         if self._over_since is not None:
             return
         self._over_since = perf_counter()
-        before = self._unanswered if not answers_all else set()
+        before = self._pending if not for_pending else set()
         if not self._head_is_open:
             before = before - {self.cycle}
-        if not before and not any(cycle.response_started for cycle in self._unanswered):
+        if not before and not any(cycle.response_started for cycle in self._pending):
             self.transport.write(last_bytes(error))
             self.context.count_refusal(problem_of(error).status)
-        for cycle in self._unanswered:
+        for cycle in self._pending:
             cycle.response_started = cycle.response_complete = cycle.disconnected = True
-            cycle.message_event.set()  # whoever waits for the body learns that none comes
+            cycle.message_event.set()  # the application learns that no body comes
         self.headers = []  # of a head that is too large they are many
         self.throw_away()
         self.transport.write_eof()
@@ -290,18 +290,18 @@ class GuidkeepProtocol(ReadingProtocol):
             )
             self.end(TooManyRequests(detail))
         else:
-            self.cycle.keep_alive = False  # the request before is answered; then it ends
+            self.cycle.keep_alive = False  # the request before is served; then it ends
             self.throw_rest_away()  # that one's body may not be taken yet
 
     def leave(self) -> bool:
         """Another guest needs the place."""
-        is_busy = bool(self._unanswered) and self._over_since is None
+        is_busy = bool(self._pending) and self._over_since is None
         if not is_busy:
             self.transport.abort()
         return not is_busy
 
     def shutdown(self) -> None:
-        """The server stops: what was asked is answered, then the connection closes."""
+        """The server stops: requests that have come are served, then the connection closes."""
         if self.is_idle():
             self.loop.call_later(DRAIN_GRACE, self._close_if_idle)
         elif not self._rest:  # else the last that it has sent says that it closes
@@ -309,9 +309,9 @@ class GuidkeepProtocol(ReadingProtocol):
 
     def give_up(self) -> None:
         """The server has waited long enough."""
-        if self._unanswered or self.is_receiving:
+        if self._pending or self.is_receiving:
             error = Stopping("This server is stopping: what became of the request is unknown.")
-            self.end(error, answers_all=True)
+            self.end(error, for_pending=True)
         self.transport.close()
 
     def _close_if_idle(self) -> None:
@@ -328,7 +328,7 @@ class GuidkeepProtocol(ReadingProtocol):
         elif self._over_since is not None:
             if now - self._over_since > self._linger:
                 self.transport.abort()
-        elif self._is_guest and not self._unanswered:
+        elif self._is_guest and not self._pending:
             if now - self.since > GUEST_TIME:
                 self.end(_too_many())
         else:

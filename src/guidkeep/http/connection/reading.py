@@ -64,7 +64,7 @@ class ReadingProtocol(HitProtocol):
         self._piece_size = 0
         self._size = 0  # of what came of the request and is no content
         self._content_size = 0
-        self._owed = 0  # bytes of the answer, which is there, until the client has read it
+        self._owed = 0  # bytes of the response that the client has not read
         self._over_since: float | None = None
         # A head that has more bytes is looked at more closely.
         self._unusual_size = min(self.context.settings.max_headers, SMALLEST_FIELD * MOST_FIELDS)
@@ -74,7 +74,7 @@ class ReadingProtocol(HitProtocol):
         """Throws away what it holds; see `Memory`."""
 
     @abstractmethod
-    def end(self, error: GuidkeepError, *, answers_all: bool = False) -> None:
+    def end(self, error: GuidkeepError, *, for_pending: bool = False) -> None:
         """Closes the connection and says why; see `GuidkeepProtocol`."""
 
     def data_received(self, data: bytes) -> None:
@@ -85,7 +85,7 @@ class ReadingProtocol(HitProtocol):
                 self.tell_memory()
 
     def _take(self, data: bytes, begin: int) -> None:
-        """Parses from there on, to the end of the first request that is not answered at once."""
+        """Parses from there on, to the end of the first request that is not served at once."""
         left, size = SLICES_AT_ONCE, len(data)
         while begin < size and self._over_since is None:
             if not left or not (self.is_receiving or self.is_idle()):
@@ -159,7 +159,7 @@ class ReadingProtocol(HitProtocol):
         self.flow.pause_reading()
 
     def go_on(self) -> None:
-        """Takes what was set aside, if the request before it is answered."""
+        """Takes what was set aside, if the request before it is done."""
         if self._over_since is not None or self.transport.is_closing():
             return
         rest, self._rest = self._rest, b""
@@ -176,7 +176,7 @@ class ReadingProtocol(HitProtocol):
             self.tell_memory()
 
     def response_waits(self, size: int) -> None:
-        """The application has an answer of that size, and sends it as the client reads it."""
+        """The application has a response of that size, and sends it as the client reads."""
         self._owed = size
         self.tell_memory()
 

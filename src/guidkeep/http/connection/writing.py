@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Flow(FlowControl):
-    """Reads no more while something that has arrived waits for its turn.
+    """Reads no more while something that has arrived is not parsed.
 
-    uvicorn's goes on reading whenever an answer is complete, so a client that asks faster than it
-    is answered, or does not read at all, would fill the memory with its requests.
+    uvicorn's goes on reading whenever a response is complete. A client that sends faster than it is
+    served, or does not read at all, would fill the memory with its requests.
 
     Attributes:
         has_rest: whether something waits.
@@ -41,7 +41,7 @@ class Flow(FlowControl):
 class ConnectionStream:
     """A request that is read, or a response that is sent, piece by piece; see `Stream`.
 
-    HTTP/1.0 knows no chunks: there the end of the connection is that of the answer (RFC 9112
+    HTTP/1.0 knows no chunks: there the end of the connection is that of the response (RFC 9112
     §6.3). uvicorn would send chunks all the same.
     """
 
@@ -63,10 +63,10 @@ class ConnectionStream:
         """The application reads the body as it comes, and sees to it that it does come."""
         self.takes = self._reads_on = True
         if self._cycle.body:
-            self._cycle.message_event.set()  # until now it would have been told of the whole
+            self._cycle.message_event.set()  # until now it waited for the whole
 
     def has_left(self) -> bool:
-        """Whether there is nobody any more to answer to."""
+        """Whether the client has closed the connection."""
         return self._cycle.disconnected
 
     def finish(self) -> None:
@@ -77,13 +77,13 @@ class ConnectionStream:
             self._cycle.keep_alive = True  # the connection ends when the client has read it
 
     def cut(self) -> None:
-        """Ends the connection in the middle of the answer."""
+        """Ends the connection in the middle of the response."""
         self._cycle.disconnected = True
         transport = self._cycle.transport
         if self._has_chunks or transport.is_closing():  # without its client there is no socket
             transport.close()
             return
-        # A reset: an end in good order would be taken for that of the answer.
+        # A reset: an end in good order would be taken for that of the response.
         at_once = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
         transport.abort()
@@ -96,7 +96,7 @@ def send_whole(
     lines: bytes,
     body: bytes,
 ) -> bool:
-    """Sends an answer in one write, to the same effect as the cycle's own two messages.
+    """Sends a response in one write, to the same effect as the cycle's own two messages.
 
     Not to a client that does not read: the messages wait for it, which bounds what it is owed.
     """
@@ -113,7 +113,7 @@ def send_whole(
 
 
 def complete(protocol: HttpToolsProtocol, cycle: RequestResponseCycle) -> None:
-    """Its answer is written, to the last byte."""
+    """The response is written, to the last byte."""
     cycle.response_started = cycle.response_complete = True
     cycle.message_event.set()
     protocol.on_response_complete()
