@@ -1,8 +1,8 @@
 """Errors to responses: RFC 9457 problem details.
 
 `PROBLEMS` is the one table from errors to HTTP, by the error's code. The table of problems in
-`docs/api.md` (`make docs`), and the responses in `/openapi.json`, are made from it. A new error is a
-class in `errors.py` and a row here.
+`docs/api.md` (`make docs`), and the responses in `/openapi.json`, are made from it. A new error is
+a class in `errors.py` and a row here.
 """
 
 from __future__ import annotations
