@@ -56,5 +56,5 @@ def test_sunset_is_the_instant_of_expire(expire: int) -> None:
     "damaged", [b"", b"etag", render(entry_of(MARCH))[:-60], MARCH.json.encode()]
 )
 def test_what_was_not_rendered_is_not_parsed(damaged: bytes) -> None:
-    with pytest.raises(ValueError, match="not an answer"):
+    with pytest.raises(ValueError, match="not a response"):
         parse(damaged)
