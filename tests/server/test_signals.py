@@ -122,10 +122,10 @@ def test_it_ends_with_0_while_its_database_is_away(tmp_path: Path) -> None:
     log = tmp_path / "log"
     flags = ("--store", f"postgresql://127.0.0.1:{free_port()}/x")
     with starting(*flags, log=log, is_pid_1=False) as (process, pid):
-        wait_until(lambda: "waiting for postgresql" in log.read_text())
+        wait_until(lambda: "waiting for the store" in log.read_text())
         os.kill(pid, signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
-    assert events(log) == {"waiting for postgresql", "stopped"}
+    assert events(log) == {"waiting for the store", "stopped"}
 
 
 def test_sighup_ends_no_server(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from guidkeep.errors import StoreUnavailable
 from guidkeep.jsontext import Member
 from guidkeep.record import Query, parse_change
 from guidkeep.stores.mysql.statements import Row
+from guidkeep.stores.postgresql.driver import Script
 from guidkeep.stores.postgresql.writes import write_of
 from servers import ENGINES
 from tests.stores.records import NOW, make_record, newer, plant
@@ -60,13 +61,13 @@ async def quote_in_sqlite(_: Any, file: Path) -> None:
 async def quote_in_postgresql(store: Any, _: Path) -> None:
     until = asyncio.get_running_loop().time() + 60
     for statement in POSTGRESQL:
-        await store._pool.fetch(statement, until=until)
+        await store._pool.run(Script(statement), until)
 
 
 async def quote_in_mysql(store: Any, _: Path) -> None:
     until = asyncio.get_running_loop().time() + 60
     for statement in MYSQL:
-        await store._connections.run(statement, until)
+        await store._pool.run(statement, until)
 
 
 async def quote_in_mongodb(store: Any, _: Path) -> None:

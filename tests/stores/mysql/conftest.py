@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -75,11 +75,16 @@ def sessions(server: mysql.Server, url: str) -> list[str]:
     return server.run(asked).split()
 
 
+async def another(store: MySQLStore) -> Any:
+    """A connection of asyncmy's to the same database, with transactions of its own."""
+    driver: Any = store._pool._driver
+    return await driver._connect(**{**driver._options, "autocommit": False})
+
+
 @asynccontextmanager
 async def locked(store: MySQLStore, statement: str) -> AsyncIterator[None]:
     """Another's transaction that did that and does not end."""
-    options = {**store._connections._options, "autocommit": False}
-    other = await store._connections._connect(**options)
+    other = await another(store)
     await other.query(statement)
     try:
         yield

@@ -6,17 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from asyncmy.errors import IntegrityError, OperationalError
 
 from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.mysql.connections import Connections, Failure
+from guidkeep.stores.mysql.driver import Connection
 from tests.stores.mysql.conftest import locked
 from tests.stores.records import NOW, batches_of, guid_of, make_record
 from tests.support import outcomes
 
 if TYPE_CHECKING:
-    from guidkeep.stores.mysql.connections import Answer
+    from guidkeep.stores.mysql.driver import Rows
     from guidkeep.stores.mysql.store import MySQLStore
     from tests.stores.conftest import Opener
 
@@ -38,16 +39,16 @@ async def test_a_batch_that_loses_once_is_sent_again(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deadlock, or a failed certification: the server says so, and wrote nothing."""
-    run = Connections.run
+    run = Connection.run
     refused: list[str] = []
 
-    async def refuse_one(self: Connections, statement: str, deadline: float) -> Answer:
+    async def refuse_one(self: Connection, statement: str) -> Rows:
         if "INSERT" in statement and not refused:
             refused.append(statement)
-            raise Failure("deadlock", code=1213, sent=True)
-        return await run(self, statement, deadline)
+            raise OperationalError(1213, "deadlock")
+        return await run(self, statement)
 
-    monkeypatch.setattr(Connections, "run", refuse_one)
+    monkeypatch.setattr(Connection, "run", refuse_one)
     assert await outcomes(*(opened.insert(make_record(number)) for number in range(9))) == (
         [True] * 9
     )
@@ -57,14 +58,14 @@ async def test_a_batch_that_loses_once_is_sent_again(
 async def test_a_batch_that_loses_always_goes_one_by_one(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Connections.run
+    run = Connection.run
 
-    async def refuse_batches(self: Connections, statement: str, deadline: float) -> Answer:
+    async def refuse_batches(self: Connection, statement: str) -> Rows:
         if "INSERT" in statement and statement.count("(x'") > 1:
-            raise Failure("deadlock", code=1213, sent=True)
-        return await run(self, statement, deadline)
+            raise OperationalError(1213, "deadlock")
+        return await run(self, statement)
 
-    monkeypatch.setattr(Connections, "run", refuse_batches)
+    monkeypatch.setattr(Connection, "run", refuse_batches)
     assert await opened.insert(make_record(3))
     done = await outcomes(*(opened.insert(make_record(number)) for number in range(9)))
     assert done == [number != 3 for number in range(9)]
@@ -85,15 +86,15 @@ async def test_a_record_that_is_gone_when_it_is_looked_at_is_inserted(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was there when the batch was refused, and was deleted before it was looked at."""
-    run = Connections.run
+    run = Connection.run
     assert await opened.insert(make_record(1))
 
-    async def delete_before(self: Connections, statement: str, deadline: float) -> Answer:
+    async def delete_before(self: Connection, statement: str) -> Rows:
         if "SELECT guid FROM" in statement:
-            await run(self, "DELETE FROM record", deadline)
-        return await run(self, statement, deadline)
+            await run(self, "DELETE FROM record")
+        return await run(self, statement)
 
-    monkeypatch.setattr(Connections, "run", delete_before)
+    monkeypatch.setattr(Connection, "run", delete_before)
     new = make_record(1, user="Bob")
     assert await opened.insert(new)
     assert await opened.get(new.guid) == new
@@ -102,14 +103,14 @@ async def test_a_record_that_is_gone_when_it_is_looked_at_is_inserted(
 async def test_a_record_that_comes_and_goes_all_the_time_is_given_up(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Connections.run
+    run = Connection.run
 
-    async def refuse(self: Connections, statement: str, deadline: float) -> Answer:
+    async def refuse(self: Connection, statement: str) -> Rows:
         if "INSERT" in statement:
-            raise Failure("duplicate", code=1062, sent=True)
-        return await run(self, statement, deadline)
+            raise IntegrityError(1062, "duplicate")
+        return await run(self, statement)
 
-    monkeypatch.setattr(Connections, "run", refuse)
+    monkeypatch.setattr(Connection, "run", refuse)
     with pytest.raises(StoreUnavailable, match="nothing was written"):
         await opened.insert(make_record(1))
 
@@ -117,15 +118,15 @@ async def test_a_record_that_comes_and_goes_all_the_time_is_given_up(
 async def test_nothing_is_known_of_a_batch_that_can_be_refused_but_not_looked_at(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Connections.run
+    run = Connection.run
     assert await opened.insert(make_record(1))
 
-    async def blind(self: Connections, statement: str, deadline: float) -> Answer:
+    async def blind(self: Connection, statement: str) -> Rows:
         if "SELECT" in statement:
-            raise Failure("no answer")
-        return await run(self, statement, deadline)
+            raise OperationalError(2013, "no answer")
+        return await run(self, statement)
 
-    monkeypatch.setattr(Connections, "run", blind)
+    monkeypatch.setattr(Connection, "run", blind)
     with pytest.raises(StoreUnavailable, match="nothing was written"):
         await opened.insert(make_record(1))
 

@@ -6,13 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asyncmy.errors import OperationalError
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.mysql import connections
-from guidkeep.stores.mysql.connections import Connections, Failure
+from guidkeep.stores.mysql.driver import Connection, Driver
 from guidkeep.stores.mysql.store import MySQLStore
+from guidkeep.stores.remote import pool
+from guidkeep.stores.remote.failures import NotSent
 from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import narrow, sessions
 from tests.stores.records import NOW, guid_of, make_record, newer
@@ -21,7 +23,7 @@ from tests.support import outcomes, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.stores.mysql.connections import Answer
+    from guidkeep.stores.mysql.driver import Rows
     from servers.mysql import Server
 
 
@@ -42,7 +44,7 @@ async def test_connections_that_the_server_closed_meanwhile_are_not_noticed(
 async def test_a_connection_that_was_idle_for_long_is_tried_first(
     server: Server, new_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.0)
     url = new_url()
     async with opener_of(url)() as store:
         assert await store.insert(make_record(1))
@@ -59,17 +61,17 @@ async def test_a_read_whose_connection_breaks_is_asked_again(
     server: Server, opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its first answer is lost on the way; a write's would leave its outcome open."""
-    run, lost = Connections.run, [1]
+    run, lost = Connection.run, [1]
 
-    async def lose_one(self: Connections, statement: str, deadline: float) -> Answer:
-        answer = await run(self, statement, deadline)
+    async def lose_one(self: Connection, statement: str) -> Rows:
+        rows = await run(self, statement)
         if lost:
             lost.clear()
-            raise Failure("lost", code=2013, sent=True)
-        return answer
+            raise OperationalError(2013, "lost")
+        return rows
 
     assert await opened.insert(make_record(1))
-    monkeypatch.setattr(Connections, "run", lose_one)
+    monkeypatch.setattr(Connection, "run", lose_one)
     assert await opened.get(guid_of(1)) == make_record(1)
     lost.append(1)
     with pytest.raises(OutcomeUnknown):
@@ -120,10 +122,10 @@ async def test_who_waits_for_a_connection_in_vain_is_told_in_time(
     url = narrow(server, new_url(), 1)
     store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
     loop = asyncio.get_running_loop()
-    sleeping = asyncio.create_task(store._connections.run("SELECT SLEEP(1)", loop.time() + 5))
+    sleeping = asyncio.create_task(store._pool.run("SELECT SLEEP(1)", loop.time() + 5))
     await asyncio.sleep(0)
-    with pytest.raises(Failure, match="no connection was free in time"):
-        await store._connections.run("SELECT 1", loop.time() + 0.3)
+    with pytest.raises(NotSent, match="no connection was free in time"):
+        await store._pool.run("SELECT 1", loop.time() + 0.3)
     await sleeping
     await store.ping()
     await store.close()
@@ -132,24 +134,25 @@ async def test_who_waits_for_a_connection_in_vain_is_told_in_time(
 async def test_a_server_that_closes_each_connection_at_once_is_503(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opening = Connections._open
+    connect = Driver.connect
 
-    async def open_and_break(self: Connections, deadline: float) -> Any:
-        connection = await opening(self, deadline)
-        connections._cut(connection)
-        connection._connected = True  # as the driver has it until it tries to write
+    async def connect_and_break(self: Driver, until: float) -> Connection:
+        connection = await connect(self, until)
+        await connection.cut()
+        connection.raw._connected = True  # as the driver has it until it tries to write
         return connection
 
-    await opened._connections.close()
-    monkeypatch.setattr(Connections, "_open", open_and_break)
+    await opened._pool.close()
+    monkeypatch.setattr(Driver, "connect", connect_and_break)
     with pytest.raises(StoreUnavailable, match="nothing was written"):
         await opened.insert(make_record())
 
 
 async def test_a_variable_that_the_server_does_not_have_is_left_alone(opened: MySQLStore) -> None:
     """max_statement_time is MariaDB's, wsrep_sync_wait Galera's."""
-    await opened._connections.close()
-    opened._connections._wishes += ("SET SESSION what_no_server_has = 1",)
+    await opened._pool.close()
+    driver: Any = opened._pool._driver
+    driver._wishes += ("SET SESSION what_no_server_has = 1",)
     await opened.ping()
 
 
@@ -158,8 +161,9 @@ async def test_a_session_that_can_not_be_set_up_is_not_used(
 ) -> None:
     url = new_url()
     store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
-    await store._connections.close()
-    store._connections._wishes += ("SET SESSION sql_mode = 'what_no_server_has'",)
+    await store._pool.close()
+    driver: Any = store._pool._driver
+    driver._wishes += ("SET SESSION sql_mode = 'what_no_server_has'",)
     with pytest.raises(StoreUnavailable):
         await store.ping()
     await until(lambda: not sessions(server, url))
@@ -173,7 +177,7 @@ async def test_a_statement_that_is_cancelled_takes_its_connection_with_it(
     store = await MySQLStore.open(url, timeout=20.0, metrics=Metrics())
     before = sessions(server, url)
     loop = asyncio.get_running_loop()
-    sleeping = asyncio.create_task(store._connections.run("SELECT SLEEP(60)", loop.time() + 60))
+    sleeping = asyncio.create_task(store._pool.run("SELECT SLEEP(60)", loop.time() + 60))
 
     await until(lambda: "SLEEP(60)" in server.run("SHOW FULL PROCESSLIST"))
     sleeping.cancel()

@@ -6,23 +6,24 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from asyncmy.errors import OperationalError
 from structlog.testing import capture_logs
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.mysql.connections import Connections, Failure
+from guidkeep.stores.mysql.driver import Connection
 from guidkeep.stores.mysql.store import MySQLStore
 from servers.mysql import PASSWORD
 from tests.stores.conftest import opener_of
-from tests.stores.mysql.conftest import hanging, locked, name_of
+from tests.stores.mysql.conftest import another, hanging, locked, name_of
 from tests.stores.records import NOW, guid_of, make_record, newer
 from tests.support import once_it_answers, outcomes, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.stores.mysql.connections import Answer
+    from guidkeep.stores.mysql.driver import Rows
     from servers.mysql import MariaDB, Server
 
 
@@ -152,8 +153,7 @@ async def test_real_deadlocks_are_overcome(opened: MySQLStore) -> None:
     """Another takes the rows in the opposite order, again and again."""
     records = [make_record(number, expire=NOW) for number in range(40)]
     await outcomes(*(opened.insert(record) for record in records))
-    options = {**opened._connections._options, "autocommit": False}
-    other = await opened._connections._connect(**options)
+    other = await another(opened)
 
     async def oppose() -> None:
         for _ in range(20):
@@ -181,10 +181,10 @@ async def test_real_deadlocks_are_overcome(opened: MySQLStore) -> None:
 async def test_what_loses_always_is_503_and_nothing_was_written(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(self: Connections, statement: str, deadline: float) -> Answer:
-        raise Failure("deadlock", code=1213, sent=True)
+    async def refuse(self: Connection, statement: str) -> Rows:
+        raise OperationalError(1213, "deadlock")
 
-    monkeypatch.setattr(Connections, "run", refuse)
+    monkeypatch.setattr(Connection, "run", refuse)
     done = await outcomes(
         opened.insert(make_record()),
         opened.replace(make_record(), 1),

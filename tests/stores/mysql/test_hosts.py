@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 
 from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.metrics import Metrics
-from guidkeep.stores.mysql import connections
-from guidkeep.stores.mysql import store as mysql_store
-from guidkeep.stores.mysql.connections import Failure
 from guidkeep.stores.mysql.store import MySQLStore
+from guidkeep.stores.remote import pool, starting
+from guidkeep.stores.remote.failures import Refused
+from guidkeep.system.backoff import Backoff
 from servers.processes import free_port
 from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import hanging, name_of, narrow, sessions
@@ -81,7 +81,7 @@ async def test_hosts_that_are_away_are_passed_over_once(
 async def test_of_hosts_that_are_all_away_it_is_said_once(
     pair: tuple[str, str], rough: MariaDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(pool, "RECONNECT", Backoff(0.0, 0.0))
     async with opener_of(both(pair[0], elsewhere(pair[0])))() as store:
         rough.process.kill()
         try:
@@ -102,9 +102,9 @@ async def test_where_one_is_full_and_the_other_away_who_comes_waits_for_room(
     url = narrow(server, new_url(), 1)
     store = await MySQLStore.open(both(url, elsewhere(url)), timeout=10.0, metrics=Metrics())
     until = asyncio.get_running_loop().time() + 10
-    working = asyncio.create_task(store._connections.run("SELECT SLEEP(0.3)", until))
+    working = asyncio.create_task(store._pool.run("SELECT SLEEP(0.3)", until))
     await asyncio.sleep(0)
-    assert (await store._connections.run("SELECT 7", until)).rows == ((7,),)
+    assert (await store._pool.run("SELECT 7", until)).rows == ((7,),)
     await working
     await store.close()
 
@@ -126,7 +126,7 @@ async def test_one_that_dies_is_left(pair: tuple[str, str], rough: MariaDB) -> N
 async def test_one_that_hangs_is_left(
     pair: tuple[str, str], rough: MariaDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "PING_SECONDS", 0.1)
     async with opener_of(both(*pair))(timeout=1.5) as store:
         work = [store.replace(make_record(number), 1) for number in range(9)]
         assert not any(await asyncio.gather(*work))
@@ -147,7 +147,7 @@ async def test_one_that_only_reads_is_passed_over(
                 assert await store.insert(make_record())
                 assert sessions(server, pair[1])
         assert passed_over(logs) == ["it only reads"]
-        monkeypatch.setattr(mysql_store, "START_TIMES", 0.1)
+        monkeypatch.setattr(starting, "START_TIMES", 0.1)
         with pytest.raises(StartupError, match="it only reads"):
             await MySQLStore.open(both(pair[0], pair[0]), timeout=1.0, metrics=Metrics())
     finally:
@@ -162,16 +162,15 @@ async def test_all_are_cut_off_when_one_is_told_that_its_server_is_not_of_the_cl
     assert not any(await asyncio.gather(*(store.replace(make_record(), 1) for _ in range(9))))
     assert len(sessions(server, url)) > 1
     deadline = asyncio.get_running_loop().time() + 5
-    with pytest.raises(Failure) as failed:
-        await store._connections.run("SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1047", deadline)
-    assert failed.value.nothing_done
+    with pytest.raises(Refused):
+        await store._pool.run("SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1047", deadline)
     await until(lambda: not sessions(server, url))
     await store.ping()
     await store.close()
 
 
 async def test_if_all_are_away_the_url_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mysql_store, "START_TIMES", 1.0)
+    monkeypatch.setattr(starting, "START_TIMES", 1.0)
     url = elsewhere("mysql://ann:s3cret@here/x")
     url = both(url, elsewhere(url))
     with pytest.raises(StartupError, match="Can't use the store") as refused:

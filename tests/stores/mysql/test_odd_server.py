@@ -167,7 +167,7 @@ async def cipher(url: str) -> str:
     store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
     loop = asyncio.get_running_loop()
     asked = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
-    answer = await store._connections.run(asked, loop.time() + 5)
+    answer = await store._pool.run(asked, loop.time() + 5)
     await store.close()
     return str(answer.rows[0][1])
 

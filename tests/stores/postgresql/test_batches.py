@@ -13,6 +13,7 @@ from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.postgresql import writes
+from guidkeep.stores.remote import pool
 from tests.stores.records import NOW, batches_of, guid_of, make_record, newer
 from tests.support import outcomes
 
@@ -116,7 +117,7 @@ async def test_what_stands_in_the_way_for_long_is_tried_alone_and_then_given_up(
     opener: Opener, server: Server, url: str
 ) -> None:
     async with opener() as store:
-        plant(server, url, "40001", times=writes.TRIES + 1)
+        plant(server, url, "40001", times=pool.RETRIES + 2)
         assert await outcomes(*(store.insert(make_record(n)) for n in range(3))) == [True] * 3
         server.run("ALTER SEQUENCE statements RESTART", url=url)
     async with opener() as store:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.postgresql import schema
 from guidkeep.stores.postgresql.tls import tries_of
+from guidkeep.stores.remote import starting
 from guidkeep.urls import Address
 from tests.stores.postgresql.test_start import as_user, impatient, opened, refusal
 from tests.stores.records import make_record
@@ -103,7 +103,7 @@ async def test_a_server_that_wants_it_one_way_gets_it_where_the_mode_allows_that
 async def test_a_server_without_tls_is_used_unless_that_must_be(
     own: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "START_SECONDS", 0.2)
+    monkeypatch.setattr(starting, "START_TIMES", 1.01)
     store = await opened(own.url)
     await store.close()
     assert "rejected SSL upgrade" in await refusal(f"{own.url}?sslmode=require")

@@ -16,7 +16,8 @@ from guidkeep.errors import StartupError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from guidkeep.stores.mysql.connections import Connections
+    from guidkeep.stores.mysql.driver import Rows
+    from guidkeep.stores.remote.pool import Pool
 
 log = structlog.get_logger("guidkeep.stores.mysql")
 
@@ -84,13 +85,16 @@ SHOW GLOBAL VARIABLES WHERE Variable_name IN
 """
 
 
-async def prepare(connections: Connections, *, place: str, deadline: float) -> None:
+async def prepare(pool: Pool[str, Rows], *, place: str, until: float) -> int:
     """Makes or checks the tables, and warns of settings that break durability.
 
     Args:
-        connections: the server's.
+        pool: the server's.
         place: the store's URL, as it may be shown.
-        deadline: the loop's time at which it is given up.
+        until: the loop's time at which it is given up.
+
+    Returns:
+        Bytes of a statement at most: the server's max_allowed_packet.
 
     Raises:
         StartupError: the tables are not Guidkeep's, or a newer one's.
@@ -98,7 +102,7 @@ async def prepare(connections: Connections, *, place: str, deadline: float) -> N
     """
 
     async def rows(statement: str) -> Sequence[tuple[Any, ...]]:
-        return (await connections.run(statement, deadline)).rows
+        return (await pool.run(statement, until)).rows
 
     there = {_text(name): _text(engine or "a view") for name, engine in await rows(_FOUND_TABLES)}
     if "record" in there and "guidkeep_schema" not in there:
@@ -111,7 +115,7 @@ async def prepare(connections: Connections, *, place: str, deadline: float) -> N
     )
     if not versions:
         for statement in _SCHEMA:
-            await connections.run(statement, deadline)
+            await pool.run(statement, until)
         there = {_text(name): _text(engine) for name, engine in await rows(_FOUND_TABLES)}
         versions = await rows("SELECT version FROM guidkeep_schema")
     [[version]] = versions
@@ -131,10 +135,10 @@ async def prepare(connections: Connections, *, place: str, deadline: float) -> N
     if not _COLUMNS.items() <= columns.items():
         raise StartupError(f"{place}: the table record has not the columns that Guidkeep made.")
     for probe in _PROBES:
-        await connections.run(probe, deadline)
+        await pool.run(probe, until)
     settings = {_text(name): _text(value) for name, value in await rows(_SETTINGS)}
-    connections.largest = int(settings["max_allowed_packet"])
     _warn(settings)
+    return int(settings["max_allowed_packet"])
 
 
 def _warn(settings: Mapping[str, str]) -> None:

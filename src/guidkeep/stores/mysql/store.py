@@ -19,32 +19,19 @@ waits for its round or is on the way. A write that was on the way then may still
 
 from __future__ import annotations
 
-import asyncio
-from random import uniform
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep.batching.batcher import Batchers
-from guidkeep.errors import (
-    OutcomeUnknown,
-    StartupError,
-    StoreUnavailable,
-    unreadable,
-    unwritable,
-)
+from guidkeep.errors import StartupError, StoreUnavailable, unwritable
 from guidkeep.stores import Counted, until
 from guidkeep.stores.mysql import statements
-from guidkeep.stores.mysql.connections import (
-    CONFLICTS,
-    DETACHED,
-    DUPLICATE,
-    FULL,
-    LOCK_WAIT,
-    Connections,
-    Failure,
-)
+from guidkeep.stores.mysql.driver import CODES, CONFLICTS, DUPLICATE, Driver, Rows
 from guidkeep.stores.mysql.schema import prepare
 from guidkeep.stores.mysql.statements import Row, record_of
 from guidkeep.stores.mysql.tls import tls_of
+from guidkeep.stores.remote.failures import Failure, NotSent, read_error, write_error
+from guidkeep.stores.remote.pool import Pool
+from guidkeep.stores.remote.starting import started, take_connections
 from guidkeep.urls import Address
 
 if TYPE_CHECKING:
@@ -52,11 +39,9 @@ if TYPE_CHECKING:
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query, Record
-    from guidkeep.stores.mysql.connections import Answer
 
 PORT = 3306
 CONNECTIONS = 12
-MAX_CONNECTIONS = 1000
 GROUP_LIMIT = 256
 """Operations in a round; MariaDB changes its plan for lists of a thousand keys."""
 GROUPS = 2
@@ -65,27 +50,21 @@ More make smaller groups, and fewer writes a second."""
 GROUP_BYTES = 1 << 20
 """Of an INSERT of many rows: little beside the usual max_allowed_packet of 16 MiB."""
 ATTEMPTS = 5
-"""Tries of one statement that loses against another's each time."""
-START_TIMES = 3
-"""So many times the store's time-out a server that is away is waited for at start."""
-PAUSE = 0.1
-"""Seconds between attempts at start."""
+"""Tries of new records that meet others which are gone again when they are looked at."""
 
-_FOR_NOW = CONFLICTS | FULL | {DETACHED, 1053, 1317, 1927, 1969}
-"""Answers that may be others in a moment: not part of the cluster, shutting down, interrupted."""
 _ADVICE = {
-    1044: "The user needs privileges for the database.",
-    1045: "User or password is wrong.",
-    1049: "The database must exist: CREATE DATABASE.",
-    1142: "The user needs SELECT, INSERT, UPDATE, DELETE and, the first time, CREATE.",
-    1290: "The server only reads: name the primary.",
+    "1044": "The user needs privileges for the database.",
+    "1045": "User or password is wrong.",
+    "1049": "The database must exist: CREATE DATABASE.",
+    "1142": "The user needs SELECT, INSERT, UPDATE, DELETE and, the first time, CREATE.",
+    "1290": "The server only reads: name the primary.",
 }
 
 _USE_TLS = "say ?ssl-mode=verify-identity, or required."
 _WITHOUT_TLS = {
     # An account, and MariaDB itself, may take encrypted connections alone, and say no more.
-    1045: f"User or password is wrong; or what is not encrypted is refused: {_USE_TLS}",
-    3159: f"What is not encrypted is refused: {_USE_TLS}",
+    "1045": f"User or password is wrong; or what is not encrypted is refused: {_USE_TLS}",
+    "3159": f"What is not encrypted is refused: {_USE_TLS}",
 }
 
 
@@ -104,9 +83,16 @@ class MySQLStore:
     """See the module's text. Made by `open`."""
 
     def __init__(
-        self, connections: Connections, *, size: int, timeout: float, metrics: Metrics
+        self,
+        pool: Pool[str, Rows],
+        *,
+        size: int,
+        largest: int,
+        timeout: float,
+        metrics: Metrics,
     ) -> None:
-        self._connections = connections
+        self._pool = pool
+        self._largest = largest
         self._batchers = batchers = Batchers(timeout=timeout, observe=metrics.observe_batch)
         self._reads = batchers.of("read", self._read, limit=GROUP_LIMIT, at_once=GROUPS)
         self._inserts = batchers.of("write", self._insert, limit=GROUP_LIMIT, at_once=GROUPS)
@@ -123,22 +109,32 @@ class MySQLStore:
         """Connects to the server that `url` names, and makes or checks the tables.
 
         Raises:
-            StartupError: the URL is wrong, the server can't be reached within `START_TIMES` the
-                time-out or refuses the user, or the database is not for this Guidkeep.
+            StartupError: the URL is wrong, the server can't be reached or refuses the user, or the
+                database is not for this Guidkeep.
         """
         address = Address.parse(url, port=PORT, several=True)
-        size = address.take("connections", _size, str(CONNECTIONS))
+        size = take_connections(address, CONNECTIONS)
         tls = tls_of(address)
         address.refuse_the_rest()
         if not address.database:
             raise StartupError(f"{address} names no database: mysql://user:password@host/database.")
-        connections = Connections(address, size=size, tls=tls, timeout=timeout)
+        pool = Pool(Driver(address, tls=tls, timeout=timeout), size=size)
+
+        async def attempt(until: float) -> int:
+            return await prepare(pool, place=str(address), until=until)
+
+        def advice(failure: Failure) -> str:
+            known = _ADVICE if tls is not None else _ADVICE | _WITHOUT_TLS
+            return known.get(failure.code, "")
+
         try:
-            await _prepare(connections, str(address), timeout)
+            largest = await started(
+                attempt, codes=CODES, place=str(address), timeout=timeout, advice=advice
+            )
         except BaseException:
-            await connections.close()
+            await pool.close()
             raise
-        return cls(connections, size=size, timeout=timeout, metrics=metrics)
+        return cls(pool, size=size, largest=largest, timeout=timeout, metrics=metrics)
 
     async def get(self, guid: str) -> Record | None:
         """The record as it is stored, expired or not."""
@@ -186,7 +182,7 @@ class MySQLStore:
     async def close(self) -> None:
         """Waits for what was handed in, and closes the connections."""
         await self._batchers.close()
-        await self._connections.close()
+        await self._pool.close()
 
     # The rounds.
 
@@ -264,7 +260,7 @@ class MySQLStore:
             if failure.code == DUPLICATE:
                 return {}
             if failure.code not in CONFLICTS or len(group) == 1:
-                return dict.fromkeys(group, _unwritten(failure))
+                return dict.fromkeys(group, write_error(failure))
         else:
             return dict.fromkeys(group, True)
         results: Results = {}
@@ -289,57 +285,19 @@ class MySQLStore:
         try:
             return (await self._run(statement, until, is_read=True)).rows
         except Failure as failure:
-            raise unreadable() from failure
+            raise read_error(failure) from failure
 
     async def _write(self, statement: str, until: float) -> int:
         """How many rows it matched."""
         try:
             return (await self._run(statement, until)).matched
         except Failure as failure:
-            raise _unwritten(failure) from failure
+            raise write_error(failure) from failure
 
-    async def _run(self, statement: str, until: float, *, is_read: bool = False) -> Answer:
-        """Runs it, again if it lost against another; one that only reads also if it was lost."""
-        for attempt in range(1, ATTEMPTS):
-            try:
-                return await self._connections.run(statement, until)
-            except Failure as failure:
-                was_lost = is_read and failure.sent and not failure.is_answer
-                # Who waited for a lock has no time to do so again.
-                if failure.code not in CONFLICTS - {LOCK_WAIT} | {DETACHED} and not was_lost:
-                    raise
-            await asyncio.sleep(uniform(0, 0.01) * attempt)  # noqa: S311 - no secret
-        return await self._connections.run(statement, until)
-
-
-def _unwritten(failure: Failure) -> StoreUnavailable:
-    """What the failure of a write is to its caller."""
-    if failure.nothing_done:
-        return unwritable()
-    return OutcomeUnknown(
-        "The store did not say whether it was written: that is unknown. Read it again."
-    )
-
-
-async def _prepare(connections: Connections, place: str, timeout: float) -> None:
-    """Makes or checks the tables, as soon as the server can be reached."""
-    loop = asyncio.get_running_loop()
-    # Each attempt has all its time: what one that is cut short says hides what is wrong.
-    last = loop.time() + (START_TIMES - 1) * timeout
-    while True:
-        try:
-            return await prepare(connections, place=place, deadline=loop.time() + timeout)
-        except Failure as failure:
-            may_pass = not failure.is_answer or failure.code in _FOR_NOW
-            if may_pass and loop.time() + PAUSE < last:
-                await asyncio.sleep(PAUSE)
-                continue
-            tried = f", tried for {START_TIMES * timeout:g} s" if may_pass else ""
-            advice = _ADVICE.get(failure.code, "")
-            if failure.code in _WITHOUT_TLS and not connections.is_encrypted:
-                advice = _WITHOUT_TLS[failure.code]
-            message = f"Can't use the store {place}{tried}: {failure}. {advice}".rstrip()
-            raise StartupError(message) from failure
+    async def _run(self, statement: str, until: float, *, is_read: bool = False) -> Rows:
+        if len(statement) >= self._largest:
+            raise NotSent(f"{len(statement)} bytes are more than max_allowed_packet allows")
+        return await self._pool.run(statement, until, repeatable=is_read)
 
 
 def _groups(inserts: Inserts, order: Iterable[int]) -> Iterator[Inserts]:
@@ -353,10 +311,3 @@ def _groups(inserts: Inserts, order: Iterable[int]) -> Iterator[Inserts]:
             group, size = {}, inserts[at].row.size
         group[at] = inserts[at]
     yield group
-
-
-def _size(text: str) -> int:
-    size = int(text)
-    if not 1 <= size <= MAX_CONNECTIONS:
-        raise ValueError(f"It is a number from 1 to {MAX_CONNECTIONS}.")
-    return size

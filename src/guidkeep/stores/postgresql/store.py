@@ -2,7 +2,8 @@
 
 Its URL: `postgresql://user:password@host:port/database?parameters`. The parameters:
 
-- `pool_size`: connections at most, 1 to 100; 8 unless given.
+- `connections`: at most so many, 1 to 1000; 8 unless given. It was once called `pool_size`,
+  and may still be.
 - `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`, `sslcrl`,
   `ssl_min_protocol_version`, `ssl_max_protocol_version`: as libpq has them. With `sslmode`
   `verify-full` the server's certificate and name are checked, by the system's authorities or those
@@ -16,24 +17,25 @@ serializable, they are tried again. If a round fails for what may be the fault o
 each goes alone.
 
 What travels is in `guidkeep.stores.postgresql.writes`, what a failure means for it in
-`guidkeep.stores.postgresql.pool`, the tables in `guidkeep.stores.postgresql.schema`.
+`guidkeep.stores.remote.failures`, the tables in `guidkeep.stores.postgresql.schema`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from guidkeep.batching.batcher import Batchers
-from guidkeep.errors import StartupError, unreadable
+from guidkeep.errors import StartupError
 from guidkeep.record import Record
 from guidkeep.stores import Counted, until
 from guidkeep.stores.postgresql import lists
-from guidkeep.stores.postgresql.pool import Failure, Pool, asyncpg, end
-from guidkeep.stores.postgresql.schema import prepare, reached
-from guidkeep.stores.postgresql.tls import connected, tries_of
+from guidkeep.stores.postgresql.driver import CODES, Driver, Statement
+from guidkeep.stores.postgresql.schema import advice, prepare
+from guidkeep.stores.postgresql.tls import tries_of
 from guidkeep.stores.postgresql.writes import Write, Writes, write_of
+from guidkeep.stores.remote import pool as pools
+from guidkeep.stores.remote.failures import Failure, read_error
+from guidkeep.stores.remote.starting import started, take_connections
 from guidkeep.urls import Address
 
 if TYPE_CHECKING:
@@ -41,12 +43,11 @@ if TYPE_CHECKING:
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
-
-log = structlog.get_logger("guidkeep.stores.postgresql")
+    from guidkeep.stores.postgresql.driver import Pool
 
 PORT = 5432
 ROUND_LIMIT = 256
-POOL_SIZE = 8
+CONNECTIONS = 8
 """More connections write no faster: they wait for the same disk."""
 
 _GET = """
@@ -81,37 +82,22 @@ class PostgreSQLStore:
                 the tables are a newer version's or none of ours, or the user may not use them.
         """
         address = Address.parse(url, port=PORT)
-        size = address.take("pool_size", _pool_size, str(POOL_SIZE))
+        size = take_connections(address, CONNECTIONS, former="pool_size")
         tries = tries_of(address)
         address.refuse_the_rest()
         if not address.database:
             raise StartupError(f"{str(address)!r} names no database: postgresql://host/database.")
-        user = address.login
+        pool = pools.Pool(Driver(address, tries), size=size)
 
-        async def connect(seconds: float) -> Any:
-            # All that the driver would look for in the environment or at home is told here.
-            return await connected(
-                asyncpg.connect,
-                tries,
-                host=address.host,
-                port=address.port,
-                user=user,
-                password=address.password,
-                database=address.database,
-                timeout=seconds,
-                statement_cache_size=0,  # a proxy may give each statement another connection
-                direct_tls=False,
-                target_session_attrs="any",
-                krbsrvname="postgres",
-                gsslib="gssapi",
-            )
+        async def attempt(until: float) -> None:
+            await prepare(pool, address, until)
 
-        first = await reached(connect, address, timeout)
         try:
-            await prepare(first, address, timeout)
-        finally:
-            await end(first)
-        return cls(Pool(connect, size=size), size=size, timeout=timeout, metrics=metrics)
+            await started(attempt, codes=CODES, place=str(address), timeout=timeout, advice=advice)
+        except BaseException:
+            await pool.close()
+            raise
+        return cls(pool, size=size, timeout=timeout, metrics=metrics)
 
     async def get(self, guid: str) -> Record | None:
         """The record as it is stored, expired or not."""
@@ -195,17 +181,9 @@ class PostgreSQLStore:
 
     async def _ask(self, statement: str, *arguments: Any, until: float) -> Sequence[Any]:
         try:
-            return await self._pool.fetch(statement, *arguments, until=until, repeatable=True)
+            return await self._pool.run(Statement(statement, arguments), until, repeatable=True)
         except Failure as failure:
-            log.error("store failed", error=str(failure))  # noqa: TRY400 - the cause is in it
-            raise unreadable() from failure
-
-
-def _pool_size(text: str) -> int:
-    size = int(text)
-    if not 1 <= size <= 100:  # noqa: PLR2004 - the bounds are named in the message
-        raise ValueError("It is a number from 1 to 100.")
-    return size
+            raise read_error(failure) from failure
 
 
 def _records(rows: Iterable[Any]) -> Iterator[Record]:

@@ -12,12 +12,14 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.postgresql.pool import asyncpg
+from guidkeep.urls import driver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from guidkeep.urls import Address
+
+asyncpg = driver("asyncpg", extra="postgresql")
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 

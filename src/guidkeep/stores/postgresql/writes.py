@@ -7,30 +7,20 @@ condition has it.
 
 from __future__ import annotations
 
-import asyncio
-import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import structlog
-
-from guidkeep.errors import OutcomeUnknown, StoreUnavailable, unwritable
-from guidkeep.stores.postgresql.pool import Failure, InDoubt, Refused
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.stores.postgresql.driver import Statement
+from guidkeep.stores.remote.failures import Failure, Refused, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from guidkeep.record import Record
-    from guidkeep.stores.postgresql.pool import Pool
-
-log = structlog.get_logger("guidkeep.stores.postgresql")
+    from guidkeep.stores.postgresql.driver import Pool
 
 ROUND_BYTES = 8 * 1024 * 1024
 """Metadata in one statement at most, unless a single record has more."""
-TRIES = 4
-"""How often a round is tried that deadlocks or can't be serialized."""
-
-_AGAIN = {"40001", "40P01"}
-"""Codes of a transaction that stood in another's way, and may succeed if it is repeated."""
 _FAILS_FOR_ALL = ("08", "25", "28", "3", "42", "53", "55", "57", "58")
 """How codes begin that are no single row's fault, so trying one by one would be in vain."""
 
@@ -147,28 +137,19 @@ class Writes:
         until: float,
         send: Callable[[Sequence[Write], float], Awaitable[Sequence[Any]]],
     ) -> dict[Condition, Done]:
-        """Runs a batch; again if it stood in another's way; one by one if it fails for one."""
-        failure: Exception
-        for again in range(1, TRIES + 1):
-            try:
-                done = set(map(tuple, await send(batch, until)))
-            except Refused as refused:
-                failure = refused
-                if refused.code not in _AGAIN:
-                    break
-                await asyncio.sleep(random.uniform(0, 0.01 * again))  # noqa: S311 - no secret
-            except Failure as failed:
-                failure = failed
-                break
-            else:
-                return {write.condition: write.condition in done for write in batch}
-        if len(batch) > 1 and _may_be_one(failure):
-            alone: dict[Condition, Done] = {}
-            for write in batch:
-                alone |= await self._attempt([write], until, send)
-            return alone
-        log.error("store failed", error=str(failure), writes=len(batch))
-        return {write.condition: self._error(failure) for write in batch}
+        """Runs a batch; one by one if it may have failed for one of them."""
+        try:
+            done = set(map(tuple, await send(batch, until)))
+        except Failure as failure:
+            if len(batch) == 1 or not _may_be_one(failure):
+                error = write_error(failure)
+                return {write.condition: error for write in batch}
+        else:
+            return {write.condition: write.condition in done for write in batch}
+        alone: dict[Condition, Done] = {}
+        for write in batch:
+            alone |= await self._attempt([write], until, send)
+        return alone
 
     def _insert(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
         columns = (
@@ -178,7 +159,7 @@ class Writes:
             [None if write.user is None else _hex(write.user) for write in batch],
             [write.record.metadata for write in batch if write.record],
         )
-        return self._pool.fetch(_INSERT, *columns, until=until)
+        return self._pool.run(Statement(_INSERT, columns), until)
 
     def _replace(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
         rows = [
@@ -186,10 +167,11 @@ class Writes:
             for write in batch
             if (new := write.record)
         ]
-        return self._pool.fetch_each(_REPLACE, rows, until=until)
+        return self._pool.run(Statement(_REPLACE, each=rows), until)
 
     def _delete(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
-        return self._pool.fetch_each(_DELETE, [write.condition for write in batch], until=until)
+        conditions = [write.condition for write in batch]
+        return self._pool.run(Statement(_DELETE, each=conditions), until)
 
     async def purge(
         self, purges: Sequence[tuple[int, int]], until: float
@@ -197,23 +179,10 @@ class Writes:
         """Deletes so many expired records at most, and says how many: (`now`, limit) each."""
         [(now, limit)] = purges
         try:
-            [[count]] = await self._pool.fetch(_PURGE, now, limit, until=until)
+            [[count]] = await self._pool.run(Statement(_PURGE, (now, limit)), until)
         except Failure as failure:
-            log.error("store failed", error=str(failure))  # noqa: TRY400 - the cause is in it
-            return [self._error(failure)]
+            return [write_error(failure)]
         return [count]
-
-    def _error(self, failure: Exception) -> StoreUnavailable:
-        """What the caller of a failed write is told."""
-        error = (
-            OutcomeUnknown(
-                "The store did not answer: whether it was written is unknown. Read it again."
-            )
-            if isinstance(failure, InDoubt)
-            else unwritable()
-        )
-        error.__cause__ = failure
-        return error
 
 
 def write_of(record: Record, version: int | None) -> Write:

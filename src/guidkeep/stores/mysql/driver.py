@@ -1,0 +1,264 @@
+"""Connections to MySQL and MariaDB over asyncmy, and what their errors mean.
+
+*Sent or not.* The driver tells a connection that it finds closed before it writes (2006) from one
+that breaks later, and a statement whose last byte was not written is never run.
+
+*Several places* are nodes of one cluster, any of which may be written to. One is used until it
+can't be, then the next that can be, in the URL's order, and so on round. A node of Galera's that
+has lost the others, and a server that only reads, are as good as away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import structlog
+
+from guidkeep.stores.remote import pool
+from guidkeep.stores.remote.failures import Codes, Report
+from guidkeep.urls import driver
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from guidkeep.urls import Address
+
+log = structlog.get_logger("guidkeep.stores.mysql")
+
+GONE = "2006"
+"""The driver's code for a connection that was closed before the statement was written."""
+DUPLICATE = "1062"
+DETACHED = "1047"
+"""Galera's: this node is not part of the cluster at the moment; nothing is begun."""
+LOCK_WAIT = "1205"
+"""The wait for a lock took too long: there is no time to wait again."""
+_AGAIN = frozenset({"1020", "1213", "9007"})
+"""Row changed meanwhile, deadlock (and failed certification, in Galera), TiDB's write conflict."""
+CONFLICTS = _AGAIN | {LOCK_WAIT}
+"""Lost against another's statement and rolled back."""
+_FULL = frozenset({"1040", "1203", "1226"})
+"""No more connections, or none for this user."""
+_REFUSED = frozenset(
+    {
+        DETACHED,
+        "1054",  # no such column
+        "1114",  # the table is full
+        "1142",  # no privilege for the table
+        "1143",  # no privilege for a column
+        "1146",  # no such table
+        "1153",  # larger than max_allowed_packet
+        "1290",  # read_only, as on a replica
+        "1406",  # too long for its column
+        "1836",  # InnoDB is read-only
+    }
+)
+_KEPT = CONFLICTS | {DUPLICATE}
+CODES = Codes(
+    is_certain=(_KEPT | _REFUSED).__contains__,
+    again=_AGAIN | {DETACHED},
+    unbegun={GONE},
+    full=_FULL,
+    unfit={DETACHED},
+    # Shutting down, interrupted.
+    passing=CONFLICTS | _FULL | {DETACHED, "1053", "1317", "1927", "1969"},
+    keeps=_KEPT.__contains__,
+)
+"""Servers have thousands of codes; of one that is not here a write's outcome counts as unknown."""
+
+_FIRST_CODE = 1000
+"""Smaller numbers are the operating system's."""
+_OF_THE_CLIENT = range(2000, 3000)
+"""Codes of the driver's own errors, about connections."""
+_UNKNOWN_VARIABLE = 1193
+
+_SETUP = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET SESSION autocommit = 1, sql_notes = 0",
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    "COMMIT",  # of nothing; a node of Galera's refuses it (1047) while it is not of the cluster
+)
+_ONLY_READS = "SELECT @@GLOBAL.read_only NOT IN ('0', 'OFF')"
+
+
+class Rows(NamedTuple):
+    """The response to a statement: its rows, and how many it matched (changed or not)."""
+
+    rows: Sequence[tuple[Any, ...]]
+    matched: int
+
+
+class _OnlyReads(Exception):
+    """It is one of several servers, and no writes are to go to it."""
+
+
+class Connection(pool.Connection[str, Rows]):
+    """A connection of asyncmy's."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self._sent = 0
+
+    @property
+    def sent(self) -> int:
+        """Statements that were handed to the driver."""
+        return self._sent
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the driver knows its end."""
+        transport = self.raw._transport  # noqa: SLF001 - nothing public says so
+        return transport is None or transport.is_closing()
+
+    async def run(self, statement: str) -> Rows:
+        """Runs SQL, ASCII only."""
+        self._sent += 1
+        # Not by a cursor: that may ask for warnings, and fail after the statement was done.
+        matched = await self.raw.query(statement)
+        return Rows(self.raw._result.rows or (), matched)  # noqa: SLF001 - see above
+
+    async def ping(self) -> None:
+        """Returns when the server has responded."""
+        await self.raw.ping(reconnect=False)
+
+    async def leave(self) -> None:
+        """Says goodbye."""
+        await self.raw.ensure_closed()
+
+    async def cut(self) -> None:
+        """Ends it at once. A plain close would first send what is left to a server that hangs."""
+        transport = self.raw._transport  # noqa: SLF001 - the driver has no other way
+        if transport is not None:
+            transport.abort()
+        self.raw.close()
+
+
+class Driver:
+    """See the module's text.
+
+    Args:
+        address: where the server is, or those of one cluster, and as whom to log in.
+        tls: how connections are encrypted; None: they aren't.
+        timeout: seconds after which the server may give a statement up.
+    """
+
+    codes = CODES
+
+    def __init__(self, address: Address, *, tls: ssl.SSLContext | None, timeout: float) -> None:
+        self._connect = driver("asyncmy", extra="mysql").connect
+        self._options = {
+            "host": address.host,
+            "port": address.port,
+            "user": address.login,
+            "password": address.password.encode(),
+            "database": address.database,
+            "charset": "utf8mb4",
+            "autocommit": None,
+            "client_flag": driver("asyncmy.constants.CLIENT", extra="mysql").FOUND_ROWS,
+            "ssl": tls,
+            "connect_timeout": max(timeout, 1.0),  # never met: the deadline comes first
+        }
+        # In seconds; each is left alone by a server that has no such variable.
+        self._wishes: tuple[str, ...] = (
+            f"SET SESSION max_statement_time = {min(timeout, 1e6):.3f}",
+            f"SET SESSION innodb_lock_wait_timeout = {int(min(max(timeout / 2, 1), 1e6))}",
+            "SET SESSION wsrep_sync_wait = 7",  # Galera: see all that any node answered before
+        )
+        self.is_encrypted = tls is not None
+        self._hosts = address.places
+        self._at = 0
+        """Which of them is used."""
+        self._passed_over = False
+
+    async def connect(self, until: float) -> Connection:
+        """A connection to the host that is used, or else to the next that can be."""
+        loop = asyncio.get_running_loop()
+        full: Exception | None = None
+        for untried in range(len(self._hosts), 1, -1):
+            now = loop.time()
+            try:
+                return self._reached(await self._try(now + (until - now) / untried))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it can't be used
+                full = error if _code(error) in CODES.full else full
+                if not self._passed_over:
+                    log.warning("store host passed over", error=_text(error))
+        try:
+            return self._reached(await self._try(until))
+        except Exception as error:
+            self._passed_over = True
+            # Where there will be room again, who came too late waits for it.
+            raise full or error from error
+
+    def _reached(self, connection: Connection) -> Connection:
+        self._passed_over = False
+        return connection
+
+    def report(self, error: Exception) -> Report:
+        """What that error says; a server's response may quote a statement's values."""
+        number = _number(error)
+        is_response = number > 0 and number not in _OF_THE_CLIENT
+        said = _text(error)
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        return Report(
+            type(error).__name__ if is_response else said,
+            code=_code(error),
+            is_response=is_response,
+            is_lost=not is_response and not isinstance(error, TimeoutError),
+            is_passing=not is_response and not isinstance(cause, ssl.SSLError),
+            detail=said,
+        )
+
+    async def _try(self, until: float) -> Connection:
+        at = self._at
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._new(*self._hosts[at])
+        except Exception:
+            if self._at == at:  # nobody else has moved on meanwhile
+                self._at = (at + 1) % len(self._hosts)
+            raise
+
+    async def _new(self, host: str, port: int) -> Connection:
+        where = {"host": host, "port": port}
+        connection = Connection(await self._connect(**self._options | where))
+        try:
+            await self._set_up(connection)
+        except BaseException:
+            await connection.cut()
+            raise
+        return connection
+
+    async def _set_up(self, connection: Connection) -> None:
+        for statement in _SETUP:
+            await connection.run(statement)
+        for wish in self._wishes:
+            await self._wish(connection, wish)
+        if len(self._hosts) > 1:
+            [[only_reads]] = (await connection.run(_ONLY_READS)).rows
+            if only_reads:
+                raise _OnlyReads("it only reads")
+
+    @staticmethod
+    async def _wish(connection: Connection, statement: str) -> None:
+        try:
+            await connection.run(statement)
+        except Exception as error:
+            if _number(error) != _UNKNOWN_VARIABLE:
+                raise
+
+
+def _number(error: Exception) -> int:
+    """The server's number of the error, or the driver's; 0: it has none."""
+    number = error.args[0] if error.args else 0
+    return number if isinstance(number, int) and number >= _FIRST_CODE else 0
+
+
+def _code(error: Exception) -> str:
+    return str(_number(error) or "")
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return ": ".join(map(str, error.args)) or repr(error)

@@ -1,0 +1,1 @@
+"""What the stores on database servers share: failures, connections, the start, the calls."""

@@ -1,0 +1,322 @@
+"""Connections to a database server: bounded in number, checked before use, ended when in doubt.
+
+A connection serves one statement at a time and is used again only after the server responded. One
+whose statement was given up is cut off: what it still carries belongs to nobody.
+
+*A server that takes no more connections* is served with those that are open: a statement that
+finds none idle waits for one.
+
+*A server that is away* is not asked over and over: after a failed attempt to connect, all
+statements fail at once until the back-off is over.
+
+*A statement that failed* is sent again where that is safe and of use: it lost against another
+transaction, its connection had broken before it left, or it is a read whose connection broke.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import structlog
+
+from guidkeep.stores.remote.failures import InDoubt, NotSent, Refused, Unreached, judge, unreached
+from guidkeep.system.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine
+    from typing import Any
+
+    from guidkeep.stores.remote.failures import Codes, Failure, Report
+
+log = structlog.get_logger("guidkeep.stores")
+
+Statement = TypeVar("Statement")
+Result = TypeVar("Result")
+Statement_contra = TypeVar("Statement_contra", contravariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
+
+IDLE_SECONDS = 5.0
+"""A connection unused for so long is tested first: a router in between may have forgotten it."""
+LONGEST_IDLE_SECONDS = 60.0
+"""A connection unused for so long is closed."""
+PING_SECONDS = 1.0
+CLOSE_SECONDS = 1.0
+RETRIES = 4
+"""How often a statement is sent again."""
+RECONNECT = Backoff(first=0.05, longest=1.0)
+"""Between attempts to connect."""
+RESEND = Backoff(first=0.01, longest=0.04, spread=1.0)
+"""Before a statement is sent again."""
+
+
+class Connection(ABC, Generic[Statement_contra, Result_co]):
+    """A connection to the server.
+
+    Attributes:
+        since: the loop's time at which it was last used.
+        sent: statements that may have reached the server, so far.
+    """
+
+    since = 0.0
+
+    @property
+    @abstractmethod
+    def sent(self) -> int:
+        """See the class."""
+
+    @property
+    @abstractmethod
+    def is_closed(self) -> bool:
+        """Whether its end is known already."""
+
+    @abstractmethod
+    async def run(self, statement: Statement_contra) -> Result_co:
+        """Runs a statement; raises an error of the driver's, or a Failure."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Returns when the server has responded."""
+
+    @abstractmethod
+    async def leave(self) -> None:
+        """Takes leave of the server; no statement is under way."""
+
+    @abstractmethod
+    async def cut(self) -> None:
+        """Ends it at once, whatever is under way; raises nothing."""
+
+
+class Driver(Protocol[Statement_contra, Result_co]):
+    """How connections are made, and what a failure on one says."""
+
+    codes: Codes
+
+    async def connect(self, until: float) -> Connection[Statement_contra, Result_co]:
+        """Makes a connection, ready for statements, by that time of the loop.
+
+        Raises:
+            Exception: an error that `report` understands, a TimeoutError among them.
+        """
+        ...
+
+    def report(self, error: Exception) -> Report:
+        """What that error says."""
+        ...
+
+
+class Pool(Generic[Statement, Result]):
+    """See the module's text.
+
+    Args:
+        driver: makes connections.
+        size: connections at most.
+    """
+
+    def __init__(self, driver: Driver[Statement, Result], *, size: int) -> None:
+        self._driver = driver
+        self._codes = driver.codes
+        self._size = size
+        self._room = asyncio.Semaphore(size)
+        self._idle: list[Connection[Statement, Result]] = []  # the last used is the next to be used
+        self._open = 0
+        self._ending: set[asyncio.Task[None]] = set()
+        self._returned = asyncio.Event()
+        self._broken_at = 0.0
+        self._failures = 0
+        self._not_before = 0.0
+        self._reason: Report | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self, statement: Statement, until: float, *, repeatable: bool = False) -> Result:
+        """Runs one statement, a transaction of its own.
+
+        Args:
+            statement: the driver's form of it.
+            until: the loop's time at which it is given up.
+            repeatable: whether it may be done twice, as a read may.
+
+        Raises:
+            Failure: it failed, or was not answered in time.
+        """
+        retry = 0
+        while True:
+            connection = await self._take(until)
+            sent = connection.sent
+            try:
+                async with asyncio.timeout_at(until):
+                    result = await connection.run(statement)
+            except Exception as error:
+                failure = judge(
+                    self._driver.report(error), self._codes, sent=connection.sent > sent
+                )
+                self._after(connection, failure)
+                safe = repeatable or not isinstance(failure, InDoubt)
+                if retry >= RETRIES or not (failure.again and safe):
+                    raise failure from error
+            except BaseException:
+                self._retire(connection)
+                raise
+            else:
+                self._give_back(connection)
+                return result
+            await asyncio.sleep(RESEND.seconds(retry))
+            retry += 1
+
+    async def close(self) -> None:
+        """Takes leave of the server. No statement is under way."""
+        while self._idle:
+            self._let_go(self._idle.pop())
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+    # Connections: one from here, and back again.
+
+    async def _take(self, until: float) -> Connection[Statement, Result]:
+        """A connection that works as far as can be told; its place is taken until it is back."""
+        if self._room.locked():
+            await self._before(until, self._room.acquire())
+        else:
+            await self._room.acquire()
+        try:
+            connection = await self._ready(until)
+        except BaseException:
+            self._room.release()
+            raise
+        if self._loop.time() >= until:
+            self._give_back(connection)
+            raise NotSent("the time had run out before it was sent")
+        return connection
+
+    @staticmethod
+    async def _before(until: float, waiting: Awaitable[object]) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                await waiting
+        except TimeoutError as error:
+            raise NotSent("no connection was free in time") from error
+
+    async def _ready(self, until: float) -> Connection[Statement, Result]:
+        """An idle connection, or else a new one."""
+        while True:
+            while self._idle:
+                connection = self._idle.pop()
+                if await self._is_well(connection, until):
+                    return connection
+            returned = self._returned
+            try:
+                return await self._connect(until)
+            except Unreached as failure:
+                if failure.code not in self._codes.full or not self._open:
+                    raise
+            await self._before(until, returned.wait())
+
+    async def _is_well(self, connection: Connection[Statement, Result], until: float) -> bool:
+        now = self._loop.time()
+        if connection.since > max(now - IDLE_SECONDS, self._broken_at):
+            if not connection.is_closed:
+                return True
+            self._lost(connection)
+            return False
+        try:
+            async with asyncio.timeout_at(min(until, now + PING_SECONDS)):
+                await connection.ping()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it does not work
+            self._lost(connection)
+            if isinstance(error, TimeoutError):
+                self._retire_idle()  # rather than wait as long for each
+            return False
+        except BaseException:
+            self._lost(connection)
+            raise
+        return True
+
+    async def _connect(self, until: float) -> Connection[Statement, Result]:
+        now = self._loop.time()
+        if self._reason is not None and now < self._not_before:
+            raise unreached(self._reason, self._codes)
+        if now >= until:  # which is not the server's fault
+            raise NotSent("no time was left to connect")
+        try:
+            connection = await self._driver.connect(until)
+        except Exception as error:
+            raise self._put_off(error) from error
+        if self._failures:
+            log.info("store reachable again", attempts=self._failures)
+        self._failures = 0
+        self._reason = None
+        self._open += 1
+        return connection
+
+    def _put_off(self, error: Exception) -> Unreached:
+        """Notes that an attempt to connect failed: none is made until the back-off is over."""
+        self._reason = self._driver.report(error)
+        failure = unreached(self._reason, self._codes)
+        if not self._failures:
+            log.warning("store unreachable", error=str(failure))
+        self._not_before = self._loop.time() + RECONNECT.seconds(self._failures)
+        self._failures += 1
+        return failure
+
+    def _after(self, connection: Connection[Statement, Result], failure: Failure) -> None:
+        """Keeps the connection only if the server is done with the statement, and as before."""
+        if isinstance(failure, Refused) and self._codes.keeps(failure.code):
+            self._give_back(connection)
+            return
+        log.warning("connection to the store closed", error=str(failure), code=failure.code)
+        self._broken_at = self._loop.time()
+        self._retire(connection)
+        if failure.code in self._codes.unfit:
+            self._retire_idle()
+
+    def _give_back(self, connection: Connection[Statement, Result]) -> None:
+        connection.since = now = self._loop.time()
+        self._idle.append(connection)
+        self._room.release()
+        self._wake()
+        while self._idle and self._idle[0].since < now - LONGEST_IDLE_SECONDS:
+            self._let_go(self._idle.pop(0))
+
+    # Their end.
+
+    def _retire(self, connection: Connection[Statement, Result]) -> None:
+        """Cuts it off; until it has ended its place is taken, so that there are never too many."""
+        self._end(connection.cut()).add_done_callback(lambda _: self._room.release())
+
+    def _lost(self, connection: Connection[Statement, Result]) -> None:
+        """Cuts off one that broke while idle, and has the others tested before they are used."""
+        self._broken_at = self._loop.time()
+        self._end(connection.cut())
+
+    def _retire_idle(self) -> None:
+        """Cuts off those that are idle: their server is of no use at the moment."""
+        while self._idle:
+            self._end(self._idle.pop().cut())
+
+    def _let_go(self, connection: Connection[Statement, Result]) -> None:
+        self._end(_leave(connection))
+
+    def _end(self, ending: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(ending)
+        self._ending.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        self._open -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        """Has the statements look again that wait for a connection."""
+        self._returned.set()
+        self._returned = asyncio.Event()
+
+
+async def _leave(connection: Connection[Any, Any]) -> None:
+    with suppress(Exception):  # it may be lost already
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.leave()
+    await connection.cut()

@@ -1,0 +1,114 @@
+"""What a failure means: not sent, refused or in doubt; for the codes of each engine."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.stores.mysql.driver import CODES as MYSQL
+from guidkeep.stores.postgresql.driver import CODES as POSTGRESQL
+from guidkeep.stores.remote.failures import (
+    Codes,
+    Failure,
+    InDoubt,
+    NotSent,
+    Refused,
+    Report,
+    judge,
+    read_error,
+    unreached,
+    write_error,
+)
+
+ENGINES = {"mysql": MYSQL, "postgresql": POSTGRESQL}
+REFUSED = [
+    *(("mysql", code) for code in ("1020", "1205", "1213", "1062", "1047", "1146", "1290", "1114")),
+    *(("postgresql", code) for code in ("23514", "40001", "40P01", "42501", "53100", "57014")),
+]
+DOUBTFUL = [
+    *(("mysql", code) for code in ("1317", "1053", "1180", "1105", "3100")),
+    *(("postgresql", code) for code in ("08006", "40003", "58030", "XX000")),
+]
+
+
+@pytest.mark.parametrize(("engine", "code"), REFUSED)
+def test_an_error_that_comes_before_any_commit_is_a_refusal(engine: str, code: str) -> None:
+    failure = judge(Report("no", code, is_response=True), ENGINES[engine], sent=True)
+    assert type(failure) is Refused
+
+
+@pytest.mark.parametrize(("engine", "code"), DOUBTFUL)
+def test_an_error_that_may_come_after_a_commit_leaves_the_outcome_open(
+    engine: str, code: str
+) -> None:
+    report = Report("oh", code, is_response=True)
+    assert type(judge(report, ENGINES[engine], sent=True)) is InDoubt
+    assert type(judge(report, ENGINES[engine], sent=False)) is Refused
+
+
+@pytest.mark.parametrize("codes", ENGINES.values(), ids=ENGINES)
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_without_a_response_what_was_sent_is_in_doubt_and_what_was_not_sent_is_not(
+    codes: Codes, is_lost: bool
+) -> None:
+    report = Report("silence", is_lost=is_lost)
+    assert type(judge(report, codes, sent=True)) is InDoubt
+    assert type(judge(report, codes, sent=False)) is NotSent
+
+
+@pytest.mark.parametrize(
+    ("engine", "code"), [("mysql", "2006"), *(("postgresql", c) for c in ("57P01", "25P03"))]
+)
+def test_a_connection_that_ended_before_the_statement_began_did_not_send_it(
+    engine: str, code: str
+) -> None:
+    for sent, is_response in product((False, True), repeat=2):
+        report = Report("gone", code, is_response=is_response, is_lost=True)
+        failure = judge(report, ENGINES[engine], sent=sent)
+        assert type(failure) is NotSent
+        assert failure.again
+
+
+@pytest.mark.parametrize(
+    ("engine", "code", "again"),
+    [
+        *(("mysql", code, True) for code in ("1020", "1213", "1047")),
+        *(("mysql", code, False) for code in ("1205", "1062", "1290")),
+        *(("postgresql", code, True) for code in ("40001", "40P01")),
+        *(("postgresql", code, False) for code in ("23514", "25006")),
+    ],
+)
+def test_only_what_lost_against_another_is_sent_again(engine: str, code: str, again: bool) -> None:
+    report = Report("no", code, is_response=True)
+    assert judge(report, ENGINES[engine], sent=True).again is again
+
+
+@pytest.mark.parametrize(
+    ("engine", "code", "kept"),
+    [
+        *(("mysql", code, True) for code in ("1062", "1213")),
+        *(("mysql", code, False) for code in ("1290", "1047", "9999")),
+        *(("postgresql", code, True) for code in ("23514", "40001")),
+        *(("postgresql", code, False) for code in ("25006", "53100", "57P01")),
+    ],
+)
+def test_a_connection_to_a_server_that_no_longer_takes_writes_is_not_kept(
+    engine: str, code: str, kept: bool
+) -> None:
+    assert ENGINES[engine].keeps(code) is kept
+
+
+def test_what_never_left_and_what_was_refused_wrote_nothing_and_doubt_is_said() -> None:
+    for failure in (NotSent("a"), Refused("b"), unreached(Report("c"), MYSQL)):
+        error = write_error(failure)
+        assert type(error) is StoreUnavailable
+        assert "nothing was written" in str(error)
+        assert error.__cause__ is failure
+    assert type(write_error(InDoubt("d"))) is OutcomeUnknown
+
+
+@pytest.mark.parametrize("kind", [NotSent, Refused, InDoubt])
+def test_a_read_that_failed_is_unavailable_and_has_no_outcome(kind: type[Failure]) -> None:
+    assert type(read_error(kind("x"))) is StoreUnavailable
