@@ -214,6 +214,13 @@ class OutcomeUnknown(StoreUnavailable):
         self.settled = settled
 
 
+def unconfirmed() -> OutcomeUnknown:
+    """The error for a write that may have happened, or may yet."""
+    return OutcomeUnknown(
+        "The store did not say whether it was written: that is unknown. Read it again."
+    )
+
+
 class StartupError(GuidkeepError):
     """Guidkeep can't start as it was told to; the message says why and what would help."""
 

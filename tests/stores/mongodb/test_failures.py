@@ -28,6 +28,8 @@ from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.mongodb import store as mongodb
+from guidkeep.stores.mongodb.failures import failure_of
+from guidkeep.stores.remote.failures import Failure, InDoubt, NotSent, Refused, write_error
 from tests.stores.mongodb.conftest import opened, raw
 from tests.stores.records import NOW, batches_of, guid_of, make_record, newer
 from tests.support import once_it_answers
@@ -91,8 +93,8 @@ async def test_what_waits_too_long_behind_a_server_that_hangs_was_not_written(
         server.process.signal(signal.SIGCONT)
     assert all(isinstance(error, StoreUnavailable) for error in found)
     late = [error for error in found if not isinstance(error, OutcomeUnknown)]
-    assert len(late) >= 100 - mongodb.UPDATES_AT_ONCE
-    assert str(late[-1]).endswith("nothing was written.")
+    assert len(late) >= 100 - mongodb.CHANGES_AT_ONCE
+    assert str(late[-1]).endswith("nothing was done.")
 
 
 async def test_a_server_that_was_killed_and_started_again_has_what_was_answered(
@@ -205,36 +207,27 @@ LABELLED = {"errorLabels": ["NoWritesPerformed"]}
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "kind"),
     [
-        ServerSelectionTimeoutError("no server"),
-        OperationFailure("not authorized", 13),
-        OperationFailure("who are you", 18),
-        WriteError("the document fails validation", 121),
-        NotPrimaryError("not primary", LABELLED),
-        OperationFailure("shutting down", 91, LABELLED),
+        (ServerSelectionTimeoutError("no server"), NotSent),
+        (OperationFailure("not authorized", 13), Refused),
+        (OperationFailure("who are you", 18), Refused),
+        (WriteError("the document fails validation", 121), Refused),
+        (NotPrimaryError("not primary", LABELLED), Refused),
+        (OperationFailure("shutting down", 91, LABELLED), Refused),
+        (WriteConcernError("waiting for replication timed out", 64), InDoubt),
+        (WTimeoutError("waiting for replication timed out", 64), InDoubt),
+        (AutoReconnect("connection closed"), InDoubt),
+        (NetworkTimeout("timed out"), InDoubt),
+        (NotPrimaryError("stepped down in between"), InDoubt),
+        (ExecutionTimeout("operation exceeded time limit", 50), InDoubt),
+        (OperationFailure("internal error", 1), InDoubt),
     ],
 )
-def test_a_refused_write_did_not_happen(error: PyMongoError) -> None:
-    failure = mongodb._write_failure(error)
-    assert not isinstance(failure, OutcomeUnknown)
-    assert "nothing was written" in str(failure)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        WriteConcernError("waiting for replication timed out", 64),
-        WTimeoutError("waiting for replication timed out", 64),
-        AutoReconnect("connection closed"),
-        NetworkTimeout("timed out"),
-        NotPrimaryError("stepped down in between"),
-        ExecutionTimeout("operation exceeded time limit", 50),
-        OperationFailure("internal error", 1),
-    ],
-)
-def test_a_write_that_may_have_happened_is_unknown(error: PyMongoError) -> None:
-    assert isinstance(mongodb._write_failure(error), OutcomeUnknown)
+def test_an_error_says_whether_the_write_may_have_happened(
+    error: PyMongoError, kind: type[Failure]
+) -> None:
+    assert type(failure_of(error)) is kind
 
 
 def test_each_document_of_an_insert_has_an_outcome_of_its_own() -> None:
@@ -303,9 +296,9 @@ QUOTING = {
 )
 def test_what_the_server_quotes_of_a_document_is_not_logged(error: PyMongoError) -> None:
     with capture_logs() as logs:
-        mongodb._write_failure(error)
+        write_error(failure_of(error))
     [event] = logs
-    assert event["kind"] == type(error).__name__
+    assert type(error).__name__ in event["error"]
     assert "secret" not in repr(logs)
 
 

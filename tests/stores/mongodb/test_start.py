@@ -41,7 +41,7 @@ async def test_nobody_there_is_said_with_the_url_but_not_its_password() -> None:
     with capture_logs() as logs:
         error = await refusal(url)
     shown = url.replace(f"ann:{SECRET}@", "").partition("?")[0]
-    assert str(error).startswith(f"{shown} can't be used")
+    assert str(error).startswith(f"Can't use the store {shown}, tried for 1.5 s: ")
     assert "no server that takes writes answered within 0.5 s" in str(error)
     assert SECRET not in "".join(traceback.format_exception(error)) + str(logs)
 
@@ -79,6 +79,8 @@ async def test_a_server_that_hangs_up_is_named_with_the_drivers_error(cutter: Cu
     ("parameters", "complaint"),
     [
         ("colour=red", "look at its parameter colour"),
+        ("connections=many", "connections=many is wrong"),
+        ("w=majority&connections=1001", "from 1 to 1000"),
         ("maxPoolSize=many", "look at its parameter maxpoolsize"),
         ("w=0", "look at its parameter w"),  # it contradicts journal=true
         ("w=0&journal=false", "w=0: nobody would know"),
@@ -149,8 +151,14 @@ async def test_linearizable_reads_travel_alone(new_url: Callable[[], str]) -> No
     assert batches_of(metrics, "read") == (10, 10)
 
 
-async def test_a_pool_of_one_connection_will_do(new_url: Callable[[], str]) -> None:
-    async with opened(f"{new_url()}?maxPoolSize=1") as store:
+@pytest.mark.parametrize(
+    "parameters", ["connections=1", "appname=x&connections=1&journal=true", "maxPoolSize=1"]
+)
+async def test_a_pool_of_one_connection_will_do(
+    new_url: Callable[[], str], parameters: str
+) -> None:
+    async with opened(f"{new_url()}?{parameters}") as store:
+        assert store._client.options.pool_options.max_pool_size == 1
         records = [make_record(number) for number in range(20)]
         assert all(await asyncio.gather(*(store.insert(record) for record in records)))
         working = [store.replace(newer(record), 1) for record in records]

@@ -82,7 +82,7 @@ async def test_replacements_of_two_versions_in_a_batch_follow_each_other(store: 
 async def test_large_records_share_fewer_statements(
     opener: Opener, server: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writes, "ROUND_BYTES", 1000)
+    monkeypatch.setattr(writes, "BATCH_BYTES", 1000)
     large = [
         make_record(number, metadata='{"pad":"%s"}' % ("x" * size))
         for number, size in enumerate((300, 300, 5000, 300, 300, 300))

@@ -164,7 +164,7 @@ async def test_what_could_not_be_sent_in_time_was_not_written(
     opener: Opener, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its place in the batch comes when the time is up."""
-    monkeypatch.setattr(writes, "ROUND_BYTES", 1)
+    monkeypatch.setattr(writes, "BATCH_BYTES", 1)
     async with opener(timeout=1.0) as store:
         first, second = make_record(1), make_record(2)
         await asyncio.gather(store.insert(first), store.insert(second))
@@ -317,11 +317,11 @@ async def test_too_many_connections_are_503_and_nothing_was_written(
     )
     limited = url.replace(str(urlsplit(url).netloc).rpartition("@")[0], f"{name}:x")
     async with opener_of(limited)() as store:
-        await gone(server, url)
-        async with opener_of(limited)() as other:
-            await other.ping()
-            with pytest.raises(StoreUnavailable, match="nothing was written"):
-                await store.insert(make_record(2))
+        cut(server, url)
+        other = await asyncpg.connect(limited)
+        with pytest.raises(StoreUnavailable, match="nothing was written"):
+            await store.insert(make_record(2))
+        await other.close()
         await once_it_answers(lambda: store.insert(make_record(2)))
 
 

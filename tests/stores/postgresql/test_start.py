@@ -19,6 +19,7 @@ from guidkeep.stores.remote import starting
 from servers.postgresql import PASSWORD, PostgreSQL, Server
 from servers.processes import free_port
 from tests.stores.records import make_record
+from tests.support import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,11 +104,9 @@ async def test_a_server_that_comes_late_is_waited_for(
     own.process.kill()
     with structlog.testing.capture_logs() as logs:
         opening = asyncio.ensure_future(opened(own.url))
-        while not logs:  # noqa: ASYNC110 - a log sets no event
-            await asyncio.sleep(0.01)
+        await until(lambda: "waiting for the store" in [line["event"] for line in logs])
         await asyncio.to_thread(own.start)
         store = await opening
-    assert logs[0]["event"] == "waiting for the store"
     assert PASSWORD not in str(logs)
     await store.close()
 

@@ -14,7 +14,9 @@ from urllib.parse import parse_qsl
 import structlog
 
 from guidkeep.errors import StartupError
-from guidkeep.urls import driver, redacted, split
+from guidkeep.stores.remote.failures import NotSent
+from guidkeep.stores.remote.starting import connections_of, started
+from guidkeep.urls import driver, redacted, require_whole, split
 
 driver("pymongo", extra="mongodb")  # says what installs it, if it is not there
 
@@ -28,6 +30,8 @@ from pymongo.errors import (  # noqa: E402 - `driver` names a missing one first
 )
 from pymongo.read_concern import ReadConcern  # noqa: E402 - `driver` names a missing one first
 
+from guidkeep.stores.mongodb.failures import CODES  # noqa: E402 - the same
+
 if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
     from pymongo.asynchronous.database import AsyncDatabase
@@ -37,21 +41,23 @@ log = structlog.get_logger("guidkeep.stores.mongodb")
 Document: TypeAlias = dict[str, Any]
 
 DATABASE = "guidkeep"
+CONNECTIONS = "connections"
+"""The parameter that bounds their number in any store's URL; the driver's own is maxPoolSize."""
 SCHEMA = 1
 CLOSE_SECONDS = 1.0
 
 
 async def connect(
-    url: str, *, timeout: float, pool: int
+    url: str, *, timeout: float, connections: int
 ) -> tuple[pymongo.AsyncMongoClient[Document], AsyncCollection[Document]]:
     """Connects, and makes what is not there yet: the schema's marker and the indexes.
 
-    A server that is down is tried again until the time-out; several nodes may start at once.
+    A server that is away is waited for; several nodes may start at once.
 
     Args:
-        url: as it was given; it goes to the driver.
-        timeout: seconds for all of it, and for each later wait for a server.
-        pool: connections to each server at most, unless the URL says otherwise.
+        url: as it was given. It goes to the driver, but for the parameter `connections`.
+        timeout: seconds for each attempt, and for each later wait for a server.
+        connections: to each server at most, unless the URL says otherwise.
 
     Returns:
         The client, to be closed, and the collection of the records.
@@ -60,17 +66,42 @@ async def connect(
         StartupError: no server answers, the URL is wrong, or the database is of a newer
             Guidkeep. The message has the URL without its password.
     """
-    client = _client(url, timeout, pool)
+    url, size = _own_parameters(url)
+    client = _client(url, timeout, size or connections)
+
+    async def attempt(until: float) -> AsyncCollection[Document]:
+        left = until - asyncio.get_running_loop().time()
+        try:
+            with pymongo.timeout(max(left, 0.001)):  # 0 would be: no end
+                return await _prepare(client.get_default_database(DATABASE))
+        except PyMongoError as error:
+            why = _why(error, timeout)
+            raise NotSent(type(error).__name__, again=error.timeout, detail=why) from error
+
     try:
         _check(client, url)
-        with pymongo.timeout(timeout):
-            return client, await _prepare(client.get_default_database(DATABASE))
-    except PyMongoError as error:
-        await close(client)
-        raise StartupError(f"{redacted(url)} can't be used: {_why(error, timeout)}") from error
+        return client, await started(
+            attempt, codes=CODES, place=redacted(url), timeout=timeout, advice=lambda _: ""
+        )
     except BaseException:
         await close(client)
         raise
+
+
+def _own_parameters(url: str) -> tuple[str, int | None]:
+    """The URL without the parameter `connections`, and its value; None: there is none."""
+    require_whole(url)
+    head, _, query = url.partition("?")
+    parts = [part.partition("=") for part in query.split("&")]
+    ours = [value for name, _, value in parts if name == CONNECTIONS]
+    if not ours:
+        return url, None
+    rest = "&".join("".join(part) for part in parts if part[0] != CONNECTIONS)
+    try:
+        size = connections_of(ours[0])
+    except ValueError as error:
+        raise StartupError(f"{redacted(url)}: connections={ours[0]} is wrong. {error}") from None
+    return f"{head}?{rest}" if rest else head, size
 
 
 async def close(client: pymongo.AsyncMongoClient[Document]) -> None:
@@ -87,14 +118,14 @@ async def close(client: pymongo.AsyncMongoClient[Document]) -> None:
                 await client.close()
 
 
-def _client(url: str, timeout: float, pool: int) -> pymongo.AsyncMongoClient[Document]:
+def _client(url: str, timeout: float, connections: int) -> pymongo.AsyncMongoClient[Document]:
     """A client, not yet connected. Raises StartupError if the URL is wrong."""
     milliseconds = max(1, int(timeout * 1000))
     defaults: dict[str, Any] = {
         "w": "majority",
         "journal": True,
         "readConcernLevel": "majority",
-        "maxPoolSize": pool,
+        "maxPoolSize": connections,
         "serverSelectionTimeoutMS": milliseconds,
         # Bounds the driver's own looks at the servers; operations have their deadlines. Not the
         # same: its next look would begin just when a start is given up, and a client that is
@@ -168,8 +199,8 @@ def _why(error: PyMongoError, timeout: float) -> str:
     if error.timeout:
         return (
             f"no server that takes writes answered within {timeout:g} s. One that takes TLS alone "
-            "does not answer without ?tls=true."
+            "does not answer without ?tls=true"
         )
     if isinstance(error, OperationFailure) and error.code in (13, 18):
-        return "the server refuses this user and password, or the user may not write there."
-    return f"the driver says {type(error).__name__}, the log says more."
+        return "the server refuses this user and password, or the user may not write there"
+    return f"the driver says {type(error).__name__}, the log says more"

@@ -51,74 +51,53 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from guidkeep.batching.batcher import Batchers
-from guidkeep.errors import OutcomeUnknown, StoreUnavailable, unreadable, unwritable
+from guidkeep.errors import StoreUnavailable, unconfirmed, unwritable
 from guidkeep.record import Record
-from guidkeep.stores import Counted, until
 from guidkeep.stores.mongodb.client import close, connect
+from guidkeep.stores.remote.base import RemoteStore, Share
+from guidkeep.stores.remote.failures import Failure
 
 # The driver's, after the line above: it says what installs them, if they are not there.
 import bson  # isort: skip
 import pymongo  # isort: skip
-from pymongo.errors import (  # isort: skip
-    BulkWriteError,
-    OperationFailure,
-    PyMongoError,
-    ServerSelectionTimeoutError,
-    WriteConcernError,
-    WriteError,
-)
+from pymongo.errors import BulkWriteError, PyMongoError  # isort: skip
+
+from guidkeep.stores.mongodb.failures import failure_of  # isort: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from pymongo.asynchronous.collection import AsyncCollection
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
     from guidkeep.stores.mongodb.client import Document
+    from guidkeep.stores.remote.base import Change, Done
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 log = structlog.get_logger("guidkeep.stores.mongodb")
 
 INSERTS = 500
 READS = 250
-"""Records in a round, and in one answer of a list. MongoDB's answers end at 16 MiB: as many of
+"""Records in a batch, and in one response to a list. MongoDB's responses end at 16 MiB: as many of
 the largest that `--max-body` lets pass as shipped."""
-ROUNDS_AT_ONCE = 4
-UPDATES_AT_ONCE = 32
-POOL = 2 * ROUNDS_AT_ONCE + 2 * UPDATES_AT_ONCE + 2
+BATCHES_AT_ONCE = 4
+CHANGES_AT_ONCE = 32
+CONNECTIONS = 2 * BATCHES_AT_ONCE + 2 * CHANGES_AT_ONCE + 2
 """Connections to a server: one for all that may be on its way at once (linearizable gets as many
 as updates, a purge, a count)."""
 LARGEST = 16 << 20
 """Bytes of a document that MongoDB takes."""
 
 _DUPLICATE_KEY = 11000
-_REFUSED = {
-    13: "Unauthorized",
-    18: "AuthenticationFailed",
-    73: "InvalidNamespace",
-    121: "DocumentValidationFailure",
-}
-"""Codes of a command's failure that came before anything was written. MongoDB has hundreds;
-of one that is not here the outcome counts as unknown, which is never wrong."""
 
 
-class _Update(NamedTuple):
-    """Replaces the record of that GUID and version, or deletes it."""
-
-    guid: bytes
-    version: int
-    record: Record | None
-
-
-class MongoDBStore:
+class MongoDBStore(RemoteStore):
     """See the module's text. Made by `open`."""
 
     def __init__(
@@ -133,21 +112,17 @@ class MongoDBStore:
         self._records = records
         self._timeout = timeout
         options = client.options
-        pool = int(options.pool_options.max_pool_size or POOL)
-        some, many = min(ROUNDS_AT_ONCE, pool), min(UPDATES_AT_ONCE, pool)
+        size = int(options.pool_options.max_pool_size or CONNECTIONS)
+        some, many = min(BATCHES_AT_ONCE, size), min(CHANGES_AT_ONCE, size)
         alone = options.read_concern.level == "linearizable"
-
-        reads, at_once = (1, many) if alone else (READS, some)
-        self._batchers = batchers = Batchers(timeout=timeout, observe=metrics.observe_batch)
-        self._reads = batchers.of("read", _in_time(self._read), limit=reads, at_once=at_once)
-        self._lists = batchers.of("list", _in_time(self._list), at_once=some)
-        self._skips = batchers.of("list", _in_time(self._skip), at_once=some)
-        self._inserts = batchers.of("write", _in_time(self._insert), limit=INSERTS, at_once=some)
-        self._updates = batchers.of("write", _in_time(self._update), at_once=many)
-        self._counts = batchers.of("count", _in_time(self._count))
-        self._clocks = batchers.of("clock", _in_time(self._clock))
-        # Two purges at once would find the same records, and delete half as many as they might.
-        self._purges = batchers.of("write", _in_time(self._purge))
+        super().__init__(
+            timeout=timeout,
+            metrics=metrics,
+            reads=Share(1, many) if alone else Share(READS, some),
+            inserts=Share(INSERTS, some),
+            changes=Share(1, many),
+            lists=some,
+        )
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> MongoDBStore:
@@ -157,67 +132,30 @@ class MongoDBStore:
             StartupError: no server answers, the URL is wrong, or the database is of a newer
                 Guidkeep.
         """
-        client, records = await connect(url, timeout=timeout, pool=POOL)
+        client, records = await connect(url, timeout=timeout, connections=CONNECTIONS)
         return cls(client, records, timeout=timeout, metrics=metrics)
-
-    async def get(self, guid: str) -> Record | None:
-        """The record as it is stored, expired or not."""
-        return await self._reads.submit(bytes.fromhex(guid))
 
     async def insert(self, record: Record) -> bool:
         """Stores a new record. False: one of its GUID is there, expired or not."""
         _refuse_too_large(record)
-        return await self._inserts.submit(record)
+        return await super().insert(record)
 
     async def replace(self, record: Record, version: int) -> bool:
         """Replaces the record of that version. False: the stored version is another, or gone."""
         _refuse_too_large(record)
-        return await self._updates.submit(_Update(bytes.fromhex(record.guid), version, record))
+        return await super().replace(record, version)
 
-    async def delete(self, guid: str, version: int) -> bool:
-        """Deletes the record of that version. False: the stored version is another, or gone."""
-        return await self._updates.submit(_Update(bytes.fromhex(guid), version, None))
-
-    async def page(self, query: Query, now: int) -> list[Record]:
-        """Live records in GUID order."""
-        return await self._lists.submit((query, now))
-
-    async def skip(self, query: Query, count: int) -> str | None:
-        """The GUID of the record that comes so many after the query's."""
-        return await self._skips.submit((query, count))
-
-    async def count(self, first: int, before: int, limit: int) -> Counted:
-        """Counts records by their `expire`, about `limit` of them, along the index."""
-        return await self._counts.submit((first, before, limit))
-
-    async def purge(self, now: int, limit: int) -> int:
-        """Deletes at most `limit` records that are expired at `now`, and says how many."""
-        return await self._purges.submit((now, limit))
-
-    async def clock(self) -> float | None:
-        """Unix time in seconds by the primary's clock."""
-        return await self._clocks.submit(None)
-
-    async def ping(self) -> None:
-        """Raises StoreUnavailable if the primary can't be read."""
-        await self._reads.submit(bytes(16))
-
-    async def close(self) -> None:
-        """Finishes what was begun and closes every connection."""
-        await self._batchers.close()
+    async def _leave(self) -> None:
         with pymongo.timeout(self._timeout):  # it says goodbye to servers that may be gone
             await close(self._client)
 
-    # The rounds.
-
-    async def _read(self, guids: Sequence[bytes]) -> Sequence[Record | None]:
+    async def _read(self, guids: Sequence[bytes], deadline: float) -> Sequence[Record | None]:
         which = guids[0] if len(guids) == 1 else {"$in": list(set(guids))}
-        found = await self._find({"_id": which}, batch_size=READS)
+        found = await self._find(deadline, {"_id": which}, batch_size=READS)
         records = {document["_id"]: _record(document) for document in found}
         return [records.get(guid) for guid in guids]
 
-    async def _list(self, queries: Sequence[tuple[Query, int]]) -> Sequence[list[Record]]:
-        [(query, now)] = queries
+    async def _page(self, query: Query, now: int, deadline: float) -> list[Record]:
         condition = _walk(query)
         condition["expire"] = {"$gt": now}
         if query.until is not None:
@@ -225,17 +163,18 @@ class MongoDBStore:
         if query.expires_before is not None:
             condition["expire"]["$lt"] = query.expires_before
         found = await self._find(
+            deadline,
             condition,
             sort=[("_id", 1)],
             limit=query.limit,
             batch_size=min(READS, query.limit),
             hint="by_expire" if query.by_expire else _index(query),
         )
-        return [[_record(document) for document in found]]
+        return [_record(document) for document in found]
 
-    async def _skip(self, skips: Sequence[tuple[Query, int]]) -> Sequence[str | None]:
-        [(query, count)] = skips
+    async def _skip(self, query: Query, count: int, deadline: float) -> bytes | None:
         found = await self._find(
+            deadline,
             _walk(query),
             {"_id": 1},
             sort=[("_id", 1)],
@@ -243,81 +182,68 @@ class MongoDBStore:
             limit=1,
             hint=_index(query),
         )
-        return [found[0]["_id"].hex().upper() if found else None]
+        return found[0]["_id"] if found else None
 
-    async def _count(self, steps: Sequence[tuple[int, int, int]]) -> Sequence[Counted]:
-        [(first, before, limit)] = steps
+    async def _expire_after(
+        self, first: int, before: int, limit: int, deadline: float
+    ) -> int | None:
+        condition = _expiring(first, before)
         found = await self._find(
-            _expiring(first, before), {"expire": 1}, sort=[("expire", 1)], skip=limit, limit=1
+            deadline, condition, {"expire": 1}, sort=[("expire", 1)], skip=limit, limit=1
         )
-        end = until(int(found[0]["expire"]) if found else None, first, before)
-        return [Counted(await _read(self._records.count_documents(_expiring(first, end))), end)]
+        return int(found[0]["expire"]) if found else None
 
-    async def _clock(self, asked: Sequence[None]) -> Sequence[float]:
-        told = await _read(self._records.database.command("hello"))
-        return [told["localTime"].replace(tzinfo=UTC).timestamp()] * len(asked)
+    async def _expiring(self, first: int, before: int, deadline: float) -> int:
+        return await _in_time(self._records.count_documents(_expiring(first, before)), deadline)
 
-    async def _insert(self, records: Sequence[Record]) -> Sequence[bool | Exception]:
+    async def _clock(self, deadline: float) -> float:
+        told = await _in_time(self._records.database.command("hello"), deadline)
+        now: float = told["localTime"].replace(tzinfo=UTC).timestamp()
+        return now
+
+    async def _insert(self, records: Sequence[Record], deadline: float) -> Sequence[Done]:
+        documents = map(_document, records)
         try:
-            await self._records.insert_many(map(_document, records), ordered=False)
-        except BulkWriteError as error:
-            return _each(error.details, len(records))
-        except PyMongoError as error:
-            raise _write_failure(error) from error
+            await _in_time(self._records.insert_many(documents, ordered=False), deadline)
+        except Failure as failure:
+            if isinstance(failure.__cause__, BulkWriteError):
+                return _each(failure.__cause__.details, len(records))
+            raise
         return [True] * len(records)
 
-    async def _update(self, updates: Sequence[_Update]) -> Sequence[bool | Exception]:
-        [(guid, version, record)] = updates
-        document = None if record is None else _document(record)
-        return [await self._set({"_id": guid, "version": version}, document)]
+    async def _change(self, changes: Sequence[Change], deadline: float) -> Sequence[Done]:
+        [(guid, version, record)] = changes
+        condition = {"_id": guid, "version": version}
+        if record is None:
+            deleted = await _in_time(self._records.delete_one(condition), deadline)
+            return [deleted.deleted_count == 1]
+        replacing = self._records.replace_one(condition, _document(record))
+        return [(await _in_time(replacing, deadline)).matched_count == 1]
 
-    async def _purge(self, purges: Sequence[tuple[int, int]]) -> Sequence[int]:
-        [(now, limit)] = purges
+    async def _purge(self, now: int, limit: int, deadline: float) -> int:
         expired = {"expire": {"$lte": now}}
-        found = await self._find(expired, {"_id": 1}, limit=limit)
+        found = await self._find(deadline, expired, {"_id": 1}, limit=limit)
         if not found:
-            return [0]
+            return 0
         which = {"_id": {"$in": [document["_id"] for document in found]}}
-        try:
-            done = await self._records.delete_many(which | expired)
-        except PyMongoError as error:
-            raise _write_failure(error) from error
-        return [done.deleted_count]
+        return (await _in_time(self._records.delete_many(which | expired), deadline)).deleted_count
 
-    async def _find(self, *args: Any, **options: Any) -> list[Document]:
-        return await _read(self._records.find(*args, **options).to_list())
-
-    async def _set(self, condition: Document, document: Document | None) -> bool | Exception:
-        """Replaces, or deletes, the document for which the condition holds."""
-        try:
-            if document is None:
-                return (await self._records.delete_one(condition)).deleted_count == 1
-            return (await self._records.replace_one(condition, document)).matched_count == 1
-        except PyMongoError as error:
-            failure = _write_failure(error)
-            failure.__cause__ = error
-            return failure
+    async def _find(self, deadline: float, *args: Any, **options: Any) -> list[Document]:
+        return await _in_time(self._records.find(*args, **options).to_list(), deadline)
 
 
-async def _read(asked: Awaitable[Result]) -> Result:
+async def _in_time(work: Awaitable[Result], deadline: float) -> Result:
+    """Lets the driver give the work up when its time is over.
+
+    Raises:
+        Failure: it failed; the cause is the driver's error.
+    """
+    left = deadline - asyncio.get_running_loop().time()
     try:
-        return await asked
-    except PyMongoError as error:
-        _log(error)
-        raise unreadable() from error
-
-
-def _in_time(
-    run: Callable[[Sequence[Item]], Awaitable[Result]],
-) -> Callable[[Sequence[Item], float], Awaitable[Result]]:
-    """Lets the driver give a round up when its time is up."""
-
-    async def run_until(items: Sequence[Item], until: float) -> Result:
-        left = until - asyncio.get_running_loop().time()
         with pymongo.timeout(max(left, 0.001)):  # 0 would be: no end
-            return await run(items)
-
-    return run_until
+            return await work
+    except PyMongoError as error:
+        raise failure_of(error) from error
 
 
 # Documents.
@@ -373,7 +299,7 @@ def _refuse_too_large(record: Record) -> None:
 def _each(details: Mapping[str, Any], length: int) -> list[bool | Exception]:
     """What became of each document of an insert that failed in part; False: its `_id` is there."""
     concerns = details.get("writeConcernErrors")
-    written: bool | Exception = _unknown() if concerns else True
+    written: bool | Exception = unconfirmed() if concerns else True
     results = [written] * length
     for fault in details.get("writeErrors", ()):
         taken = fault["code"] == _DUPLICATE_KEY
@@ -383,33 +309,3 @@ def _each(details: Mapping[str, Any], length: int) -> list[bool | Exception]:
         concern_codes = [concern.get("code") for concern in concerns or ()]
         log.error("store failed", codes=sorted(codes), write_concern_errors=concern_codes)
     return results
-
-
-def _write_failure(error: PyMongoError) -> StoreUnavailable:
-    """What a write's failure means: nothing was written, or nobody knows."""
-    _log(error)
-    if isinstance(error, WriteConcernError):
-        return _unknown()  # it is written, but perhaps not on a majority
-    not_sent = isinstance(error, ServerSelectionTimeoutError)
-    refused = isinstance(error, WriteError) or (
-        isinstance(error, OperationFailure) and error.code in _REFUSED
-    )
-    if not_sent or refused or error.has_error_label("NoWritesPerformed"):
-        return unwritable()
-    return _unknown()
-
-
-def _log(error: PyMongoError) -> None:
-    """Of a server's answer the code alone: its text may quote documents."""
-    kind = type(error).__name__
-    if isinstance(error, OperationFailure):
-        name = (error.details or {}).get("codeName")
-        log.error("store failed", kind=kind, code=error.code, name=name)
-    else:
-        log.error("store failed", kind=kind, error=str(error))
-
-
-def _unknown() -> OutcomeUnknown:
-    return OutcomeUnknown(
-        "The store did not confirm in time: whether it was written is unknown. Read it again."
-    )

@@ -24,29 +24,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.batching.batcher import Batchers
 from guidkeep.errors import StartupError
 from guidkeep.record import Record
-from guidkeep.stores import Counted, until
 from guidkeep.stores.postgresql import lists
 from guidkeep.stores.postgresql.driver import CODES, Driver, Statement
 from guidkeep.stores.postgresql.schema import advice, prepare
 from guidkeep.stores.postgresql.tls import tries_of
 from guidkeep.stores.postgresql.writes import Write, Writes, write_of
 from guidkeep.stores.remote import pool as pools
-from guidkeep.stores.remote.failures import Failure, read_error
+from guidkeep.stores.remote.base import RemoteStore, Share, first_of
 from guidkeep.stores.remote.starting import started, take_connections
 from guidkeep.urls import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
     from guidkeep.stores.postgresql.driver import Pool
+    from guidkeep.stores.remote.base import Change, Done
 
 PORT = 5432
-ROUND_LIMIT = 256
+BATCH_LIMIT = 256
 CONNECTIONS = 8
 """More connections write no faster: they wait for the same disk."""
 
@@ -56,22 +55,23 @@ SELECT guid, expire, version, metadata FROM record WHERE guid = ANY ($1::text[]:
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
 
-class PostgreSQLStore:
+class PostgreSQLStore(RemoteStore):
     """See the module's text. Made by `open`."""
 
     def __init__(self, pool: Pool, *, size: int, timeout: float, metrics: Metrics) -> None:
         self._pool = pool
-        self._batchers = batchers = Batchers(timeout=timeout, observe=metrics.observe_batch)
-        writes, some = Writes(pool), max(1, size // 4)
-        self._gets = batchers.of("read", self._read, limit=ROUND_LIMIT, at_once=some)
-        self._inserts = batchers.of("write", writes.inserts, limit=ROUND_LIMIT, at_once=some)
-        self._replaces = batchers.of("write", writes.replaces, limit=ROUND_LIMIT, at_once=some)
-        self._deletes = batchers.of("write", writes.deletes, limit=ROUND_LIMIT, at_once=some)
-        self._purges = batchers.of("write", writes.purge)
-        self._pages = batchers.of("list", self._list, at_once=some)
-        self._skips = batchers.of("list", self._skip, at_once=some)
-        self._counts = batchers.of("count", self._count)
-        self._clocks = batchers.of("clock", self._clock)
+        self._writes = Writes(pool)
+        some = max(1, size // 4)
+        batches = Share(BATCH_LIMIT, some)
+        super().__init__(
+            timeout=timeout,
+            metrics=metrics,
+            reads=batches,
+            inserts=batches,
+            changes=batches,
+            apart=True,
+            lists=some,
+        )
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> PostgreSQLStore:
@@ -99,93 +99,56 @@ class PostgreSQLStore:
             raise
         return cls(pool, size=size, timeout=timeout, metrics=metrics)
 
-    async def get(self, guid: str) -> Record | None:
-        """The record as it is stored, expired or not."""
-        return await self._gets.submit(guid)
-
-    async def insert(self, record: Record) -> bool:
-        """Stores a new record. False: one of its GUID is there, expired or not."""
-        return await self._inserts.submit(write_of(record, None))
-
-    async def replace(self, record: Record, version: int) -> bool:
-        """Replaces the record of that version. False: the stored version is another, or gone."""
-        return await self._replaces.submit(write_of(record, version))
-
-    async def delete(self, guid: str, version: int) -> bool:
-        """Deletes the record of that version. False: the stored version is another, or gone."""
-        return await self._deletes.submit(Write(bytes.fromhex(guid), version))
-
-    async def page(self, query: Query, now: int) -> list[Record]:
-        """Live records in GUID order."""
-        return await self._pages.submit((query, now))
-
-    async def skip(self, query: Query, count: int) -> str | None:
-        """The GUID of the record that comes so many after the query's."""
-        return await self._skips.submit((query, count))
-
-    async def count(self, first: int, before: int, limit: int) -> Counted:
-        """Counts records by their `expire`, about `limit` of them, along the index."""
-        return await self._counts.submit((first, before, limit))
-
-    async def purge(self, now: int, limit: int) -> int:
-        """Deletes at most `limit` records that are expired at `now`, and says how many."""
-        return await self._purges.submit((now, limit))
-
-    async def clock(self) -> float | None:
-        """Unix time in seconds by the server's clock."""
-        return await self._clocks.submit(None)
-
-    async def ping(self) -> None:
-        """Raises StoreUnavailable if the table can't be read."""
-        await self.get("0" * 32)
-
-    async def close(self) -> None:
-        """Waits for what was handed in, and closes the connections."""
-        await self._batchers.close()
+    async def _leave(self) -> None:
         await self._pool.close()
 
-    # Reading.
-
-    async def _read(self, guids: Sequence[str], until: float) -> Sequence[Record | None]:
-        wanted = [f"\\x{guid}" for guid in dict.fromkeys(guids)]
-        rows = await self._ask(_GET, wanted, until=until)
-        found = {record.guid: record for record in _records(rows)}
+    async def _read(self, guids: Sequence[bytes], deadline: float) -> Sequence[Record | None]:
+        wanted = [f"\\x{guid.hex()}" for guid in dict.fromkeys(guids)]
+        found = {row[0]: _record(*row) for row in await self._ask(_GET, wanted, until=deadline)}
         return [found.get(guid) for guid in guids]
 
-    async def _list(
-        self, queries: Sequence[tuple[Query, int]], until: float
-    ) -> Sequence[list[Record]]:
-        [(query, now)] = queries
+    async def _insert(self, records: Sequence[Record], deadline: float) -> Sequence[Done]:
+        writes = [write_of(record, None) for record in records]
+        return await self._writes.inserts(writes, deadline)
+
+    async def _change(self, changes: Sequence[Change], deadline: float) -> Sequence[Done]:
+        replaces = [write_of(record, version) for _, version, record in changes if record]
+        if replaces:  # so none of them is a deletion
+            return await self._writes.replaces(replaces, deadline)
+        deletes = [Write(guid, version) for guid, version, _ in changes]
+        return await self._writes.deletes(deletes, deadline)
+
+    async def _purge(self, now: int, limit: int, deadline: float) -> int:
+        return await self._writes.purge(now, limit, deadline)
+
+    async def _page(self, query: Query, now: int, deadline: float) -> list[Record]:
         statement, arguments = lists.page(query, now)
-        rows = await self._ask(statement, *arguments, until=until)
-        return [list(_records(rows))]
+        rows = await self._ask(statement, *arguments, until=deadline)
+        return [_record(*row) for row in rows]
 
-    async def _skip(self, skips: Sequence[tuple[Query, int]], until: float) -> Sequence[str | None]:
-        [(query, count)] = skips
+    async def _skip(self, query: Query, count: int, deadline: float) -> bytes | None:
         statement, arguments = lists.skip(query, count)
-        rows = await self._ask(statement, *arguments, until=until)
-        return [rows[0][0].hex().upper() if rows else None]
+        guid: bytes | None = first_of(await self._ask(statement, *arguments, until=deadline))
+        return guid
 
-    async def _count(
-        self, steps: Sequence[tuple[int, int, int]], give_up: float
-    ) -> Sequence[Counted]:
-        [(first, before, limit)] = steps
-        found = await self._ask(lists.NEXT, first, before, limit, until=give_up)
-        end = until(found[0][0] if found else None, first, before)
-        [[records]] = await self._ask(lists.COUNT, first, end, until=give_up)
-        return [Counted(records, end)]
+    async def _expire_after(
+        self, first: int, before: int, limit: int, deadline: float
+    ) -> int | None:
+        rows = await self._ask(lists.NEXT, first, before, limit, until=deadline)
+        expire: int | None = first_of(rows)
+        return expire
 
-    async def _clock(self, asked: Sequence[None], until: float) -> Sequence[float]:
-        [[now]] = await self._ask(_CLOCK, until=until)
-        return [float(now)] * len(asked)
+    async def _expiring(self, first: int, before: int, deadline: float) -> int:
+        [[records]] = await self._ask(lists.COUNT, first, before, until=deadline)
+        return int(records)
+
+    async def _clock(self, deadline: float) -> float:
+        [[now]] = await self._ask(_CLOCK, until=deadline)
+        return float(now)
 
     async def _ask(self, statement: str, *arguments: Any, until: float) -> Sequence[Any]:
-        try:
-            return await self._pool.run(Statement(statement, arguments), until, repeatable=True)
-        except Failure as failure:
-            raise read_error(failure) from failure
+        return await self._pool.run(Statement(statement, arguments), until, repeatable=True)
 
 
-def _records(rows: Iterable[Any]) -> Iterator[Record]:
-    for guid, expire, version, metadata in rows:
-        yield Record(guid.hex().upper(), expire, version, metadata)
+def _record(guid: bytes, expire: int, version: int, metadata: str) -> Record:
+    return Record(guid.hex().upper(), expire, version, metadata)

@@ -1,6 +1,6 @@
 """Writes to PostgreSQL: what goes into one statement, and what is tried again.
 
-*Two writes of a round with one condition* (the same GUID, and the same version to be replaced):
+*Two writes of a batch with one condition* (the same GUID, and the same version to be replaced):
 only one of them can succeed, so only one travels. For the other, the record was no longer as its
 condition has it.
 """
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from guidkeep.record import Record
     from guidkeep.stores.postgresql.driver import Pool
+    from guidkeep.stores.remote.base import Done
 
-ROUND_BYTES = 8 * 1024 * 1024
+BATCH_BYTES = 8 * 1024 * 1024
 """Metadata in one statement at most, unless a single record has more."""
 _FAILS_FOR_ALL = ("08", "25", "28", "3", "42", "53", "55", "57", "58")
 """How codes begin that are no single row's fault, so trying one by one would be in vain."""
@@ -82,12 +83,10 @@ class Write(NamedTuple):
 
 
 Condition = tuple[bytes, int | None]
-Done = bool | Exception
-"""What became of a write: whether it was done, or why nobody can do it, or say."""
 
 
 class Writes:
-    """Rounds of writes, of one kind each.
+    """Batches of writes, of one kind each.
 
     Each is given the writes and when they are given up, in the loop's time; it returns for each
     what became of it, or the exception to raise.
@@ -114,7 +113,7 @@ class Writes:
         until: float,
         send: Callable[[Sequence[Write], float], Awaitable[Sequence[Any]]],
     ) -> Sequence[Done]:
-        """Runs a round of writes of one kind.
+        """Runs a batch of writes of one kind.
 
         Of several with one condition only the first goes: if it fails, so would the others have
         before it; if it succeeds, they come after it and find another version.
@@ -173,16 +172,10 @@ class Writes:
         conditions = [write.condition for write in batch]
         return self._pool.run(Statement(_DELETE, each=conditions), until)
 
-    async def purge(
-        self, purges: Sequence[tuple[int, int]], until: float
-    ) -> Sequence[int | Exception]:
-        """Deletes so many expired records at most, and says how many: (`now`, limit) each."""
-        [(now, limit)] = purges
-        try:
-            [[count]] = await self._pool.run(Statement(_PURGE, (now, limit)), until)
-        except Failure as failure:
-            return [write_error(failure)]
-        return [count]
+    async def purge(self, now: int, limit: int, until: float) -> int:
+        """Deletes so many expired records at most, and says how many."""
+        [[count]] = await self._pool.run(Statement(_PURGE, (now, limit)), until)
+        return int(count)
 
 
 def write_of(record: Record, version: int | None) -> Write:
@@ -204,7 +197,7 @@ def _batches(writes: Iterable[Write]) -> Iterator[list[Write]]:
     size = 0
     for write in sorted(writes, key=lambda write: write.condition):
         length = len(write.record.metadata) if write.record else 0
-        if batch and size + length > ROUND_BYTES:
+        if batch and size + length > BATCH_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(write)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from guidkeep.errors import OutcomeUnknown, StoreUnavailable, unreadable, unwritable
+from guidkeep.errors import StoreUnavailable, unconfirmed, unreadable, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -66,6 +66,7 @@ class Report(NamedTuple):
         text: for a log; it holds no value of a record.
         code: the server's code, or the driver's; empty: it has none.
         is_response: whether the server responded with this error.
+        nothing_done: whether the driver knows that nothing was changed.
         is_lost: whether the connection broke.
         is_passing: whether a server that can't be reached may be reachable in a moment.
         detail: see `Failure`.
@@ -74,6 +75,7 @@ class Report(NamedTuple):
     text: str
     code: str = ""
     is_response: bool = False
+    nothing_done: bool = False
     is_lost: bool = False
     is_passing: bool = False
     detail: str | None = None
@@ -113,7 +115,9 @@ def judge(report: Report, codes: Codes, *, sent: bool) -> Failure:
     """
     if report.code in codes.unbegun:
         kind: type[Failure] = NotSent
-    elif report.is_response and (not sent or codes.is_certain(report.code)):
+    elif report.nothing_done or (
+        report.is_response and (not sent or codes.is_certain(report.code))
+    ):
         kind = Refused
     else:
         kind = InDoubt if sent else NotSent
@@ -143,12 +147,7 @@ def write_error(failure: Failure) -> StoreUnavailable:
     It logs the failure.
     """
     if isinstance(failure, InDoubt):
-        return _because(
-            OutcomeUnknown(
-                "The store did not say whether it was written: that is unknown. Read it again."
-            ),
-            failure,
-        )
+        return _because(unconfirmed(), failure)
     return _because(unwritable(), failure)
 
 

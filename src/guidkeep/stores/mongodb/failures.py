@@ -1,0 +1,51 @@
+"""What the errors of MongoDB's driver mean."""
+
+from __future__ import annotations
+
+from pymongo.errors import (
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+    WriteError,
+)
+
+from guidkeep.stores.remote.failures import Codes, Failure, Report, judge
+
+_REFUSED = {
+    "13": "Unauthorized",
+    "18": "AuthenticationFailed",
+    "73": "InvalidNamespace",
+    "121": "DocumentValidationFailure",
+}
+CODES = Codes(
+    is_certain=_REFUSED.__contains__,
+    # The driver keeps the connections, and sends again what may be.
+    again=(),
+    unbegun=(),
+    full=(),
+    passing=(),
+    keeps=lambda _: True,
+)
+"""MongoDB has hundreds of codes; of one that is not here the outcome counts as unknown, which is
+never wrong."""
+
+
+def failure_of(error: PyMongoError) -> Failure:
+    """Decides what an error means for its operation."""
+    return judge(report(error), CODES, sent=not isinstance(error, ServerSelectionTimeoutError))
+
+
+def report(error: PyMongoError) -> Report:
+    """What an error says. Of a server's response the code alone: its text may quote documents."""
+    kind = type(error).__name__
+    if not isinstance(error, OperationFailure):
+        # The label is one that drivers and servers put on a write that certainly did nothing.
+        return Report(f"{kind}: {error}", nothing_done=error.has_error_label("NoWritesPerformed"))
+    name = (error.details or {}).get("codeName", "")
+    return Report(
+        f"{kind} {name}".rstrip(),
+        code=str(error.code or ""),
+        is_response=not isinstance(error, WriteConcernError),  # it is written, not on a majority
+        nothing_done=isinstance(error, WriteError) or error.has_error_label("NoWritesPerformed"),
+    )

@@ -1,0 +1,220 @@
+"""The calls of a store on a server: each joins a batch, has a deadline, and fails in one way."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from guidkeep.batching.batcher import Batchers
+from guidkeep.stores import Counted, until
+from guidkeep.stores.remote.failures import Failure, read_error, write_error
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from guidkeep.batching.batcher import Batcher
+    from guidkeep.errors import StoreUnavailable
+    from guidkeep.metrics import Metrics
+    from guidkeep.record import Query, Record
+
+    Done = bool | Exception
+    """What became of a write: whether it was done, or why nobody can do it, or say."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Change(NamedTuple):
+    """A replacement or a deletion.
+
+    Attributes:
+        guid: of the record.
+        version: of the record that is replaced or deleted.
+        record: the new record; None: the old one is deleted.
+    """
+
+    guid: bytes
+    version: int
+    record: Record | None
+
+
+class Share(NamedTuple):
+    """How operations of one kind travel.
+
+    Attributes:
+        limit: operations in a batch at most.
+        at_once: batches on their way at most.
+    """
+
+    limit: int = 1
+    at_once: int = 1
+
+
+class RemoteStore(ABC):
+    """A store on a server; a subclass has the engine's statements.
+
+    What a subclass is given as `deadline` is the loop's time at which a batch is given up. It
+    raises a `Failure` for the whole batch, or returns an exception for a single write.
+
+    Args:
+        timeout: seconds after which an operation is given up.
+        metrics: what the store counts goes there.
+        reads: how reads travel.
+        inserts: how new records do.
+        changes: how replacements and deletions do.
+        apart: whether replacements and deletions never share a batch.
+        lists: pages, and walks to a page, on their way at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        metrics: Metrics,
+        reads: Share,
+        inserts: Share,
+        changes: Share,
+        apart: bool = False,
+        lists: int = 1,
+    ) -> None:
+        self._batchers = Batchers(timeout=timeout, observe=metrics.observe_batch)
+        self._reads = self._batcher("read", self._read, read_error, reads)
+        self._inserts = self._batcher("write", self._insert, write_error, inserts)
+        self._replaces = self._batcher("write", self._change, write_error, changes)
+        self._deletes = self._replaces
+        if apart:
+            self._deletes = self._batcher("write", self._change, write_error, changes)
+        walks = Share(at_once=lists)
+        self._pages = self._batcher("list", _alone(self._page), read_error, walks)
+        self._skips = self._batcher("list", _alone(self._skip), read_error, walks)
+        self._counts = self._batcher("count", _alone(self._count), read_error, Share())
+        # One at a time: two would find the same records, and delete half as many as they might.
+        self._purges = self._batcher("write", _alone(self._purge), write_error, Share())
+        self._clocks = self._batcher("clock", _alone(self._clock), read_error, Share())
+
+    async def get(self, guid: str) -> Record | None:
+        """The record as it is stored, expired or not."""
+        return await self._reads.submit(bytes.fromhex(guid))
+
+    async def insert(self, record: Record) -> bool:
+        """Stores a new record. False: one of its GUID is there, expired or not."""
+        return await self._inserts.submit(record)
+
+    async def replace(self, record: Record, version: int) -> bool:
+        """Replaces the record of that version. False: the stored version is another, or gone."""
+        return await self._replaces.submit(Change(bytes.fromhex(record.guid), version, record))
+
+    async def delete(self, guid: str, version: int) -> bool:
+        """Deletes the record of that version. False: the stored version is another, or gone."""
+        return await self._deletes.submit(Change(bytes.fromhex(guid), version, None))
+
+    async def page(self, query: Query, now: int) -> list[Record]:
+        """Live records in GUID order."""
+        return await self._pages.submit((query, now))
+
+    async def skip(self, query: Query, count: int) -> str | None:
+        """The GUID of the record that comes so many after the query's."""
+        guid = await self._skips.submit((query, count))
+        return None if guid is None else guid.hex().upper()
+
+    async def count(self, first: int, before: int, limit: int) -> Counted:
+        """Counts records by their `expire`, about `limit` of them, along the index."""
+        return await self._counts.submit((first, before, limit))
+
+    async def purge(self, now: int, limit: int) -> int:
+        """Deletes at most `limit` records that are expired at `now`, and says how many."""
+        return await self._purges.submit((now, limit))
+
+    async def clock(self) -> float | None:
+        """Unix time in seconds by the server's clock."""
+        return await self._clocks.submit(())
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable if the records can't be read."""
+        await self._reads.submit(bytes(16))
+
+    async def close(self) -> None:
+        """Waits for what was handed in, and closes the connections."""
+        await self._batchers.close()
+        await self._leave()
+
+    def _batcher(
+        self,
+        kind: str,
+        run: Callable[[Sequence[Item], float], Awaitable[Sequence[Result | Exception]]],
+        error_of: Callable[[Failure], StoreUnavailable],
+        share: Share,
+    ) -> Batcher[Item, Result]:
+        async def run_batch(items: Sequence[Item], deadline: float) -> Sequence[Result | Exception]:
+            try:
+                return await run(items, deadline)
+            except Failure as failure:
+                raise error_of(failure) from failure
+
+        return self._batchers.of(kind, run_batch, limit=share.limit, at_once=share.at_once)
+
+    async def _count(self, first: int, before: int, limit: int, deadline: float) -> Counted:
+        found = await self._expire_after(first, before, limit, deadline)
+        end = until(found, first, before)
+        return Counted(await self._expiring(first, end, deadline), end)
+
+    # What an engine does.
+
+    @abstractmethod
+    async def _read(self, guids: Sequence[bytes], deadline: float) -> Sequence[Record | None]:
+        """Reads records."""
+
+    @abstractmethod
+    async def _insert(self, records: Sequence[Record], deadline: float) -> Sequence[Done]:
+        """Stores new records, each where there is none."""
+
+    @abstractmethod
+    async def _change(self, changes: Sequence[Change], deadline: float) -> Sequence[Done]:
+        """Replaces or deletes records, each where its version is stored."""
+
+    @abstractmethod
+    async def _page(self, query: Query, now: int, deadline: float) -> list[Record]:
+        """Reads live records in GUID order."""
+
+    @abstractmethod
+    async def _skip(self, query: Query, count: int, deadline: float) -> bytes | None:
+        """Finds the GUID that comes so many after the query's."""
+
+    @abstractmethod
+    async def _expire_after(
+        self, first: int, before: int, limit: int, deadline: float
+    ) -> int | None:
+        """Finds `expire` of the record that comes after so many, from `first` on."""
+
+    @abstractmethod
+    async def _expiring(self, first: int, before: int, deadline: float) -> int:
+        """Counts records that expire from `first` on and before the other."""
+
+    @abstractmethod
+    async def _purge(self, now: int, limit: int, deadline: float) -> int:
+        """Deletes expired records; says how many."""
+
+    @abstractmethod
+    async def _clock(self, deadline: float) -> float:
+        """The server's clock."""
+
+    @abstractmethod
+    async def _leave(self) -> None:
+        """Closes the connections; nothing is under way."""
+
+
+def _alone(
+    run: Callable[..., Awaitable[Result]],
+) -> Callable[[Sequence[tuple[Any, ...]], float], Awaitable[Sequence[Result]]]:
+    """Runs a batch of one operation, which is given as its arguments."""
+
+    async def run_alone(items: Sequence[tuple[Any, ...]], deadline: float) -> Sequence[Result]:
+        [arguments] = items
+        return [await run(*arguments, deadline)]
+
+    return run_alone
+
+
+def first_of(rows: Sequence[Any]) -> Any:
+    """The first column of the first row; None: there is no row."""
+    return rows[0][0] if rows else None
