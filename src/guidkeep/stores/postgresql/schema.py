@@ -71,7 +71,7 @@ _NO_RIGHT = "42501"
 
 def advice(failure: Failure) -> str:
     """What helps against a failure at start."""
-    if isinstance(failure, InDoubt) and not failure.again:
+    if isinstance(failure, InDoubt) and not failure.code:
         return "It may be overloaded, or another session holds a lock on Guidkeep's tables."
     return _ADVICE.get(failure.code, "")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.remote.failures import Failure
+from guidkeep.stores.remote.failures import Failure, Unreached
 from guidkeep.system.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def take_connections(address: Address, default: int, *, former: str = "") -> int
 
 def connections_of(text: str) -> int:
     """Reads a number of connections; raises ValueError."""
-    size = int(text)
+    size = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= size <= MOST_CONNECTIONS:
         raise ValueError(f"It is a number from 1 to {MOST_CONNECTIONS}.")
     return size
@@ -58,7 +58,7 @@ async def started(
     timeout: float,
     advice: Callable[[Failure], str],
 ) -> Result:
-    """Makes the attempt, again and again while the server can't be reached.
+    """Makes the attempt, again and again while the server can't be reached, or is late.
 
     Args:
         attempt: connects, and makes or checks the tables, until that time of the loop.
@@ -78,7 +78,8 @@ async def started(
         try:
             return await attempt(loop.time() + timeout)
         except Failure as failure:
-            may_pass = failure.again or failure.code in codes.passing
+            is_late = not failure.code and not isinstance(failure, Unreached)
+            may_pass = failure.again or failure.code in codes.passing or is_late
             pause = BACKOFF.seconds(retry)
             if not may_pass or loop.time() + pause >= last:
                 tried = f", tried for {START_TIMES * timeout:g} s" if may_pass else ""
