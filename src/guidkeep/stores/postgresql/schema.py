@@ -15,7 +15,8 @@ import structlog
 
 from guidkeep.errors import StartupError
 from guidkeep.stores.postgresql.driver import Script, Statement
-from guidkeep.stores.remote.failures import Failure, InDoubt, Refused
+from guidkeep.stores.remote.failures import Failure, Refused
+from guidkeep.stores.remote.starting import is_late
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -71,7 +72,7 @@ _NO_RIGHT = "42501"
 
 def advice(failure: Failure) -> str:
     """What helps against a failure at start."""
-    if isinstance(failure, InDoubt) and not failure.code:
+    if is_late(failure):
         return "It may be overloaded, or another session holds a lock on Guidkeep's tables."
     return _ADVICE.get(failure.code, "")
 

@@ -50,6 +50,11 @@ def connections_of(text: str) -> int:
     return size
 
 
+def is_late(failure: Failure) -> bool:
+    """Whether a connection was there, and the time ran out."""
+    return not failure.code and not isinstance(failure, Unreached)
+
+
 async def started(
     attempt: Callable[[float], Awaitable[Result]],
     *,
@@ -78,8 +83,7 @@ async def started(
         try:
             return await attempt(loop.time() + timeout)
         except Failure as failure:
-            is_late = not failure.code and not isinstance(failure, Unreached)
-            may_pass = failure.again or failure.code in codes.passing or is_late
+            may_pass = failure.again or failure.code in codes.passing or is_late(failure)
             pause = BACKOFF.seconds(retry)
             if not may_pass or loop.time() + pause >= last:
                 tried = f", tried for {START_TIMES * timeout:g} s" if may_pass else ""
