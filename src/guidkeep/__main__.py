@@ -1,12 +1,12 @@
-"""The command `guidkeep`, and `python -m guidkeep`: what Ctrl-C does comes before all imports.
+"""The command `guidkeep`, and `python -m guidkeep`: sets up Ctrl-C before all other imports.
 
-The imports take longer than anybody's patience, and a KeyboardInterrupt in the midst of them shows
-the innards of Python. So Ctrl-C ends the process at once, silently, as it ends a program in C,
-except where something has begun that is to be ended in order: see `guidkeep.cli.interrupts`. What
-is not in our hands are the first hundredths of a second, in which Python itself starts.
+The imports are slow, and a KeyboardInterrupt in the middle of them prints a traceback. So Ctrl-C
+ends the process at once and silently, as it ends a C program, except while a command has work to
+end in order: see `guidkeep.cli.interrupts`. The first hundredths of a second, in which Python
+itself starts, are out of our control.
 """
 
-import _signal  # type: ignore[import-not-found]  # the part of `signal` in C: there at once
+import _signal  # type: ignore[import-not-found]  # the C part of `signal`: quick to import
 import os
 import sys
 
@@ -18,14 +18,14 @@ def main() -> int:
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # else it is ignored
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     if sys.argv[1:2] == ["serve"]:
-        # A server that has begun nothing is drained; the shell's default says another thing.
+        # A server that has not begun is drained, so it ends with 0 and not by the signal.
         for number in STOPPING:
             if _signal.getsignal(number) != _signal.SIG_IGN:
                 _signal.signal(number, _end)
         for number in (HANGUP, *IGNORED):
             _signal.signal(number, _go_on)
 
-    from guidkeep.cli.main import main as run  # noqa: PLC0415 - what takes long comes last
+    from guidkeep.cli.main import main as run  # noqa: PLC0415 - slow imports come last
 
     return run()
 

@@ -103,7 +103,7 @@ def test_differences_are_listed_and_the_exit_code_is_1(
     assert copy(source, target) == 1
     assert capsys.readouterr().out == (
         f"Copied {source} to {target}: 1 created, 0 updated, 0 there already, "
-        f"1 left as they are in the target.\n{listed}"
+        f"1 left unchanged in the target.\n{listed}"
     )
     assert copy(source, target, "--verify-only") == 1
     assert capsys.readouterr().out == listed
@@ -194,8 +194,8 @@ def test_a_store_that_fails_ends_it_with_a_sentence(
         )
     assert copy(*urls) == exits.UNAVAILABLE
     said = capsys.readouterr()
-    assert "guidkeep: It stopped on the way: The store can't be read" in said.err
-    assert said.err.endswith("Run it again: it goes on from there.\n")
+    assert "guidkeep: It stopped before the end: The store can't be read" in said.err
+    assert said.err.endswith("Run it again: it resumes there.\n")
 
 
 def test_an_interrupted_copy_says_how_it_goes_on(
@@ -208,7 +208,5 @@ def test_an_interrupted_copy_says_how_it_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(copying, "copy", interrupted)
         assert copy(*urls) == 130
-    assert capsys.readouterr().err == (
-        "guidkeep: Interrupted. Run it again: it goes on from there.\n"
-    )
+    assert capsys.readouterr().err == ("guidkeep: Interrupted. Run it again: it resumes there.\n")
     assert copy(*urls) == 0

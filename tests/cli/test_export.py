@@ -100,7 +100,11 @@ class Interrupted:
     ("error", "code", "said"),
     [
         (KeyboardInterrupt(), exits.INTERRUPTED, "Interrupted. Run it again"),
-        (Unreachable("No."), exits.UNAVAILABLE, "It stopped on the way: No. Is it running there?"),
+        (
+            Unreachable("No."),
+            exits.UNAVAILABLE,
+            "It stopped before the end: No. Is it running there?",
+        ),
     ],
 )
 @pytest.mark.parametrize("rest", [b"", b'{"guid":"FFFF'])
@@ -117,7 +121,7 @@ def test_interrupted_it_goes_on_after_the_last_whole_record(
     with PART.open("ab") as part:
         part.write(rest)
     assert run("export", FILE, "--user", user) == 0
-    assert "Goes on after 7 records" in capsys.readouterr().err
+    assert "Resuming after 7 records" in capsys.readouterr().err
     assert FILE.read_text() == "".join(records)
     assert not PART.exists()
     assert not STATE.exists()
@@ -133,7 +137,7 @@ def test_what_was_interrupted_otherwise_does_not_go_on(
     assert "with another --user" in capsys.readouterr().err
     PART.write_text("no export\n")
     assert run("export", FILE, "--user", user) == exits.USAGE
-    assert "all.part is no export: --restart begins anew." in capsys.readouterr().err
+    assert "all.part is not an export: --restart starts over." in capsys.readouterr().err
     assert run("export", FILE, "--user", user, "--restart") == 0
     assert FILE.read_text() == "".join(records)
 
@@ -246,7 +250,7 @@ def test_a_file_that_is_replaced_keeps_its_mode_and_owner(
     FILE.chmod(mode)
     before = FILE.stat()
     assert run("export", FILE, "--user", user) == exits.USAGE
-    assert capsys.readouterr().err == "guidkeep: all is there already: --force replaces it.\n"
+    assert capsys.readouterr().err == "guidkeep: all already exists: --force replaces it.\n"
     assert FILE.read_text() == "of worth\n"
     assert run("export", FILE, "--user", user, "--force") == 0
     after = FILE.stat()
@@ -281,9 +285,9 @@ def test_on_a_terminal_it_asks_before_it_replaces(
     monkeypatch.setattr(sys, "stdin", Terminal(said))
     monkeypatch.setattr(sys, "stderr", asking)
     assert run("export", FILE, "--user", user) == code
-    assert asking.getvalue().startswith("all is there already. Replace it? [y/N] ")
+    assert asking.getvalue().startswith("all already exists. Replace it? [y/N] ")
     assert FILE.read_text() == ("of worth\n" if code else "".join(records))
-    assert ("all stays as it is." in asking.getvalue()) == bool(code)
+    assert ("all is unchanged." in asking.getvalue()) == bool(code)
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -356,7 +360,7 @@ def test_devices_are_written_to_as_they_are() -> None:
         ("folder", "folder is a folder: name a file in it."),
         ("folder/", "folder/ is a folder: name a file in it."),
         ("to-folder", "to-folder is a folder: name a file in it."),
-        ("new/", "new/ is no file: its name ends in a slash."),
+        ("new/", "new/ is not a file: its name ends in a slash."),
         ("", "The name of the file is empty; - is standard output."),
         ("loop", "loop can't be written: Too many levels of symbolic links."),
         ("victim/all", "victim/all can't be written: Not a directory."),
@@ -407,7 +411,7 @@ def test_an_export_that_fails_leaves_the_former_file_and_says_what_else(
         assert run("export", FILE, "--user", user, "--force") == exits.FAILED
     said = capsys.readouterr().err
     assert said.startswith("guidkeep: all can't be read or written: No space left on device.")
-    assert ("all.part has what came so far." in said) == bool(left)
+    assert ("all.part has the records so far." in said) == bool(left)
     there = {path.name for path in Path().iterdir()}
     assert there == left | ({"all"} if former else set())
     assert not former or FILE.read_text() == "former"

@@ -57,33 +57,33 @@ WRONG = {
     "gzip": (gzip.compress(CSV.encode()), "compressed with gzip: unpack it first, as in gunzip"),
     "SQLite": (database(), "an SQLite database: guidkeep copy"),
     "PDF": (b"%PDF-1.7\n%\xe2\xe3\n", "a PDF document"),
-    "HTML": (b"\n<!DOCTYPE html>\n<title>Sign in</title>", "a page of HTML ('Sign in'): a"),
-    "HTML without a title": (b"<html>502 Bad Gateway</html>\n", "a page of HTML: a download"),
-    "XML": (b'\xef\xbb\xbf<?xml version="1.0"?>\n<guids/>', "XML: what is read is NDJSON"),
+    "HTML": (b"\n<!DOCTYPE html>\n<title>Sign in</title>", "an HTML page ('Sign in'): a"),
+    "HTML without a title": (b"<html>502 Bad Gateway</html>\n", "an HTML page: a download"),
+    "XML": (b'\xef\xbb\xbf<?xml version="1.0"?>\n<guids/>', "XML: an import reads NDJSON"),
     "UTF-16 of Excel's": (codecs.BOM_UTF16_LE + CSV.encode("utf-16-le"), "UTF-16: save it as"),
     "UTF-16, big end first": (codecs.BOM_UTF16_BE + CSV.encode("utf-16-be"), "UTF-16: save it as"),
     "UTF-16 without a mark": (CSV.encode("utf-16-le"), "UTF-16: save it as UTF-8"),
     "UTF-16 without a mark, the other": (CSV.encode("utf-16-be"), "UTF-16: save it as UTF-8"),
     "UTF-32": (codecs.BOM_UTF32_LE + CSV.encode("utf-32-le"), "text in UTF-32"),
-    "binary": (bytes(range(256)) * 20, "no text"),
-    "binary without a zero": (bytes(range(1, 256)) * 20, "no text"),
+    "binary": (bytes(range(256)) * 20, "not text"),
+    "binary without a zero": (bytes(range(1, 256)) * 20, "not text"),
     "one object": (b'{\n  "user": "Ann",\n  "n": 1\n}\n', "one JSON object on several lines: put"),
     "one object on two lines": (b'{"user": "Ann"\n}', "one JSON object on several lines: put"),
     "a page of the list": (b'{"guids":[{"user":"x"}],"next":null}', "a page of the list of GUIDs"),
     "refusals": (b'{"line":1,"status":4,"detail":"","record":"{}"}\n', "what an import refused"),
     "a problem": (b'{"type":"a","title":"No","status":5,"detail":"x"}', "the error of a service"),
-    "plain text": (b"Dear all\nthe file follows.\n", "It is no file of records: NDJSON"),
-    "a word": (b"null", "It is no file of records"),
-    "one column": (b"name\nAnn\n", "If that is the name of its only column, say --format csv."),
+    "plain text": (b"Dear all\nthe file follows.\n", "It is not a file of records: NDJSON"),
+    "a word": (b"null", "It is not a file of records"),
+    "one column": (b"name\nAnn\n", "If that is the name of its only column, use --format csv."),
     "no names": (f"{new_guid()},30d,Ann\n".encode(), "The first line is a record: put a line"),
     "no names, dashes": (b"9094e4c9-80c7-4043-a4b5-86b420e69ddf,A\n", "The first line is a record"),
     "no names, a time": (b"Ann,4102444800\n", "The first line is a record: put a line before"),
     "an empty name": (b"guid,,user\n", "column 2 has no name"),
     "names of nothing": (b",,\n", "column 1 has no name"),
-    "twice": (b"user,n,n\n", "The column 'n' stands twice"),
-    "twice in another case": (b"guid,GUID,user\n", "The column 'guid' and 'GUID' stands twice"),
-    "twice, with a space": (b"user, n,n \n", "The column 'n' stands twice"),
-    "twice, once as JSON": (b"user,n,n:=\n", "The column 'n' and 'n:=' stands twice"),
+    "twice": (b"user,n,n\n", "The column 'n' appears twice"),
+    "twice in another case": (b"guid,GUID,user\n", "The column 'guid' and 'GUID' appears twice"),
+    "twice, with a space": (b"user, n,n \n", "The column 'n' appears twice"),
+    "twice, once as JSON": (b"user,n,n:=\n", "The column 'n' and 'n:=' appears twice"),
     "expires": (b"guid,expires,user\n", '"expires" is not a member of a record: write "expire"'),
     "Expiry": (b"guid,Expiry,user\n", '"Expiry" is not a member of a record: write "expire"'),
     "expires_in": (b"guid,expires_in:=,user\n", '"expires_in" is not a member of a record: wri'),
@@ -274,8 +274,8 @@ def test_a_guid_in_such_a_column_further_down_is_found_too(
     FILE.write_text(f"user,id\n{user},17\n{user}\n{user},{guid}\n{user},18\n")
     assert run("import", FILE) == exits.FAILED
     said = capsys.readouterr().err
-    assert "Line 4 has a GUID where none is looked for." in said
-    assert "1 records before it are written, 1 refused: records.refused has those." in said
+    assert "Line 4 has a GUID in a column of metadata." in said
+    assert "1 records before it are written, 1 refused: see records.refused." in said
     assert len(list(client.export(user=user))) == 1
 
 
@@ -354,7 +354,7 @@ def test_faults_of_a_csv_name_their_columns_one_by_one(run: Run) -> None:
     ("content", "said"),
     [
         (b'[{"user":"U"},\n {"user":\n  "U"},\n  {"user" 5}]', "(line 4, column 11)"),
-        (b'[{"user":"U"},\n {"user":"U"}\n {"user":"U"}]', "the array's end (line 3)."),
+        (b'[{"user":"U"},\n {"user":"U"}\n {"user":"U"}]', "the end of the array (line 3)."),
         (b'[{"user":"U"}]\n\nx', "after the end of the array (line 3)."),
         (b'guid,user\n,U\n"x"y,U\n', "Line 3 is not CSV"),
     ],
@@ -387,7 +387,7 @@ def test_of_a_pipe_no_more_than_a_line_is_waited_for(client: Client, user: str) 
         process.stdin.flush()
         assert process.wait(60) == exits.USAGE  # though there may be more to come
         assert process.stderr
-        assert b"a page of HTML" in process.stderr.read()
+        assert b"an HTML page" in process.stderr.read()
         process.stdin.close()
 
 

@@ -85,14 +85,14 @@ def test_nobody_there_is_no_health(run: Run, capsys: Capture) -> None:
     assert run("health", "--port", port) == exits.UNAVAILABLE
     said = capsys.readouterr().err
     assert said == (
-        f"guidkeep: The server at 127.0.0.1, port {port}, can't be asked: Connection refused.\n"
+        f"guidkeep: The server at 127.0.0.1, port {port}, can't be reached: Connection refused.\n"
     )
 
 
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
-        (b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n", "answers 429"),
+        (b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n", "responds with 429"),
         (b"220 mail.example.com ESMTP\r\n", "does not speak HTTP"),
     ],
 )
@@ -111,7 +111,7 @@ def test_a_server_that_does_not_answer_is_told(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         assert run("health", "--port", port) == exits.UNAVAILABLE
-    assert capsys.readouterr().err.endswith(", can't be asked: timed out.\n")
+    assert capsys.readouterr().err.endswith(", can't be reached: timed out.\n")
 
 
 def test_a_variable_that_a_platform_injects_is_no_port(run: Run, monkeypatch: Patch) -> None:

@@ -66,8 +66,8 @@ def test_refused_records_go_to_a_file_with_their_reasons(
     REFUSED.write_text("of an import long ago\n")
     assert run("import", FILE, "--table") == exits.FAILED
     assert capsys.readouterr().out == (
-        "Imported records: 8 created, 0 updated, 7 refused. records.refused has those, with the "
-        "reasons.\n"
+        "Imported records: 8 created, 0 updated, 7 refused. records.refused has the refused "
+        "records and the reasons.\n"
     )
     told = [json.loads(line) for line in REFUSED.read_text().splitlines()]
     assert [one["line"] for one in told] == [5, 7, 8, 13, 15, 16, 17]
@@ -148,9 +148,9 @@ def test_no_file_of_somebody_is_overwritten_with_refusals(run: Run, capsys: Capt
     theirs.write_text("of worth\n")
     for words in ([], ["--dry-run"], ["--restart"]):
         assert run("import", FILE, "--refused", theirs, *words) == exits.USAGE
-        assert "--refused: theirs is there already" in capsys.readouterr().err
+        assert "--refused: theirs already exists" in capsys.readouterr().err
         assert run("import", FILE, "--refused", FILE, *words) == exits.USAGE
-        assert "--refused: records is the file that is read" in capsys.readouterr().err
+        assert "--refused: records is the input file" in capsys.readouterr().err
     assert theirs.read_text() == "of worth\n"
     assert json.loads(FILE.read_text()) == {"user": 5}
     assert not STATE.exists()
@@ -165,13 +165,13 @@ def test_many_that_can_not_be_sent_do_not_wait_for_one_that_can(
     together: list[int],
 ) -> None:  # fmt: skip
     launched: list[int] = []
-    launch = import_.Import._launch
+    launch = import_.Import._send
 
     async def counted(work: Any, client: Any, batch: Any, items: Any, watch: Any) -> None:
         launched.append(len(items))
         await launch(work, client, batch, items, watch)
 
-    monkeypatch.setattr(import_.Import, "_launch", counted)
+    monkeypatch.setattr(import_.Import, "_send", counted)
     monkeypatch.setattr(import_, limit, most)
     FILE.write_text("user,n\n" + "x\n" * 7 + f"{user},1\n" + "x\n" * 3)
     assert run("import", FILE) == exits.FAILED
@@ -199,7 +199,7 @@ def test_a_dry_run_says_what_would_be_refused_and_writes_nothing(
     assert run("import", FILE, "--dry-run", "--table") == exits.FAILED
     assert capsys.readouterr().out == (
         "Checked records: 1 could be created, 4 would be refused. records.would-be-refused has "
-        "those, with the reasons.\n"
+        "the refused records and the reasons.\n"
     )
     checked = Path("records.would-be-refused").read_text().splitlines()
     assert [json.loads(line)["line"] for line in checked] == [3, 4, 5, 6]

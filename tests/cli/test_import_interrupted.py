@@ -50,13 +50,13 @@ def test_interrupted_it_goes_on_where_it_was_and_creates_nothing_twice(
         with monkeypatch.context() as patch:
             Failing(patch, good, error)
             assert run("import", FILE) == exits.code_of(error)
-        assert capsys.readouterr().err.endswith("Run it again: it goes on from there.\n")
+        assert capsys.readouterr().err.endswith("Run it again: it resumes there.\n")
         with REFUSED.open("a") as refused:
             refused.write("of a batch that was not counted\n")
     assert json.loads(STATE.read_text())["state"]["done"] > 0
     assert run("import", FILE) == exits.FAILED
     said = capsys.readouterr()
-    assert "guidkeep: Goes on after 21 records, where it was interrupted" in said.err
+    assert "guidkeep: Resuming after 21 records, where it was interrupted" in said.err
     told = json.loads(said.out)
     assert told["created"] + told["updated"] == 90
     assert sorted(record.metadata["n"] for record in client.export(user=user)) == [
@@ -115,7 +115,7 @@ def test_of_a_batch_what_was_done_before_a_line_that_was_not_is_counted(
     capsys.readouterr()
     assert run("import", FILE, "--create-only") == 0
     said = capsys.readouterr()
-    assert "Goes on after 6 records" in said.err
+    assert "Resuming after 6 records" in said.err
     assert json.loads(said.out)["created"] == len(list(client.export(user=user))) == 10
 
 
@@ -151,10 +151,10 @@ def test_a_line_that_could_not_be_done_for_now_stops_it(
 
     monkeypatch.setattr(AsyncClient, "write", write_nothing)
     assert run("import", FILE) == exits.UNAVAILABLE
-    assert "It stopped on the way: No connection." in capsys.readouterr().err
+    assert "It stopped before the end: No connection." in capsys.readouterr().err
     error = StoreUnavailable("away")
     assert run("import", FILE) == exits.UNAVAILABLE
-    assert "It stopped on the way: away Try again in a while." in capsys.readouterr().err
+    assert "It stopped before the end: away Try again in a while." in capsys.readouterr().err
     assert STATE.exists()
     assert run("import", FILE, "--restart", "--url", "http://ann:pa55word@localhost:1") == 6
     assert "pa55word" not in STATE.read_text()
@@ -172,7 +172,7 @@ def test_what_is_on_its_way_when_it_is_interrupted_is_counted(
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == exits.INTERRUPTED
-    assert said.endswith(b"guidkeep: Interrupted. Run it again: it goes on from there.\n")
+    assert said.endswith(b"guidkeep: Interrupted. Run it again: it resumes there.\n")
     state = json.loads(STATE.read_text())["state"]
     assert state["done"] == state["created"] == len(list(client.export(user=user)))
     assert 0 < state["done"] < 20_000
@@ -231,18 +231,18 @@ def test_interrupted_while_the_service_is_gone_it_keeps_how_far_it_was(
 ) -> None:
     write([{"user": user}] * 9)
     Failing(monkeypatch, 1, StoreUnavailable("away"))
-    land = import_.Import._land
+    land = import_.Import._finish_first
 
     async def interrupted(work: Any, watch: Any) -> None:
         if work._tally.done:
-            monkeypatch.setattr(import_.Import, "_land", land)
+            monkeypatch.setattr(import_.Import, "_finish_first", land)
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.sleep(30)
         await land(work, watch)
 
-    monkeypatch.setattr(import_.Import, "_land", interrupted)
+    monkeypatch.setattr(import_.Import, "_finish_first", interrupted)
     assert run("import", FILE) == exits.INTERRUPTED
-    assert capsys.readouterr().err.endswith("Interrupted. Run it again: it goes on from there.\n")
+    assert capsys.readouterr().err.endswith("Interrupted. Run it again: it resumes there.\n")
     assert json.loads(STATE.read_text())["state"]["done"] == 3
 
 
@@ -273,7 +273,7 @@ def test_what_was_interrupted_otherwise_does_not_go_on(
     assert run("import", FILE, *words) == exits.USAGE
     err = capsys.readouterr().err
     assert said in err
-    assert err.endswith("--restart begins anew.\n")
+    assert err.endswith("--restart starts over.\n")
     with FILE.open("a") as file:
         file.write("\n")
     assert run("import", FILE) == exits.USAGE
@@ -358,8 +358,8 @@ def test_what_is_before_the_place_where_a_file_breaks_off_is_written_and_it_goes
     for _ in range(2):
         assert run("import", FILE) == exits.FAILED
         assert capsys.readouterr().err.endswith(
-            ". 7 records before it are written, 1 refused: records.refused has those. Mend what "
-            "follows. Run it again: it goes on from there.\n"
+            ". 7 records before it are written, 1 refused: see records.refused. Repair the "
+            "rest of the file. Run it again: it resumes there.\n"
         )
         assert len(list(client.export(user=user))) == 7
     FILE.write_text(f"{before}{good}".format(user))

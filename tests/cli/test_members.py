@@ -75,13 +75,13 @@ def test_words_are_a_guid_and_members(words: list[str], guid: str | None, text: 
 
 @pytest.mark.parametrize("word", ['seats:=5,"x":6', 'seats:=5,"seats":6', 'seats:=5}, {"x":6'])
 def test_json_of_one_member_brings_no_other(word: str) -> None:
-    with pytest.raises(StartupError, match="is no JSON: write seats=TEXT"):
+    with pytest.raises(StartupError, match="is not JSON: write seats=TEXT"):
         parse_words(["user=Ann", word])
 
 
 @pytest.mark.parametrize("words", [["user=A", "user=B"], ["n=1", "-", "n:=2"]])
 def test_a_name_is_given_once(words: list[str]) -> None:
-    with pytest.raises(StartupError, match="stands twice: give it once"):
+    with pytest.raises(StartupError, match="is given twice: give it once"):
         parse_words(words)
 
 

@@ -68,7 +68,7 @@ def test_create_changes_nothing_that_is_there(
     feed(monkeypatch, f'{{"guid":"{guid}"}}'.encode())
     assert run("create", *(["-"] if is_input else [guid]), "user=Bob") == exits.CONFLICT
     assert capsys.readouterr().err == (
-        f"guidkeep: There is a live record of {guid} already; `guidkeep update` changes it.\n"
+        f"guidkeep: {guid} has a live record already; `guidkeep update` changes it.\n"
     )
     assert client.read(guid) == before
 
@@ -288,7 +288,7 @@ def test_a_table_of_records_is_aligned_and_says_that_there_are_more(
         assert row.endswith("x" * 99)
     assert len(rows) == 2
     assert said.err == (
-        f"There are more, from {user[:31]}3 on: --all lists them, --limit more of them.\n"
+        f"There are more records, from {user[:31]}3 on: use --all or a larger --limit.\n"
     )
 
 
@@ -323,23 +323,23 @@ def test_the_environment_can_say_the_form(
         (["get", "0" * 32], exits.NOT_FOUND, "There is no live record of 0000"),
         (["update", "0" * 32, "n=1"], exits.NOT_FOUND, "There is no live record of 0000"),
         (["update", "n=1"], exits.USAGE, "Write its GUID before the members."),
-        (["create", "user:=x"], exits.USAGE, "user:=x is no JSON: write user=TEXT"),
-        (["create", 'user:=1,"a":2}'], exits.USAGE, "is no JSON"),
-        (["create", "user=A", "user=B"], exits.USAGE, "'user' stands twice: give it once."),
-        (["create", "user=A", "x"], exits.USAGE, "'x' is no member: write NAME=TEXT"),
-        (["create", "=A"], exits.USAGE, "'=A' is no member"),
-        (["create", "guid=A"], exits.USAGE, "'guid' is no metadata: give it as the first word."),
-        (["create", "expire=1"], exits.USAGE, "'expire' is no metadata: give it with --expire."),
-        (["create", "ttl=60"], exits.USAGE, "'ttl' is no metadata: give it with --ttl."),
+        (["create", "user:=x"], exits.USAGE, "user:=x is not JSON: write user=TEXT"),
+        (["create", 'user:=1,"a":2}'], exits.USAGE, "is not JSON"),
+        (["create", "user=A", "user=B"], exits.USAGE, "'user' is given twice: give it once."),
+        (["create", "user=A", "x"], exits.USAGE, "'x' is not a member: write NAME=TEXT"),
+        (["create", "=A"], exits.USAGE, "'=A' is not a member"),
+        (["create", "guid=A"], exits.USAGE, "'guid' is not metadata: give it as the first word."),
+        (["create", "expire=1"], exits.USAGE, "'expire' is not metadata: give it with --expire."),
+        (["create", "ttl=60"], exits.USAGE, "'ttl' is not metadata: give it with --ttl."),
         (["create", "user=A", "expires=1"], exits.REFUSED, 'write "expire" for Unix time'),
-        (["create", "user=A", "--ttl", "soon"], exits.USAGE, "--ttl: 'soon' is no duration:"),
+        (["create", "user=A", "--ttl", "soon"], exits.USAGE, "--ttl: 'soon' is not a duration:"),
         (["create", "user=A", "--ttl", "0"], exits.REFUSED, "ttl must be at least 1"),
-        (["create", "user=A", "--expire", "soon"], exits.USAGE, "--expire: 'soon' is no time:"),
+        (["create", "user=A", "--expire", "soon"], exits.USAGE, "--expire: 'soon' is not a time:"),
         (["create", "user=A", "--expire", "5"], exits.REFUSED, "must lie in the future"),
         (["create", "-"], exits.USAGE, "Standard input: The body is not JSON"),
         (["create", "user="], exits.REFUSED, "not blank"),
         (["delete", "A", "B", "--if-match", "x"], exits.USAGE, "name one GUID"),
-        (["list", "--expires-before", "x"], exits.USAGE, "--expires-before: 'x' is no time"),
+        (["list", "--expires-before", "x"], exits.USAGE, "--expires-before: 'x' is not a time"),
         (["list", "--expires-before", "default"], exits.USAGE, "--expires-before: 'default' is"),
         (["list", "--user", ""], exits.REFUSED, "user must not be empty"),
         (["list", "--user", "\udcff"], exits.REFUSED, "user must be UTF-8; character 0 can't"),
@@ -422,7 +422,7 @@ def test_every_command_tells_of_a_variable_that_may_be_misspelt(
     monkeypatch.setenv("GUIDKEEP_URLL", "http://ann:s3cret@h")
     run(*words)
     said = capsys.readouterr().err
-    told = "guidkeep: Warning: GUIDKEEP_URLL is no variable of Guidkeep's; GUIDKEEP_URL is one.\n"
+    told = "guidkeep: Warning: GUIDKEEP_URLL is not a variable of Guidkeep; GUIDKEEP_URL is one.\n"
     assert said.startswith(told)
     assert said.count("GUIDKEEP_URLL") == 1
     assert "s3cret" not in said

@@ -84,7 +84,7 @@ def test_names_that_mean_just_what_they_say_need_no_schema_of_the_services(
             b"expire\n1\xc3\n",
             Item(2, "1\N{REPLACEMENT CHARACTER}", "column expire: Byte 1 is not UTF-8."),
         ),
-        (b"a,b\n1\n", Item(2, "1", "The line has 1 cells; the names at the top are 2.")),
+        (b"a,b\n1\n", Item(2, "1", "The line has 1 cells, but the first line has 2.")),
         (
             b"n:=\nx\n",
             Item(
@@ -102,7 +102,7 @@ def test_one_record_that_can_not_be_read_is_a_fault_of_its_own(text: bytes, item
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"expire\nsoon\n", "column expire: 'soon' is no time"),
+        (b"expire\nsoon\n", "column expire: 'soon' is not a time"),
         (b"n:=\n" + b"[" * 200_000, "column n:=: not JSON: it is nested too deeply."),
     ],
     ids=["expire", "nested"],
@@ -117,15 +117,15 @@ def test_a_cell_that_is_no_value_is_a_fault_of_its_line(text: bytes, said: str) 
     ("text", "form", "said"),
     [
         (b"{}", "json", "must begin with ["),
-        (b'[{"a":1}', None, "a comma or the array's end"),
-        (b"[{} {}]", None, "a comma or the array's end"),
+        (b'[{"a":1}', None, "a comma or the end of the array"),
+        (b"[{} {}]", None, "a comma or the end of the array"),
         (b"[{},]", None, "is not JSON"),
         (b'[{"a"', None, "is not JSON"),
         (b"[" * 100_000, None, "is not JSON"),
-        (b"[] x", None, "more after the end"),
+        (b"[] x", None, "text after the end"),
         (b"[\xff]", None, "is not JSON"),
         (b"\xff\n1\n", None, "must be UTF-8"),
-        (b"a,a\n", None, "stands twice"),
+        (b"a,a\n", None, "appears twice"),
         (b"a,\n", None, "must name its columns"),
         (b"", "csv", "must name its columns"),
         (b'a,b\n"x"y\n', None, "Line 2 is not CSV"),

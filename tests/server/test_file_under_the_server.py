@@ -183,13 +183,13 @@ def test_what_is_put_back_is_served_again_without_a_restart(
     [
         ("rm a.db", "the file was removed"),
         ("rm a.db*", "the file was removed"),
-        ("mv a.db b.db", "the path leads to this file no more"),
+        ("mv a.db b.db", "the path no longer leads to this file"),
         ("rm a.db-wal", "the log (-wal) was removed"),
-        (": > a.db-wal", "the log (-wal) was cut off"),
+        (": > a.db-wal", "the log (-wal) was truncated"),
         (": > a.db", "another program wrote into the file"),
         ("cp backup a.db", "another program wrote into the file"),
         ("dd if=/dev/zero of=a.db bs=4096 count=1 conv=notrunc 2>&1", "another program wrote"),
-        ("ln a.db b.db", "the file has another name too"),
+        ("ln a.db b.db", "the file has a second name"),
     ],
 )
 def test_a_server_notices_by_itself_and_says_loudly_what_happened(

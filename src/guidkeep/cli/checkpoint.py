@@ -1,7 +1,8 @@
-"""How far an import or export came: a small file beside the other, gone when all is done.
+"""The progress of an import or export: a small file beside the data file, removed at the end.
 
-It is written beside and renamed, so it is whole whenever the process dies. It is private, and one
-that another user has put there is not believed: an import's has the secret from which GUIDs follow.
+It is written under another name and renamed, so it is complete even if the process dies. It is
+private, and a file that another user planted is refused: an import's checkpoint has the secret from
+which GUIDs are derived.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Checkpoint:
-    """What is kept of a piece of work, in a file of its own.
+    """The saved progress of a task.
 
     Args:
-        path: the file; None: nothing is kept, as for standard input.
-        task: what must be the same for it to go on: the addresses, the options.
-        begin: what is kept at the beginning; what is kept later has the same members.
+        path: the file; None to save nothing, as for standard input.
+        task: the addresses and options that must be equal when the task resumes.
+        begin: the first state; later states have the same members.
     """
 
     def __init__(self, path: Path | None, task: dict[str, Any], begin: dict[str, Any]) -> None:
@@ -32,10 +33,10 @@ class Checkpoint:
         self._begin = begin
 
     def load(self) -> dict[str, Any] | None:
-        """What was kept; None: nothing.
+        """Returns the saved state; None if there is none.
 
         Raises:
-            StartupError: it is another task's.
+            StartupError: the file belongs to another task, or cannot be read.
         """
         if self.path is None or not self.path.exists():
             return None
@@ -44,18 +45,18 @@ class Checkpoint:
                 task, state = self._parsed(file.read())
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StartupError(
-                f"{self.path} can't be read, which says how far it came: --restart begins anew."
+                f"{self.path}, which holds the progress, can't be read: --restart starts over."
             ) from error
         different = [name for name, value in self._task.items() if task.get(name, value) != value]
         if different:
             raise StartupError(
-                f"It was interrupted with another {different[0]}, says {self.path}: "
-                "--restart begins anew."
+                f"According to {self.path} it was interrupted with another {different[0]}: "
+                "--restart starts over."
             )
         return state
 
     def _parsed(self, text: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The task and the state; raises KeyError, TypeError or ValueError if they are none."""
+        """Returns task and state. Raises KeyError, TypeError or ValueError for other content."""
         kept = json.loads(text)
         task, state = dict(kept["task"]), dict(kept["state"])
         for name, begin in self._begin.items():
@@ -65,26 +66,26 @@ class Checkpoint:
         return task, {name: state[name] for name in self._begin}
 
     def is_of_this_task(self) -> bool:
-        """Whether something was kept, and of the same task."""
+        """Returns whether there is a saved state of the same task."""
         try:
             return self.load() is not None
         except StartupError:
             return False
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keeps how far it came."""
+        """Saves the state."""
         if self.path is None:
             return
         text = json.dumps({"task": self._task, "state": state}) + "\n"
         replace_private(self.path, text.encode())
 
     def allow(self, *names: str) -> None:
-        """It may go on though these are others then."""
+        """Lets the task resume even if these members of the task differ then."""
         for name in names:
             del self._task[name]
 
     def drop(self) -> None:
-        """Forgets it: all is done, or begins anew."""
+        """Removes the file, because the task is done or starts over."""
         if self.path is not None:
             with suppress(FileNotFoundError):
                 self.path.unlink()

@@ -1,6 +1,6 @@
-"""What a row of the table of commands says.
+"""The types of the rows in the table of commands.
 
-`commands.py` has the rows, `parser.py` makes argparse's parser from them.
+`commands.py` has the rows; `parser.py` makes argparse's parser from them.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of a command: a word in its place, as `FILE`, or an option, as `--user NAME`.
+    """An argument of a command: positional, as `FILE`, or an option, as `--user NAME`.
 
     An option without a metavar and without choices is a switch.
 
     Attributes:
         name: the key of its value in the options, or, with two hyphens, the option.
         help: one sentence.
-        metavar: the placeholder of its value.
-        default: its value where it is left out, as one would write it; help shows it.
-        without: what help says of that in place of a default.
+        metavar: the placeholder for its value.
+        default: its default value, as text; help shows it.
+        without: the text that help shows in place of a default.
         choices: the values it may have.
-        read: makes the value of the text; raises `argparse.ArgumentTypeError`.
-        count: how many words it takes: one, `?` one or none, `*` any number, `+` at least one.
-            `*` and `+` also take words that stand behind options.
-        key: the key of an option's value, where it is not the option's name.
-        constant: the value that a switch stands for, where that is not True.
-        is_required: of an option.
+        read: converts the text to the value; raises `argparse.ArgumentTypeError`.
+        count: the number of words it takes: one, `?` one or none, `*` any number, `+` at least one.
+            `*` and `+` also take words after options.
+        key: the key of an option's value, if it is not the option's name.
+        constant: the value of a switch, if it is not True.
+        is_required: whether an option must be given.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Argument:
 
     @property
     def about(self) -> str:
-        """The sentence, and in brackets what holds where the argument is left out."""
+        """The help sentence, with the default in brackets."""
         left_out = self.without or self.default
         return f"{self.help} [{left_out}]" if left_out else self.help
 
@@ -67,14 +67,14 @@ class Command:
     """A command.
 
     Attributes:
-        name: what users write.
-        summary: a line in the list of commands.
-        about: what it does, in sentences.
+        name: the word on the command line.
+        summary: one line for the list of commands.
+        about: a description in sentences.
         run: `MODULE:FUNCTION` below `guidkeep.cli`: takes the options, returns the exit code.
-        arguments: all it takes.
-        sections: what help says at length, each a text of lines.
-        examples: lines of shell.
-        exits: the exit codes that it may end with.
+        arguments: its arguments.
+        sections: further texts for help, each of several lines.
+        examples: shell commands.
+        exits: its possible exit codes.
     """
 
     name: str
@@ -87,14 +87,14 @@ class Command:
     examples: tuple[str, ...] = ()
 
     def function(self) -> Callable[[Options], int]:
-        """What runs it; imported here, so that neither help nor other commands wait for it."""
+        """Returns its function; imported here, so that help and other commands stay quick."""
         module, _, name = self.run.partition(":")
         found: Callable[[Options], int] = getattr(import_module(f"guidkeep.cli.{module}"), name)
         return found
 
     @property
     def each(self) -> tuple[Argument, ...]:
-        """The arguments, those of a `OneOf` among them."""
+        """The arguments, including those of each `OneOf`."""
         return tuple(
             argument
             for row in self.arguments
@@ -103,7 +103,7 @@ class Command:
 
 
 def up_to(most: int) -> Callable[[str], int]:
-    """Reads a number from 1 to `most`."""
+    """Returns a function that reads a number from 1 to `most`."""
 
     def read(text: str) -> int:
         is_number = text.isascii() and text.isdigit() and len(text) <= len(str(most))

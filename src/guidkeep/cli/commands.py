@@ -1,6 +1,6 @@
-"""The commands: one table. The parser, help, completion, the docs and tests are made from it.
+"""The table of commands. The parser, help, completion, the docs and tests are made from it.
 
-Whoever adds a command writes a row here, and the function that the row names.
+A new command needs a row here and the function that the row names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from guidkeep.cli.exits import (
 )
 
 DAYS = 90
-"""Days of the service's forecast: `guidkeep.registry.census.DAYS`."""
+"""Days in the service's forecast: `guidkeep.registry.census.DAYS`."""
 
 _LOCAL = (DONE, FAILED, USAGE, INTERRUPTED)
 _READS = (DONE, FAILED, USAGE, REFUSED, UNAVAILABLE, INTERRUPTED)
@@ -34,7 +34,7 @@ _SERVICE = (
     ),
     Argument(
         "--timeout",
-        "How long each request may take; it is tried again meanwhile if that is safe.",
+        "The longest time for each request, including retries, which are made only if safe.",
         "DURATION",
         default="30s",
     ),
@@ -55,11 +55,11 @@ _FORM = OneOf(
 )
 _IF_MATCH = Argument(
     "--if-match",
-    "Only if the record still has this version, which `guidkeep get --etag` prints; else the exit "
-    "code is 5.",
+    "Only if the record still has this version, which `guidkeep get --etag` prints; otherwise the "
+    "exit code is 5.",
     "ETAG",
 )
-_RESTART = Argument("--restart", "Begin anew, even if it was interrupted.")
+_RESTART = Argument("--restart", "Start over, even after an interruption.")
 _USER = Argument("--user", "Only records of this user.", "NAME")
 
 
@@ -67,13 +67,13 @@ def _lifetime(otherwise: str) -> OneOf:
     return OneOf(
         (
             Argument("--expire", "When the record expires.", "TIME", without=otherwise),
-            Argument("--ttl", "It expires in so many seconds, or 15m, 12h, 30d.", "DURATION"),
+            Argument("--ttl", "Time until it expires: seconds, or 15m, 12h, 30d.", "DURATION"),
         )
     )
 
 
 def _setting(name: str, about: str = "") -> Argument:
-    """The flag of a setting; `about` replaces its help."""
+    """Returns the flag of a setting; `about` replaces its help."""
     [row] = (row for row in settings.ROWS if row.name == name)
     return Argument(
         settings.flag(name),
@@ -87,8 +87,8 @@ COMMANDS = (
     Command(
         name="serve",
         summary="serve the API over HTTP",
-        about="Serves the API over HTTP. In brackets: the default, and the environment variable "
-        "that does the same as the flag.",
+        about="Serves the API over HTTP. Brackets show the default and the environment variable "
+        "for the same setting.",
         run="serve:run",
         arguments=tuple(_setting(row.name) for row in settings.ROWS),
         examples=(
@@ -144,8 +144,8 @@ COMMANDS = (
     Command(
         name="update",
         summary="change a record",
-        about="Changes the live record of a GUID and prints it. Members that are given replace, "
-        "members that are left out stay, and null removes one.",
+        about="Changes the live record of a GUID and prints it. Given members replace stored ones, "
+        "other members stay, and null removes a member.",
         run="records:update",
         arguments=(
             Argument("words", "The GUID, then the members.", "GUID MEMBER", count="+"),
@@ -165,11 +165,11 @@ COMMANDS = (
     Command(
         name="delete",
         summary="delete records",
-        about="Deletes the live records of GUIDs, without asking. A GUID without a live record "
-        "does not stop the others; the exit code is then 3.",
+        about="Deletes the live records of GUIDs, without asking. If a GUID has no live record, "
+        "the others are still deleted, and the exit code is 3.",
         run="records:delete",
         arguments=(
-            Argument("guids", f"{_GUID} each.", "GUID", count="+"),
+            Argument("guids", f"Each: {_GUID}.", "GUID", count="+"),
             _IF_MATCH,
             *_SERVICE,
             _FORM,
@@ -183,19 +183,19 @@ COMMANDS = (
     Command(
         name="list",
         summary="list records",
-        about="Lists live records in the order of their GUIDs; as JSON, one on a line.",
+        about="Lists live records in the order of their GUIDs; as JSON, one on each line.",
         run="records:list_",
         arguments=(
             _USER,
             Argument(
                 "--expires-before",
-                "Only records that expire before then: Unix time, a date, or 7d.",
+                "Only records that expire before this time: Unix time, a date, or 7d.",
                 "TIME",
             ),
             Argument("--after", "Only GUIDs after this one.", "GUID"),
             OneOf(
                 (
-                    Argument("--limit", "At most so many.", "N", default="100", read=up_to(10**9)),
+                    Argument("--limit", "At most N records", "N", default="100", read=up_to(10**9)),
                     Argument("--all", "All records."),
                 )
             ),
@@ -212,7 +212,7 @@ COMMANDS = (
     Command(
         name="import",
         summary="write the records of a file",
-        about="Creates or updates a record for each record of a file: NDJSON (an object on a "
+        about="Creates or updates a record for each record of a file: NDJSON (an object on each "
         "line), one JSON array of objects, or CSV with names in its first line. A record without "
         "a GUID gets one.",
         run="import_:run",
@@ -223,21 +223,21 @@ COMMANDS = (
                 "The format of the file.",
                 key="source_form",
                 choices=("ndjson", "json", "csv"),
-                without="seen from its first character",
+                without="detected from its first character",
             ),
             Argument(
                 "--create-only", "Refuse records that exist already, instead of updating them."
             ),
             Argument(
                 "--dry-run",
-                "Write nothing; say what would be refused if each record was a new one.",
+                "Write nothing; report records that would be refused as new records.",
             ),
             Argument(
                 "--refused",
-                "Where refused records go: a file that does not exist yet.",
+                "The file for refused records, which must not exist yet.",
                 "FILE",
-                without="FILE.refused, with --dry-run FILE.would-be-refused; with -, standard "
-                "error has the reasons",
+                without="FILE.refused, with --dry-run FILE.would-be-refused; with -, the reasons "
+                "go to standard error",
             ),
             _RESTART,
             *_SERVICE,
@@ -255,9 +255,9 @@ COMMANDS = (
     Command(
         name="export",
         summary="write all records into a file",
-        about="Writes all live records as NDJSON, in the order of their GUIDs. Each is as the "
-        "service keeps it, except that line breaks between tokens become spaces. Imported into an "
-        "empty service and exported again, the file is the same to the byte.",
+        about="Writes all live records as NDJSON, in the order of their GUIDs. Each record is as "
+        "the service stores it, except that line breaks between tokens become spaces. If the file "
+        "is imported into an empty service and exported again, the result is equal to the byte.",
         run="export:run",
         arguments=(
             Argument(
@@ -265,8 +265,8 @@ COMMANDS = (
             ),
             Argument(
                 "--force",
-                "Replace a FILE that exists.",
-                without="ask on a terminal, else refuse",
+                "Replace an existing FILE.",
+                without="ask on a terminal, otherwise refuse",
             ),
             _USER,
             _RESTART,
@@ -291,7 +291,7 @@ COMMANDS = (
         about="Draws how many records expire on each of the next days (UTC), today first.",
         run="stats:forecast",
         arguments=(
-            Argument("--days", f"So many days, 1 to {DAYS}.", "N", default="30", read=up_to(DAYS)),
+            Argument("--days", f"Days to draw, 1 to {DAYS}.", "N", default="30", read=up_to(DAYS)),
             *_SERVICE,
             _FORM,
         ),
@@ -301,17 +301,17 @@ COMMANDS = (
     Command(
         name="copy",
         summary="copy all records from one store to another",
-        about="Copies all live records from one store to another, then compares the two. Run "
-        "again, it goes on where it was interrupted, and copies what has changed since. What is "
-        "newer in the target stays. The exit code is 0 if both are the same at the end, else 1.",
+        about="Copies all live records from one store to another, then compares the two. A second "
+        "run resumes after an interruption and copies later changes. Newer records in the target "
+        "stay. The exit code is 0 if both are the same at the end, otherwise 1.",
         run="copy:run",
         arguments=(
             Argument("--from", "The store that is read.", "URL", key="source", is_required=True),
             Argument("--to", "The store that is written.", "URL", key="target", is_required=True),
             Argument(
                 "--delete",
-                "Delete in the target what the source does not have. Use it only while nobody "
-                "else writes to the target.",
+                "Delete records of the target that the source does not have. Use it only while "
+                "nothing else writes to the target.",
             ),
             Argument("--verify-only", "Compare, and write nothing."),
         ),
@@ -323,10 +323,10 @@ COMMANDS = (
     ),
     Command(
         name="health",
-        summary="ask whether the server of this machine lives",
-        about="Asks /livez of the server at this host and port, by default those of the variables "
-        "of `guidkeep serve`; never through a proxy. The exit code is 0 if the server answers "
-        "within two seconds, else 6. It prints nothing if all is well.",
+        summary="check whether the server on this machine is alive",
+        about="Requests /livez from the server at this host and port, by default those of the "
+        "variables of `guidkeep serve`; never through a proxy. The exit code is 0 if the server "
+        "responds within two seconds, otherwise 6. On success it prints nothing.",
         run="health:run",
         arguments=(
             _setting("host", "The address that the server listens on."),
@@ -338,7 +338,7 @@ COMMANDS = (
     Command(
         name="completion",
         summary="print the completion script of a shell",
-        about="Prints the script by which a shell completes the commands and their options.",
+        about="Prints a script with which a shell completes the commands and their options.",
         run="completion:run",
         arguments=(Argument("shell", "The shell.", choices=("bash", "zsh", "fish")),),
         examples=(

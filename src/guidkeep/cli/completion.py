@@ -1,4 +1,4 @@
-"""`guidkeep completion`: the script by which a shell completes the commands."""
+"""`guidkeep completion`: a script with which a shell completes the commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(options: dict[str, Any]) -> int:
 
 
 def script(made: argparse.ArgumentParser, shell: str) -> str:
-    """The script for that shell, made from the parser."""
+    """Returns the script for that shell, made from the parser."""
     for action in _actions(made):
         if action.metavar == "FILE":
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # where shtab looks for it

@@ -1,4 +1,4 @@
-"""`guidkeep copy`: from one store to another, and whether they are the same then."""
+"""`guidkeep copy`: copies one store to another, then compares them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Options = dict[str, Any]
 
 TIMEOUT = 30.0
-"""Seconds that an operation of a store may take: nobody waits for an answer."""
+"""Seconds that an operation of a store may take; long, since no client waits."""
 
 
 def run(options: Options) -> int:
@@ -74,7 +74,7 @@ async def _compare(source: Store, target: Store, output: Output) -> int:
 
 def _told(options: Options, tally: Tally) -> str:
     deleted = f"{tally.deleted:,} deleted, " if options["delete"] else ""
-    left = f", {tally.left:,} left as they are in the target" if tally.left else ""
+    left = f", {tally.left:,} left unchanged in the target" if tally.left else ""
     return (
         f"Copied {redacted(options['source'])} to {redacted(options['target'])}: "
         f"{tally.created:,} created, {tally.updated:,} updated, {deleted}"
@@ -95,7 +95,7 @@ async def _opened(flag: str, url: str) -> AsyncIterator[Store]:
 
 
 def _require_file(url: str) -> None:
-    """Raises StartupError if `url` names an SQLite file that is not there: it would be made."""
+    """Raises StartupError if `url` names a missing SQLite file, which would be created."""
     if scheme_of(url) != "sqlite":
         return
     try:

@@ -34,7 +34,7 @@ MEANINGS = {
     UNKNOWN: "a write may have happened, but its response was lost: read the record",
     INTERRUPTED: "interrupted by Ctrl-C",
 }
-"""What each says, for help and docs."""
+"""The meaning of each code, for help and docs."""
 
 _CODES: tuple[tuple[type[errors.GuidkeepError], int], ...] = (
     (errors.OutcomeUnknown, UNKNOWN),
@@ -49,7 +49,7 @@ _CODES: tuple[tuple[type[errors.GuidkeepError], int], ...] = (
 )
 
 _ADVICE: tuple[tuple[type[errors.GuidkeepError], str], ...] = (
-    (errors.OutcomeUnknown, "Read the record to see."),
+    (errors.OutcomeUnknown, "Read the record to find out."),
     (errors.Unreachable, "Is it running there? --url or GUIDKEEP_URL says where it is."),
     (errors.UnknownAnswer, "--url or GUIDKEEP_URL says where Guidkeep is."),
     (errors.TemporaryError, "Try again in a while."),
@@ -57,18 +57,18 @@ _ADVICE: tuple[tuple[type[errors.GuidkeepError], str], ...] = (
 
 
 def code_of(error: GuidkeepError) -> int:
-    """The exit code that an error leads to."""
+    """Returns the exit code for an error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
 
 
 def sentence_of(error: GuidkeepError) -> str:
-    """What is told of an error: what is wrong, and what to do."""
+    """Returns the message for an error: the fault and the remedy."""
     advice = next((f" {told}" for kind, told in _ADVICE if isinstance(error, kind)), "")
     told = f"{error.detail}{advice}"
     return f"{told} (request id {error.request_id})" if error.request_id else told
 
 
 def listed(codes: Iterable[int]) -> str:
-    """Those codes, a line each, for help."""
+    """Returns the codes with their meanings, one on each line, for help."""
     lines = [f"  {code:<5}{MEANINGS[code]}" for code in sorted(codes)]
     return "\n".join(["Exit codes:", *lines])

@@ -1,8 +1,8 @@
 """`guidkeep export`: all records as NDJSON, to standard output or into a file.
 
-A file is written as FILE.part and renamed at the end, so a FILE that is there is whole. After an
-interruption the last whole record of FILE.part says where to go on; if there is none yet, nothing
-is left. What is no regular file is written straight into: see `guidkeep.cli.output_files`.
+A file is written as FILE.part and renamed at the end, so an existing FILE is complete. After an
+interruption the export resumes after the last complete record of FILE.part; if there is none yet,
+no file is left. A non-regular file is written directly: see `guidkeep.cli.output_files`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from guidkeep.cli import progress_bar
 from guidkeep.cli.checkpoint import Checkpoint
 from guidkeep.cli.output import complain, naming
-from guidkeep.cli.output_files import STANDARD_OUTPUT, put, require_leave, target_of
+from guidkeep.cli.output_files import STANDARD_OUTPUT, put, require_consent, target_of
 from guidkeep.cli.runner import GOES_ON, connected, guarded
 from guidkeep.client import Record
 from guidkeep.errors import StartupError
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     Options = dict[str, Any]
 
 TAIL = 32 << 20
-"""Bytes at a file's end in which its last whole line is looked for."""
+"""Bytes at a file's end that are searched for its last complete line."""
 EVERY = 500
-"""Records between two looks at how far it is."""
+"""Records between two updates of the progress."""
 
 
 def run(options: Options) -> int:
     """Exports; returns the exit code."""
     work = Export(options)
-    return guarded(work.run, again=work.told_of_what_is_left)
+    return guarded(work.run, again=work.note_on_the_rest)
 
 
 class Export:
     """One export.
 
     Args:
-        options: those of the command.
+        options: the command's options.
     """
 
     def __init__(self, options: Options) -> None:
@@ -55,7 +55,7 @@ class Export:
         """Writes all records; returns the exit code."""
         name = self._options["file"]
         target = target_of(STANDARD_OUTPUT if name is None else name)
-        require_leave(target, is_forced=self._options["force"])
+        require_consent(target, is_forced=self._options["force"])
         if target.name == STANDARD_OUTPUT:
             self._to_stream(sys.stdout.buffer)
             return 0
@@ -68,11 +68,11 @@ class Export:
         complain(f"Exported {count:,} records to {target.name}.")
         return 0
 
-    def told_of_what_is_left(self) -> str:
-        """What there is of the file, if something is, after an interruption."""
+    def note_on_the_rest(self) -> str:
+        """Returns the note on FILE.part after an interruption; empty if that does not exist."""
         if self._part is None or not self._part.exists():
             return ""
-        return f"{GOES_ON} {self._part} has what came so far."
+        return f"{GOES_ON} {self._part} has the records so far."
 
     def _to_stream(self, stream: IO[bytes]) -> int:
         with connected(self._options) as client:
@@ -112,21 +112,21 @@ class Export:
 
 
 def _begin(part: Path, kept: Checkpoint, *, is_anew: bool) -> tuple[str | None, int]:
-    """The GUID after which it goes on, and how many records are there already."""
+    """Returns the GUID after which it resumes, and the number of records already written."""
     if is_anew or not part.exists() or kept.load() is None:
         part.unlink(missing_ok=True)
         return None, 0
     after, count = _cut(part)
     if after:
         complain(
-            f"Goes on after {count:,} records, where it was interrupted; they may have changed "
-            "since, and --restart begins anew."
+            f"Resuming after {count:,} records, where it was interrupted; they may have changed "
+            "since, and --restart starts over."
         )
     return after, count
 
 
 def _cut(part: Path) -> tuple[str | None, int]:
-    """Cuts off what is no whole line; the last record's GUID, and how many there are."""
+    """Removes an incomplete last line; returns the last record's GUID and the record count."""
     with open_private(part, "r+b") as file:
         count = 0
         while piece := file.read(1 << 20):
@@ -140,7 +140,7 @@ def _cut(part: Path) -> tuple[str | None, int]:
     try:
         return (Record(last.decode()).guid if last else None), count
     except (ValueError, KeyError, TypeError) as error:
-        raise StartupError(f"{part} is no export: --restart begins anew.") from error
+        raise StartupError(f"{part} is not an export: --restart starts over.") from error
 
 
 def _write(records: Iterable[Record], file: IO[bytes], count: int, watch: Watch) -> int:
@@ -148,7 +148,7 @@ def _write(records: Iterable[Record], file: IO[bytes], count: int, watch: Watch)
         file.write(_line(record))
         count += 1
         if count % EVERY == 0:
-            watch(share_of(record.guid), count)  # they come in the order of GUIDs
+            watch(share_of(record.guid), count)  # records arrive in GUID order
     return count
 
 

@@ -1,8 +1,7 @@
-"""`guidkeep health`: whether the server of this machine lives, as a container's health check asks.
+"""`guidkeep health`: a container's health check of the server on this machine.
 
-It finds the server as `guidkeep serve` is told where to listen, by the same variables, so that a
-change of the port needs no second one elsewhere. No proxy of the environment is asked: http.client
-knows none.
+It reads the server's address from the same variables as `guidkeep serve`, so a changed port is set
+in one place. It uses no proxy of the environment: http.client supports none.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ if TYPE_CHECKING:
     from guidkeep.settings import Settings
 
 PATIENCE = 2.0
-"""Seconds that the answer is waited for; less than health checks give it."""
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is asked, not bound
-"""Addresses that a server listens on but nobody can ask, and what to ask instead."""
+"""Seconds to wait for the response; less than a health check allows."""
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - connected to, not bound
+"""Wildcard addresses that a server listens on, and the address to connect to instead."""
 
 
 def run(options: dict[str, Any]) -> int:
-    """Asks `/livez`; returns the exit code."""
+    """Requests `/livez`; returns the exit code."""
     chosen = settings.load(options)
     if not chosen.port:
-        raise StartupError("--port 0 is a free port, which nobody else knows: name the port.")
+        raise StartupError("--port 0 means any free port: give the server's actual port.")
     fault = _fault(chosen)
     if fault is None:
         return 0
@@ -39,14 +38,14 @@ def run(options: dict[str, Any]) -> int:
 
 
 def _fault(chosen: Settings) -> str | None:
-    """What is wrong; None: nothing."""
+    """Returns the fault; None if the server is alive."""
     host = EVERYWHERE.get(chosen.host, chosen.host)
     with closing(HTTPConnection(host, chosen.port, timeout=PATIENCE)) as connection:
         try:
             connection.request("GET", "/livez")
             status = connection.getresponse().status
         except OSError as error:
-            return f"can't be asked: {error.strerror or error}"
+            return f"can't be reached: {error.strerror or error}"
         except HTTPException:
             return "does not speak HTTP"
-    return None if status == HTTPStatus.OK else f"answers {status}"
+    return None if status == HTTPStatus.OK else f"responds with {status}"

@@ -1,23 +1,22 @@
 """`guidkeep import`: records from a file into the service, many at a time.
 
-*Going on.* Beside the file lies a small one that says how many of its records are done. It is
-written when a batch has been answered, once a second at most, so after an interruption a few
-records may be sent again. Records without a GUID are given one that follows from a secret of the
-import and their place in the file, and are only created: one that is there already was written by
-the import itself, and stays as it is. A record with a GUID of its own is merged into the one that
-is there, so of those that are sent again a null is lost. With `--create-only`, how far it has sent
-is written before it sends, and what is there already of the records sent but not counted counts as
-created. The file of refused lines is cut to what it was then.
+*Resuming.* A small file beside the user's file has the number of records that are done. It is
+written after a batch's response, at most once a second, so after an interruption a few records may
+be sent again. A record without a GUID gets one that is derived from a secret of the import and the
+record's place in the file, and is only created: if it exists, this import created it before, and it
+stays unchanged. A record with its own GUID is merged into the existing one, so a null that is sent
+again is lost. With `--create-only` the number of sent records is saved before they are sent, and
+existing records among those sent but not counted count as created. The file of refused records is
+truncated to its length at the last save.
 
-*What is no file of records.* It is refused before anything is written, so nothing is left of it;
-the same holds for a CSV whose columns can't be told. An import that finds no record fails: nobody
-means to import nothing.
+*Other files.* A file that does not contain records is refused before anything is written, and so is
+a CSV with ambiguous columns. An import without any record fails: it is probably a mistake.
 
-*A file that breaks off.* What is read before that place is written, and counted. The rest may be
-mended: of such a file the size and the time may be others when the import goes on.
+*A file that is broken at some place.* The records before that place are written and counted. The
+user may repair the rest: size and time of such a file may differ when the import resumes.
 
-*Order.* Several batches are on their way at once, but never two that share a GUID, so the last
-line about a record is the one that stays.
+*Order.* Several batches are sent at once, but never two that share a GUID, so the last line about a
+record wins.
 """
 
 from __future__ import annotations
@@ -69,33 +68,32 @@ if TYPE_CHECKING:
     Options = dict[str, Any]
 
 ATTEMPTS = 100
-"""How often a batch is sent at most: --timeout ends it first. A service that starts again is waited
-for."""
+"""Attempts for each batch: many, so that only --timeout ends the wait for a restarting service."""
 AT_ONCE = 4
-"""Batches on their way at once: while one is committed, the next ones travel."""
+"""Batches sent at once: while one is committed, the next ones travel."""
 BETWEEN_SAVES = 1.0
 """Seconds."""
 MOST_ITEMS = 5000
-"""Records that wait at most, those that can't be sent among them."""
+"""The most records that wait for a batch, including records that cannot be sent."""
 MOST_UNSENT = 1 << 20
-"""Characters of those that can't be sent that wait at most, and one record."""
+"""The most characters of waiting records that cannot be sent, plus one record."""
 CREATED = 201
 STATE = ".import"
-"""How the file's name ends that says how far an import came."""
+"""The suffix of the file with an import's progress."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """How far an import is.
+    """The progress of an import.
 
     Attributes:
-        done: records of the file that were dealt with, from its beginning.
-        created: of these, those that were created.
-        updated: those that changed one that was there.
-        refused: those that were not written.
-        refused_bytes: the length of the file that has those.
-        sent: with `--create-only`, the last line with a GUID of its own that may have been sent.
-        secret: from which the GUIDs of records that have none follow.
+        done: the number of processed records, from the beginning of the file.
+        created: how many of them were created.
+        updated: how many changed an existing record.
+        refused: how many were not written.
+        refused_bytes: the length of the file of refused records.
+        sent: with `--create-only`, the last line with its own GUID that may have been sent.
+        secret: the secret from which GUIDs are derived for records that have none.
     """
 
     done: int = 0
@@ -107,24 +105,24 @@ class Tally:
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
 
 
-class Flight(NamedTuple):
-    """A batch on its way.
+class SentBatch(NamedTuple):
+    """A batch that has been sent and has no response yet.
 
     Attributes:
-        items: the records that are not counted yet, with those among them that can't be sent.
-        guids: which records they are about.
-        answer: what became of those that were sent.
+        items: the records that are not counted yet, including those that cannot be sent.
+        guids: the GUIDs of the sent records.
+        response: the outcomes of the sent records.
     """
 
     items: deque[Item]
     guids: frozenset[str]
-    answer: asyncio.Task[Sequence[Line]]
+    response: asyncio.Task[Sequence[Line]]
 
 
 def run(options: Options) -> int:
     """Imports the file; returns the exit code."""
     name = options["file"]
-    # A pipe, as of `import <(...)`, can't be read again, and nothing can be written beside it.
+    # A pipe, as in `import <(...)`, cannot be read again, and no file can be written beside it.
     path = Path(name) if name != "-" and Path(name).is_file() else None
     state = beside(path, STATE)
 
@@ -143,7 +141,7 @@ def _run(options: Options, path: Path | None) -> int:
         try:
             return asyncio.run(work.dry_run() if options["dry_run"] else work.run())
         except BrokenOff as error:
-            complain(f"{error} {work.told_of_what_was_before()}")
+            complain(f"{error} {work.result_so_far()}")
             return exits.FAILED
 
 
@@ -151,9 +149,9 @@ class Import:
     """One import of one file.
 
     Args:
-        options: those of the command.
+        options: the command's options.
         source: the records.
-        path: the file; None: standard input, which can't be read again.
+        path: the file; None for standard input, which cannot be read again.
     """
 
     def __init__(self, options: Options, source: Source, path: Path | None) -> None:
@@ -169,7 +167,7 @@ class Import:
             is_named=options["refused"] is not None,
             columns=source.columns,
         )
-        self._flights: deque[Flight] = deque()
+        self._sent_batches: deque[SentBatch] = deque()
         self._sent_before = 0
         self._saved = time.monotonic()
 
@@ -185,24 +183,24 @@ class Import:
             with progress_bar.shown("importing", sys.stderr) as watch:
                 try:
                     await self._write(client, watch)
-                except BaseException as error:  # what is on its way is counted first
+                except BaseException as error:  # the sent batches are counted first
                     with suppress(GuidkeepError):
-                        await self._land_all(watch)
+                        await self._finish_all(watch)
                     if isinstance(error, BrokenOff):
                         self._kept.allow("size of the file", "time of the file")
                     raise
                 finally:
-                    for flight in self._flights:
-                        flight.answer.cancel()
+                    for batch in self._sent_batches:
+                        batch.response.cancel()
                     await asyncio.gather(
-                        *(flight.answer for flight in self._flights), return_exceptions=True
+                        *(batch.response for batch in self._sent_batches), return_exceptions=True
                     )
                     self._save()
         self._kept.drop()
         return self._report("Imported", "created", "updated", "refused")
 
     async def dry_run(self) -> int:
-        """Says what the service would refuse, if each record was a new one."""
+        """Reports the records that the service would refuse as new records."""
         async with self._client() as client:
             schema, most = await client.metadata_schema(), await client.max_body()
         self._settle(schema)
@@ -221,12 +219,12 @@ class Import:
         return self._report("Checked", "could be created", None, "would be refused")
 
     def _settle(self, schema: Any) -> None:
-        """Takes the columns for what they mean to a service with that schema, or refuses them."""
+        """Maps the columns to members for a service with that schema, or refuses them."""
         properties = schema.get("properties") if isinstance(schema, dict) else None
         self._source.settle(properties if isinstance(properties, dict) else ())
 
     def _begin(self) -> None:
-        """Goes on where it was interrupted, or begins."""
+        """Resumes after an interruption, or begins."""
         kept = None
         if not self._options["restart"]:
             kept = self._kept.load()
@@ -234,14 +232,14 @@ class Import:
             self._tally = Tally(**kept)
             self._sent_before = self._tally.sent
             complain(
-                f"Goes on after {self._tally.done:,} records, where it was interrupted; "
-                "--restart begins anew."
+                f"Resuming after {self._tally.done:,} records, where it was interrupted; "
+                "--restart starts over."
             )
             self._refusals.go_on(self._tally.refused_bytes)
         else:
             self._refusals.begin(is_ours=self._kept.is_of_this_task())
             self._kept.drop()
-        self._save()  # before anything is sent: GUIDs follow from the secret in it
+        self._save()  # before anything is sent: GUIDs are derived from the saved secret
 
     async def _write(self, client: AsyncClient, watch: Watch) -> None:
         batches, items, unsent = Batches(), deque[Item](), 0
@@ -249,54 +247,56 @@ class Import:
         try:
             async for item in read_apart(islice(self._source.items(), self._tally.done, None)):
                 if len(items) == MOST_ITEMS or unsent > MOST_UNSENT:
-                    await self._launch(client, batches.rest(), items, watch)
+                    await self._send(client, batches.rest(), items, watch)
                     items, unsent = deque(), 0
                 if item.fault is None and (full := batches.put(self._sent(item))):
-                    await self._launch(client, full, items, watch)
+                    await self._send(client, full, items, watch)
                     items, unsent = deque(), 0
                 items.append(item)
                 unsent += len(item.text) if item.fault is not None else 0
-        except BrokenOff as error:  # what was read before it is written all the same
+        except BrokenOff as error:  # the records before it are still written
             broken = error
-        await self._launch(client, batches.rest(), items, watch)
-        await self._land_all(watch)
+        await self._send(client, batches.rest(), items, watch)
+        await self._finish_all(watch)
         if broken:
             raise broken
 
-    async def _launch(
+    async def _send(
         self, client: AsyncClient, batch: Sequence[Sent], items: deque[Item], watch: Watch
     ) -> None:
         guids = frozenset(line.guid for line in batch if line.guid)
-        while len(self._flights) >= AT_ONCE or any(guids & one.guids for one in self._flights):
-            await self._land(watch)
+        while len(self._sent_batches) >= AT_ONCE or any(
+            guids & one.guids for one in self._sent_batches
+        ):
+            await self._finish_first(watch)
         create_only = self._options["create_only"]
         if create_only and (own := [line.number for line in batch if not line.is_drawn]):
             self._tally.sent = max(self._tally.sent, own[-1])
             self._save()
         writing = client.write(batch, create_only=create_only)
-        self._flights.append(Flight(items, guids, asyncio.create_task(writing)))
+        self._sent_batches.append(SentBatch(items, guids, asyncio.create_task(writing)))
 
-    async def _land_all(self, watch: Watch) -> None:
-        while self._flights:
-            await self._land(watch)
+    async def _finish_all(self, watch: Watch) -> None:
+        while self._sent_batches:
+            await self._finish_first(watch)
 
-    async def _land(self, watch: Watch) -> None:
-        """Waits for the batch that was sent first, and counts what became of it.
+    async def _finish_first(self, watch: Watch) -> None:
+        """Waits for the batch that was sent first, and counts its records.
 
         Raises:
-            GuidkeepError: a record could not be done for now; those before it are counted.
+            GuidkeepError: a record failed for now; those before it are counted.
         """
-        flight = self._flights[0]
-        lines = {line.number: line for line in await asyncio.shield(flight.answer)}
-        while flight.items:
-            line = lines.get(flight.items[0].number)
+        batch = self._sent_batches[0]
+        lines = {line.number: line for line in await asyncio.shield(batch.response)}
+        while batch.items:
+            line = lines.get(batch.items[0].number)
             error = line.error if line else None
             if error and (is_temporary(error) or isinstance(error, ClientSideError)):
                 raise error
-            self._count(flight.items[0], line)
-            flight.items.popleft()
+            self._count(batch.items[0], line)
+            batch.items.popleft()
             self._tally.done += 1
-        self._flights.popleft()
+        self._sent_batches.popleft()
         if time.monotonic() - self._saved > BETWEEN_SAVES:
             self._save()
         watch(self._share(), self._tally.done)
@@ -313,7 +313,7 @@ class Import:
             self._tally.updated += 1
 
     def _is_of_before(self, line: Line) -> bool:
-        """Whether it is there already, and may be from before this import was interrupted."""
+        """Returns whether this import may have created the record before its interruption."""
         return isinstance(line.error, PreconditionFailed) and line.number <= self._sent_before
 
     def _refuse(self, item: Item, error: GuidkeepError, status: int) -> None:
@@ -324,7 +324,7 @@ class Import:
         return line_of(item.number, item.text, lambda: self._guid(item.number))
 
     def _guid(self, number: int) -> str:
-        """The GUID of a record that has none: the same whenever it is sent."""
+        """Returns the GUID for a record that has none: the same for each attempt."""
         seed = f"{self._tally.secret}:{number}".encode()
         return guid_of(hashlib.blake2b(seed, digest_size=16).digest())
 
@@ -337,7 +337,7 @@ class Import:
         return min(self._source.passed / self._size, 1.0) if self._size else None
 
     def _task(self, path: Path | None) -> dict[str, Any]:
-        """What must be the same for an interrupted import to go on."""
+        """Returns the properties that must be equal when the import resumes."""
         changed = None if path is None else path.stat().st_mtime_ns
         return {
             "address": redacted(address_of(self._options)),
@@ -351,10 +351,10 @@ class Import:
     def _client(self) -> AsyncClient:
         return client_of(AsyncClient, self._options, attempts=ATTEMPTS)
 
-    def told_of_what_was_before(self) -> str:
-        """What became of the records before the place where the file breaks off.
+    def result_so_far(self) -> str:
+        """Returns a message about the records before the place where the file is broken.
 
-        Where there are none, it is no file of records, and nothing is left of it.
+        If there are none, the file has no records, and the checkpoint is removed.
         """
         tally, where = self._tally, self._refusals.close()
         is_dry = self._options["dry_run"]
@@ -366,9 +366,9 @@ class Import:
         told += "could be created" if is_dry else "are written"
         if tally.refused:
             told += f", {tally.refused:,} {'would be ' if is_dry else ''}refused"
-            told += f": {where} has those" if where else ""
+            told += f": see {where}" if where else ""
         goes_on = self._size is not None and not is_dry
-        return f"{told}.{' Mend what follows.' + GOES_ON if goes_on else ''}"
+        return f"{told}.{' Repair the rest of the file.' + GOES_ON if goes_on else ''}"
 
     def _report(self, did: str, created: str, updated: str | None, refused: str) -> int:
         tally, where = self._tally, self._refusals.close()
@@ -376,7 +376,7 @@ class Import:
             told = [f"{tally.created:,} {created}"]
             told += [f"{tally.updated:,} {updated}"] if updated else []
             told += [f"{tally.refused:,} {refused}"]
-            why = f" {where} has those, with the reasons." if where else ""
+            why = f" {where} has the refused records and the reasons." if where else ""
             self._output.line(f"{did} {self._name}: {', '.join(told)}.{why}")
         else:
             counts = {"created": tally.created, "updated": tally.updated, "refused": tally.refused}
@@ -387,7 +387,7 @@ class Import:
 
 
 def _check(item: Item, text: bytes, drafts: Drafts, most: int) -> None:
-    """Raises what the service would say of a record that is not there yet, sent as that text."""
+    """Raises the error with which the service would refuse this text as a new record."""
     if item.fault is not None:
         raise InvalidRequest(item.fault)
     if len(text) > most + ENVELOPE:

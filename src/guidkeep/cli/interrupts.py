@@ -1,9 +1,8 @@
-"""Ctrl-C: where it raises KeyboardInterrupt, and where it ends the process at once.
+"""Ctrl-C: whether it raises KeyboardInterrupt or ends the process at once.
 
-`guidkeep.__main__` makes the second the rule. It holds while modules are imported, while the
-command line is read, and when Python ends: nothing is lost then, and a traceback would be all that
-comes of an exception. A command that has something to say or to keep has the first, as long as it
-works.
+`guidkeep.__main__` makes it end the process: while modules are imported, while the command line is
+read, and when Python exits. Nothing is lost then, and an exception would only print a traceback.
+While a command has something to report or to save, Ctrl-C raises KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """As long as it lasts, Ctrl-C raises KeyboardInterrupt, if it would end the process."""
+    """In the `with` block Ctrl-C raises KeyboardInterrupt, if it would end the process."""
     if signal.getsignal(signal.SIGINT) != signal.SIG_DFL:
         yield
         return
@@ -34,7 +33,7 @@ def raised() -> Iterator[None]:
 
 
 def _unraisable(what: sys.UnraisableHookArgs) -> None:
-    """A KeyboardInterrupt in what can't raise, as in a `__del__`: nobody would hear of it."""
+    """Ends the process on a KeyboardInterrupt that Python cannot raise, as in a `__del__`."""
     if issubclass(what.exc_type, KeyboardInterrupt):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.raise_signal(signal.SIGINT)

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SERVE = "serve"
-"""The command that has a log for what the others print."""
+"""This command logs the warnings that other commands print."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code, of which `guidkeep.cli.exits` has the table."""
-    _open_what_is_closed()
+    """Runs the command; returns its exit code (see `guidkeep.cli.exits`)."""
+    _replace_closed_streams()
     try:
         command, options = parsed(words)
-    except SystemExit:  # --help and --version have said what they say
+    except SystemExit:  # --help and --version have printed their text
         try:
             sys.stdout.flush()
         except OSError as error:
@@ -41,14 +41,14 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _warn_of_variables() -> None:
-    """Warns of variables that may be meant for Guidkeep, and are none of its own."""
+    """Warns about variables that begin with GUIDKEEP_ but are not settings."""
     for name, nearest in settings.unknown_variables():
         meant = f"; {nearest} is one" if nearest else ""
-        complain(f"Warning: {name} is no variable of Guidkeep's{meant}.")
+        complain(f"Warning: {name} is not a variable of Guidkeep{meant}.")
 
 
-def _open_what_is_closed() -> None:
-    """A standard stream that was closed before the start, as by `<&-`, becomes the null device."""
+def _replace_closed_streams() -> None:
+    """Replaces a standard stream that was closed before the start (`<&-`) by the null device."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - as long as it runs
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open until the end

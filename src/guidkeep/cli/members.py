@@ -1,4 +1,4 @@
-"""Members of a record, as they are written on the command line."""
+"""Members of a record on the command line."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Words(NamedTuple):
     """The words after a command.
 
     Attributes:
-        guid: the first of them, if it is no member.
-        members: the others.
-        reads_input: whether `-` is among them: standard input has members too.
+        guid: the first word, if it is not a member.
+        members: the other words.
+        reads_input: whether `-` is among them: then standard input has members too.
     """
 
     guid: str | None
@@ -35,7 +35,7 @@ def parse_words(words: Sequence[str]) -> Words:
     """Reads `[GUID] [NAME=TEXT | NAME:=JSON | -] ...`.
 
     Raises:
-        StartupError: a word is none of these, or a member is there already.
+        StartupError: a word is none of these, or a member is given twice.
     """
     guid = words[0] if words and "=" not in words[0] and words[0] != "-" else None
     rest = words if guid is None else words[1:]
@@ -44,16 +44,16 @@ def parse_words(words: Sequence[str]) -> Words:
         if word != "-":
             name, member = _parse_member(word)
             if name in members:
-                raise StartupError(f"{shortened(name)!r} stands twice: give it once.")
+                raise StartupError(f"{shortened(name)!r} is given twice: give it once.")
             members[name] = member
     return Words(guid, members, "-" in rest)
 
 
 def parse_input(text: bytes) -> dict[str, Member]:
-    """The members of the JSON object on standard input.
+    """Returns the members of the JSON object on standard input.
 
     Raises:
-        StartupError: it is none.
+        StartupError: the text is not a JSON object.
     """
     try:
         return parse_object(text.removeprefix(codecs.BOM_UTF8))
@@ -65,19 +65,19 @@ def _parse_member(word: str) -> tuple[str, Member]:
     found = _member(word)
     if not found:
         raise StartupError(
-            f"{shortened(word)!r} is no member: write NAME=TEXT, or NAME:=JSON for what is no text."
+            f"{shortened(word)!r} is not a member: write NAME=TEXT, or NAME:=JSON for other values."
         )
     name, operator, text = found.groups()
     if name in ("guid", "expire", "ttl"):
         right = "as the first word" if name == "guid" else f"with --{name}"
-        raise StartupError(f"{name!r} is no metadata: give it {right}.")
+        raise StartupError(f"{name!r} is not metadata: give it {right}.")
     key = json.dumps(name, ensure_ascii=False)
     if operator == "=":
         return name, Member(key, json.dumps(text, ensure_ascii=False), text)
     try:
         [member] = parse_object(f"{{{key}:{text}}}").values()
-    except (InvalidRequest, ValueError) as error:  # ValueError: `5,"x":6` would bring a second one
+    except (InvalidRequest, ValueError) as error:  # ValueError: `5,"x":6` would add a second member
         raise StartupError(
-            f"{name}:={shortened(text)} is no JSON: write {name}=TEXT if it is meant as text."
+            f"{name}:={shortened(text)} is not JSON: write {name}=TEXT if it is meant as text."
         ) from error
     return name, member

@@ -1,4 +1,4 @@
-"""What the commands print: tables for people, JSON for programs."""
+"""The output of commands: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FORMAT_VARIABLE = "GUIDKEEP_FORMAT"
 SHORT = 40
-"""Characters of a user in a table of many."""
+"""Characters of a user's name in a table of records."""
 
 ACCENT = "cyan"
 """The colour of names and bars."""
@@ -38,7 +38,7 @@ class Output:
     """Standard output.
 
     Args:
-        form: a table or JSON; None: as `GUIDKEEP_FORMAT` says, else a table on a terminal.
+        form: a table or JSON; None for `GUIDKEEP_FORMAT`, or else a table on a terminal.
     """
 
     def __init__(self, form: Form | None = None) -> None:
@@ -48,19 +48,19 @@ class Output:
             if self.is_table:
                 self.stream.reconfigure(errors="backslashreplace")
             else:
-                self.stream.reconfigure(encoding="utf-8")  # RFC 8259, whatever the locale
+                self.stream.reconfigure(encoding="utf-8")  # RFC 8259, in any locale
 
     def line(self, text: str) -> None:
-        """Prints a line as it is."""
+        """Prints a line unchanged."""
         print(text, file=self.stream)
 
     def note(self, text: str) -> None:
-        """Tells people something, where nothing reads it by mistake."""
+        """Prints a note for people to standard error; nothing in JSON mode."""
         if self.is_table:
             print(text, file=sys.stderr)  # noqa: T201 - it is a command
 
     def record(self, record: Record) -> None:
-        """Prints one record: its members below each other, or its JSON as it came."""
+        """Prints one record: its members below each other, or its JSON unchanged."""
         if not self.is_table:
             self.line(record.text)
             return
@@ -73,13 +73,13 @@ class Output:
         self.pairs(rows)
 
     def pairs(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Prints names and what belongs to them."""
+        """Prints names and their values."""
         width = max(_length(name) for name, _ in rows)
         for name, text in rows:
             self.parts((f"{_padded(name, width)}  ", ACCENT), (text, ""))
 
     def records(self, records: Sequence[Record]) -> None:
-        """Prints records: a table, or the JSON of each on a line."""
+        """Prints records: a table, or the JSON of each on its own line."""
         if not self.is_table:
             for record in records:
                 self.line(on_one_line(record.text))
@@ -93,7 +93,7 @@ class Output:
         )
 
     def table(self, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Prints columns, aligned; on a terminal the last one is cut where the line ends."""
+        """Prints aligned columns; on a terminal the last one is cut at the end of the line."""
         cells = [titles, *rows]
         widths = [max(map(_length, column)) for column in zip(*cells, strict=True)][:-1]
         for at, row in enumerate(cells):
@@ -102,8 +102,8 @@ class Output:
             self.parts((line, "bold" if at == 0 else ""), is_cut=self.stream.isatty())
 
     def parts(self, *parts: tuple[str, str], is_cut: bool = False) -> None:
-        """Prints a line of texts, each in its style; nothing is wrapped."""
-        from rich.text import Text  # noqa: PLC0415 - imported where there is something to style
+        """Prints a line of texts, each in its style, without wrapping."""
+        from rich.text import Text  # noqa: PLC0415 - imported only if there is text to style
 
         line = Text.assemble(*parts)
         if is_cut:
@@ -117,23 +117,23 @@ class Output:
 
     @cached_property
     def _console(self) -> Console:
-        """Rich's view of the stream; it knows NO_COLOR, and what is no terminal."""
+        """Rich's view of the stream, which respects NO_COLOR and detects a terminal."""
         from rich.console import Console  # noqa: PLC0415 - as above
 
         return Console(file=self.stream, highlight=False, markup=False, emoji=False)
 
 
 def complain(sentence: str) -> None:
-    """Tells what is wrong, unless nobody reads it any more: the exit code says it too."""
+    """Prints an error to standard error; a closed stream is ignored, as the exit code tells too."""
     with suppress(OSError):
         print(f"guidkeep: {printable(sentence)}", file=sys.stderr)  # noqa: T201 - it is a command
 
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """An error of what is done in it names what the user knows by that name.
+    """Names the user's file in an OSError that the `with` block raises.
 
-    The file that it is about, if that is one beside it, stands at the error's end.
+    If the error is about another file, that file is added in brackets.
     """
     try:
         yield
@@ -145,18 +145,18 @@ def naming(name: str) -> Iterator[None]:
 
 
 def failed(error: OSError, again: str = "") -> int:
-    """Tells what can't be read or written; returns the exit code.
+    """Prints an error of reading or writing; returns the exit code.
 
-    A pipe whose reader has had enough is worth no word. What names no file is standard output's.
+    Nothing is printed for a broken pipe. An error without a file is standard output's.
 
     Args:
-        error: what was raised.
-        again: what is told as well.
+        error: the error.
+        again: a further sentence.
     """
     try:
         sys.stdout.flush()
     except OSError:
-        # Python would complain when it flushes it at its end.
+        # Otherwise Python would print an error when it flushes the stream at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return exits.BROKEN_PIPE
@@ -166,7 +166,7 @@ def failed(error: OSError, again: str = "") -> int:
 
 
 def printable(text: str) -> str:
-    """Text that does nothing to a terminal: what is not printable as an escape."""
+    """Returns the text with unprintable characters escaped, so that it is safe on a terminal."""
     return "".join(
         character if character.isprintable() else json.dumps(character)[1:-1] for character in text
     )
@@ -180,7 +180,7 @@ def _form_of(stream: TextIO) -> str:
 
 
 def until(seconds: float) -> str:
-    """A time from now, in seconds, as people say it."""
+    """Returns a time from now, given in seconds, in words."""
     units = (("year", 365.25 * 86_400), ("day", 86_400), ("hour", 3600), ("minute", 60))
     for name, length in units:
         if seconds >= 2 * length:
@@ -194,12 +194,12 @@ def _metadata(record: Record) -> dict[str, Member]:
 
 
 def _shown(member: Member) -> str:
-    """A text as it is, anything else as JSON, with its digits."""
+    """Returns a text unchanged, any other value as its JSON text."""
     return printable(member.value if isinstance(member.value, str) else member.text)
 
 
 def _more(record: Record) -> str:
-    """What a record has beside its user, in short."""
+    """Returns a record's metadata except its user, on one line."""
     rest: dict[str, Any] = {
         name: member for name, member in _metadata(record).items() if name != "user"
     }
@@ -211,7 +211,7 @@ def _short(text: str) -> str:
 
 
 def _length(text: str) -> int:
-    """Characters that a text takes on a terminal, where some take two."""
+    """Returns the width of a text on a terminal, where some characters take two columns."""
     from rich.cells import cell_len  # noqa: PLC0415 - as above
 
     return cell_len(text)

@@ -1,11 +1,10 @@
-"""What a command writes to, as the user named it.
+"""The files that commands write to, as the user named them.
 
-- `-` is standard output, and so is `/dev/stdout`, as `/dev/fd/N` is that descriptor.
-- A link is followed, and stays.
-- What is there and is no regular file, such as a FIFO, is written to as it is.
-- A regular file is written beside its place and put there when it is whole. The one in whose place
-  it comes keeps its mode and, as far as that is allowed, its owner, and is replaced only if the
-  user says so. A new one is private.
+- `-` and `/dev/stdout` are standard output; `/dev/fd/N` is that descriptor.
+- A link is followed and kept.
+- An existing file that is not regular, such as a FIFO, is written to directly.
+- A regular file is written under another name and renamed when it is complete. It is replaced only
+  with the user's consent, and keeps its mode and, if allowed, its owner. A new file is private.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ from guidkeep.system.files import PRIVATE
 
 STANDARD_OUTPUT = "-"
 _LINKS = 40
-"""Links that lead from one to the next at most, as the system has it."""
+"""The longest chain of links, as in the system."""
 _descriptor = re.compile(r"/(?:dev|proc/(?:self|thread-self))/fd/([0-9]{1,9})").fullmatch
 _STREAMS = {STANDARD_OUTPUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 class Target(NamedTuple):
-    """What is written to; one of the three is not None.
+    """The target of writing; one of descriptor, special and path is not None.
 
     Attributes:
-        name: as it is shown.
-        descriptor: one of this process.
-        special: what is no regular file.
-        path: of a regular file, or of one that is to be made; no link.
+        name: the name for messages.
+        descriptor: a descriptor of this process.
+        special: a file that is not regular.
+        path: a regular file, existing or new; not a link.
     """
 
     name: str
@@ -44,10 +43,10 @@ class Target(NamedTuple):
     path: Path | None = None
 
     def open(self) -> IO[bytes]:
-        """Opens what is written straight into: not a regular file.
+        """Opens a descriptor or a special file for writing; not for regular files.
 
         Raises:
-            OSError: it can't be written to.
+            OSError: it cannot be written to.
         """
         if self.descriptor is not None:
             return os.fdopen(os.dup(self.descriptor), "wb")
@@ -56,10 +55,10 @@ class Target(NamedTuple):
 
 
 def target_of(name: str) -> Target:
-    """What that name leads to.
+    """Returns the target that a name leads to.
 
     Raises:
-        StartupError: to nothing that can be written.
+        StartupError: it cannot be written.
     """
     if not name:
         raise StartupError(f"The name of the file is empty; {STANDARD_OUTPUT} is standard output.")
@@ -69,7 +68,7 @@ def target_of(name: str) -> Target:
         mode = os.stat(name).st_mode  # noqa: PTH116 - Path would drop a slash at its end
     except FileNotFoundError:
         if name.endswith("/"):
-            raise StartupError(f"{name} is no file: its name ends in a slash.") from None
+            raise StartupError(f"{name} is not a file: its name ends in a slash.") from None
         mode = stat.S_IFREG
     except OSError as error:
         raise StartupError(f"{name} can't be written: {error.strerror}.") from error
@@ -83,8 +82,8 @@ def target_of(name: str) -> Target:
     return Target(name, path=path.resolve() if path.is_symlink() else path)
 
 
-def require_leave(target: Target, *, is_forced: bool) -> None:
-    """Asks on a terminal whether the file that is there may be replaced.
+def require_consent(target: Target, *, is_forced: bool) -> None:
+    """Asks on a terminal whether an existing file may be replaced.
 
     Raises:
         StartupError: it may not.
@@ -92,29 +91,29 @@ def require_leave(target: Target, *, is_forced: bool) -> None:
     if is_forced or target.path is None or not target.path.exists():
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise StartupError(f"{target.name} is there already: --force replaces it.")
-    sys.stderr.write(f"{target.name} is there already. Replace it? [y/N] ")
+        raise StartupError(f"{target.name} already exists: --force replaces it.")
+    sys.stderr.write(f"{target.name} already exists. Replace it? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise StartupError(f"{target.name} stays as it is.")
+        raise StartupError(f"{target.name} is unchanged.")
 
 
 def put(part: IO[bytes], beside: Path, path: Path) -> None:
-    """Puts a file that is whole in its place, durably, with the mode of the one that is there.
+    """Renames a complete file to its final name, durably, with the mode of the file it replaces.
 
     Args:
-        part: that file, open for writing.
-        beside: where it is, in the same folder.
-        path: its place.
+        part: the file, open for writing.
+        beside: its present path, in the same folder.
+        path: its final path.
 
     Raises:
-        OSError: that can't be done; then the one that is there stays.
+        OSError: this failed, and the former file stays.
     """
     part.flush()
     os.fchmod(part.fileno(), _mode_for(part, path))
     os.fsync(part.fileno())
     beside.replace(path)
-    with suppress(OSError):  # it is there; some folders can't be opened, or not synced
+    with suppress(OSError):  # the file is in place; some folders can't be opened or synced
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -123,7 +122,7 @@ def put(part: IO[bytes], beside: Path, path: Path) -> None:
 
 
 def _mode_for(part: IO[bytes], path: Path) -> int:
-    """The mode that a file has in the place of another; takes over that one's owner and group."""
+    """Returns the mode for a file that replaces another; copies that one's owner and group."""
     try:
         there = path.stat()
     except FileNotFoundError:
@@ -133,16 +132,16 @@ def _mode_for(part: IO[bytes], path: Path) -> int:
         os.fchown(part.fileno(), there.st_uid, -1)
     try:
         os.fchown(part.fileno(), -1, there.st_gid)
-    except OSError:  # what its group may do is not for ours
+    except OSError:  # the former group's permissions are not for our group
         mode &= 0o707
     return mode
 
 
 def _descriptor_of(name: str) -> int | None:
-    """The descriptor of this process that a name stands for, by whatever links; None: for none.
+    """Returns the descriptor of this process that a name or its links stand for; None if none.
 
-    It is not opened by its name: that of a file would begin at the file's first byte, and write
-    over what the shell has put there.
+    It is not opened by its name: a file would then be written from its first byte, over the shell's
+    earlier output.
     """
     for _ in range(_LINKS):
         if name in _STREAMS:

@@ -1,4 +1,4 @@
-"""The parser of the command line, made from the table of commands; nothing here runs one."""
+"""The parser of the command line, made from the table of commands."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     Group = argparse._ActionsContainer  # noqa: SLF001 - no other name for parsers and groups
 
 WIDTH = 88
-"""Characters of a line of prose in help."""
+"""Characters in a line of help."""
 COMMAND = "command"
 """The key of the command among the options."""
 
 
 def parsed(words: Sequence[str] | None) -> tuple[Command, dict[str, Any]]:
-    """The command, and the options that it is run with.
+    """Returns the command and its options.
 
-    Members and GUIDs may stand before options and after them.
+    Members and GUIDs may stand before and after options.
 
     Args:
-        words: the command line; None: that of the process.
+        words: the command line; None for the process' own.
 
     Raises:
-        SystemExit: the words are wrong, or ask for help or the version, which is printed.
+        SystemExit: the words are wrong, or help or the version was printed.
     """
     parser = made()
     known, left = parser.parse_known_args(words)
@@ -46,7 +46,7 @@ def parsed(words: Sequence[str] | None) -> tuple[Command, dict[str, Any]]:
 
 
 def made() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Returns the parser of all commands."""
     parser = _parser(
         argparse.ArgumentParser,
         prog="guidkeep",

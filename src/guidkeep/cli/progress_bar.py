@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar on a terminal, else a line now and then."""
+"""The progress of a long task: a bar on a terminal, otherwise a line at intervals."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ BETWEEN_LINES = 10.0
 def shown(
     title: str, stream: IO[str], *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Watch]:
-    """Yields what is to be told how far it is, from 0 to 1, and how many records it has passed.
+    """Yields a function to call with the progress, from 0 to 1, and the number of records so far.
 
-    How far may be None: not known.
+    The progress may be None, if it is not known.
 
     Args:
-        title: what is done.
-        stream: where it is shown.
+        title: the task's name.
+        stream: the stream to write to.
         clock: returns seconds.
     """
     with _bar(title, stream, clock) if stream.isatty() else _lines(title, stream, clock) as watch:
@@ -49,7 +49,7 @@ def _lines(title: str, stream: IO[str], clock: Callable[[], float]) -> Iterator[
 
 @contextmanager
 def _bar(title: str, stream: IO[str], clock: Callable[[], float]) -> Iterator[Watch]:
-    from rich.console import Console  # noqa: PLC0415 - whoever serves needs no bar
+    from rich.console import Console  # noqa: PLC0415 - a server needs no bar
     from rich.progress import (  # noqa: PLC0415 - as above
         BarColumn,
         Progress,
@@ -66,7 +66,7 @@ def _bar(title: str, stream: IO[str], clock: Callable[[], float]) -> Iterator[Wa
         TextColumn("{task.fields[rate]:,.0f}/s"),
         TimeRemainingColumn(),
     )
-    # What is printed meanwhile goes above the bar, unless it goes elsewhere.
+    # Other output on a terminal appears above the bar.
     above = sys.stdout.isatty()
     with Progress(*columns, console=Console(file=stream), redirect_stdout=above) as bar:
         task = bar.add_task(title, total=None, records=0, rate=0.0)
@@ -75,7 +75,7 @@ def _bar(title: str, stream: IO[str], clock: Callable[[], float]) -> Iterator[Wa
 
         def watch(share: float | None, records: int) -> None:
             nonlocal first
-            first = records if first is None else first  # it may go on where it was interrupted
+            first = records if first is None else first  # not 0 if it resumes
             rate = (records - first) / max(clock() - began, 0.001)
             total = None if share is None else 1.0
             bar.update(task, total=total, completed=share or 0.0, records=records, rate=rate)

@@ -34,9 +34,9 @@ def create(client: Client, options: Options, output: Output) -> int:
             format_object(members), guid=words.guid, expire=_expire(options), ttl=_ttl(options)
         )
     except PreconditionFailed as error:
-        guid = words.guid or members["guid"].value  # a drawn one nobody has
+        guid = words.guid or members["guid"].value  # a random GUID has no record yet
         raise PreconditionFailed(
-            f"There is a live record of {guid} already; `guidkeep update` changes it."
+            f"{guid} has a live record already; `guidkeep update` changes it."
         ) from error
     output.record(record)
     return 0
@@ -73,7 +73,7 @@ def update(client: Client, options: Options, output: Output) -> int:
 
 @with_client
 def delete(client: Client, options: Options, output: Output) -> int:
-    """Deletes records; one that is not there does not hold up the others."""
+    """Deletes records; a missing one does not stop the others."""
     if options["if_match"] and len(options["guids"]) > 1:
         raise StartupError("--if-match is the version of one record: name one GUID.")
     code = 0
@@ -93,7 +93,7 @@ def list_(client: Client, options: Options, output: Output) -> int:
     """Lists records."""
     limit = None if options["all"] else options["limit"]
     pages = client.pages(
-        limit=_part(limit, -1),  # one more shows whether there are more
+        limit=_part(limit, -1),  # one more record shows whether there are more
         after=options["after"],
         user=options["user"],
         expires_before=_expires_before(options),
@@ -104,19 +104,17 @@ def list_(client: Client, options: Options, output: Output) -> int:
         output.records(page)
         shown += len(page)
     if shown == limit and (after := next(records, None)):
-        output.note(
-            f"There are more, from {after.guid} on: --all lists them, --limit more of them."
-        )
+        output.note(f"There are more records, from {after.guid} on: use --all or a larger --limit.")
     return 0
 
 
 def _part(limit: int | None, shown: int) -> int:
-    """How many records are next: those that a table aligns; memory is bounded."""
+    """Returns the size of the next part, which a table aligns; it bounds the memory."""
     return 1000 if limit is None else min(1000, limit - shown)
 
 
 def _wanted(options: Options, *, may_be_empty: bool) -> tuple[Words, dict[str, Member]]:
-    """The words, and the members that they and standard input have."""
+    """Returns the words, and the members from the words and from standard input."""
     words = parse_words(options["words"])
     members = words.members
     is_silent = not members and not may_be_empty and not sys.stdin.isatty()
@@ -145,8 +143,8 @@ def _ttl(options: Options) -> int | None:
 
 def _expires_before(options: Options) -> int | None:
     text = options["expires_before"]
-    if text == DEFAULT:  # the service adds the default lifetime, and only to what it creates
-        raise StartupError(f"--expires-before: {text!r} is no time; write one, as 30d.")
+    if text == DEFAULT:  # only the service knows the default lifetime
+        raise StartupError(f"--expires-before: {text!r} is not a time; write one, as 30d.")
     return None if text is None else _time("--expires-before", text)
 
 

@@ -1,4 +1,4 @@
-"""Records that an import could not write: the file that has them, each with the reason."""
+"""The file with the records that an import could not write, each with the reason."""
 
 from __future__ import annotations
 
@@ -24,47 +24,47 @@ _place = re.compile(r"\(line 1, column ([0-9]+)\)\.$")
 
 
 class Refusals:
-    """Where refused records go, each with the reason: a file, or standard error.
+    """The refused records of an import, each with the reason, in a file or on standard error.
 
     Args:
-        target: the file; None: there is none.
-        is_named: whether the user chose it: then it is not overwritten.
-        columns: by member, the columns of a CSV; None: it is none.
+        target: the file; None for standard error.
+        is_named: whether the user chose the file, which is then never overwritten.
+        columns: the columns of a CSV by member; None if the file is not a CSV.
     """
 
     def __init__(
         self, target: Target | None, *, is_named: bool, columns: Mapping[str, str] | None
     ) -> None:
         self._target = target
-        self._path = target.path if target else None  # None: what was written stays
+        self._path = target.path if target else None  # None: the output cannot be removed
         self._is_named = is_named
         self._columns = columns
         self._file: IO[bytes] | None = None
         self._bytes = 0
 
     def begin(self, *, is_ours: bool = False) -> None:
-        """Drops what is there.
+        """Removes a file of an earlier import.
 
         Args:
-            is_ours: whether an import before, of the same task, may have written it.
+            is_ours: whether an earlier import of the same task may have written it.
 
         Raises:
-            StartupError: it is a file that somebody named, and no import's.
+            StartupError: the user named an existing file that is not an import's.
         """
         if self._path is None:
             return
         if self._is_named and not is_ours and self._path.exists():
             raise StartupError(
-                f"--refused: {self._path} is there already; name another file, or delete it."
+                f"--refused: {self._path} already exists; name another file, or delete it."
             )
         with suppress(FileNotFoundError):
             self._path.unlink()
 
     def go_on(self, kept: int) -> None:
-        """Keeps the first bytes of the file, so many, and drops the rest.
+        """Resumes with the first `kept` bytes of the file, and drops the rest.
 
         Raises:
-            StartupError: it has fewer.
+            StartupError: the file has fewer bytes.
         """
         self._bytes = kept
         if self._path is None:
@@ -73,14 +73,14 @@ class Refusals:
         if size < kept:
             raise StartupError(
                 f"{self._path} is shorter than it was when the import was interrupted: "
-                "--restart begins anew."
+                "--restart starts over."
             )
         if size:
             with open_private(self._path, "r+b") as file:
                 os.truncate(file.fileno(), kept)
 
     def add(self, item: Item, error: GuidkeepError, status: int) -> int:
-        """Notes a refusal, with its HTTP status; returns the length of the file."""
+        """Writes a refused record with its HTTP status; returns the length of the file."""
         reasons = _reasons(item, error, self._columns)
         if self._target is None:
             told = " ".join(reasons)
@@ -101,13 +101,13 @@ class Refusals:
         return self._bytes
 
     def flush(self) -> None:
-        """What was noted is in the file."""
+        """Flushes the file."""
         if self._file and self._target:
             with naming(self._target.name):
                 self._file.flush()
 
     def close(self) -> str | None:
-        """The file's name, if there is something in it."""
+        """Closes the file; returns its name if it is not empty."""
         if self._target is None:
             return None
         if self._file:
@@ -120,9 +120,9 @@ class Refusals:
 
 
 def _reasons(item: Item, error: GuidkeepError, columns: Mapping[str, str] | None) -> list[str]:
-    """Why a record was refused, in words that name what is in the file.
+    """Returns the reasons for a refusal, in terms of the file.
 
-    What the service says is about what was sent: a batch, in which a row of a CSV is an object, and
+    The service's messages are about the request: a batch, in which a row of a CSV is an object, and
     a record without a GUID has one.
     """
     if error.faults:
@@ -132,13 +132,13 @@ def _reasons(item: Item, error: GuidkeepError, columns: Mapping[str, str] | None
     if isinstance(error, InvalidRequest) and columns is None and item.fault is None:
         try:
             parse_object(item.text)
-        except InvalidRequest as own:  # with the column in which it is there
+        except InvalidRequest as own:  # this error has the column in the file
             detail = _place.sub(r"(column \1).", own.detail)
     return [re.sub(r"\bbody\b", "record", detail)]
 
 
 def _column(pointer: str | None, columns: Mapping[str, str] | None) -> str | None:
-    """The column that a JSON Pointer (RFC 6901) leads into; None: into none."""
+    """Returns the column that a JSON Pointer (RFC 6901) leads to; None if there is none."""
     if not pointer or columns is None:
         return None
     member = pointer.split("/")[1].replace("~1", "/").replace("~0", "~")

@@ -1,4 +1,4 @@
-"""What every command shares: the client it talks with, and how its errors end it."""
+"""The shared parts of commands: the client, and the conversion of errors to exit codes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 AnyClient = TypeVar("AnyClient", Client, AsyncClient)
 
 ATTEMPTS = 5
-"""How often a request is sent at most when somebody waits for what comes of it."""
-GOES_ON = " Run it again: it goes on from there."
+"""Attempts for each request of an interactive command."""
+GOES_ON = " Run it again: it resumes there."
 
 
 def with_client(work: Work) -> Callable[[Options], int]:
-    """Makes a command of a function that takes a client, the options and an output."""
+    """Makes a command from a function that takes a client, the options and an output."""
 
     def run(options: Options) -> int:
         return guarded(lambda: _run(work, options))
@@ -35,11 +35,11 @@ def with_client(work: Work) -> Callable[[Options], int]:
 
 
 def guarded(work: Callable[[], int], *, again: str | Callable[[], str] = "") -> int:
-    """Does the work; what is raised becomes a sentence and an exit code.
+    """Does the work; an error becomes a message and an exit code.
 
     Args:
         work: returns the exit code.
-        again: what is told as well of work that stopped on its way.
+        again: a further sentence, for work that stopped before its end.
     """
 
     def left() -> str:
@@ -52,7 +52,7 @@ def guarded(work: Callable[[], int], *, again: str | Callable[[], str] = "") -> 
     except GuidkeepError as error:
         told = exits.sentence_of(error)
         if not isinstance(error, StartupError) and (more := left()):  # else it has not begun
-            told = f"It stopped on the way: {told}{more}"
+            told = f"It stopped before the end: {told}{more}"
         complain(told)
         return exits.code_of(error)
     except OSError as error:
@@ -65,25 +65,25 @@ def guarded(work: Callable[[], int], *, again: str | Callable[[], str] = "") -> 
 
 @contextmanager
 def connected(options: Options) -> Iterator[Client]:
-    """The client that the options name.
+    """Yields a client for the service that the options name.
 
     Raises:
-        StartupError: they name none.
+        StartupError: the options are invalid.
     """
     with client_of(Client, options) as client:
         yield client
 
 
 def client_of(kind: type[AnyClient], options: Options, *, attempts: int = ATTEMPTS) -> AnyClient:
-    """The same, of either kind, and to be closed.
+    """Returns a client for the service that the options name, which the caller must close.
 
     Args:
-        kind: of client.
-        options: of the command.
-        attempts: how often a request is sent at most, within the time-out.
+        kind: the client's class.
+        options: the command's options.
+        attempts: attempts for each request, within the timeout.
 
     Raises:
-        StartupError: they name none.
+        StartupError: the options are invalid.
     """
     address, timeout = address_of(options), timeout_of(options)
     try:
@@ -93,10 +93,10 @@ def client_of(kind: type[AnyClient], options: Options, *, attempts: int = ATTEMP
 
 
 def address_of(options: Options) -> str:
-    """Where the service is.
+    """Returns the address of the service.
 
     Raises:
-        StartupError: that is no address.
+        StartupError: it is not a valid address.
     """
     try:
         return transport.address_of(options["url"])
@@ -106,10 +106,10 @@ def address_of(options: Options) -> str:
 
 
 def timeout_of(options: Options) -> float:
-    """Seconds that a call may take.
+    """Returns the timeout for a call, in seconds.
 
     Raises:
-        StartupError: `--timeout` is no duration.
+        StartupError: `--timeout` is not a duration.
     """
     try:
         return positive_duration(options["timeout"])

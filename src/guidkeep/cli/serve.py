@@ -22,7 +22,7 @@ def run(flags: dict[str, Any]) -> int:
             log.warning("unknown variable", variable=name, nearest=nearest)
         try:
             if chosen.workers > 1:
-                from guidkeep.server import supervisor  # noqa: PLC0415 - it takes long
+                from guidkeep.server import supervisor  # noqa: PLC0415 - the import is slow
 
                 supervisor.run(chosen)
             else:

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 WEEK = 7
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 BEFORE_BARS = 17
-"""Characters before a bar, beside those of the number, and one after it."""
+"""Characters beside a bar, except those of the number."""
 NARROWEST = 10
-"""Characters of the longest bar, however narrow the terminal is."""
+"""The smallest width of the longest bar, on any terminal."""
 
 
 @with_client
 def stats(client: Client, _: dict[str, Any], output: Output) -> int:
-    """Shows the service's figures."""
+    """Shows the service's statistics."""
     found = client.stats()
     if output.is_table:
-        output.pairs(_figures(found))
+        output.pairs(_rows(found))
     else:
         output.line(found.text)
     return 0
@@ -55,13 +55,13 @@ def forecast(client: Client, options: dict[str, Any], output: Output) -> int:
     return 0
 
 
-def _figures(found: Stats) -> list[tuple[str, str]]:
+def _rows(found: Stats) -> list[tuple[str, str]]:
     hits, misses = found.cache.get("hits") or 0, found.cache.get("misses") or 0
     asked = hits + misses
     week = sum(day.expire for day in found.forecast[:WEEK])
     cache = [
         ("cache", printable(str(found.cache.get("url")))),
-        ("  hits", f"{hits:,} of {asked:,} ({hits / asked:.1%})" if asked else "none asked for"),
+        ("  hits", f"{hits:,} of {asked:,} ({hits / asked:.1%})" if asked else "no look-ups"),
         ("  entries", _number(found.cache.get("entries"))),
         ("  bytes", _number(found.cache.get("bytes"))),
     ]
@@ -79,7 +79,7 @@ def _figures(found: Stats) -> list[tuple[str, str]]:
 
 
 def _requests(requests: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How many of each kind were answered, and how long they took, the most frequent first."""
+    """Returns the number and mean duration of each kind of request, the most frequent first."""
     kinds = [kind for kind in requests.get("kinds", []) if kind["count"]]
     rows = [("requests", _number(sum(kind["count"] for kind in kinds)))]
     for kind in sorted(kinds, key=lambda kind: -kind["count"]):
@@ -89,8 +89,8 @@ def _requests(requests: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _number(figure: int | None) -> str:
-    return "not known" if figure is None else f"{figure:,}"
+def _number(number: int | None) -> str:
+    return "not known" if number is None else f"{number:,}"
 
 
 def _bar(length: float) -> str:

@@ -1,15 +1,15 @@
 """Copies all live records from one store to another, and compares the two.
 
-Both stores are read side by side in GUID order, a page at a time, and compared; what the target
-lacks, or has in an older version, is written there as it is, its version included, so ETags stay
-the same. Nothing is kept of how far it came: a copy that is done again reads what is there already,
-which is quick, and goes on with what is not. In the same way it brings over what changed since.
+Both stores are read side by side in GUID order, a page at a time, and compared. A record that the
+target lacks, or has in an older version, is written there unchanged, with its version, so its ETag
+stays the same. No progress is stored: a repeated copy reads the records that are already there,
+which is quick, and continues with the others. So it also copies changes made since the last run.
 
-Every write is a compare-and-set on the version that was seen, so a target that is served meanwhile
-loses nothing: what is newer there stays.
+Every write is a compare-and-set on the version that was read, so a target that is served meanwhile
+loses nothing: newer records stay.
 
-*Time.* A page has what is live when it is read. Before two pages are compared, what has expired
-since is left out of both, so that no record is taken for one that is missing.
+*Time.* A page has the records that are live when it is read. Before two pages are compared, records
+that have expired since are removed from both, so that no expired record counts as missing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from guidkeep.stores import Store
 
     Watch = Callable[[float, int], None]
-    """Told how far it is, from 0 to 1, and how many records it has passed."""
+    """Called with the progress, from 0 to 1, and the number of records processed."""
 
 log = structlog.get_logger("guidkeep.copying")
 
@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 
 PAGE = 1000
 RETRIES = 5
-"""Retries of what a store could not do; after them the copy is given up."""
+"""Retries of an operation that failed in a store; after them the copy fails."""
 BACKOFF = Backoff(first=0.5, longest=8.0, spread=0.0)
 END = "G" * 32
 """Greater than any GUID."""
@@ -50,14 +50,14 @@ END = "G" * 32
 
 @dataclass(slots=True)
 class Tally:
-    """What a copy did, in records.
+    """The numbers of records that a copy processed, by outcome.
 
     Attributes:
-        created: those that the target lacked.
-        updated: those of which it had an older version.
-        deleted: those that the source lacked.
-        equal: those that were the same already.
-        left: those of the target that are newer, or others under the same version.
+        created: records that the target lacked.
+        updated: records of which the target had an older version.
+        deleted: records that the source lacked.
+        equal: records that were equal already.
+        left: records of the target that are newer, or differ under the same version.
     """
 
     created: int = 0
@@ -68,7 +68,7 @@ class Tally:
 
     @property
     def seen(self) -> int:
-        """All of them."""
+        """The number of all records processed."""
         return self.created + self.updated + self.deleted + self.equal + self.left
 
 
@@ -83,7 +83,7 @@ class Difference(Enum):
 
 
 class _Stretch(NamedTuple):
-    """All live records of both stores up to some GUID that come after those of the one before."""
+    """The live records of both stores after the previous stretch, up to a GUID."""
 
     source: dict[str, Record]
     target: dict[str, Record]
@@ -91,24 +91,24 @@ class _Stretch(NamedTuple):
 
     @property
     def share(self) -> float:
-        """How much of all GUIDs lies behind it, from 0 to 1."""
+        """The share of the GUID range up to the end of this stretch, from 0 to 1."""
         return 1.0 if self.last == END else share_of(self.last)
 
 
 async def copy(
     source: Store, target: Store, *, clock: Callable[[], float], watch: Watch, delete: bool = False
 ) -> Tally:
-    """Brings the target up to the source.
+    """Copies to the target all records that it lacks or has in an older version.
 
     Args:
-        source: is only read.
-        target: gets what it lacks, and what it has in an older version.
+        source: the store that is read.
+        target: the store that is written.
         clock: returns Unix time in seconds.
         watch: called after each step.
-        delete: whether the target loses what the source has not.
+        delete: whether to delete records of the target that the source lacks.
 
     Raises:
-        StoreUnavailable: one of them can't go on; it may be done again.
+        StoreUnavailable: a store failed; the copy may be repeated.
     """
     tally = Tally()
     async with aclosing(_stretches(source, target, clock)) as stretches:
@@ -134,17 +134,17 @@ async def compare(
     watch: Watch,
     differs: Callable[[str, Difference], None],
 ) -> int:
-    """Compares GUID, expire, version and metadata of all live records; how many are equal.
+    """Compares GUID, expire, version and metadata of all live records; returns how many are equal.
 
     Args:
-        source: the one side.
-        target: the other.
+        source: one store.
+        target: the other store.
         clock: returns Unix time in seconds.
         watch: called after each step.
-        differs: called for each GUID that is not the same on both sides, in order.
+        differs: called for each GUID that differs, in order.
 
     Raises:
-        StoreUnavailable: one of them can't go on.
+        StoreUnavailable: a store failed.
     """
     equal = seen = 0
     async with aclosing(_stretches(source, target, clock)) as stretches:
@@ -174,7 +174,7 @@ def _difference(source: Record | None, target: Record | None) -> Difference | No
 
 
 def _is_there(record: Record, stored: Record | None, tally: Tally) -> bool:
-    """Whether the target has the record, or what is to stay in its place; then it is counted."""
+    """Returns whether the target's record is equal or must stay; if so, counts it."""
     if stored is None or stored.version < record.version:
         return False
     if stored == record:
@@ -185,9 +185,9 @@ def _is_there(record: Record, stored: Record | None, tally: Tally) -> bool:
 
 
 async def _bring(target: Store, record: Record, stored: Record | None, tally: Tally) -> None:
-    """Writes the record in the place of what is stored, until it is there, or a newer one.
+    """Replaces the stored record until the target has this record or a newer one.
 
-    It may be there by a try before, of which nobody knew the outcome.
+    An earlier attempt whose outcome was in doubt may have written it already.
     """
     while not _is_there(record, stored, tally):
         if stored is None:
@@ -208,7 +208,7 @@ async def _drop(target: Store, record: Record, tally: Tally) -> None:
 async def _stretches(
     source: Store, target: Store, clock: Callable[[], float]
 ) -> AsyncGenerator[_Stretch, None]:
-    """Both stores from the first GUID to the last; the next stretch is read ahead."""
+    """Yields both stores' records from the first GUID to the last; reads one stretch ahead."""
     sides = _Side(source, clock), _Side(target, clock)
     reading = asyncio.create_task(_read(*sides, clock))
     try:
@@ -241,11 +241,11 @@ class _Side:
 
     @property
     def is_over(self) -> bool:
-        """Whether all have been read and taken."""
+        """Whether all records have been read and taken."""
         return self.horizon == END and not self._records
 
     async def fill(self) -> None:
-        """Reads a page, unless there are records left of the one before."""
+        """Reads a page, unless records of the previous page are left."""
         if self._records or self.horizon == END:
             return
         query = Query(limit=PAGE, after=self.horizon or None)
@@ -254,14 +254,14 @@ class _Side:
         self.horizon = page[-1].guid if len(page) == PAGE else END
 
     def take(self, last: str, now: float) -> dict[str, Record]:
-        """Takes out the records up to that GUID; those that are live are returned."""
+        """Removes the records up to that GUID; returns those that are live."""
         taken = [record for record in self._records if record.guid <= last]
         del self._records[: len(taken)]
         return {record.guid: record for record in taken if record.is_live(now)}
 
 
 async def _patiently(call: Callable[[], Awaitable[Result]]) -> Result:
-    """Calls it again after a wait when the store is unavailable; `RETRIES` times at most."""
+    """Retries the call, after a pause, if the store is unavailable; at most `RETRIES` times."""
     for retry in range(RETRIES):
         try:
             return await call()

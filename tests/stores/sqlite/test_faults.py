@@ -228,11 +228,11 @@ async def test_reads_that_take_too_long_are_interrupted(opener: Opener, file: Pa
             "ALTER TABLE record RENAME TO kept",
             f"CREATE VIEW record AS SELECT * FROM kept WHERE {ENDLESS} IS NOT NULL",
         )
-        with pytest.raises(StoreUnavailable, match=r"did not answer within 0\.5 s"):
+        with pytest.raises(StoreUnavailable, match=r"did not respond within 0\.5 s"):
             await store.get(guid_of(1))
-        with pytest.raises(StoreUnavailable, match=r"did not answer within 0\.5 s"):
+        with pytest.raises(StoreUnavailable, match=r"did not respond within 0\.5 s"):
             await store.page(Query(), NOW)
-        with pytest.raises(StoreUnavailable, match=r"did not answer within 0\.5 s"):
+        with pytest.raises(StoreUnavailable, match=r"did not respond within 0\.5 s"):
             await store.ping()
         plant(file, "DROP VIEW record", "ALTER TABLE kept RENAME TO record")
         assert await store.get(guid_of(1)) == make_record()
@@ -310,6 +310,6 @@ async def test_a_count_that_takes_too_long_is_interrupted(
 ) -> None:
     monkeypatch.setattr(lists, "_COUNT", f"SELECT {ENDLESS}")
     async with opener(timeout=0.5) as store:
-        with pytest.raises(StoreUnavailable, match="did not answer"):
+        with pytest.raises(StoreUnavailable, match="did not respond"):
             await store.count(0, NOW + 1000, 10)
         assert await store.insert(make_record())

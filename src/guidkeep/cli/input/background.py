@@ -1,4 +1,4 @@
-"""Records of a file that are read while other things go on."""
+"""Reads the records of a file in threads, while the event loop does other work."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from guidkeep.cli.input.items import Item
 
 CHUNK_BYTES = 1 << 16
-"""Characters of records that are taken over at a time; one record may be longer."""
+"""Characters of records that are handed over at a time; one record may be longer."""
 CHUNK_ITEMS = 1000
 
 
 async def read_apart(items: Iterator[Item]) -> AsyncIterator[Item]:
-    """The items, read in threads: what is on its way goes on, however long the next one takes.
+    """Yields the items, read in threads, so that a slow read does not delay the event loop.
 
     Raises:
-        What reading raises, after the items before it.
+        An error of reading, after the items before it.
     """
     while True:
         chunk, error = await _apart(lambda: _chunk(items))
@@ -34,7 +34,7 @@ async def read_apart(items: Iterator[Item]) -> AsyncIterator[Item]:
 
 
 def _chunk(items: Iterator[Item]) -> tuple[list[Item], Exception | None]:
-    """The next few items; none at the end. With what ended it, if that was an error."""
+    """Returns the next few items, none at the end; and the error that ended them, if any."""
     chunk: list[Item] = []
     size = 0
     try:
@@ -43,7 +43,7 @@ def _chunk(items: Iterator[Item]) -> tuple[list[Item], Exception | None]:
             size += len(item.text)
             if size > CHUNK_BYTES or len(chunk) == CHUNK_ITEMS:
                 break
-    except Exception as error:  # noqa: BLE001 - it is raised where the items are taken
+    except Exception as error:  # noqa: BLE001 - read_apart raises it
         return chunk, error
     return chunk, None
 
@@ -51,7 +51,7 @@ def _chunk(items: Iterator[Item]) -> tuple[list[Item], Exception | None]:
 async def _apart(
     work: Callable[[], tuple[list[Item], Exception | None]],
 ) -> tuple[list[Item], Exception | None]:
-    """Does the work in a thread that nobody waits for at the end: an input may never say more."""
+    """Does the work in a daemon thread, since a read from an idle input may never return."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[tuple[list[Item], Exception | None]] = loop.create_future()
 

@@ -1,7 +1,7 @@
-"""Rows of a CSV as records: what its first line says of the columns, and what a cell becomes.
+"""The rows of a CSV as records: the columns from its first line, and the values of cells.
 
-The separator is a comma, a semicolon (Excel's where the comma is the decimal point), a tab, or a
-bar: the one with which the first line has the most names that a record has of its own.
+The separator is a comma, a semicolon (Excel's, if the comma is the decimal point), a tab, or a bar:
+the one that gives the first line the most of a record's own names.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 SEPARATORS = ",;\t|"
 OWN = ("guid", "expire", "ttl", "user")
-"""Names that are compared without case."""
+"""The record's own names, which are compared without case."""
 _TRIMMED = ("guid", "expire", "ttl")
 _NO_WIDTH = "\ufeff\u200b\u200c\u200d\u2060"
 _EXAMPLE = "as in guid,expire,user"
 _is_data = re.compile(r"[{(]?(?:[0-9a-fA-F]-?){32}[)}]?|[0-9]{9,}").fullmatch
-"""A GUID, or a Unix time: no name of a column."""
+"""Matches a GUID or a Unix time, which is not a column name."""
 
 
 class Column(NamedTuple):
     """A column.
 
     Attributes:
-        name: as it stands at the top, without white space around it.
-        member: of the record that its cells become.
-        is_json: whether they hold JSON.
+        name: the name in the first line, without white space around it.
+        member: the record's member for its cells.
+        is_json: whether the cells hold JSON.
     """
 
     name: str
@@ -48,16 +48,16 @@ class Column(NamedTuple):
 
 
 class Table:
-    """A CSV that is read.
+    """A CSV.
 
     Args:
         stream: its text.
-        begins: the first line of it, or more.
-        is_sure: whether the user said that it is a CSV.
+        begins: its first line, or more.
+        is_sure: whether the user named the format.
         clock: returns Unix time in seconds.
 
     Attributes:
-        columns: what the first line says; see `settle`.
+        columns: the columns of the first line; see `settle`.
 
     Raises:
         StartupError: the first line names no columns.
@@ -68,7 +68,7 @@ class Table:
     ) -> None:
         self._clock = clock
         self._lines = _Lines(stream)
-        csv.field_size_limit(items.LONGEST)  # of this process; else a cell may have 128 KiB
+        csv.field_size_limit(items.LONGEST)  # for this process; the default is 128 KiB
         self._separator = _separator_of(begins)
         self._rows: Any = csv.reader(
             self._lines,
@@ -88,7 +88,7 @@ class Table:
 
     @property
     def doubtful(self) -> list[str]:
-        """Names that mean something else than they say, unless a schema declares them."""
+        """Names that are not taken literally, unless a schema declares them."""
         return [
             column.name for column in self.columns
             if column.name.removesuffix(":=") != column.member
@@ -97,13 +97,13 @@ class Table:
         ]  # fmt: skip
 
     def settle(self, declared: Collection[str] = ()) -> None:
-        """Takes names for what they mean.
+        """Maps the columns to members.
 
         Args:
-            declared: properties of the service's schema: a name of these means itself.
+            declared: properties of the service's schema, which are taken literally.
 
         Raises:
-            StartupError: a name is misspelt, or a column stands twice.
+            StartupError: a name is misspelt, or two columns are the same member.
         """
         self.columns = [
             column._replace(member=own)
@@ -122,28 +122,28 @@ class Table:
             if column.member not in declared and (member := self._likely(column.member))
         ]
         self._maybe_guids = [number for number, _, member in likely if member == "guid"]
-        faults += [_told_of(name, member) for _, name, member in likely if member != "guid"]
+        faults += [_advice(name, member) for _, name, member in likely if member != "guid"]
         members = [column.member for column in self.columns]
         for member in dict.fromkeys(members):
             if members.count(member) > 1:
                 same = [column.name for column in self.columns if column.member == member]
                 told = " and ".join(dict.fromkeys(repr(shortened(name)) for name in same))
-                faults.append(f"The column {told} stands twice: name each once.")
+                faults.append(f"The column {told} appears twice: name each column once.")
         if faults:
             raise StartupError(" ".join(faults))
 
     def _likely(self, name: str) -> str | None:
-        """The member of a record for which a column may be meant that no other column is."""
+        """Returns the member that a column was probably meant for, if no other column is it."""
         members = {column.member for column in self.columns}
         member = None if name in OWN or _is_misspelt(name) else likely_member(name)
         has_it = member in members or (member == "expire" and "ttl" in members)
         return None if has_it or (member == "ttl" and "expire" in members) else member
 
     def rows(self) -> Iterator[Item]:
-        """The records.
+        """Yields the records.
 
         Raises:
-            BrokenOff: the file is not of its form, so that nothing after that can be read.
+            BrokenOff: the file is malformed, and the rest of it cannot be read.
         """
         try:
             while True:
@@ -158,18 +158,18 @@ class Table:
             raise self._broken(error) from error
 
     def _require_no_guid(self, number: int, row: Sequence[str]) -> None:
-        """A GUID in a column such as `id` would become metadata, under a GUID that is drawn."""
+        """Refuses a GUID in a column such as `id`: it would be metadata under a random GUID."""
         for index in self._maybe_guids:
             if index < len(row) and spells_guid(row[index].strip(' "')):
-                told = _told_of(self.columns[index].member, "guid")
-                raise BrokenOff(f"Line {number} has a GUID where none is looked for. {told}")
+                told = _advice(self.columns[index].member, "guid")
+                raise BrokenOff(f"Line {number} has a GUID in a column of metadata. {told}")
 
     def _broken(self, error: csv.Error) -> BrokenOff:
         return BrokenOff(f"Line {self._rows.line_num} is not CSV: {error}.")
 
     def _item(self, number: int, row: Sequence[str]) -> Item:
         if len(row) != len(self.columns):
-            fault = f"The line has {len(row)} cells; the names at the top are {len(self.columns)}."
+            fault = f"The line has {len(row)} cells, but the first line has {len(self.columns)}."
             return faulty(number, self._separator.join(row), fault)
         members: list[str] = []
         for column, cell in zip(self.columns, row, strict=True):
@@ -188,7 +188,7 @@ class Table:
         return f"{json.dumps(column.member, ensure_ascii=False)}:{self._value(column, cell)}"
 
     def _value(self, column: Column, cell: str) -> str:
-        """The cell as JSON. Raises StartupError or ValueError."""
+        """Returns the cell as JSON. Raises StartupError or ValueError."""
         if column.is_json:
             try:
                 require_json(cell)
@@ -203,7 +203,7 @@ class Table:
 
 
 class _Lines:
-    """The lines of a CSV, of which a row may take many; none is longer than a record may be.
+    """The lines of a CSV. A row may have many lines, but no more characters than a record.
 
     Attributes:
         taken: characters since the row began.
@@ -227,33 +227,33 @@ class _Lines:
 
 
 def _separator_of(begins: str) -> str:
-    """The separator of a CSV that begins so."""
+    """Returns the separator of a CSV with that beginning."""
 
     def worth(separator: str) -> tuple[int, bool]:
         names = [folded(name) for name in _split(begins, separator)]
         return sum(name in OWN for name in names), len(names) > 1
 
-    return max(SEPARATORS, key=worth)  # the first of those that are worth the same
+    return max(SEPARATORS, key=worth)  # of equals, the first
 
 
 def _split(begins: str, separator: str) -> list[str]:
-    """The first line that is not empty, as the names that it has with that separator."""
+    """Returns the names that the separator gives in the first non-empty line."""
     return next(csv.reader(begins.lstrip().splitlines(keepends=True), delimiter=separator), [])
 
 
 def _trimmed(name: str) -> str:
-    """A name without white space around it, be it of no width."""
+    """Returns a name without white space around it, zero-width characters included."""
     return name.strip().strip(_NO_WIDTH).strip()
 
 
 def _is_mixed(name: str) -> bool:
-    """Whether it would be several names, one of a record's own among them, at other separators."""
+    """Returns whether another separator would split the name and give one of a record's own."""
     parts = [folded(part) for part in re.split(f"[{SEPARATORS}]", name)]
     return len(parts) > 1 and any(part in OWN for part in parts)
 
 
 def _has_spaces(begins: str, separator: str) -> bool:
-    """Whether a space follows each separator of the first line: then it belongs to them."""
+    """Returns whether a space follows each separator of the first line, and so is part of it."""
     names = _split(begins, separator)[1:]
     return bool(names) and all(name.startswith(" ") for name in names)
 
@@ -269,8 +269,8 @@ def _is_misspelt(member: str) -> bool:
     return member not in OWN and is_misspelt(folded(member))
 
 
-def _told_of(name: str, member: str) -> str:
-    """What is right where a column may be meant for that member."""
+def _advice(name: str, member: str) -> str:
+    """Returns the advice for a column that was probably meant for that member."""
     return (
         f'The column "{shortened(name)}" may be meant for {member}: name it {member}. If it is '
         f"metadata, add a column {member}, which may be empty."
@@ -280,13 +280,13 @@ def _told_of(name: str, member: str) -> str:
 def _check(names: Sequence[str], *, is_sure: bool) -> None:
     """Raises StartupError unless these can be the names of columns."""
     if any(map(fault_of, names)):
-        raise StartupError("The first line of a CSV must be UTF-8, as all of it.")
+        raise StartupError("The first line of the CSV is not UTF-8: save the file as UTF-8.")
     if any(map(_is_data, names)):
         raise StartupError(
-            f"The first line is a record: put a line before it that names the columns, {_EXAMPLE}."
+            f"The first line is a record: add a line before it with the column names, {_EXAMPLE}."
         )
     if names and folded(names[0]).startswith("sep="):
-        raise StartupError(f"The first line is Excel's {names[0]!r}: take it away.")
+        raise StartupError(f"The first line is Excel's {names[0]!r}: remove it.")
     if mixed := next(filter(_is_mixed, names), None):
         raise StartupError(
             f"The first line mixes separators: {shortened(mixed, 40)!r} is more than one name."
@@ -300,9 +300,9 @@ def _check(names: Sequence[str], *, is_sure: bool) -> None:
     [first, *more] = names
     if not (more or is_sure or first.endswith(":=") or _is_own(first)):
         raise StartupError(
-            f"It is no file of records: NDJSON begins with {{, an array with [, and a CSV with the "
-            f"names of its columns, {_EXAMPLE}; it begins with {shortened(first, 40)!r}. If that "
-            "is the name of its only column, say --format csv."
+            f"It is not a file of records: NDJSON begins with {{, an array with [, and a CSV with "
+            f"the names of its columns, {_EXAMPLE}; it begins with {shortened(first, 40)!r}. If "
+            "that is the name of its only column, use --format csv."
         )
 
 

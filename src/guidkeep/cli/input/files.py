@@ -1,4 +1,4 @@
-"""What an import reads from, and the files that it keeps beside that."""
+"""The input of an import, and the files beside it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def opened(name: str, stack: ExitStack) -> IO[bytes]:
-    """The file of that name, closed with the stack; `-` is standard input.
+    """Opens the file of that name, to be closed by the stack; `-` is standard input.
 
     Raises:
-        StartupError: it can't be read.
+        StartupError: it cannot be read.
     """
     if name == "-":
         return _standard_input()
@@ -31,19 +31,19 @@ def opened(name: str, stack: ExitStack) -> IO[bytes]:
 
 
 def beside(path: Path | None, ending: str) -> Path | None:
-    """The file that lies beside it, with that ending."""
+    """Returns the path beside `path` with that suffix; None for None."""
     return None if path is None else path.with_name(path.name + ending)
 
 
 def refused_target(options: Options, path: Path | None) -> Target | None:
-    """Where refused records go.
+    """Returns the target for refused records; None for standard error.
 
     Args:
-        options: of the command.
-        path: the file that is read; None: it can't be read again.
+        options: the command's options.
+        path: the input file; None if it cannot be read again.
 
     Raises:
-        StartupError: that can't be written.
+        StartupError: the target cannot be written.
     """
     named: str | None = options["refused"]
     if named is None:
@@ -55,16 +55,16 @@ def refused_target(options: Options, path: Path | None) -> Target | None:
         raise StartupError(f"--refused: {error}") from error
     there = target.path if target.path is not None and target.path.exists() else None
     if path is not None and there is not None and path.samefile(there):
-        raise StartupError(f"--refused: {named} is the file that is read; name another.")
+        raise StartupError(f"--refused: {named} is the input file; name another.")
     return target
 
 
 def _standard_input() -> IO[bytes]:
-    """Standard input by a buffer of its own.
+    """Returns standard input with a separate buffer.
 
-    Python waits for that of `sys.stdin` when it ends, and a thread that still reads would hold it.
+    At exit Python waits for the buffer of `sys.stdin`, which a reading thread would block.
     """
     try:
         return open(sys.stdin.fileno(), "rb", closefd=False)
-    except io.UnsupportedOperation:  # something else was put in its place
+    except io.UnsupportedOperation:  # sys.stdin was replaced
         return sys.stdin.buffer

@@ -1,7 +1,7 @@
-"""What a file is, seen from its beginning: records, or something that is none.
+"""Detects the format of a file from its beginning.
 
-What is no file of records is refused before anything is written, with what would be right. A CSV
-that has other separators than commas is one all the same: its first line says which.
+A file that does not contain records is refused, with advice, before anything is written. A CSV may
+have other separators than commas: its first line shows which.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from guidkeep.jsontext import lenient
 if TYPE_CHECKING:
     Form = Literal["ndjson", "json", "csv"]
 
-_RIGHT = "what is read is NDJSON, one JSON array, or CSV, as UTF-8 text"
+_RIGHT = "an import reads NDJSON, one JSON array, or CSV, as UTF-8 text"
 _SAVE = "save its sheet as CSV (UTF-8)"
 _UNPACK = "unpack it first"
 _ZIP = b"PK\x03\x04"
@@ -30,7 +30,7 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\x04\x22\x4d\x18", "compressed with lz4", _UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Word document", _SAVE),
-    (b"SQLite format 3\0", "an SQLite database", "guidkeep copy --from sqlite:///FILE reads those"),
+    (b"SQLite format 3\0", "an SQLite database", "guidkeep copy --from sqlite:///FILE reads it"),
     (b"%PDF-", "a PDF document", _RIGHT),
     (b"{\\rtf", "an RTF document", _RIGHT),
     (b"PAR1", "a Parquet file", _RIGHT),
@@ -42,15 +42,15 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\x7fELF", "a program", _RIGHT),
 )
 _DOCUMENTS = (
-    ({"guids", "next"}, "a page of the list of GUIDs", "take what `guidkeep export` writes"),
+    ({"guids", "next"}, "a page of the list of GUIDs", "use the output of `guidkeep export`"),
     (
         {"line", "status", "detail", "record"},
-        "what an import refused",
-        "mend what `jq -r .record FILE` writes",
+        "an import's file of refused records",
+        "correct the output of `jq -r .record FILE` and import that",
     ),
-    ({"type", "title", "status", "detail"}, "the error of a service", "a download may have failed"),
+    ({"type", "title", "status", "detail"}, "a service's error", "a download may have failed"),
 )
-"""JSON objects by their members."""
+"""Other JSON objects, by their members."""
 _UTF_16 = "text in UTF-16"
 _MARKS = (
     (codecs.BOM_UTF32_LE, "text in UTF-32"),
@@ -61,25 +61,25 @@ _MARKS = (
 _AS_UTF_8 = 'save it as UTF-8 (Excel: "CSV UTF-8")'
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
 _MOST_CONTROLS = 0.05
-"""The share of control characters from which on it is no text."""
+"""A file with a larger share of control characters is not text."""
 _html = re.compile(rb"<(!doctype\s+html|html|head|body|title)\b", re.IGNORECASE).match
 _goes_on = re.compile(rb"[{\[,:]\s*$").search
 
 
 def form_of(begins: bytes) -> Form:
-    """Which of the three forms it is, from its first character."""
+    """Returns the format, from the first character."""
     first = begins.lstrip()[:1]
     return "json" if first == b"[" else "ndjson" if first in (b"{", b"") else "csv"
 
 
 def require_records(begins: bytes) -> None:
-    """Refuses what is no file of records.
+    """Refuses a file that does not contain records.
 
     Args:
-        begins: its first bytes, one line at least.
+        begins: its first bytes, at least one line.
 
     Raises:
-        StartupError: it is something else; the message says what, and what would be right.
+        StartupError: the file is something else; the message names its kind and gives advice.
     """
     kind, right = _binary(begins) or _markup(begins) or _document(begins) or ("", "")
     if kind:
@@ -87,7 +87,7 @@ def require_records(begins: bytes) -> None:
 
 
 def _binary(begins: bytes) -> tuple[str, str] | None:
-    """What it is, if it is no text in UTF-8, and what would be right."""
+    """Returns the kind of a file that is not UTF-8 text, and advice; None for UTF-8 text."""
     if begins.startswith(_ZIP):
         if b"mimetypeapplication/vnd.oasis" in begins[:200]:
             return "a LibreOffice document", _SAVE
@@ -102,9 +102,9 @@ def _binary(begins: bytes) -> tuple[str, str] | None:
     if b"\0" in begins:
         halves = begins[::2].count(0), begins[1::2].count(0)
         is_wide = max(halves) > len(begins) / 5 and min(halves) < max(halves) / 10
-        return (_UTF_16, _AS_UTF_8) if is_wide else ("no text", _RIGHT)
+        return (_UTF_16, _AS_UTF_8) if is_wide else ("not text", _RIGHT)
     controls = len(begins) - len(begins.translate(None, _CONTROLS))
-    return ("no text", _RIGHT) if controls > _MOST_CONTROLS * len(begins) else None
+    return ("not text", _RIGHT) if controls > _MOST_CONTROLS * len(begins) else None
 
 
 def _markup(begins: bytes) -> tuple[str, str] | None:
@@ -114,12 +114,12 @@ def _markup(begins: bytes) -> tuple[str, str] | None:
     if _html(text):
         title = re.search(rb"<title[^>]*>\s*([^<]{1,80})", text, re.IGNORECASE)
         told = f" ({title[1].decode(errors='replace').strip()!r})" if title else ""
-        return f"a page of HTML{told}", f"a download may have failed; {_RIGHT}"
+        return f"an HTML page{told}", f"a download may have failed; {_RIGHT}"
     return "XML", _RIGHT
 
 
 def _document(begins: bytes) -> tuple[str, str] | None:
-    """The same of one JSON object that is no line of NDJSON."""
+    """Returns the kind of a JSON object that is not a line of NDJSON, and advice."""
     text = begins.removeprefix(codecs.BOM_UTF8).lstrip()
     if not text.startswith(b"{"):
         return None

@@ -1,4 +1,4 @@
-"""A record in a file, as it is read: its text, and why it can't be sent, if it can't."""
+"""A record read from a file: its text, or the reason why it cannot be sent."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from typing import NamedTuple
 from guidkeep.errors import StartupError
 
 LONGEST = 16 << 20
-"""Bytes of one record in a file at most; no service takes as many."""
+"""The longest record in a file, in bytes; no service accepts as many."""
 SHOWN = 1 << 16
-"""Characters that are kept at most of what can't be sent."""
+"""The most characters kept of a record that cannot be sent."""
 PIECE = 1 << 16
-"""Bytes that are read at a time: how far it is is seen in steps of these."""
+"""Bytes that are read at a time; the progress is shown in these steps."""
 
 WHITE = " \t\r\n"
 ANY_BYTES = "surrogateescape"
-"""How text is decoded: what is not UTF-8 becomes what UTF-8 never is (PEP 383), so one bad byte is
-the fault of its record, not of all that is decoded with it."""
+"""The error handler for decoding (PEP 383): a bad byte becomes a character that UTF-8 cannot
+encode, so that only the byte's own record fails, not everything decoded with it."""
 
 
 class Item(NamedTuple):
     """A record in a file.
 
     Attributes:
-        number: which it is: the line where it begins; in an array, its place, from 1.
-        text: its JSON, on one line, or, if it has none, what stands there, up to `SHOWN`
-            characters.
-        fault: why it can't be sent, if it can't.
-        place: of an element of an array, the line where it begins.
+        number: the line where it begins; in an array, its position, from 1.
+        text: its JSON, on one line; or, if it cannot be sent, its first `SHOWN` characters.
+        fault: the reason why it cannot be sent, if any.
+        place: for an element of an array, the line where it begins.
     """
 
     number: int
@@ -42,11 +41,11 @@ class Item(NamedTuple):
 
 
 class BrokenOff(StartupError):
-    """The file is not of its form, so that nothing after that can be read."""
+    """The file is malformed, and the rest of it cannot be read."""
 
 
 def fault_of(text: str) -> str | None:
-    """Where a text that was decoded whatever its bytes are is not UTF-8, if it is not."""
+    """Returns the fault of a text whose bytes were not UTF-8; None if they were."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -55,12 +54,12 @@ def fault_of(text: str) -> str | None:
 
 
 def checked(number: int, text: str, place: int | None = None) -> Item:
-    """The item, with its fault if its bytes are not UTF-8."""
+    """Returns the item, with a fault if its bytes are not UTF-8."""
     fault = fault_of(text)
     return faulty(number, text, fault, place) if fault else Item(number, text, place=place)
 
 
 def faulty(number: int, text: str, fault: str, place: int | None = None) -> Item:
-    """An item that can't be sent, with the beginning of what stands there."""
+    """Returns an item that cannot be sent, with the beginning of its text."""
     shown = text[:SHOWN].encode(errors=ANY_BYTES).decode(errors="replace")
     return Item(number, shown, fault, place)

@@ -21,17 +21,17 @@ _place = re.compile(r"\(line ([0-9]+), column ([0-9]+)\)")
 
 
 class Elements:
-    """Iterates over lines and texts of the elements; holds a piece, and one element at most."""
+    """Iterates over lines and texts of the elements; holds at most a piece and one element."""
 
     def __init__(self, stream: io.TextIOBase) -> None:
         self._stream = stream
         self._text = ""
         self._at = 0
-        self._line, self._column = 1, 1  # where the text begins that is held
-        self._counted, self._here = 0, 1  # how far line breaks are counted, and the line there
+        self._line, self._column = 1, 1  # where the held text begins
+        self._counted, self._here = 0, 1  # the position up to which lines are counted; its line
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
-        self._expect("[", "The file is no JSON array: it must begin with [.")
+        self._expect("[", "The file is not a JSON array: it must begin with [.")
         if self._next() == "]":
             self._at += 1
         else:
@@ -40,9 +40,9 @@ class Elements:
                 self._at += 1
                 self._next()
                 yield self._element()
-            self._expect("]", "After an element there must be a comma or the array's end")
+            self._expect("]", "After an element there must be a comma or the end of the array")
         if self._next():
-            raise BrokenOff(f"There is more after the end of the array (line {self._lines()}).")
+            raise BrokenOff(f"There is text after the end of the array (line {self._lines()}).")
 
     def _element(self) -> tuple[int, str]:
         while True:
@@ -54,20 +54,20 @@ class Elements:
                     told = _place.sub(partial(_placed, begins), explained(error))
                     raise BrokenOff(f"An element of the array is not JSON: {told}.") from error
             else:
-                # 12 may go on as 123, or as 12.5: it is whole when something ends it.
+                # 12 may continue as 123 or 12.5: it is complete when another token follows.
                 if _ends(self._text, end) or not self._read():
                     line, element = self._lines(), self._text[self._at : end]
                     self._at = end
                     return line, element
 
     def _lines(self) -> int:
-        """The line at which it is."""
+        """Returns the present line."""
         self._here += self._text.count("\n", self._counted, self._at)
         self._counted = self._at
         return self._here
 
     def _next(self) -> str:
-        """The next character that is not white; empty at the end."""
+        """Returns the next character that is not white space; empty at the end."""
         while True:
             while self._at < len(self._text):
                 if self._text[self._at] not in WHITE:
@@ -83,7 +83,7 @@ class Elements:
         self._at += 1
 
     def _read(self) -> bool:
-        """Reads on: a piece, or as much as waits already, so that a long element is soon whole."""
+        """Reads a piece, or as much as is held already, so that long elements need few reads."""
         waiting = len(self._text) - self._at
         if waiting > items.LONGEST:
             raise BrokenOff(
@@ -99,7 +99,7 @@ class Elements:
 
 
 def _placed(begins: tuple[int, int], found: re.Match[str]) -> str:
-    """A place in a text that begins at that line and column, as one in the file."""
+    """Converts a place in a text that begins at that line and column to a place in the file."""
     line, column = int(found[1]), int(found[2])
     column += begins[1] - 1 if line == 1 else 0
     return f"(line {line + begins[0] - 1}, column {column})"

@@ -1,8 +1,8 @@
 """Records in files: NDJSON, one JSON array, CSV; each read in bounded memory, one record at a time.
 
-A CSV has a line of names at its top. `guid`, `expire` and `ttl` mean what they do everywhere, in
-any case; `expire` in all the ways of `--expire`, `ttl` also as 30d. A name that ends in `:=` holds
-JSON, any other text. An empty cell is nothing.
+The first line of a CSV has the names of the columns. `guid`, `expire` and `ttl` have their usual
+meaning, in any case; `expire` accepts all forms of `--expire`, `ttl` also 30d. A column whose name
+ends in `:=` holds JSON, any other column text. An empty cell is ignored.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """A file of records that is read.
+    """A file of records.
 
     Args:
         stream: its bytes. Its first line is read at once.
-        form: None: seen from its first character.
+        form: its format; None to detect it from its first character.
         clock: returns Unix time in seconds, for an `expire` that is a time from now.
 
     Attributes:
-        doubtful: columns of a CSV whose names mean something else than they say, unless the
-            service's schema declares them: see `settle`.
+        doubtful: columns of a CSV whose names are not taken literally, unless the service's
+            schema declares them: see `settle`.
 
     Raises:
-        StartupError: it is no file of records.
+        StartupError: the file does not contain records.
     """
 
     def __init__(self, stream: IO[bytes], form: Form | None, *, clock: Callable[[], float]) -> None:
@@ -63,34 +63,34 @@ class Source:
 
     @property
     def passed(self) -> int:
-        """Bytes that have been taken from the stream."""
+        """The number of bytes read from the stream."""
         return self._counted.count
 
     @property
     def columns(self) -> dict[str, str] | None:
-        """By member of a record, the column that it comes from; None: it is no CSV."""
+        """The column names by member; None if the file is not a CSV."""
         if self._table is None:
             return None
         return {column.member: column.name for column in self._table.columns}
 
     def settle(self, declared: Collection[str] = ()) -> None:
-        """Takes the names of columns for what they mean; comes before `items`.
+        """Maps the columns of a CSV to members; to be called before `items`.
 
         Args:
             declared: properties that the service's schema declares.
 
         Raises:
-            StartupError: they can't be taken for anything.
+            StartupError: a column is misspelt or ambiguous.
         """
         self._is_settled = True
         if self._table:
             self._table.settle(declared)
 
     def items(self) -> Iterator[Item]:
-        """The records, blank lines left out.
+        """Returns an iterator over the records, without blank lines.
 
         Raises:
-            BrokenOff: the file is not of its form, so that nothing after that can be read.
+            BrokenOff: the file is malformed, and the rest of it cannot be read.
         """
         if not self._is_settled:
             self.settle()
@@ -111,7 +111,7 @@ class Source:
                 yield checked(number, line.decode(errors=ANY_BYTES).rstrip(WHITE))
 
     def _elements(self) -> Iterator[Item]:
-        """The elements of an array, their text as it is but for line breaks."""
+        """Yields the elements of an array, their text unchanged except for line breaks."""
         for number, (line, element) in enumerate(Elements(self._text()), 1):
             yield checked(number, on_one_line(element), line)
 
@@ -120,7 +120,7 @@ class Source:
 
 
 class _Counted(io.RawIOBase):
-    """A stream that counts what is taken from it."""
+    """A stream that counts the bytes read from it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -130,9 +130,9 @@ class _Counted(io.RawIOBase):
         self.count = 0
 
     def begin(self) -> bytes:
-        """What it begins with, a line that is not blank or a piece; it is read again then.
+        """Returns its beginning, up to a non-blank line or a piece; later reads return it again.
 
-        No more is waited for: of a pipe the rest may come much later.
+        It waits for no more: in a pipe the rest may come much later.
         """
         read = getattr(self._stream, "read1", self._stream.read)
         while len(self._begins) < items.PIECE and b"\n" not in self._begins.lstrip():

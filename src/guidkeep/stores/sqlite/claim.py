@@ -1,18 +1,18 @@
-"""A process' claim on a database file: nobody else serves it, and the path still leads to it.
+"""A process' claim on a database file: no other process serves it, and the path still leads to it.
 
-*One process.* Two locks are held for as long as the process lives; the kernel lets go of them
-however the process ends. One is on the file itself, so that neither another name of it nor the
-removal of the other lock lets a second process in. It is a lock of the open file description on a
-byte that SQLite does not use, so it minds neither SQLite's locks nor those that SQLite loses when
-the process closes a descriptor. The other is on a file beside it (`FILE-lock`), so that nobody
-serves a new file of that name while this one is moved away; former versions hold that one alone.
+*One process.* The process holds two locks until it ends; the kernel releases them however it ends.
+One lock is on the file itself, so that neither a second name of the file nor the removal of the
+other lock lets a second process in. It is a lock of the open file description, on a byte that
+SQLite does not use. So it does not interfere with SQLite's locks, and it survives when the process
+closes another descriptor of the file. The other lock is on a file beside the database
+(`FILE-lock`), so that no process serves a new file of that name while this one is moved away.
+Former versions hold only this second lock.
 
-*The same file.* SQLite has its files open, whatever becomes of their names. A file that is moved
-away takes all writes without a word, and so does a log that was removed: after a restart they are
-gone. So before a batch of writes, and again between its commit and its answers, the names are
-looked up and compared with what is open, and so they are twice a second while nothing is written.
-When they differ, nothing more is written, and what the log has is copied into the file, wherever
-that is now.
+*The same file.* SQLite keeps its files open even if their names change. A file that was moved, or a
+log that was removed, still accepts writes without an error, and they are lost at a restart. So the
+names are looked up and compared with the open files before each batch of writes, again between its
+commit and its acknowledgements, and twice a second while nothing is written. If they differ, no
+further write is accepted, and the log is copied into the open file.
 """
 
 from __future__ import annotations
@@ -40,52 +40,52 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.stores.sqlite")
 
 LONGEST = 504
-"""Bytes of a path that SQLite takes, the names beside it included."""
+"""The longest path that SQLite accepts, in bytes, including the suffixes of its other files."""
 
 SAMPLES, SAMPLE = 32, 4096
-"""How many pieces of the file tell whether it is another than it was, and the bytes of each."""
+"""Pieces of the file that are compared to see whether it changed: their number, and bytes each."""
 _HEADER, _SCHEMA = (slice(0, 24), slice(44, 92)), slice(40, 44)
-"""In the header of a database what stays as it is, and a number that changes with its schema:
+"""Parts of the database header: the constant ones, and the schema's number.
 https://sqlite.org/fileformat2.html."""
 BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite adds to a database's name for the names of its other files."""
+"""The suffixes that SQLite adds to a database's name for its other files."""
 
 
 class Fault(Enum):
-    """What is wrong with the file under the server, in words for the log."""
+    """A fault of the file under the server, worded for the log."""
 
-    REMOVED = "the file was removed: its records can be read, and exported, until the server stops"
-    GONE = "the path leads to this file no more: it was moved, or another was put there"
-    LINKED = "the file has another name too (a hard link)"
-    CHANGED = "another program wrote into the file, or cut it off"
+    REMOVED = "the file was removed: its records can be read and exported until the server stops"
+    GONE = "the path no longer leads to this file: it was moved or replaced"
+    LINKED = "the file has a second name (a hard link)"
+    CHANGED = "another program wrote to the file or truncated it"
     NO_LOG = "the log (-wal) was removed, moved or replaced"
-    CUT_LOG = "the log (-wal) was cut off"
+    CUT_LOG = "the log (-wal) was truncated"
 
 
 _ADVICE = {
-    Fault.REMOVED: "Export what is needed, restore the file from a copy, restart.",
-    Fault.GONE: "Put the file back, or restart the server with the path of the file to be served.",
-    Fault.LINKED: "Remove the other name.",
+    Fault.REMOVED: "Export the records that you need, restore the file from a copy, restart.",
+    Fault.GONE: "Put the file back, or restart the server with the path of the file to serve.",
+    Fault.LINKED: "Remove the second name.",
     Fault.CHANGED: "Stop the server, restore the file from a copy without its -wal, start it.",
     Fault.NO_LOG: "Restart the server.",
-    Fault.CUT_LOG: "What only the log had is lost. Restart the server, or restore a copy.",
+    Fault.CUT_LOG: "Records that only the log had are lost. Restart the server, or restore a copy.",
 }
 
 
 _HOPELESS = {None, Fault.REMOVED, Fault.CHANGED}
-"""Where nothing is gained by copying the log into the file, or nothing is wrong."""
+"""No fault, or a fault for which copying the log into the file does not help."""
 _RIGHTS = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class Intended(NamedTuple):
-    """The bytes of the file, and the number of its schema, when the log is copied into it."""
+    """The file's size in bytes and its schema's number after the log is copied into it."""
 
     size: int
     schema: int
 
 
 class _Content(NamedTuple):
-    """What tells that nobody else wrote into the file."""
+    """Properties of the file that show whether another program wrote to it."""
 
     size: int
     changed: int
@@ -94,10 +94,10 @@ class _Content(NamedTuple):
     schema: int
 
     def may_become(self, now: _Content, intended: Intended) -> bool:
-        """Whether copying the log into the file may have made that of it.
+        """Returns whether copying the log into the file may have caused the change.
 
-        It neither cuts the file off nor touches what its header says of its form and schema. A copy
-        that SQLite made (`VACUUM INTO`, `.backup`) has another number of its schema.
+        That neither truncates the file nor changes the format and schema fields of its header. A
+        copy made by SQLite (`VACUUM INTO`, `.backup`) has another schema number.
         """
         return (
             now.size >= min(self.size, intended.size)
@@ -107,19 +107,20 @@ class _Content(NamedTuple):
 
 
 class Claim:
-    """See the module's text.
+    """The claim of this process on a database file. See the module's text.
 
     Args:
-        path: of the database, which is made if it is not there; may be a symbolic link.
+        path: the database, which is created if it does not exist; may be a symbolic link.
 
     Raises:
-        StartupError: it is served by another process, or is none that can be served.
+        StartupError: another process serves the file, or it cannot be served.
 
     Attributes:
-        path: the file's own, where links are resolved. SQLite is to be given this one.
-        fault: what was wrong when it was last looked at; None: nothing.
-        is_saved: whether nothing is left to be copied from the log, though there is a fault.
-        at_work: held by whoever writes or looks at the files, so that none sees the other's half.
+        path: the file's path with links resolved. SQLite must be given this one.
+        fault: the fault found by the last check; None if there was none.
+        is_saved: whether the log has nothing left to copy, although there is a fault.
+        at_work: the lock for writing and for checking the files, so that a check sees no half of
+            a write.
     """
 
     def __init__(self, path: Path) -> None:
@@ -132,8 +133,7 @@ class Claim:
         self._shown = path
         if len(os.fsencode(self.path)) > LONGEST:
             raise StartupError(
-                f"Can't use the store {path}: SQLite takes no path that is longer than "
-                f"{LONGEST} bytes."
+                f"Can't use the store {path}: SQLite accepts no path longer than {LONGEST} bytes."
             )
         self.at_work = threading.Lock()
         self._log: tuple[int, int] | None = None
@@ -141,7 +141,7 @@ class Claim:
         self._content = _Content(0, 0, 0, b"", 0)
         self._intended = Intended(0, 0)
         with _said(path):
-            # Before it is opened: closing it drops the locks that this process' SQLite has on it.
+            # Before opening: closing it would release the locks of SQLite in this process.
             _require_servable(self.path, path)
             self._lock, self._beside_is = lock_beside(self.path, path)
         try:
@@ -153,14 +153,14 @@ class Claim:
         self._identity = _identity(os.fstat(self._file))
 
     def release(self) -> None:
-        """Lets another process have the file. To be called when no connection is open."""
+        """Releases the locks. To be called when no connection is open."""
         os.close(self._file)
         os.close(self._lock)
 
     # At start.
 
     def _opened(self) -> int:
-        """The descriptor of the file, which is locked."""
+        """Opens and locks the file; returns its descriptor."""
         try:
             descriptor = open_regular(self.path)
         except FileNotFoundError:
@@ -179,17 +179,17 @@ class Claim:
         return descriptor
 
     def _require_no_log(self) -> None:
-        """SQLite would drop the log of a file that is not there, and what was answered with it."""
+        """Refuses a log without its file: SQLite would drop it, with acknowledged writes."""
         wal = self._beside("-wal")
         if wal.exists() and wal.stat().st_size:
             raise StartupError(
-                f"Can't use the store {self._shown}: it is not there, or empty, and its log "
-                f"{wal.name} is there and may hold records. If the file was moved, move it back, "
-                "or the log after it; if the records are not wanted, remove the log."
+                f"Can't use the store {self._shown}: it does not exist or is empty, but its log "
+                f"{wal.name} exists and may hold records. If the file was moved, move it back, "
+                "or move the log to it; if you do not need the records, remove the log."
             )
 
     def _look_beside(self, main: os.stat_result) -> None:
-        """Refuses what somebody planted in the place of SQLite's other files."""
+        """Refuses files that another user may have planted in place of SQLite's other files."""
         for path in map(self._beside, BESIDE):
             try:
                 found = os.lstat(path)
@@ -202,7 +202,7 @@ class Claim:
             ):
                 raise StartupError(
                     f"Can't use the store {self._shown}: {path.name} beside it is a link, or "
-                    "belongs to another user. Look at it, and remove it."
+                    "belongs to another user. Check it and remove it."
                 )
 
     def _warn_of_readers(self) -> None:
@@ -220,13 +220,13 @@ class Claim:
     # While it is served.
 
     def begin(self, intended: Intended) -> None:
-        """Takes what is open now for what belongs to the path. Each connection has read by now.
+        """Records the open files as those of the path. Each connection must have read before.
 
         Args:
-            intended: what the log makes of the file.
+            intended: the file's size and schema number after the log is copied into it.
 
         Raises:
-            StartupError: it does not belong there any more.
+            StartupError: the path no longer leads to the open file.
         """
         with _said(self._shown):
             self._log = _identity(os.lstat(self._wal))
@@ -239,10 +239,10 @@ class Claim:
         self._warn_of_readers()
 
     def look(self) -> bool:
-        """Whether all is in its place; while the writer is at work, as it found that last."""
+        """Returns whether all files are in place; during a write, the result of its last check."""
         if self.at_work.acquire(blocking=False):
             try:
-                if self._itself_is is Hold.SHARED:  # the reader that was in the way may have gone
+                if self._itself_is is Hold.SHARED:  # the reader's lock may be gone by now
                     self._itself_is = lock_itself(self._file)
                 self.holds()
             finally:
@@ -250,10 +250,10 @@ class Claim:
         return self.fault is None
 
     def holds(self, *, wrote: bool = False) -> bool:
-        """Whether all is in its place. For whoever has `at_work`.
+        """Returns whether all files are in place. The caller must hold `at_work`.
 
         Args:
-            wrote: SQLite has been told to write since it was last asked.
+            wrote: whether SQLite has written since the last check.
         """
         fault = self._find(wrote=wrote)
         if fault is not self.fault:
@@ -263,10 +263,10 @@ class Claim:
         return fault is None
 
     def saved(self) -> None:
-        """What the log had is in the file now, and the log is empty.
+        """Notes that the log has been copied into the file and is empty.
 
-        Another file under the log's name would be read into the database at the next start, over
-        what is newer there; so it is put aside.
+        The next start would read another file under the log's name into the database, over newer
+        records. So such a file is renamed.
         """
         self.is_saved = True
         if self.fault is Fault.NO_LOG:
@@ -284,7 +284,7 @@ class Claim:
         return self._find_log() or (None if found.st_nlink == 1 else Fault.LINKED)
 
     def _is_named(self) -> bool:
-        """Whether the path that the operator gave leads to the file, where it is another path."""
+        """Returns whether the operator's path, if it differs, leads to the file."""
         if self._named == self.path:
             return True
         try:
@@ -302,7 +302,7 @@ class Claim:
         return None
 
     def _is_changed(self, found: os.stat_result, *, wrote: bool) -> bool:
-        """Whether another program made it what it is; its time alone may be new, by `touch`."""
+        """Returns whether another program changed the file; a new time alone is no change."""
         former = self._content
         if (found.st_size, found.st_mtime_ns) == (former.size, former.changed):
             return False
@@ -316,7 +316,7 @@ class Claim:
         return False
 
     def _content_of(self, found: os.stat_result) -> _Content:
-        """To be asked for when the file itself was written, which one commit in thousands does."""
+        """Reads the properties. Called only when the file changed: one commit in thousands."""
         places = range(0, found.st_size, max(SAMPLE, found.st_size // SAMPLES))
         try:
             sample = b"".join(os.pread(self._file, SAMPLE, at) for at in places)
@@ -339,7 +339,7 @@ class Claim:
 
 
 def _stat(path: str) -> os.stat_result | None:
-    """None: there is nothing, or nothing that could be looked at."""
+    """Returns None if the file does not exist or cannot be looked at."""
     try:
         return os.lstat(path)
     except OSError:
@@ -358,11 +358,11 @@ def _require_servable(path: Path, shown: Path) -> None:
     if stat.S_ISDIR(found.st_mode):
         what = "it is a folder"
     elif not stat.S_ISREG(found.st_mode):
-        what = "it is no regular file"
+        what = "it is not a regular file"
     elif found.st_nlink != 1:
         what = (
             f"it has {found.st_nlink} names (hard links), and SQLite keeps a log for each name. "
-            f"Remove the others: find them with find -samefile {shlex.quote(str(path))}"
+            f"Remove the others; find -samefile {shlex.quote(str(path))} lists them"
         )
     if what:
         raise StartupError(f"Can't use the store {shown}: {what}.")
@@ -370,7 +370,7 @@ def _require_servable(path: Path, shown: Path) -> None:
 
 @contextmanager
 def _said(shown: Path) -> Iterator[None]:
-    """Raises StartupError, with a sentence, for what the system refuses."""
+    """Raises StartupError with a message for an OSError in the `with` block."""
     try:
         yield
     except OSError as error:

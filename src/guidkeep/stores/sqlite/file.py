@@ -1,6 +1,6 @@
-"""The file of a SQLite store: its schema checked, its connections durable.
+"""The file of a SQLite store: its schema and its durable connections.
 
-Who may serve it, and whether it is still where it was, is in `guidkeep.stores.sqlite.claim`.
+`guidkeep.stores.sqlite.claim` keeps other processes out and checks that the path still leads to it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ log = structlog.get_logger("guidkeep.stores.sqlite")
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x47554944  # "GUID"
-OLDEST_SQLITE = (3, 38, 0)  # the JSON functions built in, upserts, strict tables
+OLDEST_SQLITE = (3, 38, 0)  # has built-in JSON functions, upserts and strict tables
 
 SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE record (
     guid     BLOB PRIMARY KEY NOT NULL,
     expire   INTEGER NOT NULL,           -- Unix time, seconds
-    version  INTEGER NOT NULL,           -- of no other record, see new_version
+    version  INTEGER NOT NULL,           -- no other record has it, see new_version
     user     BLOB,                       -- the metadata's user, UTF-8, for listing
     metadata TEXT NOT NULL               -- a JSON object, as it came
 ) STRICT, WITHOUT ROWID;
@@ -44,15 +44,15 @@ _COLUMNS = """
 SELECT length(guid), expire, version, length(user), length(metadata) FROM record LIMIT 1
 """
 CHECKPOINT_PAGES = 8_000
-"""Pages of the log after which they are copied into the file: 32 MB at the usual page size."""
+"""The log is copied into the file at this number of pages: 32 MB at the usual page size."""
 PAGE_CACHE_KIB = 32_768
 
 
 class SQLiteFile:
-    """The database file, claimed for this process, its schema checked.
+    """The database file, claimed for this process, with a checked schema.
 
     Attributes:
-        claim: tells whether the path still leads to the file.
+        claim: checks whether the path still leads to the file.
     """
 
     def __init__(self, path: Path, timeout: float) -> None:
@@ -72,10 +72,10 @@ class SQLiteFile:
 
     @contextmanager
     def begun(self) -> Iterator[None]:
-        """Lets go of the file if what is begun in the `with` block fails.
+        """Releases the file if the `with` block fails.
 
         Raises:
-            StartupError: it failed because of the file.
+            StartupError: the block failed because of the file.
         """
         try:
             yield
@@ -90,10 +90,10 @@ class SQLiteFile:
     def connect(
         self, *, read_only: bool = False, cache_kib: int = PAGE_CACHE_KIB
     ) -> sqlite3.Connection:
-        """A connection that any one thread at a time may use; one that writes is durable."""
+        """Returns a connection for one thread at a time; a writing connection is durable."""
         connection = sqlite3.connect(
             self.claim.path,
-            # So that "busy" is said before the caller gives up; SQLite counts in milliseconds.
+            # So that SQLite reports "busy" before the caller's deadline; it counts milliseconds.
             timeout=min(self._timeout * 0.8, 1_000_000),
             isolation_level=None,
             check_same_thread=False,
@@ -105,9 +105,7 @@ class SQLiteFile:
             return connection
         [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
-            raise StartupError(
-                f"{self._path} can't be put into WAL mode: is it on a network drive?"
-            )
+            raise StartupError(f"Can't put {self._path} into WAL mode: is it on a network drive?")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = true")  # macOS: else the drive's cache keeps it
         connection.execute("PRAGMA checkpoint_fullfsync = true")
@@ -116,12 +114,12 @@ class SQLiteFile:
         return connection
 
     def begin(self) -> None:
-        """From now on the claim watches the files that the connections have open.
+        """Starts the claim's checks of the files that the connections have open.
 
         Raises:
-            StartupError: they are not those of the path.
+            StartupError: the path leads to other files.
         """
-        for connection in self._connections:  # SQLite opens the log when it first reads
+        for connection in self._connections:  # SQLite opens the log at the first read
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         [pages], [size], [schema] = (
             self._connections[0].execute(f"PRAGMA {name}").fetchone()
@@ -130,9 +128,9 @@ class SQLiteFile:
         self.claim.begin(Intended(pages * size, schema))
 
     def save(self, writer: sqlite3.Connection) -> None:
-        """Copies the log into the file, since the log's name no longer leads to it.
+        """Copies the log into the file, because the log's name no longer leads to the log.
 
-        If a reader is in the way, it is to be tried again.
+        A reader may prevent this; then the caller has to try again later.
         """
         if self.claim.is_saved:
             return
@@ -150,66 +148,67 @@ class SQLiteFile:
         self._said = code
 
     def close(self) -> None:
-        """Ends the connections, the oldest last, and lets another process have the file."""
+        """Closes the connections, the oldest last, and releases the claim."""
         while self._connections:
             self._connections.pop().close()
         self.claim.release()
 
     def _prepare(self) -> None:
-        """Makes the schema in an empty file, checks it in another, and that it can be written."""
+        """Creates the schema in an empty file, or checks it; and checks that writing works."""
         with closing(sqlite3.connect(self.claim.path, isolation_level=None)) as connection:
             is_new = self._check_owner(connection)
         with closing(self.connect()) as connection:
             if is_new:
                 connection.executescript(SCHEMA)
-            connection.execute("BEGIN IMMEDIATE")  # whether it can be written
+            connection.execute("BEGIN IMMEDIATE")  # fails if the file cannot be written
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
             connection.execute(_COLUMNS).fetchone()
-        self._connections.clear()  # that one is closed
+        self._connections.clear()  # the one above is closed
 
     def _check_owner(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file is new; nothing is changed in one that is not Guidkeep's."""
+        """Returns whether the file is new. Changes nothing in another program's file."""
         [owner] = connection.execute("PRAGMA application_id").fetchone()
         [version] = connection.execute("PRAGMA user_version").fetchone()
         [tables] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if not (owner or version or tables):
             return True
         if owner != APPLICATION_ID:
-            raise StartupError(f"{self._path} is a database of another program, not Guidkeep's.")
+            raise StartupError(f"{self._path} is another program's database, not Guidkeep's.")
         if version > SCHEMA_VERSION:
             raise StartupError(
                 f"{self._path} was written by a newer Guidkeep (schema {version}; this one "
-                f"knows {SCHEMA_VERSION}): start that one, or a newer."
+                f"knows {SCHEMA_VERSION}): start that version, or a newer one."
             )
         return False
 
 
 def code_of(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; 0 where the error is the module's own."""
+    """Returns SQLite's primary result code; 0 for an error of the Python module."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def name_of(error: sqlite3.Error) -> str:
-    """The name of SQLite's result code, or the error's own."""
+    """Returns the name of SQLite's result code, or of the error's class."""
     return getattr(error, "sqlite_errorname", type(error).__name__)
 
 
 def words_of(error: sqlite3.Error) -> str:
-    """The error for a log. An error of the module's own may quote what is stored: its name alone.
+    """Returns the error's text for a log.
 
-    Such as that a text is no UTF-8, with the text.
+    An error of the Python module may quote a stored value (a text that is not UTF-8, for example),
+    so only its class is named.
     """
     return str(error) if hasattr(error, "sqlite_errorname") else type(error).__name__
 
 
 def _advice(error: sqlite3.Error) -> str:
     return {
-        sqlite3.SQLITE_NOTADB: "It is not an SQLite database, or damaged: restore it from a copy.",
+        sqlite3.SQLITE_NOTADB: "It is damaged, or not an SQLite database: restore it from a copy.",
         sqlite3.SQLITE_CORRUPT: "It is damaged: restore it from a copy.",
         sqlite3.SQLITE_READONLY: "File and folder must be writable.",
         sqlite3.SQLITE_CANTOPEN: "File and folder must exist and be writable.",
         sqlite3.SQLITE_FULL: "The disk is full.",
-        sqlite3.SQLITE_IOERR: "The disk is full, or fails.",
-        sqlite3.SQLITE_BUSY: "Another program holds it.",
+        sqlite3.SQLITE_IOERR: "The disk is full or fails.",
+        sqlite3.SQLITE_BUSY: "Another program has it locked.",
     }.get(code_of(error), "")

@@ -1,7 +1,7 @@
-"""What SQLite is asked for pages of records and for counts, and how.
+"""SQLite's statements for pages of records and for counts.
 
-Each statement names the index that it walks along: SQLite keeps no figures by which it could
-choose, and would sort the whole table to read it by another.
+Each statement names the index that it walks along: SQLite has no statistics to choose by, and would
+sort the whole table when it uses another index.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 _BY_GUID = "NOT INDEXED"  # the table is its primary key's index
 _BY_EXPIRE = "INDEXED BY record_by_expire"
-_BY_USER = "INDEXED BY record_by_user"  # and by GUID: the primary key is the end of each index
+_BY_USER = "INDEXED BY record_by_user"  # then by GUID: each index ends with the primary key
 
-# The GUIDs first: they are sorted, or passed over, without the metadata.
+# First the GUIDs: so they are sorted or skipped without the metadata.
 _PAGE = """
 SELECT {columns} FROM (
     SELECT guid AS found FROM record {index} WHERE {where} ORDER BY guid LIMIT :limit
@@ -42,18 +42,18 @@ WHERE expire >= :first AND expire < :before
 
 
 def page(connection: sqlite3.Connection, query: Query, now: int) -> list[Record]:
-    """Records that are live at `now`, in GUID order. Raises sqlite3.Error."""
+    """Returns records that are live at `now`, in GUID order. Raises sqlite3.Error."""
     statement, values = page_statement(query, now)
     try:
         [text] = connection.execute(statement.format(columns=_AS_ONE), values).fetchone()
         rows = json.loads(text)
-    except sqlite3.DataError:  # as one value it would be longer than any may be: a billion bytes
+    except sqlite3.DataError:  # one value may have at most a billion bytes
         rows = connection.execute(statement.format(columns=_COLUMNS), values).fetchall()
     return [Record(*row) for row in rows]
 
 
 def page_statement(query: Query, now: int) -> tuple[str, dict[str, Any]]:
-    """The statement of a page, with {columns} for what it shall give, and its parameters."""
+    """Returns a page's statement, with {columns} in place of its columns, and its parameters."""
     where, values = _walk(query)
     where.append("expire > :now")
     values |= {"now": now, "limit": query.limit}
@@ -68,14 +68,14 @@ def page_statement(query: Query, now: int) -> tuple[str, dict[str, Any]]:
 
 
 def skip(connection: sqlite3.Connection, query: Query, count: int) -> str | None:
-    """The GUID that comes so many after the query's. Raises sqlite3.Error."""
+    """Returns the GUID that comes `count` positions after the query's. Raises sqlite3.Error."""
     statement, values = skip_statement(query, count)
     found = connection.execute(statement, values).fetchone()
     return found and str(found[0])
 
 
 def skip_statement(query: Query, count: int) -> tuple[str, dict[str, Any]]:
-    """The statement of `skip`, and its parameters."""
+    """Returns the statement of `skip` and its parameters."""
     where, values = _walk(query)
     return _SKIP.format(index=_index(query), where=" AND ".join(where)), values | {"count": count}
 
@@ -94,7 +94,7 @@ def _index(query: Query) -> str:
 
 
 def _walk(query: Query) -> tuple[list[str], dict[str, Any]]:
-    """What bounds a walk in the order of GUIDs: conditions and parameters."""
+    """Returns the bounds of a walk in GUID order: conditions and parameters."""
     where, values = ["guid > :after"], {"after": bytes.fromhex(query.after or "")}
     if query.user is not None:
         where.append("user = :user")

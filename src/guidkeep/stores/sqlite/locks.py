@@ -1,10 +1,10 @@
-"""The two locks by which one process alone serves a database file.
+"""The two locks that keep a second process from serving a database file.
 
-Whoever may *read* a file may hold a lock on it, and the file of an operator may be readable by
-others. So a lock that is in the way is looked at: a process that serves the store has locks that
-exclude all others, a reader's do not tell more than that it reads. One of the two locks that nobody
-else has is enough. It is only where a reader is in the way of both that nobody can tell, or where
-one has taken the lock of `FILE-lock` for itself alone, which `flock` lets it do.
+Any process that may *read* a file may lock it, and an operator may let others read the file. So the
+kind of an existing lock is checked: a process that serves the store holds exclusive locks, a reader
+usually holds shared ones. It is enough to hold one of the two locks exclusively. Two cases cannot
+be decided: readers hold locks on both files, or a reader has locked `FILE-lock` exclusively, which
+`flock` allows.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _FORM = "hhqqi4x"
 
 
 class Hold(Enum):
-    """What came of the wish for a lock."""
+    """How this process holds a lock."""
 
-    ALONE = "nobody else has one"
+    ALONE = "no other process has one"
     SHARED = "readers have one too, or may: no process that serves the store"
-    NONE = "another process has it for itself alone"
+    NONE = "another process holds it exclusively"
 
 
 def lock_beside(path: Path, shown: Path) -> tuple[int, Hold]:
-    """The descriptor of the file `FILE-lock`, and how it is locked.
+    """Returns the descriptor of the file `FILE-lock`, and how it is locked.
 
     Raises:
-        StartupError: somebody else has it for themselves alone.
+        StartupError: another process holds the lock exclusively.
     """
     beside = path.with_name(f"{path.name}-lock")
     try:
@@ -53,27 +53,27 @@ def lock_beside(path: Path, shown: Path) -> tuple[int, Hold]:
     for kind, hold in _ways():
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            if is_own:  # a former version's: whoever can read it can lock it
+            if is_own:  # a former version's file may be readable, and its readers could lock it
                 os.fchmod(descriptor, PRIVATE)
             return descriptor, hold
     os.close(descriptor)
     if is_own and not found.st_mode & 0o077:
         raise served(shown)
     raise StartupError(
-        f"Another process serves the store {shown}, or holds a lock on {beside.name}, which its "
-        "owner is not alone to read: one file, one process. Stop that one; if no Guidkeep runs, "
+        f"Another process serves the store {shown}, or holds a lock on {beside.name}, which other "
+        "users may read: one file, one process. Stop that process; if no Guidkeep runs, "
         f"remove {beside.name}."
     )
 
 
 def _ways() -> list[tuple[int, Hold]]:
     alone = (fcntl.LOCK_EX, Hold.ALONE)
-    # Without a lock on the database itself nothing else tells one server from another.
+    # Without a lock on the database itself, a shared lock would not keep a second server out.
     return [alone, (fcntl.LOCK_SH, Hold.SHARED)] if sys.platform == "linux" else [alone]
 
 
 def lock_itself(descriptor: int) -> Hold:
-    """Locks the database itself, where the system has locks that do not disturb SQLite's."""
+    """Locks the database itself, if the system has locks that do not disturb SQLite's."""
     if sys.platform != "linux":
         return Hold.SHARED
     with suppress(BlockingIOError, PermissionError):
@@ -88,24 +88,24 @@ def _wanted() -> bytes:
 
 
 def require_one(beside: Hold, itself: Hold, shown: Path) -> None:
-    """Refuses the store unless one of the two locks keeps every other process out.
+    """Refuses the store unless one of the two locks is exclusive.
 
     Raises:
-        StartupError: another process serves it, or nobody can tell.
+        StartupError: another process serves the store, or the locks do not show whether one does.
     """
     if itself is Hold.NONE:
         raise served(shown)
     if Hold.ALONE not in (beside, itself):
         raise StartupError(
-            f"Can't use the store {shown}: other programs hold locks on it and on the -lock beside "
-            "it, so nobody can tell whether another process serves it. End them (lslocks names "
-            "them); if no Guidkeep runs, remove the -lock."
+            f"Can't use the store {shown}: other programs hold locks on it and on its -lock file, "
+            "so Guidkeep can't tell whether another process serves it. End these programs (lslocks "
+            "lists them); if no Guidkeep runs, remove the -lock file."
         )
 
 
 def served(shown: Path) -> StartupError:
-    """The error of a store that another process has."""
+    """Returns the error for a store that another process serves."""
     return StartupError(
         f"Another process serves the store {shown}: one file, one process. "
-        "Stop that one, or give this one another --store."
+        "Stop that process, or give this one another --store."
     )

@@ -1,4 +1,4 @@
-"""Which file the URL of a SQLite store names. No two URLs that differ in a name name one file."""
+"""The file that the URL of a SQLite store names. URLs with different names name different files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from guidkeep.urls import redacted, split
 
 
 def path_of(url: str) -> Path:
-    """The file of `sqlite:///FILE` (relative to this folder) or `sqlite:////FILE`.
+    """Returns the file of `sqlite:///FILE` (relative to this folder) or `sqlite:////FILE`.
 
-    What is percent-encoded may be any byte that is no control character.
+    Any byte except control characters may be percent-encoded.
 
     Raises:
-        StartupError: it names none.
+        StartupError: the URL names no file.
     """
     parts = split(url)
     encoded = parts.path[1:]
@@ -29,5 +29,5 @@ def path_of(url: str) -> Path:
         )
     try:
         return Path(os.fsdecode(unquote_to_bytes(encoded)))
-    except UnicodeEncodeError:  # what came on the command line as bytes that are no text
+    except UnicodeEncodeError:  # bytes on the command line that are not text
         raise StartupError("The store's URL is not UTF-8: percent-encode other bytes.") from None

@@ -1,10 +1,10 @@
-"""What SQLite is asked for records of which the GUIDs are known, and how. All raise sqlite3.Error.
+"""SQLite's statements for records of known GUIDs. All functions raise sqlite3.Error.
 
-*Few calls, large ones.* The `sqlite3` module lets go of the interpreter's lock in every step of
-a statement and must win it back from the event loop after it. A statement for each record would
-hand the lock to and fro all the time, so a batch takes a handful, however large it is: its rows
-go in as one parameter with all their bytes and one JSON array that says where each begins, and
-what comes back is one row too. In between SQLite works with the lock released.
+*Few, large calls.* The `sqlite3` module releases the interpreter's lock in every step of a
+statement and must win it back from the event loop afterwards. With a statement for each record the
+lock would change hands all the time. So a batch takes a handful of statements, whatever its size:
+its rows are passed as one parameter with all their bytes and one JSON array with the position of
+each, and the result is one row too. In between SQLite works with the lock released.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-# Each :index is a JSON array with one entry a row; each :bytes the rows' bytes on end.
+# Each :index is a JSON array with one entry for each row; each :bytes has the rows' bytes in a row.
 _READ = """
 SELECT json_group_array(json_array(at.key, record.expire, record.version, record.metadata))
 FROM json_each(:index) AS at CROSS JOIN record ON guid = substr(:bytes, 16 * at.key + 1, 16)
@@ -48,7 +48,7 @@ DELETE FROM record WHERE expire <= :now AND guid IN (
 
 
 def read(connection: sqlite3.Connection, guids: Sequence[bytes]) -> list[Record | None]:
-    """The record of each GUID, expired or not; None: there is none."""
+    """Returns the record of each GUID, expired or not; None where there is none."""
     records: list[Record | None] = [None] * len(guids)
     for at, expire, version, metadata in _one(connection, _READ, guids):
         records[at] = Record(guids[at].hex().upper(), expire, version, metadata)
@@ -56,14 +56,14 @@ def read(connection: sqlite3.Connection, guids: Sequence[bytes]) -> list[Record 
 
 
 def versions(connection: sqlite3.Connection, guids: Sequence[bytes]) -> dict[bytes, int]:
-    """The versions of those that are there, by GUID."""
+    """Returns the versions of the records that exist, by GUID."""
     if not guids:
         return {}
     return {guids[at]: version for at, version in _one(connection, _VERSIONS, guids)}
 
 
 def put(connection: sqlite3.Connection, records: Mapping[bytes, Record]) -> None:
-    """Inserts records, or replaces those that are there."""
+    """Inserts records, or replaces existing ones."""
     if not records:
         return
     index, pieces, at = [], [], 1  # SQLite counts from 1
@@ -89,23 +89,23 @@ def put(connection: sqlite3.Connection, records: Mapping[bytes, Record]) -> None
 
 
 def delete(connection: sqlite3.Connection, guids: Sequence[bytes]) -> None:
-    """Deletes those that are there."""
+    """Deletes the records that exist."""
     if guids:
         connection.execute(_DELETE, _rows(guids))
 
 
 def purge(connection: sqlite3.Connection, now: int, limit: int) -> int:
-    """Deletes at most `limit` records that are expired at `now`, and says how many."""
+    """Deletes at most `limit` records that are expired at `now`; returns how many."""
     return connection.execute(_PURGE, {"now": now, "limit": limit}).rowcount
 
 
 def _one(connection: sqlite3.Connection, statement: str, guids: Sequence[bytes]) -> Any:
-    """Runs a statement that gives one row with one JSON text, and decodes that."""
+    """Runs a statement that returns one row with one JSON text, and decodes the text."""
     [text] = connection.execute(statement, _rows(guids)).fetchone()
     return json.loads(text)
 
 
 def _rows(guids: Sequence[bytes]) -> dict[str, str | bytes]:
-    """The parameters that name GUIDs; of the index only the positions of its entries matter."""
+    """Returns the parameters for GUIDs; only the positions of the index's entries matter."""
     index = f"[{',0' * len(guids)}]".replace(",", "", 1)
     return {"index": index, "bytes": b"".join(guids)}

@@ -1,19 +1,18 @@
-"""SQLite, the default: one file, one process, and every answered write on the disk.
+"""The SQLite store, the default: one file, one process, every acknowledged write on the disk.
 
-The file is in WAL mode with `synchronous=FULL`: a commit returns when the log is on the disk,
-so an answered write survives a power cut. Writes of many requests share one commit (see
+The file is in WAL mode with `synchronous=FULL`: a commit returns when the log is on the disk, so an
+acknowledged write survives a power cut. Writes of many requests share one commit (see
 `guidkeep.batching.batcher`).
 
-*One writer.* All writes, the purge and the checkpoints go through one connection on one thread,
-so inside a transaction nobody else changes anything: the batch's outcome is decided in Python
-from the versions read at its beginning. Reads have connections and threads of their own and see
-the last commit.
+*One writer.* All writes, the purge and the checkpoints use one connection on one thread, so nothing
+else changes during a transaction: Python decides the batch's outcome from the versions read at its
+beginning. Reads have connections and threads of their own and see the last commit.
 
-*One file.* Before each batch of writes, and again before its answers, the claim looks whether the
-path still leads to the open file (see `guidkeep.stores.sqlite.claim`).
+*One file.* Before each batch of writes, and again before its acknowledgements, the claim checks
+that the path still leads to the open file (see `guidkeep.stores.sqlite.claim`).
 
-The file's schema is in `guidkeep.stores.sqlite.file`; what is asked for records in
-`guidkeep.stores.sqlite.records`, for pages and counts in `guidkeep.stores.sqlite.lists`.
+The file's schema is in `guidkeep.stores.sqlite.file`, the statements for records in
+`guidkeep.stores.sqlite.records`, those for pages and counts in `guidkeep.stores.sqlite.lists`.
 """
 
 from __future__ import annotations
@@ -50,9 +49,9 @@ log = structlog.get_logger("guidkeep.stores.sqlite")
 
 BATCH_LIMIT = 1024
 WATCH_INTERVAL = 0.5
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 COUNTER_CACHE_KIB = 2_048
-"""A count reads a page of the index once, so there is little to keep."""
+"""Small: a count reads each page of the index only once."""
 
 _FAILS_FOR_ALL = {
     sqlite3.SQLITE_BUSY,
@@ -61,16 +60,16 @@ _FAILS_FOR_ALL = {
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_READONLY,
 }
-"""Codes that are no single row's or page's fault, so trying one by one would be in vain."""
+"""Codes that no single row or page causes, so a retry one by one would not help."""
 
 
 class _Write(NamedTuple):
     """A write that waits for its batch.
 
     Attributes:
-        guid: whose record it is about.
-        expected: the version that is replaced or deleted; None: the record is a new one.
-        record: what takes its place; None: nothing.
+        guid: the record's GUID.
+        expected: the version that is replaced or deleted; None for a new record.
+        record: the new record; None for a deletion.
     """
 
     guid: bytes
@@ -86,12 +85,12 @@ class _Purge(NamedTuple):
 
 
 class SQLiteStore:
-    """See the module's text. Made by `open`."""
+    """The store. See the module's text. Created by `open`."""
 
     def __init__(self, file: SQLiteFile, *, timeout: float, metrics: Metrics) -> None:
         self._file = file
         self._timeout = timeout
-        self._writer = file.connect()  # first: it is closed last, and copies the log then
+        self._writer = file.connect()  # opened first: closed last, when it copies the log
         self._reader = file.connect(read_only=True)
         self._lister = file.connect(read_only=True)
         self._counter = file.connect(read_only=True, cache_kib=COUNTER_CACHE_KIB)
@@ -111,7 +110,7 @@ class SQLiteStore:
             limit=BATCH_LIMIT,
             give_up=lambda _: self._give_up_read(self._reader),
         )
-        # A long list is given up alone: no other shares its batch.
+        # A list shares no batch, so that a timeout of a long one fails no other.
         self._lists = batchers.on_thread(
             "list",
             self._list,
@@ -128,41 +127,41 @@ class SQLiteStore:
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> SQLiteStore:
-        """Opens the file that `sqlite:///FILE` names, or makes it.
+        """Opens the file that `sqlite:///FILE` names, or creates it.
 
         Raises:
-            StartupError: another process serves it, it is no Guidkeep database, a newer one,
-                damaged, or can't be written.
+            StartupError: another process serves the file; it is not a Guidkeep database or a newer
+                one; it is damaged; or it cannot be written.
         """
         file = await asyncio.to_thread(SQLiteFile, path_of(url), timeout)
         with file.begun():
             return cls(file, timeout=timeout, metrics=metrics)
 
     async def get(self, guid: str) -> Record | None:
-        """The record as it is stored, expired or not."""
+        """Returns the record as stored, expired or not."""
         return await self._reads.submit(bytes.fromhex(guid))
 
     async def insert(self, record: Record) -> bool:
-        """Stores a new record. False: one of its GUID is there, expired or not."""
+        """Stores a new record. Returns False if its GUID has a record, expired or not."""
         write = _Write(bytes.fromhex(record.guid), None, record)
         return bool(await self._writes.submit(write))
 
     async def replace(self, record: Record, version: int) -> bool:
-        """Replaces the record of that version. False: the stored version is another, or gone."""
+        """Replaces the record of that version. Returns False if that version is not stored."""
         write = _Write(bytes.fromhex(record.guid), version, record)
         return bool(await self._writes.submit(write))
 
     async def delete(self, guid: str, version: int) -> bool:
-        """Deletes the record of that version. False: the stored version is another, or gone."""
+        """Deletes the record of that version. Returns False if that version is not stored."""
         return bool(await self._writes.submit(_Write(bytes.fromhex(guid), version)))
 
     async def page(self, query: Query, now: int) -> list[Record]:
-        """Live records in GUID order."""
+        """Returns live records in GUID order."""
         found: list[Record] = await self._lists.submit(partial(lists.page, query=query, now=now))
         return found
 
     async def skip(self, query: Query, count: int) -> str | None:
-        """The GUID of the record that comes so many after the query's."""
+        """Returns the GUID that comes `count` positions after the query's."""
         found: str | None = await self._lists.submit(partial(lists.skip, query=query, count=count))
         return found
 
@@ -171,31 +170,31 @@ class SQLiteStore:
         return await self._counts.submit((first, before, limit))
 
     async def purge(self, now: int, limit: int) -> int:
-        """Deletes at most `limit` records that are expired at `now`, and says how many."""
+        """Deletes at most `limit` records that are expired at `now`; returns how many."""
         return await self._writes.submit(_Purge(now, limit))
 
     async def clock(self) -> float | None:
-        """It is on this machine."""
+        """Returns None: the store uses this machine's clock."""
         return None
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable if the file can't be read, or is not in its place any more."""
+        """Raises StoreUnavailable if the file cannot be read or is no longer in its place."""
         await self._reads.submit(bytes(16))
         if not await on_thread(self._file.claim.look):
             raise StoreUnavailable(
-                "The store's file is not in its place any more; the server's log says what to do."
+                "The store's file is not in its place; the server's log says what to do."
             )
 
     async def close(self) -> None:
-        """Finishes what was handed in, copies the log into the file, lets go of it."""
+        """Finishes submitted operations, copies the log into the file, and releases the file."""
         self._watcher.cancel()
         await asyncio.wait([self._watcher])
-        await self._look()  # SQLite copies no log into a file that was moved
+        await self._look()  # SQLite does not copy the log into a file that was moved
         await self._batchers.close()
         self._file.close()
 
     async def _watch(self) -> None:
-        """Looks whether the file is in its place when no writes do."""
+        """Checks the file's place at intervals, for times without writes."""
         while True:
             await asyncio.sleep(WATCH_INTERVAL)
             await self._look()
@@ -204,7 +203,7 @@ class SQLiteStore:
         claim = self._file.claim
         if not await on_thread(claim.look) and not claim.is_saved:
             with suppress(StoreUnavailable):
-                await self.purge(0, 0)  # any write: it is refused, and the log is saved
+                await self.purge(0, 0)  # any write would do: it is refused, and the log is saved
 
     # What follows runs on the threads.
 
@@ -231,9 +230,9 @@ class SQLiteStore:
             return [_failed(error, unreadable())]
 
     def _write(self, writes: Sequence[_Write | _Purge]) -> Sequence[int | Exception]:
-        """Commits a batch, if the file is in its place before it and after it.
+        """Commits a batch, if the file is in its place before and after it.
 
-        If it is not, what the log has is saved before anybody is answered.
+        If it is not, the log is saved before any write is acknowledged.
         """
         claim = self._file.claim
         with claim.at_work:
@@ -245,13 +244,13 @@ class SQLiteStore:
                 return results
             self._file.save(self._writer)
         lost = OutcomeUnknown(
-            "The store's file was moved, replaced or removed during the write: whether it is "
-            "kept is unknown. Read it again."
+            "The store's file was moved, replaced or removed during the write: whether the write "
+            "was kept is unknown. Read the record again."
         )
         return [result if isinstance(result, Exception) else lost for result in results]
 
     def _try(self, writes: Sequence[_Write | _Purge]) -> Sequence[int | Exception]:
-        """Commits a batch; if one of its rows is refused, each write alone: it spoils none."""
+        """Commits a batch; if a row is refused, tries each write alone, so that others succeed."""
         try:
             return self._commit(writes)
         except sqlite3.Error as error:
@@ -262,7 +261,7 @@ class SQLiteStore:
         except OutcomeUnknown as error:
             return [error] * len(writes)
         finally:
-            self._roll_back()  # what is not committed by now
+            self._roll_back()  # if it is not committed by now
 
     def _commit(self, writes: Sequence[_Write | _Purge]) -> list[int | Exception]:
         connection = self._writer
@@ -272,15 +271,17 @@ class SQLiteStore:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if code_of(error) == sqlite3.SQLITE_IOERR:
-                # The log's last page may be on the disk or not: a crash now could bring it back.
+                # The log's last page may be on the disk: a crash now could restore the write.
                 log.error("commit failed", error=words_of(error), code=name_of(error))  # noqa: TRY400 - the code says it
-                message = "The disk failed during the commit: whether it was written is unknown."
+                message = (
+                    "The disk failed during the commit: whether the write was kept is unknown."
+                )
                 raise OutcomeUnknown(message) from error
             raise
         return results
 
     def _apply(self, writes: Sequence[_Write | _Purge]) -> list[int | Exception]:
-        """Decides each write in turn from the versions as they stand, then writes the sum."""
+        """Decides each write in order, from the current versions, then writes the result."""
         guids = list({write.guid for write in writes if isinstance(write, _Write)})
         before = sqlite_records.versions(self._writer, guids)
         now_stored = dict(before)
@@ -305,7 +306,7 @@ class SQLiteStore:
     def _purge_in_turn(
         self, writes: Sequence[_Write | _Purge], results: list[int | Exception]
     ) -> list[int | Exception]:
-        """Runs the batch's purges, after its other writes, and puts their results in place."""
+        """Runs the batch's purges after its other writes; inserts their results in order."""
         for at, write in enumerate(writes):
             if isinstance(write, _Purge):
                 results.insert(at, sqlite_records.purge(self._writer, write.now, write.limit))
@@ -323,14 +324,14 @@ class SQLiteStore:
     def _give_up_write(self, done: asyncio.Future[object]) -> StoreUnavailable:
         self._writer.interrupt()
         return OutcomeUnknown(
-            f"The store did not answer within {self._timeout:g} s: whether it was written is "
-            "unknown. Read it again.",
+            f"The store did not respond within {self._timeout:g} s: whether the write was kept is "
+            "unknown. Read the record again.",
             settled=done,
         )
 
     def _give_up_read(self, connection: sqlite3.Connection) -> StoreUnavailable:
         connection.interrupt()
-        return StoreUnavailable(f"The store did not answer within {self._timeout:g} s.")
+        return StoreUnavailable(f"The store did not respond within {self._timeout:g} s.")
 
 
 def _failed(error: sqlite3.Error, failure: StoreUnavailable) -> StoreUnavailable:
@@ -340,5 +341,5 @@ def _failed(error: sqlite3.Error, failure: StoreUnavailable) -> StoreUnavailable
 
 
 def _may_be_one(error: sqlite3.Error, batch: Sequence[object]) -> bool:
-    """Whether the error may be that of one in the batch, so that the others succeed alone."""
+    """Returns whether one operation of the batch may have caused the error."""
     return len(batch) > 1 and code_of(error) not in _FAILS_FOR_ALL
