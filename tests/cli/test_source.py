@@ -124,7 +124,7 @@ def test_a_cell_that_is_no_value_is_a_fault_of_its_line(text: bytes, said: str) 
         (b"[" * 100_000, None, "is not JSON"),
         (b"[] x", None, "text after the end"),
         (b"[\xff]", None, "is not JSON"),
-        (b"\xff\n1\n", None, "must be UTF-8"),
+        (b"\xff\n1\n", None, "is not UTF-8"),
         (b"a,a\n", None, "appears twice"),
         (b"a,\n", None, "must name its columns"),
         (b"", "csv", "must name its columns"),

@@ -91,7 +91,7 @@ def test_stats_of_a_cache_that_does_not_count(
     told["requests"] = {}
     assert run("stats", "--table") == 0
     said = capsys.readouterr().out
-    assert re.search("^  hits +none asked for$", said, re.MULTILINE)
+    assert re.search("^  hits +no look-ups$", said, re.MULTILINE)
     assert re.search("^  entries +not known$", said, re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""Both clients as one: whatever is asked of either is awaited."""
+"""Both clients behind one interface: every call is awaited."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Awaited:
-    """A client whose every method is awaited; what it would iterate over comes as a list."""
+    """A client whose methods are all awaited; iterators become lists."""
 
     def __init__(self, client: Client | AsyncClient) -> None:
         self.client = client

@@ -38,7 +38,7 @@ def running(server_clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(params=[Client, AsyncClient])
 def kind(request: pytest.FixtureRequest) -> type[Client | AsyncClient]:
-    """Which of the two."""
+    """The kind of client."""
     chosen: type[Client | AsyncClient] = request.param
     return chosen
 

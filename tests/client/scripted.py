@@ -1,4 +1,4 @@
-"""A service that says what it is told to, for operations that are driven by hand."""
+"""A scripted service, for operations that a test drives by hand."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ NO_ANSWER = Lost("The connection was lost.", was_sent=True)
 
 
 def response(status: int, document: Any = None, **headers: str) -> Response:
-    """A response with that JSON, a record unless told otherwise."""
+    """Returns a response with that JSON, by default a record."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     body = b"" if status in (204, 304) else json.dumps(document or RECORD).encode()
     return Response(status, {"etag": '"1"', **named}, body)
 
 
 def problem(error: GuidkeepError, **headers: str) -> Response:
-    """The response by which the service tells of an error."""
+    """Returns the response with which the service reports an error."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     sent = problems.response_of(error, "id")
     return Response(sent.status, named, sent.body)
@@ -47,7 +47,7 @@ def problem(error: GuidkeepError, **headers: str) -> Response:
 
 @dataclass
 class Script:
-    """What comes for each request and each piece, in turn; what was asked and waited for."""
+    """The results of requests and pieces, in order; and the requests and pauses so far."""
 
     come: Sequence[Any]
     patience: Patience = field(
@@ -59,11 +59,11 @@ class Script:
 
     @property
     def operations(self) -> Operations:
-        """Those that are driven."""
+        """The operations under test."""
         return Operations(self.patience)
 
     def run(self, steps: Generator[Any, Any, Any]) -> Any:
-        """The operation's result; raises what it raises, and unless all was asked for."""
+        """Returns the operation's result, or raises its error; fails if results are left."""
         left = iter(self.come)
         came: Any = None
         try:

@@ -1,4 +1,4 @@
-"""Lines of a bulk write: which get a GUID, and how they are put into batches."""
+"""Lines of a bulk write: which ones get a GUID, and how they form batches."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_without_more_ado_the_guid_is_random() -> None:
         (f'{{"a": null, "n": {"7" * 5000}}}', True),
         ('{"expire": null}', False),
         ('{"a": "null"}', False),
-        ('{"a": [{"b": null}]}', False),  # an array is no object that is merged
+        ('{"a": [{"b": null}]}', False),  # an array is not merged
         ("[null]", False),
         ("null", False),
         ('{"a": null', False),

@@ -1,4 +1,4 @@
-"""What becomes of the lines of a batch, and which are sent again; all without a service."""
+"""The outcomes of a batch's lines, and which lines are sent again; without a service."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_what_was_answered_before_the_service_went_away_is_told() -> None:
 
 def test_a_line_that_was_done_or_is_open_is_not_told_to_be_unwritten() -> None:
     away, unknown = StoreUnavailable("away"), OutcomeUnknown("who knows")
-    answered = lines(away, unknown, None, None)  # the third is about the record of the first
+    answered = lines(away, unknown, None, None)  # the third line has the first one's GUID
     script = Script([answered, *[NO_CONNECTION] * 4])
     found = script.run(script.operations.bulk(BATCH, create_only=False))
     told = [type(line.error) for line in found]

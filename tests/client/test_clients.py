@@ -1,4 +1,4 @@
-"""The two clients themselves: how they are made, used and alike."""
+"""The two clients: how they are created and used, and that they are alike."""
 
 from __future__ import annotations
 
@@ -53,4 +53,4 @@ def test_the_clients_are_imported_when_they_are_asked_for() -> None:
     assert guidkeep.Client is Client
     assert set(guidkeep.__all__) <= {*dir(guidkeep), *guidkeep._CLIENTS}
     with pytest.raises(AttributeError, match="nothing"):
-        guidkeep.nothing  # noqa: B018 - asking for it is the test
+        guidkeep.nothing  # noqa: B018 - the access is the test

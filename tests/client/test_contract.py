@@ -1,4 +1,4 @@
-"""What the registry promises, through both clients."""
+"""The registry's promises, through both clients."""
 
 from __future__ import annotations
 

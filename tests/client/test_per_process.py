@@ -1,4 +1,4 @@
-"""A process that forks: what the parent and the child have in common, and what not."""
+"""A process that forks: what the parent and the child share."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ with open(reading) as pipe:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 print(json.dumps([came, theirs]))
 """
-"""A program that does `after` in the parent and in the child, and prints what came of both."""
+"""A program that runs `after` in the parent and in the child, and prints both results."""
 
 
 def forking(before: str, after: str, *words: str) -> list[Any]:
-    """What came of it, first of the parent's."""
+    """Returns the results, the parent's first."""
     program = FORKING.format(before=before, after=after)
     command = [sys.executable, "-W", "error", "-c", program, *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -127,7 +127,7 @@ def test_threads_that_ask_at_once_after_a_fork_get_the_same() -> None:
 
     def make() -> object:
         if processes[-1] == 2:
-            both.wait(PATIENCE)  # each has found that there is none yet
+            both.wait(PATIENCE)  # each has found that no connection exists yet
         return object()
 
     thing = PerProcess(make, lambda: processes[-1])
@@ -152,7 +152,7 @@ def test_an_answer_of_the_parents_counts_as_lost(running: Running) -> None:
 
 @contextmanager
 def counting() -> Iterator[tuple[str, list[object]]]:
-    """A server that is ready, with its address and the connections that it has taken."""
+    """A server that is ready, with its address and the connections that it has accepted."""
     connections: list[object] = []
     response = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n"
 

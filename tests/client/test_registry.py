@@ -1,6 +1,6 @@
-"""The registry's own tests, with the client and a live server in the registry's place.
+"""The registry's tests, with the client and a live server in place of the registry.
 
-They are those of `tests/registry/test_operations.py` that look at a registry from outside.
+They are the tests of `tests/registry/test_operations.py` that use a registry from outside.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ __all__ = [
 
 
 class Remote:
-    """A registry's operations, done by a client."""
+    """A registry's operations, performed by a client."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
     def hit(self, _: str) -> None:
-        """Nothing is at hand."""
+        """Returns None: the client has no cache."""
 
     async def create_or_update(
         self, change: Change, condition: Preconditions = UNCONDITIONAL
@@ -99,7 +99,7 @@ def _record(told: client.Record) -> Record:
 
 @pytest.fixture
 def clock() -> Clock:
-    """This server's own."""
+    """The schema of this server."""
     return Clock()
 
 

@@ -1,4 +1,4 @@
-"""What responses mean, those of something else than Guidkeep among them."""
+"""The meaning of responses, including those of other programs than Guidkeep."""
 
 from __future__ import annotations
 

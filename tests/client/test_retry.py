@@ -1,4 +1,4 @@
-"""What is sent again, and after how long; all without a service."""
+"""Which requests are sent again, and after which pause; without a service."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_null_that_may_have_created_a_record_is_not_sent_again(write: Any) -> 
 
 
 def slow(seconds: float, *come: Any) -> Script:
-    """Each attempt takes so long."""
+    """Each attempt takes that long."""
     patience = Patience(
         None, clock=lambda: seconds * len(script.sent), wall=lambda: 0.0, chance=lambda: 0.5
     )

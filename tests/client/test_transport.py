@@ -1,4 +1,4 @@
-"""What goes wrong on the way, on real connections; addresses and what goes with each request."""
+"""Faults of real connections; addresses; and the headers of each request."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ BEGUN = (
 )
 AWAY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 SILENCE = b"silence"
-"""The server says nothing, and keeps the connection."""
+"""The server sends nothing, and keeps the connection open."""
 
 
 class Odd:
-    """A server that answers each request in turn with those bytes, then closes the connection."""
+    """A server that responds to the requests in order with those bytes, then closes."""
 
     def __init__(self, responses: list[bytes]) -> None:
         self.responses = responses
@@ -131,7 +131,7 @@ async def test_a_write_whose_answer_was_cut_is_sent_again_as_it_was(kind: Any) -
 
 
 async def test_where_nobody_listens_nothing_was_written(kind: Any) -> None:
-    with socket.socket() as taken:  # bound, and never listened on
+    with socket.socket() as taken:  # bound, but not listening
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(Unreachable, match=f"no connection to {address}.*wrote nothing"):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def nodes_on(folder: Path, stores: Sequence[str], *flags: str) -> Iterator[list[Node]]:
-    """Nodes of Guidkeep that run, one for each of the stores' URLs, with the same flags."""
+    """Running Guidkeep nodes with the same flags, one for each store URL."""
     with ExitStack() as stack:
         nodes = []
         for number, store in enumerate(stores):

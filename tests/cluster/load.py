@@ -1,13 +1,13 @@
-"""Clients that write and read through several nodes, and what must hold of all they are told.
+"""Clients that write and read through several nodes, and the promises for their responses.
 
-Each does one thing after the other, each time through any node: it counts up a record of its own
-and reads it back, counts up one that all share if it is still as it was read (`If-Match`), creates
+Each client does one operation after the other, each through any node: it increments a counter in a
+record of its own and reads it back, increments a shared one conditionally (`If-Match`), creates
 records and deletes some of them. Then:
 
-- a read returns what was answered last, or a later write whose outcome was said to be unknown;
-- what was said not to have been written is never seen;
-- the shared count is the number of answered steps, and of unknown ones at most as many more;
-- what was created is there, and what was deleted is not.
+- a read returns the last acknowledged write, or a later one whose outcome is in doubt;
+- a write that was reported as not done is never seen;
+- the shared count is the number of acknowledged steps, plus at most the number of those in doubt;
+- created records exist, and deleted ones do not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EXPIRE = 4102444800
 
 
 class Written(NamedTuple):
-    """An answered write: through which node, from when to when."""
+    """An acknowledged write: its node, its start and its end."""
 
     node: int
     began: float
@@ -42,10 +42,10 @@ class Load:
     """All clients.
 
     Args:
-        addresses: the nodes'.
-        clients: how many.
-        age: how many seconds ago a read may be of at a time; 0: it may not be old.
-        seed: of all choices.
+        addresses: the nodes' addresses.
+        clients: the number of clients.
+        age: how old a read may be, in seconds; 0 if it may not be old.
+        seed: the seed of all random choices.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Load:
         age: Callable[[], float] = lambda: 0.0,
         seed: int = 1,
     ) -> None:
-        self.random = Random(seed)  # noqa: S311 - no secret
+        self.random = Random(seed)  # noqa: S311 - not a secret
         self.addresses = addresses
         self.age = age
         self.written: list[Written] = []
@@ -79,7 +79,7 @@ class Load:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The clients work as long as the block lasts; what one of them finds wrong is raised."""
+        """Runs the clients during the block; raises the first fault that one of them finds."""
         self._over = False
         async with asyncio.TaskGroup() as group:
             for client in self._clients:
@@ -90,7 +90,7 @@ class Load:
                 self._over = True
 
     async def more(self, writes: int) -> None:
-        """Returns when each node has answered so many writes more, begun from now on."""
+        """Returns when each node has acknowledged that many writes that began after the call."""
         since = time.monotonic()
         async with asyncio.timeout(PATIENCE):
             while min(self._counts(since)) < writes:
@@ -98,14 +98,14 @@ class Load:
                 await self._answer.wait()
 
     def gap(self, since: float) -> float:
-        """Seconds from then until each node had answered a write that was begun after it."""
+        """Returns the seconds until each node had acknowledged a write that began after `then`."""
         return max(
             min(w.ended for w in self.written if w.node == node and w.began >= since) - since
             for node in range(len(self.addresses))
         )
 
     async def hits(self) -> float:
-        """How many reads all nodes answered from the cache."""
+        """Returns the number of cache hits of all nodes."""
         texts = [(await self._http.get(f"{address}/metrics")).text for address in self.addresses]
         found = (
             re.search(r"^guidkeep_cache_hits_total (\S+)$", text, re.MULTILINE) for text in texts
@@ -113,14 +113,14 @@ class Load:
         return sum(float(each[1]) for each in found if each)
 
     def told(self, since: float) -> str:
-        """For whoever looks: what was answered, and how long it took from then on."""
+        """Prints the numbers of acknowledged operations, and the times to recover."""
         return (
             f"\n{len(self.written)} writes answered, {self.unknown} unknown, {self.unwritten} "
             f"refused, {self.old_reads} old reads; resumed after {self.gap(since):.1f} s"
         )
 
     async def check(self) -> None:
-        """Asserts, through each node, that all is as it was answered."""
+        """Asserts, through each node, that all acknowledged writes are there."""
         for node in range(len(self.addresses)):
             await self.shared.check(node)
             for client in self._clients:
@@ -129,7 +129,7 @@ class Load:
     async def ask(
         self, node: int, method: str, path: str, body: str | None = None, match: str | None = None
     ) -> httpx2.Response | None:
-        """The answer; None: it was said that nothing was done, or (`unknown`) may have been."""
+        """Returns the response; None if nothing was done, or (`unknown`) may have been."""
         headers = {} if match is None else {"If-Match": match}
         began = time.monotonic()
         answer = await self._http.request(
@@ -164,13 +164,13 @@ class Load:
 
 
 class Shared:
-    """The record that all count up."""
+    """The shared counter record."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
         self._answered = 0
         self._most = 0
-        """Steps that were answered, are on their way, or have an unknown outcome."""
+        """The numbers of steps that were acknowledged, are in progress, or are in doubt."""
 
     async def create(self) -> None:
         answer = await self._load.ask(0, "PUT", SHARED, _body(0))
@@ -204,16 +204,16 @@ class Shared:
 
 
 class Client:
-    """See the module's text."""
+    """One client. See the module's text."""
 
     def __init__(self, load: Load, number: int) -> None:
         self._load = load
         self._path = f"/guid/{number:032X}"
         self._last = 0
         self._possible = {0}
-        """What the own record may count: 0, it is not there."""
+        """The possible counts of the client's record; 0 if it does not exist."""
         self._former: list[tuple[float, int]] = []
-        """What it counted before, and until when."""
+        """The former counts, and the time until which each was right."""
         self._there: dict[str, int] = {}
         self._gone: set[str] = set()
 

@@ -45,7 +45,7 @@ class Cluster:
             self.address = self.hear()
 
     def hear(self) -> str:
-        """Reads a line that it says; returns the address if it names it."""
+        """Reads a line of its output; returns the address if the line has one."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         assert line, "the cluster ended"
@@ -60,7 +60,7 @@ class Cluster:
 
     @property
     def nodes(self) -> list[str]:
-        """Where they serve."""
+        """The nodes' addresses."""
         ports = (port for name, port in self.ports.items() if name.startswith("node-"))
         return [f"http://127.0.0.1:{port}" for port in ports]
 
@@ -69,7 +69,7 @@ class Cluster:
         os.kill(self.pids[part], signal.SIGKILL)
 
     def hear_again(self, part: str) -> None:
-        """Returns when it has been started again."""
+        """Returns when the part has been started again."""
         before = self.pids[part]
         while self.pids[part] == before:
             self.hear()
@@ -110,10 +110,10 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 async def ask(
     client: httpx2.AsyncClient, method: str, url: str, body: str | None = None
 ) -> httpx2.Response:
-    """Asks until it is answered: 502 and 503 say that it may be asked again."""
+    """Repeats the request until it succeeds: 502 and 503 allow a retry."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            with suppress(httpx2.TransportError):  # the balancer itself is not there
+            with suppress(httpx2.TransportError):  # the balancer itself is down
                 answer = await client.request(method, url, content=body)
                 if answer.status_code not in (502, 503):
                     return answer
@@ -123,10 +123,10 @@ async def ask(
 
 
 class Reader:
-    """Reads, and says whether what it read may be older than the last answered write.
+    """Reads, and returns whether the record may be older than the last acknowledged write.
 
-    It may for as long as some nodes reach Redis and others do not, as after its restart: those who
-    don't can't tell it what they write.
+    It may while some nodes reach Redis and others do not, as after its restart: those others can't
+    drop entries there.
     """
 
     def __init__(self, client: httpx2.AsyncClient) -> None:
@@ -134,7 +134,7 @@ class Reader:
         self.may_be_old = False
 
     async def read(self, url: str, status: int, wanted: object = None) -> None:
-        """Asserts that it is as it was written, at once unless it may be old."""
+        """Asserts that the record is as it was written, at once unless it may be old."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 answer = await ask(self._client, "GET", url)
@@ -144,11 +144,11 @@ class Reader:
 
 
 async def examples(client: httpx2.AsyncClient, reader: Reader, address: str) -> None:
-    """The specification's, in its order, each asked again where that is what one does."""
+    """The specification's examples, in order, each retried where a client would."""
     url = f"{address}/guid/{GUID}"
     await ask(client, "DELETE", url)
     answer = await ask(client, "POST", url, CREATE)
-    assert answer.status_code in (200, 201)  # 200: it was done though no answer came
+    assert answer.status_code in (200, 201)  # 200: it was done, but the response was lost
     assert answer.json() == RECORD
     await reader.read(url, 200, RECORD)
     answer = await ask(client, "POST", url, UPDATE)
@@ -164,7 +164,7 @@ async def examples(client: httpx2.AsyncClient, reader: Reader, address: str) -> 
 
 
 class Writer:
-    """Counts a record of its own up; what was answered must never be lost."""
+    """Increments a counter record; acknowledged writes must never be lost."""
 
     def __init__(self, client: httpx2.AsyncClient, reader: Reader, number: int) -> None:
         self._client = client
@@ -215,7 +215,7 @@ async def test_the_examples_are_served_while_one_of_each_part_is_killed_in_turn(
         for writer in writers:
             assert writer.answered > 0
             await writer.check(cluster.address)
-    with cluster_in(tmp_path) as again:  # what was stored is there the next time
+    with cluster_in(tmp_path) as again:  # the records are still there
         for writer in writers:
             await writer.check(again.address)
 
@@ -223,7 +223,7 @@ async def test_the_examples_are_served_while_one_of_each_part_is_killed_in_turn(
 async def test_a_dead_node_is_passed_over_at_once(
     tmp_path: Path, client: httpx2.AsyncClient
 ) -> None:
-    """All methods but those whose request may have been done."""
+    """All methods except those whose request may have been done."""
     with cluster_in(tmp_path, ending=signal.SIGHUP) as cluster:
         cluster.kill("node-2")
         for number in range(30):
@@ -250,7 +250,7 @@ async def test_a_balancer_that_is_killed_leaves_no_worker_with_its_port(
 
 
 def refused(*arguments: str) -> str:
-    """What a cluster that does not start says."""
+    """Returns the output of a cluster that does not start."""
     ended = subprocess.run(
         [*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )

@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from tests.engines import Engines
 
 RESUMED = 30.0
-"""Seconds after which all nodes must answer writes again, at the most."""
+"""The longest time, in seconds, until all nodes acknowledge writes again."""
 ISOLATE = "SET GLOBAL wsrep_provider_options = 'gmcast.isolate={}'"
 ALL = "SELECT HEX(guid), expire, version, HEX(metadata) FROM {}.record ORDER BY guid"
 
 
 @pytest.fixture
 def cluster(engines: Engines) -> Iterator[OwnGalera]:
-    """That of all tests; each node of it is up and part of it after the test, however that went."""
+    """The cluster of all tests; after each test all its nodes are up and joined again."""
     whole = engines.get("galera")
     if not isinstance(whole, OwnGalera):
         pytest.skip("This cluster runs already: its nodes are not ours to kill.")
@@ -57,12 +57,12 @@ def cluster(engines: Engines) -> Iterator[OwnGalera]:
 
 @pytest.fixture
 def cache(engines: Engines) -> str:
-    """The URL of an empty place."""
+    """The URL of an empty database."""
     return engines.get("redis").fresh()
 
 
 def each_first(cluster: OwnGalera, url: str) -> list[str]:
-    """The URL with all nodes, once with each of them as the first."""
+    """The URLs with all nodes, each of them first once."""
     login, at, rest = url.rpartition("@")
     hosts, slash, database = rest.partition("/")
     names = hosts.split(",")
@@ -71,14 +71,14 @@ def each_first(cluster: OwnGalera, url: str) -> list[str]:
 
 
 def alone(server: Server, url: str) -> str:
-    """The URL of that database with one node alone."""
+    """The URL of the database on one node."""
     return f"{server.url.rstrip('/')}/{url.rpartition('/')[2]}"
 
 
 def everything(server: Server, url: str) -> str:
-    """All that this node has, once it has what the others have.
+    """Returns the records of a node, once it has those of the others.
 
-    One that hung may learn only now that it was left out, and has to come back first.
+    A node that hung may notice only now that it was excluded, and has to rejoin first.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -100,9 +100,9 @@ async def struck(
     strike: Callable[[], None],
     heal: Callable[[], None],
 ) -> None:
-    """Strikes a node under load, and heals it under load: the others go on without it.
+    """Breaks a node under load, and heals it under load: the others continue without it.
 
-    What was answered is there, meanwhile and then; at last it has all that it missed.
+    Acknowledged writes are there, during and after the fault; in the end the node has all records.
     """
     url = cluster.fresh()
     with nodes_on(folder, each_first(cluster, url), "--cache", cache) as nodes:
@@ -137,7 +137,7 @@ async def test_a_node_of_galera_is_killed_under_load(
 async def test_a_node_of_galera_hangs_under_load(
     cluster: OwnGalera, cache: str, tmp_path: Path
 ) -> None:
-    """Its connections stay, and nothing refuses new ones."""
+    """Its connections stay open, and new ones are not refused."""
     node = cluster.nodes[1]
 
     def go_on() -> None:
@@ -151,7 +151,7 @@ async def test_a_node_of_galera_hangs_under_load(
 async def test_a_node_of_galera_is_cut_off_from_the_others_under_load(
     cluster: OwnGalera, cache: str, tmp_path: Path
 ) -> None:
-    """It answers, but is not of the cluster any more: error 1047."""
+    """It responds, but is no longer part of the cluster: error 1047."""
     node = cluster.nodes[2]
 
     def join_again() -> None:
@@ -169,7 +169,7 @@ async def test_a_node_of_galera_is_cut_off_from_the_others_under_load(
 async def test_what_clients_see_meanwhile_is_linearizable(
     cluster: OwnGalera, cache: str, tmp_path: Path, strike: str
 ) -> None:
-    """Many on few records, and the cache is there all the time: the strict promise holds."""
+    """Many clients on few records, with the cache always reachable: the strict promise holds."""
     url = cluster.fresh()
     struck = cluster.nodes[1]
     load = workload.Load(seed=1, clients=12)
@@ -205,7 +205,7 @@ async def test_what_clients_see_meanwhile_is_linearizable(
 
 
 async def written(recorder: workload.Recorder, writes: int) -> None:
-    """Returns when each node has answered so many writes more, begun from now on."""
+    """Returns when each node has acknowledged that many writes that began after the call."""
     since = recorder.elapsed()
     async with asyncio.timeout(PATIENCE):
         counts = [0]
@@ -222,7 +222,7 @@ async def written(recorder: workload.Recorder, writes: int) -> None:
 
 @pytest.fixture
 async def stores(cluster: OwnGalera) -> AsyncIterator[list[MySQLStore]]:
-    """A store on each node alone."""
+    """One store on each node."""
     url = cluster.fresh()
     opened = [
         await MySQLStore.open(alone(node, url), timeout=5.0, metrics=Metrics())
@@ -235,7 +235,7 @@ async def stores(cluster: OwnGalera) -> AsyncIterator[list[MySQLStore]]:
 
 @asynccontextmanager
 async def busy(store: MySQLStore) -> AsyncIterator[None]:
-    """Keeps it writing meanwhile, so that the other nodes lag behind it."""
+    """Keeps a node writing during the block, so that the other nodes lag behind it."""
     over = asyncio.Event()
     text = json.dumps({"user": "x" * 2000})
 
@@ -267,7 +267,7 @@ async def test_a_read_through_another_node_sees_the_last_answered_write(
 async def test_a_write_through_another_node_finds_the_version_that_was_just_written(
     stores: list[MySQLStore],
 ) -> None:
-    """Were it refused, a fence would take for gone what is not even there yet."""
+    """If it were refused, a fence would treat a version as gone that has not arrived yet."""
     record = make_record()
     assert await stores[0].insert(record)
     async with busy(stores[0]):
@@ -285,7 +285,7 @@ async def test_a_write_through_another_node_finds_the_version_that_was_just_writ
 async def test_of_writes_at_once_through_all_nodes_one_comes_first(
     stores: list[MySQLStore],
 ) -> None:
-    """Those that fail certification are tried again, and find another version."""
+    """Writes that fail certification are tried again, and find another version."""
     record = make_record()
     created = await asyncio.gather(*(store.insert(record) for store in stores))
     assert sorted(created) == [False, False, True]
@@ -303,7 +303,7 @@ async def test_of_writes_at_once_through_all_nodes_one_comes_first(
 
 
 async def test_a_node_that_refuses_statements_is_left_unnoticed(cluster: OwnGalera) -> None:
-    """As one does that is on its way into the cluster, or out of it."""
+    """As a node does that is joining or leaving the cluster."""
     url = each_first(cluster, cluster.fresh())[1]
     store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
     refusing = cluster.nodes[1]

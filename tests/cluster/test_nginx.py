@@ -1,4 +1,4 @@
-"""nginx fills no disk: what nobody reads stays with who sends it, and what it keeps is bounded."""
+"""nginx fills no disk: unread bytes stay with their sender, and nginx's buffers are bounded."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST = 32 * 2**20
-"""Bytes that the buffers of the sockets on the way have room for, generously."""
+"""A generous limit for the bytes in the sockets' buffers."""
 STUCK = 1.0
-"""Seconds after which one who can't send takes it that nobody reads."""
+"""Seconds after which a sender that can't send assumes that the receiver does not read."""
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
 LARGEST = 2**17
-"""Bytes of a body that nginx takes."""
+"""The largest body that nginx accepts, in bytes."""
 
 
 @contextmanager
 def balancing(folder: Path, node: int) -> Iterator[int]:
-    """nginx before that node, without its folders for temporary files; its port.
+    """Starts nginx in front of the node, without folders for temporary files; yields its port.
 
-    What it wanted to put there would fail, and the request with it.
+    A request that needed a temporary file would fail.
     """
     port = free_port()
     try:
@@ -50,7 +50,7 @@ def balancing(folder: Path, node: int) -> Iterator[int]:
 
 
 def taken(connection: socket.socket) -> int:
-    """How much of what is sent without end is taken."""
+    """Returns how many bytes of an endless stream are accepted."""
     connection.settimeout(STUCK)
     piece, done = bytes(2**16), 0
     try:
@@ -64,7 +64,7 @@ def taken(connection: socket.socket) -> int:
 
 
 def problem_in(answer: http.client.HTTPResponse) -> dict[str, Any]:
-    """The problem that an answer is."""
+    """Returns the problem in a response."""
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem: dict[str, Any] = json.loads(answer.read())
     assert problem["status"] == answer.status
@@ -152,9 +152,9 @@ def test_a_request_to_bulk_that_the_node_does_not_read_stays_with_the_client(
 def test_a_body_that_is_taken_waits_in_memory_until_it_is_complete(
     tmp_path: Path, upstream: socket.socket, path: str, framing: str
 ) -> None:
-    """Whatever it came as, the node is told its length."""
+    """The node gets its length, in either form."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n"
-    size = LARGEST - 4096  # the frame of a chunk counts
+    size = LARGEST - 4096  # the chunks' framing counts too
     body = b"%x\r\n%b\r\n0\r\n\r\n" % (size, bytes(size))
     if "Length" in framing:
         size, body = LARGEST, bytes(LARGEST)
@@ -175,7 +175,7 @@ def test_a_body_that_is_taken_waits_in_memory_until_it_is_complete(
 def test_what_is_too_large_for_a_record_is_a_problem_whoever_says_so(
     tmp_path: Path, node: Node, size: int, kind: str
 ) -> None:
-    """The node, up to 128 KiB; then nginx."""
+    """The node refuses up to 128 KiB; beyond that nginx does."""
     with (
         balancing(tmp_path, node.port) as port,
         closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection,
@@ -187,7 +187,7 @@ def test_what_is_too_large_for_a_record_is_a_problem_whoever_says_so(
 
 
 def test_many_records_go_through_in_both_directions(tmp_path: Path, node: Node) -> None:
-    """11 MB of them, by the project's own client."""
+    """11 MB of lines, sent by the project's client."""
     count = 20_000
     records = ({"user": "a", "number": number, "filling": "f" * 500} for number in range(count))
     with (
@@ -203,7 +203,7 @@ def test_many_records_go_through_in_both_directions(tmp_path: Path, node: Node) 
 def test_a_request_to_bulk_goes_through_whole_however_long_it_is(
     tmp_path: Path, node: Node, reads: bool
 ) -> None:
-    """The same, in one request of another client."""
+    """The same in one request of another client."""
     count = 20_000
     lines = b"".join(
         b'{"user":"a","number":%d,"filling":"%b"}\n' % (number, b"f" * 500)

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from tests.engines import Engines
 
 RESUMED = 30.0
-"""Seconds after which all nodes must answer writes again, at the most."""
+"""The longest time, in seconds, until all nodes acknowledge writes again."""
 NAME = "standby"
 STATE = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'quorum'"
 
 
 @contextmanager
 def standby_of(primary: PostgreSQL, folder: Path) -> Iterator[PostgreSQL]:
-    """A standby without which that primary answers no write, once it is one."""
+    """A synchronous standby, without which the primary acknowledges no write."""
     owner = postgresql.OWNER if os.geteuid() == 0 else None
     copied = subprocess.run(
         [
@@ -65,7 +65,7 @@ def standby_of(primary: PostgreSQL, folder: Path) -> Iterator[PostgreSQL]:
 async def test_the_primary_is_killed_under_load_and_its_synchronous_standby_is_promoted(
     engines: Engines, tmp_path: Path
 ) -> None:
-    """What was answered is there. Its address goes to the other, as what promotes it sees to."""
+    """Acknowledged writes survive. The address moves to the standby, as with a failover tool."""
     cache = engines.get("redis").fresh()
     places = [tmp_path / "primary", tmp_path / "standby"]
     for place in places:

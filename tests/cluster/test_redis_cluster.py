@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from tests.engines import Engines
 
 RESUMED = 30.0
-"""Seconds after which all nodes must answer writes again, at the most."""
+"""The longest time, in seconds, until all nodes acknowledge writes again."""
 MAX_AGE = 3
-"""Seconds that an entry lives at most, so that a moment's disagreement shows its bound."""
+"""The longest life of an entry, in seconds: short, so that the test sees it end."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 async def test_a_master_of_redis_is_killed_under_load(
     cluster: RedisCluster, engines: Engines, tmp_path: Path
 ) -> None:
-    """Nothing answered is lost, nothing old is read for longer than is promised, it goes on."""
+    """No acknowledged write is lost, stale reads end as promised, the service continues."""
     store = engines.get("mysql").fresh()
     flags = ("--cache", cluster.fresh(), "--cache-max-age", f"{MAX_AGE}s")
     with nodes_on(tmp_path, [store] * 3, *flags) as nodes:
@@ -54,7 +54,7 @@ async def test_a_master_of_redis_is_killed_under_load(
             assert load.gap(killed) < RESUMED
             assert (load.unknown, load.unwritten) == (0, 0)
             await all_trust_the_cache(addresses)
-            killed = 0.0  # nothing old from here on
+            killed = 0.0  # no stale read from here on
             await load.check()
             before = await load.hits()
             async with load.running():

@@ -1,7 +1,7 @@
-"""What curl does with the options that the docs use, for machines that have no curl.
+"""A replacement for curl with the options that the docs use, for machines without curl.
 
-The docs are written for curl and run with it where it is there; `test_examples.py` checks that
-this prints the same.
+The docs use curl, and run with it where it is installed; `test_examples.py` checks that this one
+prints the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 
 def main() -> None:
-    """Sends one request and prints the answer."""
+    """Sends one request and prints the response."""
     options = _options().parse_args()
     if options.data_binary is not None:
         from_input = options.data_binary == "@-"

@@ -1,7 +1,7 @@
-"""What runs the examples of the docs.
+"""Runs the examples of the docs.
 
 A ```console block is a session in a shell: each line that begins with `$ ` is a command (it goes
-on in the next line after a backslash), what follows is what it prints; `...` stands for anything.
+on in the next line after a backslash), and its output follows; `...` stands for any text.
 The address in the text is replaced by that of a real server. A block's commands run in one shell,
 so that a variable set in one can be used in the next.
 """
@@ -36,17 +36,17 @@ _command = re.compile(r"^\$ ((?:.*\\\n)*.*)\n?", re.MULTILINE)
 
 
 class Step(NamedTuple):
-    """A command and what it shall print."""
+    """A command and its expected output."""
 
     command: str
     output: str
 
 
 class DocumentedServer:
-    """A server with a file of its own, started with the command that the docs name."""
+    """A server with its own file, started with the command in the docs."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is where it keeps `guidkeep.db`, and where commands are run."""
+        """`folder` is the folder of `guidkeep.db`, in which commands are run."""
         self.folder = folder
         self.address = ""
         self._process: subprocess.Popen[str] | None = None
@@ -78,7 +78,7 @@ class DocumentedServer:
         assert self._process.returncode == 0
 
     def forget(self) -> None:
-        """Deletes all records, so that each document begins with none."""
+        """Deletes all records, so that each page begins with none."""
         with httpx2.Client(base_url=f"http://{self.address}", trust_env=False) as client:
             url: str | None = "/guid"
             while url:
@@ -88,7 +88,7 @@ class DocumentedServer:
                 url = page["next"]
 
     def run(self, commands: list[str]) -> list[str]:
-        """Runs the commands in one shell, and returns what each printed."""
+        """Runs the commands in one shell; returns the output of each."""
         lines = [f"{command}\nprintf '\\n{END}\\n'" for command in commands]
         done = subprocess.run(
             ["/bin/sh", "-c", "\n".join(lines).replace(ADDRESS, self.address)],
@@ -105,12 +105,12 @@ class DocumentedServer:
         return [output.replace(self.address, ADDRESS) for output in outputs]
 
     def _for_commands(self) -> dict[str, str]:
-        """What makes `guidkeep` print to a pipe what a reader sees on a terminal."""
+        """Variables that make `guidkeep` print to a pipe as to a terminal."""
         return {"GUIDKEEP_URL": f"http://{self.address}", "GUIDKEEP_FORMAT": "table"}
 
 
 def parse_console(text: str) -> list[Step]:
-    """The steps of a ```console block."""
+    """Returns the steps of a ```console block."""
     before, *pieces = _command.split(text)
     assert not before.strip(), f"output before the first command: {before!r}"
     return [
@@ -119,7 +119,7 @@ def parse_console(text: str) -> list[Step]:
 
 
 def run_console(example: Example) -> str | None:
-    """Runs a ```console block; returns what is wrong with it, if anything."""
+    """Runs a ```console block; returns its fault, if any."""
     server: DocumentedServer = example.namespace["server"]
     if "begun" not in example.namespace:
         example.namespace["begun"] = True
@@ -133,7 +133,7 @@ def run_console(example: Example) -> str | None:
 
 
 def agrees(wanted: str, printed: str) -> bool:
-    """Whether that is what the docs say, `...` standing for anything."""
+    """Returns whether the output is as in the docs, where `...` stands for any text."""
     checker = doctest.OutputChecker()
     return checker.check_output(f"{wanted.strip()}\n", f"{printed.strip()}\n", doctest.ELLIPSIS)
 
@@ -144,18 +144,18 @@ def check_json(example: Example) -> None:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The environment for commands: this one's programs first, curl among them, no settings."""
+    """The environment for commands: without settings, this project's programs and curl first."""
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     if shutil.which("curl") is None:
         path = f"{stand_in_for_curl(folder)}{os.pathsep}{path}"
     kept = {name: text for name, text in os.environ.items() if not name.startswith("GUIDKEEP_")}
-    # On a terminal curl shows no progress; here it is told not to.
+    # On a terminal curl shows no progress; here an option turns it off.
     (folder / ".curlrc").write_text("silent\nshow-error\n")
     return {**kept, "PATH": path, "no_proxy": "127.0.0.1", "CURL_HOME": str(folder)}
 
 
 def stand_in_for_curl(folder: Path) -> Path:
-    """Makes a command `curl` out of `curl.py`; returns the folder in which it is."""
+    """Creates a command `curl` that runs `curl.py`; returns its folder."""
     bin_folder = folder / "bin"
     bin_folder.mkdir(exist_ok=True)
     command = bin_folder / "curl"

@@ -1,4 +1,4 @@
-"""The pages there are."""
+"""The pages of the documentation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/*.md", "docs/decisions/*.md")
     for page in ROOT.glob(pattern)
 )
-"""Those that people write; `docs/measured/` is made by `make bench`."""
+"""Pages written by people; `make bench` writes `docs/measured/`."""
 
 
 def text_of(name: str | Path) -> str:
-    """A page's text."""
+    """Returns a page's text."""
     return (ROOT / name).read_text()

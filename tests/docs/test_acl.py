@@ -1,4 +1,4 @@
-"""docs/operating.md says what a user of Redis has to be allowed: that, and no less."""
+"""The permissions of a Redis user in docs/operating.md are sufficient and necessary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECORD = Record(GUID, MARCH_2015 + 1000, 7, '{"user":"Ann"}')
 
 
 def documented() -> list[str]:
-    """The command that makes the user, as Redis gets it."""
+    """Returns the command that creates the user, as sent to Redis."""
     found = re.search(
         r"^redis-cli (ACL SETUSER (?:.*\\\n)*.*)$", text_of("docs/operating.md"), re.MULTILINE
     )
@@ -39,14 +39,14 @@ ALLOWED = [word for word in documented() if word.startswith("+")]
 
 @pytest.fixture
 def server(engines: Engines, tmp_path: Path) -> Iterator[Redis]:
-    """A server of this test's own, so that its users are nobody else's."""
+    """A server for this test alone, because the test changes its users."""
     engines.get("redis")  # skips the test where Redis is missing
     with here(redis.started(tmp_path)) as started:
         yield started
 
 
 async def is_kept(server: Redis) -> bool:
-    """Whether a cache whose user that is keeps a record, and drops it."""
+    """Returns whether a cache with that user stores and drops a record."""
     url = f"redis://guidkeep:secret@{server.host}:{server.port}/1"
     cache = open_cache(url, max_age=60, timeout=5)
     try:

@@ -1,4 +1,4 @@
-"""compose.yaml and the Dockerfile: as far as they can be checked without Docker."""
+"""compose.yaml and the Dockerfile, as far as they can be checked without Docker."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMPOSE: dict[str, Any] = importlib.import_module("yaml").safe_load(text_of("compose.yaml"))
-"""As Docker Compose reads it, anchors resolved; variables are not replaced."""
+"""The file as Docker Compose reads it, with anchors resolved; variables are not replaced."""
 SERVICES: dict[str, Any] = COMPOSE["services"]
 NODES = ("node-1", "node-2", "node-3")
 VARIABLES = {variable(row.name) for row in ROWS}
 REQUIRED = r"\$\{[A-Z_]+:\?[^}]+\}"
-"""A variable that has to be set: there is no default."""
+"""Matches a variable without a default."""
 
 every_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -47,7 +47,7 @@ def test_a_service_can_use_up_nothing_without_end(name: str) -> None:
     service = SERVICES[name]
     assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
     assert 0 < service["pids_limit"] <= 1024
-    assert service["logging"]["driver"] == "local"  # it throws away what is old
+    assert service["logging"]["driver"] == "local"  # it discards old lines
     for place in service.get("tmpfs", []):
         assert re.fullmatch(r"/[\w/]+:mode=1777,size=\d+m", place)
 
@@ -104,7 +104,7 @@ def test_what_a_service_names_is_there(name: str) -> None:
 
 
 def test_no_config_is_written_in_the_file() -> None:
-    """Compose copies such a one into the container, and refuses to where that is read-only."""
+    """Compose would copy such a secret into the container, and can't if that is read-only."""
     assert not {"configs", "secrets"} & set(COMPOSE)
 
 
@@ -113,7 +113,7 @@ def test_there_are_three_nodes_over_one_store_and_one_cache() -> None:
     assert SERVICES["node-1"] == SERVICES["node-2"] == SERVICES["node-3"]
     environment = SERVICES["node-1"]["environment"]
     assert set(environment) <= VARIABLES
-    assert environment["GUIDKEEP_MAX_CONNECTIONS_PER_CLIENT"] == "0"  # all are nginx's
+    assert environment["GUIDKEEP_MAX_CONNECTIONS_PER_CLIENT"] == "0"  # all connections are nginx's
     assert environment["GUIDKEEP_ALLOW_HOST"] == "localhost,127.0.0.1"
     for name, password, place in (
         ("GUIDKEEP_STORE", "MARIADB_PASSWORD", "mysql://guidkeep:{}@mariadb/guidkeep"),
@@ -145,7 +145,7 @@ def test_the_passwords_are_made_by_the_command_that_is_named() -> None:
 
 @pytest.fixture
 def compose_redis(tmp_path: Path) -> Iterator[redis.Redis]:
-    """Redis by the command of compose.yaml, but for the port."""
+    """Redis, started by the command of compose.yaml with another port."""
     try:
         program("redis-server", package=redis.PACKAGE)
     except Missing as missing:
@@ -222,7 +222,7 @@ def test_the_balancer_of_compose_is_one_that_nginx_takes(tmp_path: Path) -> None
     except Missing as missing:
         lack(missing)
     text = text_of("servers/compose-nginx.conf")
-    text = re.sub(r"node-\d", "127.0.0.1", text)  # there is no such host here
+    text = re.sub(r"node-\d", "127.0.0.1", text)  # that host does not exist here
     text = text.replace("/etc/nginx/guidkeep.conf", f'"{nginx.SHARED}"')
     for source in SERVICES["nginx"]["volumes"]:
         assert re.fullmatch(r"\./servers/[\w-]+\.conf:/etc/nginx/[\w/.]+\.conf:ro", source)
@@ -235,7 +235,7 @@ def test_the_balancer_of_compose_is_one_that_nginx_takes(tmp_path: Path) -> None
 
 
 def instructions() -> dict[str, list[str]]:
-    """Those of the Dockerfile's last stage, by name."""
+    """The instructions of the Dockerfile's last stage, by name."""
     text = re.sub(r"\\\n|^#.*\n", "", text_of("Dockerfile"), flags=re.MULTILINE)
     found: dict[str, list[str]] = {}
     for line in text[text.rindex("\nFROM ") :].strip().splitlines():
@@ -247,7 +247,7 @@ def instructions() -> dict[str, list[str]]:
 def test_the_image_runs_the_command_as_nobody_special() -> None:
     found = instructions()
     [user] = found["USER"]
-    assert user.isdigit()  # a platform can't look up a name, and refuses what may be root
+    assert user.isdigit()  # a platform can't look up a name, and refuses a user that may be root
     assert int(user) > 0
     assert f"--uid {user} " in found["RUN"][0]
     assert found["ENTRYPOINT"] == ['["guidkeep"]']
@@ -256,7 +256,7 @@ def test_the_image_runs_the_command_as_nobody_special() -> None:
     [check] = found["HEALTHCHECK"]
     assert check.endswith('CMD ["guidkeep", "health"]')
     environment = dict(re.findall(r"\b([A-Z_]+)=(\S+)", " ".join(found["ENV"])))
-    assert found["VOLUME"] == [environment["TMPDIR"]]  # all that it writes to
+    assert found["VOLUME"] == [environment["TMPDIR"]]  # the only folder that it writes to
     set_there = {name for name in environment if name.startswith("GUIDKEEP_")}
     assert set_there
     assert set_there <= VARIABLES

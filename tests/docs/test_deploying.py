@@ -1,4 +1,4 @@
-"""What the docs and the kit have for nginx and systemd is taken by them, and bounded."""
+"""nginx and systemd accept the configurations in the docs, and limit their resources."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ UNITS = {name: block for name, block in blocks("ini").items() if "ExecStart=" in
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_no_client_fills_the_disk_of_an_nginx_that_is_set_up_as_shown(name: str) -> None:
-    """tests/cluster/test_nginx.py shows that these lines do it."""
+    """tests/cluster/test_nginx.py shows that these lines suffice."""
     text = re.sub(r"#.*", "", SERVERS[name])
     assert "proxy_max_temp_file_size 0;" in text
     sizes = re.findall(r"client_(?:max_body|body_buffer)_size (\S+);", text)
     assert sizes == ["128k", "128k", "0"]
     _, _, bulk = text.partition("location = /bulk {")
     bulk, _, _ = bulk.partition("proxy_pass")
-    # What may have any length says it, and is not kept; see servers/guidkeep.conf.
+    # A request of any length must declare it, and is not buffered; see servers/guidkeep.conf.
     for line in ('if ($content_length = "")', "client_max_body_size 0;"):
         assert line in bulk
     assert re.findall(r"\w+_buffering off", text) == ["proxy_request_buffering off"]
@@ -55,8 +55,8 @@ def test_an_example_for_nginx_is_one_that_it_takes(name: str, tmp_path: Path) ->
         command = program("nginx", package=nginx.PACKAGE)
     except Missing as missing:
         lack(missing)
-    text = re.sub(r"[\w-]+\.internal\b", "127.0.0.1", SERVERS[name])  # there is no such host here
-    text = text.replace("listen 443 ssl;", "listen 127.0.0.1:8443;")  # nor a certificate
+    text = re.sub(r"[\w-]+\.internal\b", "127.0.0.1", SERVERS[name])  # no such host here
+    text = text.replace("listen 443 ssl;", "listen 127.0.0.1:8443;")  # there is no certificate here
     folders = " ".join(f"{folder}_temp_path {tmp_path / folder};" for folder in nginx.TEMPORARY)
     whole = tmp_path / "nginx.conf"
     whole.write_text(

@@ -1,4 +1,4 @@
-"""The runner of the docs' examples: it runs what is there, and it can fail."""
+"""The runner of the docs' examples: it runs them, and it can fail."""
 
 from __future__ import annotations
 

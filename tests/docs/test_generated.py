@@ -1,4 +1,4 @@
-"""The parts of the pages that `make docs` writes are those that the code's tables make now."""
+"""The parts of the pages that `make docs` writes are up to date with the code's tables."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ except RuntimeError:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_the_traceback_of_a_fault_shows_no_variables(form: str) -> None:
-    """Among them are bodies and headers."""
+    """They include bodies and headers."""
     done = subprocess.run(
         [sys.executable, "-c", FAULT.format(form=form)], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""The recipes of docs/scaling.md: its commands, in their order, on real servers."""
+"""The recipes of docs/scaling.md: their commands, in order, on real servers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def three_of(name: str) -> str:
 
 @pytest.fixture
 def pooled(engines: Engines, tmp_path: Path) -> Iterator[str]:
-    """A database by way of PgBouncer."""
+    """A database behind PgBouncer."""
     server = cast("postgresql.Server", engines.get("postgresql"))
     folder = tmp_path / "pgbouncer"
     folder.mkdir()
@@ -51,7 +51,7 @@ def pooled(engines: Engines, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def places(engines: Engines, tmp_path: Path, pooled: str) -> dict[str, str]:
-    """What stands in the page, and what stands for it here."""
+    """Texts in the page, and their replacements here."""
     database, redis = engines.get("postgresql").fresh(), engines.get("redis").fresh()
     return {
         "sqlite:////var/lib/guidkeep": f"sqlite:///{tmp_path}",
@@ -71,7 +71,7 @@ def places(engines: Engines, tmp_path: Path, pooled: str) -> dict[str, str]:
 
 
 def serve(command: list[str], *, fill: bool, holds: bool) -> None:
-    """Starts that server, fills its store or looks whether it has all records, and stops it."""
+    """Starts the server, fills its store or checks that it has all records, and stops it."""
     with subprocess.Popen(
         [*command, "--port", "0"], stdout=subprocess.PIPE, env=ENVIRONMENT, text=True
     ) as process:
@@ -108,7 +108,7 @@ def test_each_recipe_works_and_takes_the_records_along(places: dict[str, str]) -
 
 
 def settings(name: str) -> dict[str, str]:
-    """Of MariaDB, as the page has them: those of the block that has one of that name."""
+    """Returns MariaDB's settings from the page: those of the block with that setting."""
     blocks = re.findall(
         r"^```ini\n(.*?)^```$", text_of("docs/scaling.md"), re.MULTILINE | re.DOTALL
     )
@@ -119,7 +119,7 @@ def settings(name: str) -> dict[str, str]:
 
 
 def told(flags: Iterable[str]) -> dict[str, str]:
-    """The same, as flags of a server."""
+    """Returns the settings as flags of a server."""
     options = (flag.removeprefix("--").partition("=") for flag in flags)
     return {name.replace("-", "_"): value for name, _, value in options}
 
@@ -131,7 +131,7 @@ def test_the_binary_log_is_tested_with_the_settings_of_the_page() -> None:
 
 
 def test_galera_is_tested_with_the_settings_of_the_page() -> None:
-    """But for the addresses; and the log is flushed as MariaDB does as shipped."""
+    """Only the addresses differ; the log is flushed as by MariaDB's default."""
     page = settings("wsrep_on")
     tested = told(galera.SETTINGS)
     detection = ";".join(galera.FAILURE_DETECTION)

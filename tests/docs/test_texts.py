@@ -1,6 +1,6 @@
-"""What the texts say is what there is: settings, metrics, problems, links, versions, targets.
+"""The texts agree with the code: settings, metrics, problems, links, versions, targets.
 
-`test_generated.py` has the parts that are made from tables.
+`test_generated.py` checks the parts that are made from tables.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ DECISIONS = [page for page in PAGES if page.parent.name == "decisions"]
 
 
 def requirements() -> Iterator[str]:
-    """What is asked for: at run time, by the extras, and by the groups for development."""
+    """Yields the requirements: those at run time, of the extras, and of the development groups."""
     table = tomllib.loads(text_of("pyproject.toml"))
     yield from table["project"]["dependencies"]
     for extra in table["project"]["optional-dependencies"].values():
         yield from (one for one in extra if not one.startswith("guidkeep["))
     for group in table["dependency-groups"].values():
-        for one in group:  # a group that includes another names it in a table
+        for one in group:  # an included group is a table
             if isinstance(one, str) and not one.startswith("guidkeep["):
                 yield one
 
 
 def links(page: Path) -> list[str]:
-    """Where a page's links and pictures lead to."""
+    """Returns the targets of a page's links and pictures."""
     text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
     inline = re.findall(r"\]\(([^)\s]+)\)", text)
     return inline + re.findall(r"^\[[^]]+\]: (\S+)$", text, re.MULTILINE)
 
 
 def anchors(text: str) -> set[str]:
-    """The fragments by which a page's headings can be linked."""
+    """Returns the fragments of a page's headings."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -70,7 +70,7 @@ def test_every_documented_metric_exists() -> None:
     parts = ("_bucket", "_count", "_sum")
     known = {row.shown + part for row in TABLE for part in ("", *parts)}
     named = set(re.findall(r"guidkeep_\w+", text_of("docs/operating.md")))
-    assert named - {"guidkeep_schema"} <= known  # that one is a table of the stores'
+    assert named - {"guidkeep_schema"} <= known  # guidkeep_schema is a table of the stores
 
 
 @pytest.mark.parametrize(

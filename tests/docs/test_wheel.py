@@ -1,4 +1,4 @@
-"""The wheel has whatever the package has."""
+"""The wheel has all files of the package."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Every store against one contract, and each store's own faults."""
+"""Every store against one contract, and the faults of each store."""

@@ -21,7 +21,7 @@ PAGE = 4096
 
 
 def guid_of(number: int) -> str:
-    """A GUID for every number, in the numbers' order."""
+    """Returns a GUID for each number; the GUIDs are in the numbers' order."""
     return f"{number:032X}"
 
 
@@ -33,13 +33,13 @@ def make_record(
     version: int = 1,
     metadata: str | None = None,
 ) -> Record:
-    """A record; unless `metadata` is given its only member is that user."""
+    """Returns a record; without `metadata` its only member is the user."""
     text = json.dumps({"user": user}) if metadata is None else metadata
     return Record(guid_of(number), expire, version, text)
 
 
 def newer(record: Record, *, user: str = "Bob", expire: int | None = None) -> Record:
-    """What an update makes of it."""
+    """Returns the record as an update leaves it."""
     return replace(
         record,
         version=record.version + 1,
@@ -49,24 +49,24 @@ def newer(record: Record, *, user: str = "Bob", expire: int | None = None) -> Re
 
 
 def batches_of(metrics: Metrics, kind: str = "write") -> tuple[int, int]:
-    """How many batches there were, and how many operations in all of them."""
+    """Returns the number of batches and the number of their operations."""
     operations, *sizes = metric(metrics, "guidkeep_batch_size", kind)
     return int(sum(sizes)), int(operations)
 
 
 def contents(file: Path) -> bytes:
-    """What is in the file."""
+    """Returns the records in the file."""
     return file.read_bytes()
 
 
 def cut_off(file: Path, *, pages: int) -> None:
-    """Takes away as many pages from its end."""
+    """Removes that many pages from the end of the file."""
     with file.open("r+b") as cut:
         cut.truncate(file.stat().st_size - pages * PAGE)
 
 
 def plant(file: Path, *statements: str) -> None:
-    """Changes a database behind the store's back."""
+    """Changes a database outside of the store."""
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)

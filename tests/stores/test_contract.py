@@ -1,4 +1,4 @@
-"""What every store promises of one record: reading it, and writes on a condition."""
+"""The promises of every store for one record: reads and conditional writes."""
 
 from __future__ import annotations
 

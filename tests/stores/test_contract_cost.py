@@ -1,7 +1,7 @@
-"""What a page costs a store: the windows decide, not how many records there are.
+"""The cost of a page for a store: it depends on the windows, not on the number of records.
 
-It is counted in entries of indexes and records that the server has looked at, by the server itself.
-FerretDB, which stands for MongoDB here, looks at every document for anything.
+It is counted by the server, in the index entries and records that it has looked at.
+FerretDB, which stands in for MongoDB here, looks at every document for every query.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def fill(store: Store) -> None:
 
 
 async def of_sqlite(store: SQLiteStore, ask: Callable[[], Awaitable[object]]) -> int:
-    """Steps of SQLite's machine, of which it takes five for each entry and more."""
+    """Steps of SQLite's virtual machine, which takes at least five for each entry."""
     steps = 0
 
     def step() -> int:
@@ -79,7 +79,7 @@ async def of_mysql(store: MySQLStore, ask: Callable[[], Awaitable[object]]) -> i
 async def of_postgresql(
     store: PostgreSQLStore, ask: Callable[[], Awaitable[object]], patch: pytest.MonkeyPatch
 ) -> int:
-    """Each statement once more, to be explained."""
+    """Runs each statement again, with EXPLAIN."""
     really, asked = store._ask, list[tuple[str, tuple[Any, ...]]]()
 
     async def remember(statement: str, *arguments: Any, until: float) -> Sequence[Any]:
@@ -132,7 +132,7 @@ async def test_no_page_costs_more_for_there_being_more_records(
     await examined_by(store, store.ping, monkeypatch)
     await fill(store)
     await all_are_cheap(store, monkeypatch)
-    if isinstance(store, PostgreSQLStore):  # by the figures of its planner, and without
+    if isinstance(store, PostgreSQLStore):  # with and without its planner's statistics
         await store._ask("ANALYZE record", until=asyncio.get_running_loop().time() + 60)
         await all_are_cheap(store, monkeypatch)
 

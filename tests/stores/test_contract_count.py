@@ -1,4 +1,4 @@
-"""What every store promises of counting records by the instant at which they expire."""
+"""The promises of every store for counting records by their expire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store promises of many records: lists, and what reclaims the expired."""
+"""The promises of every store for many records: lists, and the deletion of expired records."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def fill(store: Store, records: Iterable[Record]) -> None:
 
 
 def listed(query: Query, now: int) -> list[Record]:
-    """The page as it must be, from the words of the contract."""
+    """Returns the page that the contract demands."""
     found = [
         record
         for record in RECORDS
@@ -195,7 +195,7 @@ async def test_a_purge_deletes_no_more_than_its_limit(store: Store) -> None:
 
 
 async def test_a_record_that_is_prolonged_while_a_purge_runs_is_not_lost(store: Store) -> None:
-    """Whichever comes first, the other must see it: prolonged and there, or purged and gone."""
+    """The second must see the first: the record is prolonged and exists, or is purged and gone."""
     for number in range(50):
         old = make_record(number, expire=NOW)
         await store.insert(old)

@@ -1,6 +1,6 @@
-"""What no store lets into a log or an error's text: metadata, whatever its driver says.
+"""No store puts metadata into a log or an error's text, even if its driver's error quotes it.
 
-Each is brought to fail with an error whose own text quotes the record.
+Each test makes a store fail with a driver error that quotes the record.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from guidkeep.stores import Store
     from tests.stores.conftest import Opener
 
-SECRET = "of-the-client"  # noqa: S105 - looked for below
+SECRET = "of-the-client"  # noqa: S105 - searched for below
 FINE = make_record(1, user="fine")
 QUOTED = make_record(2, user=SECRET)
 
@@ -54,7 +54,7 @@ MYSQL = [
 
 
 async def quote_in_sqlite(_: Any, file: Path) -> None:
-    """An error of the module's own: a text that is no UTF-8, with the text."""
+    """An error of the Python module, which quotes a text that is not UTF-8."""
     plant(file, f"UPDATE record SET metadata = CAST(x'7b22ff' || '{SECRET}' AS TEXT)")
 
 

@@ -1,4 +1,4 @@
-"""A store against a dictionary: whatever is done in whatever order, both say the same."""
+"""A store against a dictionary: after any operations in any order, both have the same records."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ limits = st.integers(1, 4)
 
 
 class Machine(RuleBasedStateMachine):
-    """Subclassed for each kind of store."""
+    """The base class for each kind of store."""
 
     new_url: ClassVar[Callable[[], str]]
 

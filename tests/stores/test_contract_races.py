@@ -1,4 +1,4 @@
-"""What every store promises when much happens at once."""
+"""The promises of every store for concurrent operations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_of_many_deletions_of_one_version_one_succeeds(store: Store) -> No
 
 
 async def test_no_increment_of_many_writers_is_lost(store: Store) -> None:
-    """Each reads, adds one and tries to replace what it read, until it succeeds."""
+    """Each reads the record, adds one and tries to replace it, until it succeeds."""
     await store.insert(make_record(1, metadata='{"n":0}'))
 
     async def add_one() -> None:
@@ -79,7 +79,7 @@ async def test_a_read_that_begins_after_a_write_was_answered_sees_it(store: Stor
 async def test_thousands_of_operations_at_once_are_all_answered_rightly(
     store: Store, thousands: int
 ) -> None:
-    """More than one batch holds, of all kinds, on records of their own."""
+    """More operations than one batch holds, of all kinds, each on its own record."""
     records = [make_record(number, user=f"user {number}") for number in range(thousands)]
     assert all(await asyncio.gather(*(store.insert(record) for record in records)))
     assert await asyncio.gather(*(store.get(record.guid) for record in records)) == records
@@ -100,7 +100,7 @@ async def test_thousands_of_operations_at_once_are_all_answered_rightly(
         return asyncio.ensure_future(chosen)
 
     order = list(range(thousands))
-    random.Random(7).shuffle(order)  # noqa: S311 - an order, no secret
+    random.Random(7).shuffle(order)  # noqa: S311 - an order, not a secret
     acting = {number: act(number) for number in order}
     done = dict(zip(acting, await asyncio.gather(*acting.values()), strict=True))
     expected = [True, False, True, False, False, True] * (thousands // 6)

@@ -1,4 +1,4 @@
-"""What a copy does to the target, and what a comparison finds: on stores in memory, by hand."""
+"""Copies and comparisons of stores in memory, step by step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LATER = NOW + 100
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few records make several pages; and nobody waits."""
+    """A few records make several pages, and pauses are short."""
     monkeypatch.setattr(copy, "PAGE", 3)
     monkeypatch.setattr(copy, "RETRIES", 2)
     monkeypatch.setattr(copy, "BACKOFF", Backoff(0.0, 0.0))
@@ -58,7 +58,7 @@ async def copied(
 async def compared(
     source: MemoryStore, target: MemoryStore, clock: Clock
 ) -> tuple[int, list[tuple[str, Difference]]]:
-    """How many are equal, and the differences."""
+    """Returns the number of equal records, and the differences."""
     found: list[tuple[str, Difference]] = []
     equal = await copy.compare(
         source,
@@ -159,7 +159,7 @@ async def test_what_expires_meanwhile_is_no_difference(clock: Clock) -> None:
 
 
 class Meddled(MemoryStore):
-    """Others write to it just before the copy does."""
+    """Other clients write to it just before the copy does."""
 
     def __init__(self, meddle: Callable[[Meddled], None]) -> None:
         super().__init__()
@@ -194,14 +194,14 @@ async def test_writes_to_the_target_meanwhile_are_seen(
 
 
 async def test_a_deletion_in_the_target_meanwhile_is_undone(clock: Clock) -> None:
-    """The copy saw the record older; without it there is nothing newer."""
+    """The copy read an older version of the record; if the record is gone, none is newer."""
     target = Meddled(lambda store: store.records.clear())
     target.records[guid_of(1)] = make_record(1, version=2)
     assert await copied(holding([make_record(1, version=5)]), target, clock) == Tally(created=1)
 
 
 class Changing(MemoryStore):
-    """Others update a record just before the copy deletes it."""
+    """Other clients update a record just before the copy deletes it."""
 
     async def delete(self, guid: str, version: int) -> bool:
         self.records[guid] = newer(self.records[guid])
@@ -216,7 +216,7 @@ async def test_what_is_updated_before_it_is_deleted_stays(clock: Clock) -> None:
 
 
 class Failing(MemoryStore):
-    """Fails `times`, after doing it if the outcome is unknown."""
+    """Fails `times` times, after the write if the outcome is to be in doubt."""
 
     def __init__(self, times: int, error: type[StoreUnavailable] = StoreUnavailable) -> None:
         super().__init__()
@@ -245,7 +245,7 @@ async def test_a_store_that_fails_for_a_moment_is_asked_again(clock: Clock) -> N
 
 
 class FailingLate(Failing):
-    """Its pages can be read."""
+    """Only its pages can be read."""
 
     async def page(self, query: Query, now: int) -> list[Record]:
         return await MemoryStore.page(self, query, now)
@@ -282,7 +282,7 @@ async def test_a_source_that_can_not_be_read_ends_it_and_leaves_no_task(clock: C
 
 
 class Stuck(MemoryStore):
-    """Can't take the record 1; whatever is asked of it after the first page never ends."""
+    """Can't store record 1; calls after the first page never end."""
 
     async def insert(self, record: Record) -> bool:
         if record.guid == guid_of(1):
@@ -295,7 +295,7 @@ class Stuck(MemoryStore):
         return await super().page(query, now)
 
 
-@pytest.mark.parametrize("many", [2, 20])  # and in the second case there is more to be read
+@pytest.mark.parametrize("many", [2, 20])  # in the second case there are more records to read
 async def test_when_it_is_given_up_nothing_goes_on(clock: Clock, many: int) -> None:
     source, target = Stuck(), Stuck()
     source.records = {guid_of(number): make_record(number) for number in range(many)}
@@ -321,7 +321,7 @@ async def test_progress_rises_to_all_of_it(clock: Clock) -> None:
 
 
 def stores() -> st.SearchStrategy[dict[str, Record]]:
-    """Stores of few GUIDs, in few versions, some of them expired."""
+    """Stores with few GUIDs, in few versions, some of them expired."""
     record = st.builds(
         make_record,
         st.integers(0, 12),

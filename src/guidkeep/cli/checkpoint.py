@@ -45,7 +45,7 @@ class Checkpoint:
                 task, state = self._parsed(file.read())
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StartupError(
-                f"{self.path}, which holds the progress, can't be read: --restart starts over."
+                f"{self.path} can't be read, so the progress is unknown: --restart starts over."
             ) from error
         different = [name for name, value in self._task.items() if task.get(name, value) != value]
         if different:

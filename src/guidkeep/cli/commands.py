@@ -195,7 +195,9 @@ COMMANDS = (
             Argument("--after", "Only GUIDs after this one.", "GUID"),
             OneOf(
                 (
-                    Argument("--limit", "At most N records", "N", default="100", read=up_to(10**9)),
+                    Argument(
+                        "--limit", "At most N records.", "N", default="100", read=up_to(10**9)
+                    ),
                     Argument("--all", "All records."),
                 )
             ),

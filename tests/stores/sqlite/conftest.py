@@ -1,4 +1,4 @@
-"""Here `opener` and `store` are SQLite's alone."""
+"""In this folder `opener` and `store` are SQLite's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of SQLite's files do with them, and ask of them."""
+"""Helpers for tests of SQLite's files."""
 
 from __future__ import annotations
 

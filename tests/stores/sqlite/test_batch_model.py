@@ -1,5 +1,5 @@
-"""A batch of writes is one transaction whose outcome is worked out beforehand. It must be what
-the writes would have done one by one, in the order in which they came, purges last."""
+"""A batch of writes is one transaction whose outcome is computed in advance. It must be equal to
+the outcome of the single writes, in the order of their arrival, purges last."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Write(NamedTuple):
     number: int
     life: int
     version: int
-    """The version that is expected."""
+    """The expected version."""
     written: int
-    """The version that is written."""
+    """The new version."""
 
     @property
     def record(self) -> Record:
@@ -37,7 +37,7 @@ class Write(NamedTuple):
         return make_record(self.number, user=user, expire=expire, version=self.written)
 
     def expected(self, kept: dict[str, Record]) -> int:
-        """What it answers, and what it does to the records that are kept."""
+        """Returns the write's result, and applies it to the stored records."""
         if self.kind == "purge":
             gone = [guid for guid, record in kept.items() if record.expire <= NOW]
             return len([kept.pop(guid) for guid in gone])

@@ -46,9 +46,9 @@ async def test_writes_that_come_at_once_share_commits(
 
 
 async def test_a_batch_costs_few_calls_however_many_writes_it_has(opener: Opener) -> None:
-    """Of the system, which looks for the file, and of SQLite; the interpreter itself counts them.
+    """Counts calls of the system that look for the file, and calls of SQLite.
 
-    A call too many is no fault that anybody would notice, and all writes wait for it.
+    No other test would notice an extra call, but all writes would wait for it.
     """
     calls: Counter[str] = Counter()
 
@@ -61,7 +61,7 @@ async def test_a_batch_costs_few_calls_however_many_writes_it_has(opener: Opener
             calls[function.__name__] += 1
 
     metrics = Metrics()
-    threading.setprofile(count)  # for threads that begin from now on
+    threading.setprofile(count)  # for threads that start later
     try:
         async with opener(metrics=metrics) as store:
             await store.insert(make_record())
@@ -82,7 +82,7 @@ async def test_reads_that_come_at_once_share_a_statement(opener: Opener) -> None
 
 
 async def test_a_commit_is_on_the_disk_before_it_is_answered(opener: Opener) -> None:
-    """What SQLite calls FULL: the log is flushed with every commit."""
+    """The level that SQLite calls FULL: each commit flushes the log."""
     async with opener() as store:
         assert isinstance(store, SQLiteStore)
         asked = {
@@ -157,7 +157,7 @@ async def test_a_refused_write_undoes_no_write_of_the_same_guid_before_it(
 
 
 async def test_a_commit_that_is_refused_leaves_nothing_behind(opener: Opener, file: Path) -> None:
-    """A foreign key that is checked at the commit, so that every statement has succeeded."""
+    """A foreign key that is checked at the commit, after all statements have succeeded."""
     async with opener() as store:
         assert isinstance(store, SQLiteStore)
         plant(

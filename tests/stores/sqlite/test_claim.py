@@ -1,4 +1,4 @@
-"""The claim on SQLite's file while it is served: what it notices, and what it saves."""
+"""The claim on SQLite's file while it is served: the changes it notices, the records it saves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 async def fill(store: Store, count: int, *, pad: int) -> None:
-    """Inserts so many records, each with so many bytes of metadata and a few more."""
+    """Inserts records, each with at least `pad` bytes of metadata."""
     for number in range(count):
         assert await store.insert(make_record(number, metadata='{"pad":"%s"}' % ("x" * pad)))
 
@@ -105,7 +105,7 @@ OVERWRITES = {
 async def test_a_write_is_not_confirmed_if_the_file_is_overwritten_while_it_is_committed(
     opener: Opener, file: Path, command: str
 ) -> None:
-    """A busy server commits nearly all the time."""
+    """Commits nearly all the time, as a busy server does."""
 
     def overwrite(statement: str) -> None:
         if statement == "COMMIT":
@@ -128,7 +128,7 @@ async def test_a_write_is_not_confirmed_if_the_file_is_overwritten_while_it_is_c
 async def test_what_a_log_of_before_the_start_makes_of_the_file_is_no_fault(
     opener: Opener, file: Path
 ) -> None:
-    """A VACUUM and an ANALYZE that a kill left in the log: the file shrinks, its schema is new."""
+    """A kill left VACUUM and ANALYZE in the log: the file shrinks, its schema number changes."""
     async with opener() as store:
         await fill(store, 100, pad=3000)
     before = size(file)
@@ -241,7 +241,7 @@ async def test_what_the_store_itself_copies_into_the_file_is_no_fault(
 async def test_a_log_that_another_program_copied_into_the_file_and_emptied_is_no_fault(
     opener: Opener, file: Path
 ) -> None:
-    """As `PRAGMA wal_checkpoint(TRUNCATE)` of a backup's does, while nothing is to be copied."""
+    """A backup's `PRAGMA wal_checkpoint(TRUNCATE)` truncates the log if all is copied."""
     async with opener() as store:
         assert isinstance(store, SQLiteStore)
         await store.insert(make_record())
@@ -291,7 +291,7 @@ async def test_the_log_is_saved_when_the_reader_that_was_in_the_way_has_gone(
 async def test_a_strange_log_in_the_place_of_the_own_is_put_aside(
     opener: Opener, file: Path
 ) -> None:
-    """At the next start it would be read into the file, over what is newer there."""
+    """The next start would copy it into the file, over newer records."""
     log = beside(file, "-wal")
     async with opener() as store:
         await store.insert(make_record())

@@ -1,4 +1,4 @@
-"""Real faults under a running SQLite store: it answers with an error and loses nothing."""
+"""Real faults under a running SQLite store: it reports an error and loses nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ENDLESS = (
 
 @contextmanager
 def files_end_at(size: int) -> Iterator[None]:
-    """Lets no file of this process grow beyond that size: its disk is full."""
+    """Limits the size of this process' files, like a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -81,7 +81,7 @@ async def test_a_failure_for_all_is_not_tried_again_one_by_one(opener: Opener, f
 async def test_a_disk_that_fills_up_is_503_and_nothing_that_was_answered_is_lost(
     opener: Opener, file: Path
 ) -> None:
-    """The failed commit's outcome counts as unknown: its page may be on the disk or not."""
+    """The outcome of the failed commit is in doubt: its page may be on the disk."""
     log = file.with_name(f"{file.name}-wal")
     async with opener() as store:
         await fill(store, 200)
@@ -121,7 +121,7 @@ async def test_a_database_that_may_not_grow_takes_the_writes_that_still_fit(
 
 
 def damage_leaves(file: Path) -> None:
-    """Overwrites a page in the middle that holds rows of the table, as its first byte tells."""
+    """Overwrites a page in the middle with rows of the table, found by its first byte."""
     content = bytearray(file.read_bytes())
     pages = range(PAGE, len(content), PAGE)
     leaves = [at for at in pages if b'{"user":"Ann"' in content[at : at + PAGE]]
@@ -178,7 +178,7 @@ async def test_operations_on_a_damaged_page_spoil_none_of_their_batch(
             *(store.delete(guid_of(number), 1) for number in range(300)), return_exceptions=True
         )
         kept = {guid_of(at) for at, done in enumerate(written) if done is not True}
-        # Emptied pages are merged with their neighbours, so a few around it may fail as well.
+        # Emptied pages are merged with their neighbours, so a few of these may fail too.
         assert broken <= kept
         assert len(kept) < len(broken) + 60
 
@@ -220,7 +220,7 @@ async def test_a_write_that_takes_too_long_is_interrupted_and_its_outcome_is_unk
 
 
 async def test_reads_that_take_too_long_are_interrupted(opener: Opener, file: Path) -> None:
-    """One that lists holds up neither one that reads nor one that writes."""
+    """A list delays neither reads nor writes."""
     async with opener(timeout=0.5) as store:
         await store.insert(make_record())
         plant(
@@ -262,7 +262,7 @@ async def test_a_long_list_holds_up_neither_reads_nor_writes(opener: Opener, fil
 async def test_a_page_that_is_too_long_for_one_value_is_read_all_the_same(
     opener: Opener, file: Path
 ) -> None:
-    """A value of SQLite has a billion bytes at most; here fewer."""
+    """A value of SQLite has at most a billion bytes; here fewer."""
     records = [make_record(number, metadata='{"t":"%s"}' % ("x" * 900)) for number in range(20)]
     async with opener() as store:
         assert isinstance(store, SQLiteStore)

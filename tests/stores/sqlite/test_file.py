@@ -1,4 +1,4 @@
-"""SQLite's file: one process at a time, and what can't be served is refused with a sentence."""
+"""SQLite's file: one process at a time, and a file that can't be served is refused."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ except StartupError as error:
 
 
 async def refusal(path: Path, timeout: float = 5) -> str:
-    """The sentence with which that file is refused."""
+    """Returns the message with which the file is refused."""
     with pytest.raises(StartupError) as caught:
         await open_store(f"sqlite:///{path}", timeout=timeout, metrics=Metrics())
     assert str(caught.value).startswith(("Can't use", "Another", str(path), "This"))
@@ -84,7 +84,7 @@ async def test_a_new_file_says_whose_it_is_and_which_schema_it_has(
 
 
 async def test_a_store_that_was_closed_leaves_one_whole_file(opener: Opener, file: Path) -> None:
-    """The log is copied into it, so the file alone is a backup."""
+    """The log is copied into the file, so the file alone is a backup."""
     async with opener() as store:
         await store.insert(make_record())
     assert {path.name for path in file.parent.iterdir()} == {file.name, f"{file.name}-lock"}
@@ -172,7 +172,7 @@ async def test_a_file_that_was_cut_off_is_refused(opener: Opener, file: Path) ->
 async def test_a_record_that_is_damaged_keeps_no_server_from_starting_and_is_shown_nowhere(
     opener: Opener, file: Path
 ) -> None:
-    """Its text is no UTF-8; the error of Python's module would quote it."""
+    """A stored text is not UTF-8; the error of Python's module would quote it."""
     async with opener() as store:
         await store.insert(make_record())
     plant(file, "UPDATE record SET metadata = CAST(x'7b22ff' || 'secret' AS TEXT)")
@@ -221,7 +221,7 @@ async def test_an_sqlite_that_is_too_old_is_refused(
 async def test_a_database_in_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    """It could not keep what it answered; nor has it a log to write ahead."""
+    """A database in memory could not keep acknowledged writes, and has no log."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StartupError, match=r"names no file|into WAL mode"):
         await open_store(url, timeout=1, metrics=Metrics())
@@ -253,7 +253,7 @@ async def test_a_url_of_no_known_store_is_refused(url: str) -> None:
 
 @pytest.fixture
 def mortal() -> list[str]:
-    """What makes a program mind permission bits, which the superuser's do not bind."""
+    """Returns a prefix for commands that removes the superuser's right to ignore permissions."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
@@ -266,7 +266,7 @@ def remove_lock(file: Path) -> None:
 
 
 def open_elsewhere(file: Path, privileges: list[str]) -> str:
-    """Opens the store in another process; returns the sentence with which it is refused."""
+    """Opens the store in another process; returns the message with which it is refused."""
     command = [*privileges, sys.executable, "-c", OPEN, f"sqlite:///{file}"]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=30).stdout
 
@@ -295,7 +295,7 @@ async def test_what_is_read_only_is_refused(
 async def test_a_store_that_can_not_be_opened_leaves_nothing_open(
     opener: Opener, file: Path, monkeypatch: pytest.MonkeyPatch, which: int
 ) -> None:
-    """The connection that fails is the one that checks the file, or one of the store's own."""
+    """The failing connection checks the file, or is one of the store's."""
     opened: list[sqlite3.Connection] = []
 
     def fail_once(*arguments: Any, **options: Any) -> sqlite3.Connection:
@@ -313,5 +313,5 @@ async def test_a_store_that_can_not_be_opened_leaves_nothing_open(
     for connection in opened:
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             connection.execute("SELECT 1")
-    async with opener():  # it is not locked
+    async with opener():  # the file is not locked
         pass

@@ -1,4 +1,4 @@
-"""SQLite's files at start: private, locked, and what is refused with a sentence."""
+"""SQLite's files at start: private, locked, and refused with a message if they can't be served."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_what_a_group_may_read_is_the_operators_choice(opener: Opener, fil
 
 
 async def test_a_lock_file_of_a_former_version_becomes_private(opener: Opener, file: Path) -> None:
-    """Whoever can read it can lock it, and keep the server from starting."""
+    """A user who can read the file can lock it, and keep the server from starting."""
     lock = beside(file, "-lock")
     lock.touch(0o644)
     lock.chmod(0o644)
@@ -95,7 +95,7 @@ async def test_a_lock_file_of_a_former_version_becomes_private(opener: Opener, f
         assert modes(file.parent)[lock.name] == 0o600
 
 
-# Refused at start.
+# Files that are refused at start.
 
 
 def make_socket(path: Path) -> None:
@@ -253,7 +253,7 @@ async def test_a_lock_on_the_database_is_respected_whoever_holds_it(file: Path) 
 
 
 async def test_readers_of_the_files_may_lock_what_they_like(opener: Opener, file: Path) -> None:
-    """`flock` of whoever may read the database keeps no server from starting."""
+    """A reader's `flock` on the database does not keep a server from starting."""
     async with opener():
         pass
     with file.open("rb") as reader:
@@ -277,7 +277,7 @@ time.sleep(600)
 
 @pytest.fixture
 def reader(opener: Opener, file: Path) -> Iterator[Callable[..., Any]]:
-    """Another program that may read the files beside which it is asked to hold locks."""
+    """Another program, which may read the files and holds locks on them."""
     started: list[subprocess.Popen[str]] = []
 
     def hold(*suffixes: str, kind: str = "LOCK_SH") -> subprocess.Popen[str]:
