@@ -18,7 +18,7 @@ from urllib.parse import (
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Value = TypeVar("Value")
 
@@ -104,12 +104,14 @@ class Backend(NamedTuple):
         opener: `MODULE:NAME` of what opens it, below the package of its kind.
         urls: how its URLs begin; each has a scheme of its own. Help and messages list them.
         extra: the extra of Guidkeep's that installs its driver; None: it has none.
+        is_shared: whether several processes can have it open.
     """
 
     name: str
     opener: str
     urls: tuple[str, ...]
     extra: str | None = None
+    is_shared: bool = True
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -128,7 +130,7 @@ def backend_of(url: str, backends: Sequence[Backend]) -> Backend | None:
     return next((backend for backend in backends if scheme in backend.schemes), None)
 
 
-def listed(backends: Sequence[Backend], word: str) -> str:
+def listed(backends: Iterable[Backend], word: str) -> str:
     """How their URLs begin, as a list in a sentence: `a, b WORD c`."""
     *most, last = (url for backend in backends for url in backend.urls)
     return f"{', '.join(most)} {word} {last}"

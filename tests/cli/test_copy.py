@@ -16,6 +16,7 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores import copy as copying
 from guidkeep.stores import open_store
+from tests.engines import SINGLE
 from tests.server.processes import serving
 from tests.stores.records import guid_of, make_record, newer
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 TOMORROW = int(time.time()) + 86_400
 METADATA = '{"user": "Zo\\u00eb", "n": 1.0, "text": "\u2713 \'\\" \\\\ ", "deep": [{}, null]}'
-ENGINES = ("sqlite", "mysql", "postgresql", "mongodb")
+ENGINES = ("sqlite", *SINGLE)
 
 
 @asynccontextmanager

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.cli.main import main
-from guidkeep.settings import ROWS, Settings, flag, load, variable
+from guidkeep.settings import Settings
 from tests.http.helpers import Api
 
 if TYPE_CHECKING:
@@ -168,38 +167,3 @@ async def test_an_empty_schema_means_free_form(tmp_path: Path, guid: str) -> Non
         assert (made.status_code, list(made.json())) == (201, ["guid", "expire"])
         assert (await api.patch(f"/guid/{guid}", json={"user": [1, 2]})).status_code == 200
         assert (await api.patch(f"/guid/{guid}", json={"user": None})).json() == made.json()
-
-
-SAMPLES = {
-    "host": "::1", "port": "1234", "workers": "2", "store": "sqlite:///x.db",
-    "cache": "none://", "cache_max_age": "7s", "cache_timeout": "70ms",
-    "cache_write_timeout": "3s", "lifetime": "2d", "metadata_schema": "s.json", "max_body": "1KiB",
-    "max_headers": "9KiB", "max_connections": "5", "max_pending": "6", "request_timeout": "8s",
-    "max_connections_per_client": "7", "max_streams": "3", "max_memory": "9MiB",
-    "idle_timeout": "9s", "write_timeout": "11s", "store_timeout": "12s", "drain_timeout": "13s",
-    "sweep_interval": "14s", "sweep_margin": "16s", "sweep_batch": "15",
-    "allow_host": "guids.example", "allow_origin": "https://a.example",
-    "access_log": "on", "log_format": "json", "log_level": "error",
-    "log_guids": "off",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [row.name for row in ROWS])
-def test_a_setting_is_the_same_by_flag_and_by_variable(name: str) -> None:
-    assert flag(name) == "--" + name.replace("_", "-")
-    assert variable(name) == "GUIDKEEP_" + name.upper()
-    by_flag = getattr(load({name: SAMPLES[name]}, {}), name)
-    by_variable = getattr(load({}, {variable(name): SAMPLES[name]}), name)
-    assert by_flag == by_variable != getattr(Settings(), name)
-
-
-def test_the_help_names_every_flag_variable_and_default(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["serve", "--help"])
-    assert stopped.value.code == 0
-    text = " ".join(capsys.readouterr().out.split())
-    for row in ROWS:
-        assert f"{flag(row.name)} " in text
-        assert f"[{row.metadata['default'] or 'none'}; {variable(row.name)}]" in text.replace(
-            "- ", "-"
-        )

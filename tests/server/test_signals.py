@@ -22,6 +22,7 @@ from guidkeep.server.stopping import Stop, before_the_loop, held
 from guidkeep.settings import Settings
 from servers.nodes import ENVIRONMENT
 from servers.processes import free_port
+from tests.engines import SINGLE
 from tests.server.processes import GUIDKEEP, serving
 from tests.server.wire import record, wired
 from tests.support import PATIENCE, turns, wait_until
@@ -94,7 +95,7 @@ def test_it_ends_with_0_while_it_reads_its_schema(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("kind", ["mysql", "postgresql", "mongodb"])
+@pytest.mark.parametrize("kind", SINGLE)
 def test_it_ends_with_0_while_it_waits_for_its_database(
     tmp_path: Path, is_pid_1: bool, kind: str, workers: int, number: int
 ) -> None:

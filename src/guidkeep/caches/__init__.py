@@ -47,7 +47,12 @@ DEFAULT_PATIENCE = 1.0
 DEFAULT_LEASE_TIME = 15.0
 
 BACKENDS = (
-    Backend("memory", "memory:open_memory", (f"memory://?max_size={DEFAULT_MAX_SIZE}",)),
+    Backend(
+        "memory",
+        "memory:open_memory",
+        (f"memory://?max_size={DEFAULT_MAX_SIZE}",),
+        is_shared=False,
+    ),
     Backend(
         "redis",
         "redis.cache:open_redis",

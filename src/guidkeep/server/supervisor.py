@@ -26,19 +26,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
+from guidkeep import caches, stores
 from guidkeep.errors import StartupError
 from guidkeep.server.listening import let_nobody_in
 from guidkeep.server.sockets import address_of, announce, bound_together
 from guidkeep.server.stopping import held, on_signals
 from guidkeep.system.backoff import Backoff
 from guidkeep.system.tasks import all_done
-from guidkeep.urls import scheme_of
+from guidkeep.urls import backend_of, listed
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from guidkeep.settings import Settings
+    from guidkeep.urls import Backend
 
 log = structlog.get_logger("guidkeep.supervisor")
 
@@ -80,16 +82,26 @@ def run(settings: Settings) -> None:
 def check(settings: Settings) -> None:
     """Raises StartupError if store or cache belong to one process alone."""
     asked = f"--workers {settings.workers}"
-    if scheme_of(settings.store) == "sqlite":
+    if not _is_shared(settings.store, stores.BACKENDS):
         raise StartupError(
-            f"{asked} needs a --store that several processes may open: postgresql://, mysql:// or "
-            "mongodb://. An SQLite file is served by one process."
+            f"{asked} needs a --store that several processes may open: {_shared(stores.BACKENDS)}. "
+            "An SQLite file is served by one process."
         )
-    if scheme_of(settings.cache) == "memory":
+    if not _is_shared(settings.cache, caches.BACKENDS):
         raise StartupError(
-            f"{asked} needs a --cache that the workers share: redis://HOST, or none:// to go "
-            "without. memory:// is the memory of one process: another would read what is old."
+            f"{asked} needs a --cache that the workers share: {_shared(caches.BACKENDS)}. "
+            "memory:// is the memory of one process: another would read what is old."
         )
+
+
+def _is_shared(url: str, backends: Sequence[Backend]) -> bool:
+    """Also of a URL that names no backend: what opens it says so."""
+    backend = backend_of(url, backends)
+    return backend is None or backend.is_shared
+
+
+def _shared(backends: Sequence[Backend]) -> str:
+    return listed((backend for backend in backends if backend.is_shared), "or")
 
 
 async def supervise(settings: Settings, *, started: Callable[[str], None] | None = None) -> None:

@@ -23,7 +23,7 @@ DEFAULT_URL = "sqlite:///guidkeep.db"
 
 
 BACKENDS = (
-    Backend("sqlite", "sqlite.store:SQLiteStore", ("sqlite:///FILE",)),
+    Backend("sqlite", "sqlite.store:SQLiteStore", ("sqlite:///FILE",), is_shared=False),
     Backend("mysql", "mysql.store:MySQLStore", ("mysql://", "mariadb://"), extra="mysql"),
     Backend(
         "postgresql",
