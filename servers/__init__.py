@@ -3,8 +3,8 @@
 Each runs from a data folder of its own on a free port of 127.0.0.1, and ends with the `with` block
 that started it. Nothing here is part of the package that users install.
 
-`ENGINES` is the table of those that a store or a cache runs on. The tests' parametrisation and
-`install.sh` follow from it.
+`ENGINES` is the table of the servers that a store or a cache runs on. The parameters of
+tests and `install.sh` follow from it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class Engine(NamedTuple):
     """A row: a server that a store or a cache runs on.
 
     Attributes:
-        name: that of its module in `servers`, with `started` and `at`; `GUIDKEEP_TEST_NAME_URL`
-            names one that runs already.
+        name: the name of its module in `servers`, with `started` and `at`; `GUIDKEEP_TEST_NAME_URL`
+            names one that is running already.
         store: the store that it serves, as `guidkeep.stores` names it; None: it serves a cache.
         cache: the cache that it serves, as `guidkeep.caches` names it.
-        packages: Debian's packages, each with what shows that it is there: a program, or a file.
+        packages: Debian's packages, each with a program or file that shows that it is installed.
     """
 
     name: str
@@ -42,7 +42,7 @@ ENGINES = (
     Engine("redis", cache="redis", packages=(REDIS,)),
     Engine("redis_cluster", cache="redis", packages=(REDIS,)),
 )
-"""Whoever adds an engine writes a row here."""
+"""A new engine is a new row here."""
 
 TOOLS = (
     ("nginx-light", "nginx"),
@@ -53,4 +53,4 @@ TOOLS = (
 """Packages that tests and benchmarks need beside the engines."""
 
 PACKAGES = dict(pair for engine in ENGINES for pair in engine.packages) | dict(TOOLS)
-"""All packages, each with what shows that it is there."""
+"""All packages, each with a program or file that shows that it is installed."""

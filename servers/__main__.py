@@ -1,4 +1,4 @@
-"""Prints the packages that `install.sh` installs, a line each, and what shows that it is there."""
+"""Prints the packages that `install.sh` installs, one a line, each with the file that shows it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A whole cluster on this machine: MariaDB, Redis, three nodes of Guidkeep, nginx before them.
+"""A whole cluster on this machine: MariaDB, Redis, three nodes of Guidkeep, nginx in front.
 
 `python -m servers.cluster` starts it in `build/cluster`, prints the balancer's address once it
-answers, starts again what dies, and ends all of it on Ctrl-C, on SIGTERM, or when its terminal is
-closed. What was stored stays for the next time.
+responds, and restarts parts that die. It ends all parts on Ctrl-C, on SIGTERM, or when its terminal
+is closed. The stored data stays for the next start.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 NODES = 3
 LOOK_INTERVAL = 0.1
-"""Seconds between two looks at the parts."""
+"""Seconds between two checks of the parts."""
 START_INTERVAL = 1.0
-"""Seconds between two starts of a part at least."""
+"""The least number of seconds between two starts of a part."""
 FAREWELLS = {"nginx": signal.SIGQUIT}
-"""What ends a part, if it is not SIGTERM: that cuts nginx off from its clients."""
+"""The signals that end parts, other than SIGTERM: with that, nginx would drop its clients."""
 
 
 class Part(Protocol):
@@ -41,7 +41,7 @@ class Part(Protocol):
 
     @property
     def process(self) -> Running:
-        """What it runs as, once it was launched."""
+        """Its process, once it was launched."""
         ...
 
     def launch(self) -> None:
@@ -49,7 +49,7 @@ class Part(Protocol):
         ...
 
     def wait(self) -> None:
-        """Returns when it answers. Raises Failed if it does not."""
+        """Returns when it responds. Raises Failed if it does not."""
         ...
 
 
@@ -57,7 +57,7 @@ class Store(MariaDB):
     """MariaDB; its data stays in its folder."""
 
     def wait(self) -> None:
-        """See Part; makes the database too."""
+        """See Part; creates the database too."""
         super().wait()
         self.run("CREATE DATABASE IF NOT EXISTS guidkeep")
 
@@ -101,7 +101,7 @@ class Cluster:
         self._launched: dict[str, float] = {}
 
     def start(self) -> str:
-        """Starts the parts, those that others need first; returns the balancer's address.
+        """Starts the parts, dependencies first; returns the balancer's address.
 
         Raises:
             Failed: one of them does not start, or is not installed; another program has the port.
@@ -112,7 +112,7 @@ class Cluster:
         self._add("mariadb", store)
         cache = redis.own(self._subfolder("redis"))
         self._add("redis", cache)
-        # Not as flags: those are for everybody on the machine to read, and the URL has a password.
+        # Not as flags: all users of the machine can read them, and the URL has a password.
         shared = {
             "GUIDKEEP_STORE": store.place,
             "GUIDKEEP_CACHE": cache.url,
@@ -129,17 +129,17 @@ class Cluster:
         return f"http://127.0.0.1:{balancer.port}"
 
     def look(self) -> None:
-        """Starts again what has died."""
+        """Restarts parts that have died."""
         for name, part in self._parts.items():
             code = part.process.exit_code
             if code is None or time.monotonic() - self._launched[name] < START_INTERVAL:
                 continue
             say(f"{name} ended ({code}): {part.process.last_words()}")
-            with contextlib.suppress(Failed):  # it is looked at again
+            with contextlib.suppress(Failed):  # the next check tries again
                 self._launch(name, part)
 
     def stop(self) -> None:
-        """Ends all parts, those that others need last."""
+        """Ends all parts, dependencies last."""
         for name in reversed(self._launched):
             self._parts[name].process.stop(FAREWELLS.get(name, signal.SIGTERM))
             say(f"{name} stopped")
@@ -148,7 +148,7 @@ class Cluster:
         self._parts[name] = part
         self._launch(name, part)
         part.wait()
-        say(f"{name} answers on 127.0.0.1:{part.port}")
+        say(f"{name} listens on 127.0.0.1:{part.port}")
 
     def _launch(self, name: str, part: Part) -> None:
         part.launch()
@@ -158,14 +158,14 @@ class Cluster:
     def _subfolder(self, name: str) -> Path:
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
-        for log in folder.glob("*.log"):  # those of the time before
+        for log in folder.glob("*.log"):  # the logs of the former run
             log.unlink()
         return folder
 
 
 def say(line: str) -> None:
     """Prints it at once."""
-    with contextlib.suppress(BrokenPipeError):  # nobody listens any more
+    with contextlib.suppress(BrokenPipeError):  # the reader is gone
         print(line, flush=True)  # noqa: T201 - it is a command
 
 

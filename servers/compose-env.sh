@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the variables that compose.yaml asks for, with passwords that nobody else has:
+# Prints the variables that compose.yaml asks for, with random passwords:
 #   (umask 077; servers/compose-env.sh > .env)
 set -eu
 for name in MARIADB_PASSWORD REDIS_PASSWORD; do

@@ -1,8 +1,8 @@
 """Galera clusters of MariaDB: real ones, each of some mariadbd processes on the loopback address.
 
-The first node begins the cluster, the others get all it has by rsync, one after the other: a node
-that gives can't give to two. A node that was killed finds out what it had (`--wsrep-recover`, as
-the service of Debian's package does), and gets from the others what it missed.
+The first node bootstraps the cluster. The others copy its data by rsync, one after the other,
+because a node can't be the source of two copies at once. A node that was killed recovers its
+position (`--wsrep-recover`, as the service of Debian's package does), and fetches what it missed.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
 OWNER = "mysql"
-"""Who runs a node where this process is root's: rsync gives up root when it receives."""
+"""The user that runs a node if this process runs as root: a receiving rsync drops root."""
 FAILURE_DETECTION = (
     "evs.keepalive_period=PT0.5S",
     "evs.suspect_timeout=PT2S",
     "evs.inactive_timeout=PT5S",
 )
-"""A node that says nothing is given up after two seconds. As shipped it takes five, in which
-nobody can write; Guidkeep's own store timeout is five seconds too."""
+"""A silent node is given up after two seconds. The default is five, in which no write succeeds;
+Guidkeep's own store timeout is five seconds too."""
 SETTINGS = (
     "--binlog-format=ROW",
     "--innodb-autoinc-lock-mode=2",
@@ -47,13 +47,13 @@ _POSITION = "WSREP: Recovered position: "
 
 
 class Node(MariaDB):
-    """A node of a cluster; keeps its data and ports when it is started again.
+    """A node of a cluster; keeps its data and ports when it is restarted.
 
     Args:
         folder: where its data goes; exists.
-        group_port: where it speaks with the others.
+        group_port: the port for the other nodes.
         peers: the group ports of all.
-        is_first: whether it begins the cluster when it is started the first time.
+        is_first: whether it bootstraps the cluster at its first start.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class Node(MariaDB):
         self.process = Running([*self._command(), *how], folder=self._folder)
 
     def wait(self) -> None:
-        """Returns when it is of the cluster and has all that the others have."""
+        """Returns when it has joined the cluster and has all its data."""
         try:
             self.process.wait_for(self._is_synced, "part in the cluster", pause=0.05)
         except Failed:
-            self.process.kill()  # while it waits for the others it does not hear SIGTERM
+            self.process.kill()  # while it waits for the others it ignores SIGTERM
             raise
 
     def _is_synced(self) -> bool | None:
@@ -99,7 +99,7 @@ class Node(MariaDB):
         return True if (state, ready) == (_SYNCED, "ON") else None
 
     def _recovered(self) -> list[str]:
-        """The option that says what it has."""
+        """The option with its recovered position."""
         asked = subprocess.run(
             [*self._command(), "--wsrep-recover"],
             capture_output=True,
@@ -111,7 +111,7 @@ class Node(MariaDB):
         return [f"--wsrep-start-position={position}"] if position else []
 
     def _install(self) -> None:
-        """Makes a server's data; a node that does not begin the cluster gets it from the others."""
+        """Creates the data of the first node; the other nodes copy it."""
         data = self._folder / "data"
         data.mkdir()
         if os.geteuid() == 0:
@@ -126,11 +126,11 @@ class Node(MariaDB):
 
 
 class Galera:
-    """A cluster that runs already.
+    """A running cluster.
 
     Attributes:
-        nodes: its servers, that which began it first.
-        url: of all of them, as the user who may do all.
+        nodes: its servers; the first one bootstrapped it.
+        url: names all of them, with a user that has all rights.
     """
 
     def __init__(self, nodes: Sequence[Server]) -> None:
@@ -147,13 +147,13 @@ class Galera:
 
 
 class OwnGalera(Galera):
-    """A cluster of one's own: its nodes may be killed and started again."""
+    """A cluster for one test: its nodes may be killed and restarted."""
 
     nodes: Sequence[Node]
 
 
 def at(url: str) -> Galera:
-    """A cluster that runs already; the URL has all its nodes."""
+    """A cluster that is running already; the URL has all its nodes."""
     parts = urlsplit(url)
     login, separator, places = parts.netloc.rpartition("@")
     return Galera(
@@ -166,10 +166,10 @@ def at(url: str) -> Galera:
 
 @contextmanager
 def started(folder: Path, *, size: int = 3) -> Iterator[OwnGalera]:
-    """A cluster of so many nodes, with their data in that folder.
+    """A cluster of `size` nodes, with their data in `folder`.
 
-    Where this process is root's it is in a folder of its own instead, which is removed at the end:
-    `OWNER` may not be able to enter the other, or not for long, as pytest sees to.
+    If this process runs as root, the data is in another folder, which is removed at the end:
+    `OWNER` may not be able to enter the given one, and pytest takes the right to enter it away.
 
     Raises:
         Missing: MariaDB, Galera or rsync is not installed.
@@ -202,7 +202,7 @@ def _started(folder: Path, size: int) -> Iterator[OwnGalera]:
 
 
 def _stop(nodes: Sequence[Node]) -> None:
-    """Ends them, all at once."""
+    """Ends all nodes at once."""
     running = [node.process for node in nodes if hasattr(node, "process")]
     for process in running:
         process.signal(signal.SIGTERM)

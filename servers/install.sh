@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the servers that tests, benchmarks and the local cluster start (Debian; root, or sudo).
-# What is there already is skipped. Nothing is started: whoever needs a server starts one of its own.
+# Installed packages are skipped. No service is started: tests and benchmarks start their own servers.
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/usr/local/sbin:/usr/local/go/bin
@@ -10,7 +10,7 @@ as_root() {
 }
 
 missing=
-need() { # package, then what shows that it is there: a program, or a file
+need() { # package, then a program or file that shows that it is installed
   command -v "$2" >/dev/null || ls $2 >/dev/null 2>&1 || missing="$missing $1"
 }
 while read -r package shown_by; do
@@ -21,7 +21,7 @@ EOF
 
 if [ -n "$missing" ]; then
   command -v apt-get >/dev/null || { echo "Not Debian; install by hand:$missing" >&2; exit 1; }
-  policy=/usr/sbin/policy-rc.d # what Debian asks before it starts a service; 101: don't
+  policy=/usr/sbin/policy-rc.d # Debian runs it before it starts a service; 101 means no
   if [ ! -e $policy ]; then
     printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
     as_root chmod +x $policy
@@ -37,5 +37,5 @@ fi
 if command -v go >/dev/null; then
   (cd servers/ferretdb && go build -o ../../build/servers/ferretdb .)
 else
-  echo "There is no go, so no FerretDB: its tests are skipped, or fail in CI." >&2
+  echo "Go is missing, so FerretDB was not built: its tests are skipped, or fail in CI." >&2
 fi

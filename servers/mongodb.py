@@ -28,7 +28,7 @@ class MongoDB(Owned):
     """A server; see `Owned`.
 
     Attributes:
-        url: of the server; names no database.
+        url: the URL of the server, without a database.
     """
 
     def __init__(self, url: str, launch: Callable[[], Running] | None = None) -> None:
@@ -38,7 +38,7 @@ class MongoDB(Owned):
         self._numbers = itertools.count(1)
 
     def fresh(self) -> str:
-        """The URL of a new, empty database: it is made when something is written to it."""
+        """The URL of a new, empty database: the first write creates it."""
         return self.named(f"guidkeep_{os.getpid()}_{next(self._numbers)}")
 
     def named(self, database: str) -> str:
@@ -51,7 +51,7 @@ class MongoDB(Owned):
 
 
 def at(url: str) -> MongoDB:
-    """A server that runs already, MongoDB's own for instance."""
+    """A server that is running already, MongoDB's own for instance."""
     return MongoDB(url)
 
 
@@ -60,8 +60,8 @@ def started(folder: Path, *, core: int | None = None) -> Iterator[MongoDB]:
     """A server of its own.
 
     Args:
-        folder: where its data goes; exists and is empty.
-        core: where it runs; None: anywhere.
+        folder: for its data; exists and is empty.
+        core: the core it runs on; None: any.
 
     Raises:
         Missing: it is not built.

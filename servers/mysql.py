@@ -1,4 +1,4 @@
-"""A MariaDB server of one's own: made from an empty folder, on 127.0.0.1, durable as shipped."""
+"""A MariaDB server, created in an empty folder, on 127.0.0.1, with its default durability."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USER = "guidkeep"
-PASSWORD = "pa:ss/w@rd"  # noqa: S105 - of a server for tests; what is special in a URL is in it
-"""Of the user who may do all."""
+PASSWORD = "pa:ss/w@rd"  # noqa: S105 - for tests; has characters that are special in URLs
+"""The password of the user with all rights."""
 PACKAGE = "mariadb-server"
 SETTINGS = (
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",
-    "--innodb-buffer-pool-dump-at-shutdown=0",  # quicker to stop
+    "--innodb-buffer-pool-dump-at-shutdown=0",  # stops faster
     "--innodb-buffer-pool-load-at-startup=0",
 )
-"""What every server here is told. Nothing of it bears on durability."""
+"""Options of every server here. None affects durability."""
 
 BINARY_LOG = ("--log-bin=binlog", "--sync-binlog=1")
-"""With these no read shows a commit that a crash takes back; MySQL is shipped so, MariaDB not."""
+"""With these no read shows a commit that a crash undoes: MySQL's default, not MariaDB's."""
 
 
 class Server:
-    """A MySQL server that runs, and that a user who may do all can log in to.
+    """A running MySQL server, with a user that has all rights.
 
     Args:
-        url: `mysql://user:password@host:port/`, as whom and where.
+        url: `mysql://user:password@host:port/`.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,7 +49,7 @@ class Server:
         return f"{self.url.rstrip('/')}/{name}"
 
     def run(self, statements: str) -> str:
-        """Runs SQL; what it answers, a line a row, tabs between the columns.
+        """Runs SQL and returns the output: one row per line, tabs between the columns.
 
         Raises:
             Failed: the server refused it.
@@ -79,12 +79,12 @@ class Server:
 
 
 class MariaDB(Server):
-    """A server of one's own; may be ended and started again, on the same data and port.
+    """A server that may be ended and restarted, on the same data and port.
 
     Args:
-        folder: where its data goes.
+        folder: for its data.
         options: further options of mariadbd.
-        core: where it runs; None: anywhere.
+        core: the core it runs on; None: any.
     """
 
     process: Running
@@ -101,7 +101,7 @@ class MariaDB(Server):
         self._install()
 
     def start(self) -> None:
-        """Starts it, for the first time or again, and returns when it answers."""
+        """Starts or restarts it, and returns when it responds."""
         self.launch()
         self.wait()
 
@@ -110,11 +110,11 @@ class MariaDB(Server):
         self.process = Running(self._command(), folder=self._folder, core=self._core)
 
     def wait(self) -> None:
-        """Returns when it answers. Raises Failed if it ends before."""
+        """Returns when it responds. Raises Failed if it ends before."""
         self.process.wait_for(lambda: listens(self.port), "answer")
 
     def _command(self) -> list[str]:
-        """What starts it."""
+        """The command that starts it."""
         return [
             self._program,
             "--no-defaults",
@@ -127,7 +127,7 @@ class MariaDB(Server):
         ]
 
     def _install(self) -> None:
-        """Makes the system's tables in the empty folder, and the user."""
+        """Creates the system's tables in the empty folder, and the user."""
         users = self._folder / "users.sql"
         users.write_text(
             f"FLUSH PRIVILEGES;\nGRANT ALL ON *.* TO '{USER}'@'%' "
@@ -151,7 +151,7 @@ class MariaDB(Server):
             raise Failed(f"mariadb-install-db: {made.stdout} {made.stderr}")
 
     def _place(self) -> list[str]:
-        # It refuses to be root's unless told so; another user could not enter a folder of root's.
+        # It refuses to run as root without this; another user could not enter root's folder.
         whose = ["--user=root"] if os.geteuid() == 0 else []
         return [f"--datadir={self._folder / 'data'}", f"--tmpdir={self._folder}", *whose]
 
@@ -160,7 +160,7 @@ class MariaDB(Server):
 def started(
     folder: Path, *, options: Sequence[str] = (), core: int | None = None
 ) -> Iterator[MariaDB]:
-    """A server of its own, with its data in that folder; see `MariaDB`. Raises Missing."""
+    """A new server with its data in `folder`; see `MariaDB`. Raises Missing."""
     server = MariaDB(folder, options=options, core=core)
     server.start()
     try:
@@ -170,5 +170,5 @@ def started(
 
 
 def at(url: str) -> Server:
-    """A server that runs already, and where the URL's user may make databases."""
+    """A server that is running already; the URL's user may create databases."""
     return Server(url)

@@ -1,4 +1,4 @@
-"""nginx as a balancer before nodes of Guidkeep."""
+"""nginx as a balancer in front of Guidkeep nodes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 PACKAGE = "nginx-light"
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-"""Its folders for temporary files."""
+"""Names of its folders for temporary files."""
 SHARED = Path(__file__).with_name("guidkeep.conf")
-"""What goes into its `server { }`, here and in compose.yaml."""
+"""The content of its `server { }`, here and in compose.yaml."""
 _CONFIGURATION = """
 %(user)s
 worker_processes 1; daemon off; pid nginx.pid; error_log stderr crit;
@@ -27,7 +27,7 @@ http {
     upstream nodes {
         %(nodes)s
         keepalive 64;
-        keepalive_timeout 60s;  # less than a node's --idle-timeout: nginx hangs up first
+        keepalive_timeout 60s;  # less than a node's --idle-timeout: nginx closes first
     }
     server {
         listen 127.0.0.1:%(port)d;
@@ -41,9 +41,9 @@ def start(folder: Path, port: int, nodes: Sequence[int]) -> Running:
     """Starts a balancer on 127.0.0.1.
 
     Args:
-        folder: where its files and its log go; exists.
-        port: where it listens.
-        nodes: ports of 127.0.0.1 that it hands requests to.
+        folder: for its files and its log; exists.
+        port: the port it listens on.
+        nodes: ports of 127.0.0.1 that it passes requests to.
 
     Raises:
         Missing: it is not installed.

@@ -1,4 +1,4 @@
-"""Nodes of Guidkeep: `guidkeep serve` as processes, killed, stopped and started again at will."""
+"""Guidkeep nodes: `guidkeep serve` as processes that can be killed, stopped and restarted."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith("GUIDKEEP_")
 }
 UNSETTLED = ("guidkeep_cache_unreachable", "guidkeep_cache_unsettled")
-"""Metrics of a node that are 0 when all is well between it and the cache."""
+"""Metrics of a node that are 0 while it can use the cache."""
 _announced = re.compile(r"^Guidkeep \S+ serves .* on http://127\.0\.0\.1:(\d+)$", re.MULTILINE)
 
 
 class Node:
-    """A node; keeps its port when it is started again.
+    """A node; keeps its port when it is restarted.
 
     Args:
-        folder: where its logs go, one for each start.
-        flags: of `guidkeep serve`, but the port.
-        command: what to run; the flags follow.
+        folder: for its logs, one for each start.
+        flags: of `guidkeep serve`, without the port.
+        command: the command, without the flags.
         environment: variables to add.
-        core: where it runs; None: anywhere.
+        core: the core it runs on; None: any.
     """
 
     process: Running
@@ -62,7 +62,7 @@ class Node:
 
     @property
     def address(self) -> str:
-        """Where it serves: `http://127.0.0.1:PORT`."""
+        """Its address: `http://127.0.0.1:PORT`."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -89,7 +89,7 @@ class Node:
 
 
 def trusts_its_cache(address: str) -> bool:
-    """Whether the node there reaches its cache, and has told it all that it wrote meanwhile."""
+    """Whether the node reaches its cache, and has dropped all entries that it wrote meanwhile."""
     try:
         with closing(HTTPConnection(urlsplit(address).netloc, timeout=10)) as connection:
             connection.request("GET", "/metrics")

@@ -1,4 +1,4 @@
-"""PostgreSQL, and PgBouncer before it: real ones, for tests and benchmarks."""
+"""PostgreSQL, and PgBouncer in front of it: real ones, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ PACKAGE = "postgresql"
 FOLDERS = tuple(
     str(folder) for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 )
-"""Where Debian keeps the programs of each version; the newest first."""
+"""Debian's folders for the programs of each version, the newest first."""
 OWNER = "postgres"
-"""Whose the server is where this process is root's: it refuses to be root's."""
+"""The user that runs the server if this process runs as root: the server refuses root."""
 USER = "guidkeep"
 PASSWORD = "only-for-tests"  # noqa: S105 - of servers that listen on the loopback address only
 
 
 class Server:
-    """A server that answers.
+    """A running server.
 
     Attributes:
-        url: of a database of its, as a user who may create databases.
+        url: names a database of the server, and a user that may create databases.
     """
 
     def __init__(self, url: str) -> None:
@@ -67,7 +67,7 @@ class Server:
         return done.stdout.strip()
 
     def answers(self, url: str | None = None) -> bool | None:
-        """True if it does, else None: for `Running.wait_for`."""
+        """True if it responds, else None: for `Running.wait_for`."""
         try:
             self.run("SELECT 1", url=url)
         except Failed:
@@ -76,16 +76,16 @@ class Server:
 
 
 class PostgreSQL(Server):
-    """A server of its own, with durable commits as shipped.
+    """A new server with its default durability.
 
     Args:
-        folder: where its data and logs are; `data` in it is made by `started`.
-        flags: more of the server's, such as `-c`, `shared_buffers=1GB`.
+        folder: for its data and logs; `started` creates `data` in it.
+        flags: further flags of the server, such as `-c`, `shared_buffers=1GB`.
         core: where it runs; None: anywhere.
     """
 
     process: Running
-    """The postmaster; each connection is served by a child of its."""
+    """The postmaster; a child process serves each connection."""
 
     def __init__(self, folder: Path, *, flags: Sequence[str] = (), core: int | None = None) -> None:
         port = free_port()
@@ -99,16 +99,16 @@ class PostgreSQL(Server):
         self._core = core
 
     def start(self) -> None:
-        """Starts it, for the first time or again, and returns when it answers."""
+        """Starts or restarts it, and returns when it responds."""
         self.process = Running(self._command, folder=self._folder, core=self._core, user=OWNER)
         self.process.wait_for(self.answers, "answer")
 
     def stop(self) -> None:
-        """Ends it without waiting for clients, and without tidying up: nobody needs the data."""
+        """Ends it without waiting for clients and without cleaning up: the data is not needed."""
         self.process.stop(signal.SIGQUIT)
 
     def use_certificate(self, key: Path, certificate: Path) -> None:
-        """Lets it speak TLS from now on, with a certificate that its key has signed."""
+        """Makes it use TLS from now on, with a self-signed certificate."""
         for file, name in ((key, "server.key"), (certificate, "server.crt")):
             copy = self._folder / "data" / name
             shutil.copy(file, copy)
@@ -121,7 +121,7 @@ class PostgreSQL(Server):
 
 
 class Bouncer:
-    """PgBouncer in transaction-pooling mode; has the databases of the server behind it."""
+    """PgBouncer in transaction pooling mode, with the databases of the server behind it."""
 
     def __init__(self, engine: Server, port: int, process: Running) -> None:
         self.engine = engine
@@ -129,18 +129,18 @@ class Bouncer:
         self._port = port
 
     def fresh(self) -> str:
-        """The URL of a new, empty database, by way of PgBouncer."""
+        """The URL of a new, empty database, through PgBouncer."""
         return self.by_way_of(self.engine.fresh())
 
     def by_way_of(self, url: str) -> str:
-        """The URL of a database of the server, by way of PgBouncer."""
+        """The URL of a database of the server, through PgBouncer."""
         parts = urlsplit(url)
         login = parts.netloc.rpartition("@")[0]
         return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self._port}"))
 
 
 def at(url: str) -> Server:
-    """A server that runs already; the URL's user may create databases."""
+    """A server that is running already; the URL's user may create databases."""
     return Server(url)
 
 
@@ -148,7 +148,7 @@ def at(url: str) -> Server:
 def started(
     folder: Path, *, flags: Sequence[str] = (), core: int | None = None
 ) -> Iterator[PostgreSQL]:
-    """A server of its own; see `PostgreSQL`. The folder exists and is empty.
+    """A new server; see `PostgreSQL`. The folder exists and is empty.
 
     Raises:
         Missing: it is not installed.
@@ -165,10 +165,10 @@ def started(
 
 @contextmanager
 def home(folder: Path) -> Iterator[Path]:
-    """Where a server may have its data: that folder, unless this process is root's.
+    """A folder for the data of a server: `folder`, unless this process runs as root.
 
-    Then it is one of `OWNER`'s own, which is removed at the end: `OWNER` may not be able to enter
-    the other, or not for long, as pytest shuts its folders whenever it starts.
+    Then it is a folder of `OWNER`'s, which is removed at the end: `OWNER` may not be able to enter
+    the given one, and pytest takes the right to enter its folders away at each start.
     """
     if os.geteuid() != 0:
         yield folder
@@ -182,12 +182,12 @@ def home(folder: Path) -> Iterator[Path]:
 def pgbouncer(
     folder: Path, engine: Server, *, pool_size: int = 10, core: int | None = None
 ) -> Iterator[Bouncer]:
-    """PgBouncer in transaction-pooling mode, before that server.
+    """PgBouncer in transaction pooling mode, in front of that server.
 
     Args:
-        folder: where its settings and log go; exists and is empty.
+        folder: for its settings and log; exists and is empty.
         engine: the server.
-        pool_size: connections that it has to each database at most.
+        pool_size: the largest number of connections to each database.
         core: where it runs; None: anywhere.
 
     Raises:
@@ -210,7 +210,7 @@ def _settings_of_pgbouncer(folder: Path, engine: Server, port: int, pool_size: i
     users.write_text(f'"{parts.username}" "{parts.password}"\n')
     settings = folder / "pgbouncer.ini"
     settings.touch()
-    if os.geteuid() == 0:  # whatever the umask is, `OWNER` reads them
+    if os.geteuid() == 0:  # whatever the umask is, `OWNER` can read them
         for path in (users, settings):
             shutil.chown(path, OWNER)
     settings.write_text(
@@ -225,13 +225,13 @@ def _settings_of_pgbouncer(folder: Path, engine: Server, port: int, pool_size: i
         "pool_mode = transaction\n"
         "max_client_conn = 200\n"
         f"default_pool_size = {pool_size}\n"
-        "server_idle_timeout = 1\n"  # seconds; tests use many databases, each for a moment
+        "server_idle_timeout = 1\n"  # seconds; tests use many databases, each briefly
     )
     return settings
 
 
 def _new_cluster(folder: Path) -> None:
-    """Makes a data folder, owned by the one who runs the server."""
+    """Creates a data folder, owned by the user that runs the server."""
     data = folder / "data"
     password = folder / "password"
     password.write_text(PASSWORD)

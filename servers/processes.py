@@ -1,4 +1,4 @@
-"""Processes: started on a core, watched, and ended by their own id."""
+"""Processes: started on a core, watched, and ended by their id."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 USUAL = ("/usr/sbin", "/usr/local/sbin")
-"""Folders of servers, which are not on everybody's PATH."""
+"""Folders of server programs, which are not on every user's PATH."""
 START_SECONDS = 120.0
-"""A server that does not answer after so long is taken to be broken."""
+"""A server that does not respond within this time counts as broken."""
 STOP_SECONDS = 60.0
-"""A process that has not ended so long after SIGTERM is killed."""
+"""A process that has not ended this long after SIGTERM is killed."""
 
 
 class Failed(Exception):
-    """A server did not do as it should; the message says why."""
+    """A server failed; the message says how."""
 
 
 class Missing(Failed):
-    """A program is not installed; the message says what installs it."""
+    """A program is not installed; the message says how to install it."""
 
 
 class Running:
     """A process with its output in a file; ends with the `with` block.
 
-    It is a process group of its own. What it leaves behind in that ends as soon as it is noticed
-    that the process has ended, as the workers of an nginx that was killed: they keep its port.
+    It has its own process group. Processes that it leaves behind in that group are ended once it is
+    known to have ended: the workers of a killed nginx, for example, would keep its port.
 
     Args:
-        command: what to run; its first word gives the log its name.
-        folder: where its log goes.
-        core: where it runs, with all its threads and children; None: anywhere.
+        command: the command; its first word names the log.
+        folder: for its log.
+        core: the core for all its threads and children; None: any.
         environment: its variables; None: those of this process.
-        user: who runs it, where this process is root's; some servers refuse to be root's.
+        user: runs it if this process runs as root; some servers refuse root.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Running:
                 stderr=log,
                 env=environment,
                 user=user if os.geteuid() == 0 else None,
-                process_group=0,  # Ctrl-C is for who started it
+                process_group=0,  # Ctrl-C is for the starting process alone
             )
         self.pid = self._process.pid
 
@@ -79,9 +79,9 @@ class Running:
         self.stop()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Asks it to end, by that signal, and waits until it has; kills it when it does not.
+        """Sends the signal and waits for the end; kills the process if it does not end.
 
-        It may hang (SIGSTOP): then it goes on first.
+        A stopped process (SIGSTOP) is continued first.
         """
         self.signal(number)
         self.signal_all(signal.SIGCONT)
@@ -92,8 +92,8 @@ class Running:
             time.sleep(0.005)
 
     def kill(self) -> None:
-        """Ends it and all its children on the spot, as a power cut would (SIGKILL)."""
-        # While it is stopped it takes leave of no child, so no child's id becomes another's.
+        """Ends it and all its children at once, as a power cut would (SIGKILL)."""
+        # While it is stopped it reaps no child, so no child's id is reused.
         self.signal(signal.SIGSTOP)
         children = self.descendants()
         for child in children:
@@ -103,15 +103,15 @@ class Running:
             time.sleep(0.001)
 
     def signal_all(self, number: signal.Signals) -> None:
-        """Sends a signal to it, if it still runs, and to all its children; see `signal`."""
+        """Sends a signal to it, if it is running, and to all its children; see `signal`."""
         self.signal(number)
         for child in self.descendants():
             _signal(child, number)
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends it a signal, if it still runs: SIGSTOP and SIGCONT let it hang for a while.
+        """Sends it a signal, if it is running: SIGSTOP and SIGCONT make it hang for a while.
 
-        A SIGSTOP takes its time: this returns when each of the threads has stopped (on Linux).
+        A SIGSTOP is not immediate: this returns when all its threads have stopped (on Linux).
         """
         if self.exit_code is None:
             os.kill(self.pid, number)
@@ -120,8 +120,8 @@ class Running:
 
     @property
     def exit_code(self) -> int | None:
-        """What it ended with, less than 0 for a signal; None: it runs."""
-        # Until somebody has waited for the process, its id is nobody else's, nor is its group's.
+        """The exit code, negative for a signal; None: it is running."""
+        # Until the process has been waited for, neither its id nor its group's is reused.
         if sys.platform == "linux" and self._process.returncode is None:
             options = os.WEXITED | os.WNOHANG | os.WNOWAIT
             if os.waitid(os.P_PID, self.pid, options) is not None:
@@ -129,11 +129,11 @@ class Running:
         return self._process.poll()
 
     def descendants(self) -> list[int]:
-        """Its children, and theirs; none when it has ended."""
+        """Its children and their children; none when it has ended."""
         return descendants(self.pid) if self.exit_code is None else []
 
     def wait_for(self, ask: Callable[[], Found | None], what: str, *, pause: float = 0.01) -> Found:
-        """What `ask` returns once that is not None; fails when the process ends before."""
+        """Returns the first result of `ask` but None; fails when the process ends before."""
         deadline = time.monotonic() + START_SECONDS
         while (answer := ask()) is None:
             if self.exit_code is not None:
@@ -141,7 +141,7 @@ class Running:
             if time.monotonic() > deadline:
                 raise Failed(
                     f"{self.name}: no {what} within {START_SECONDS:g} s; "
-                    f"the last it said: {self.last_words()}"
+                    f"its last output: {self.last_words()}"
                 )
             time.sleep(pause)
         return answer
@@ -149,20 +149,20 @@ class Running:
     def last_words(self) -> str:
         """The last line of its output, for an error message."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "no output"
 
     def resident_bytes(self) -> int:
-        """Memory that it and its children hold in RAM."""
+        """Bytes of memory that it and its children hold in RAM."""
         return sum(resident_bytes(pid) for pid in (self.pid, *self.descendants()))
 
 
 def program(name: str, *, package: str, folders: Sequence[str] = ()) -> str:
-    """Where a program is.
+    """The path of a program.
 
     Args:
         name: of the program.
         package: Debian's package that has it.
-        folders: where to look besides the usual places.
+        folders: searched besides the usual places.
 
     Raises:
         Missing: it is not installed.
@@ -174,13 +174,13 @@ def program(name: str, *, package: str, folders: Sequence[str] = ()) -> str:
 
 
 def resident_bytes(pid: int | None = None) -> int:
-    """Memory that a process, by default this one, holds in RAM."""
+    """Bytes of memory that a process, by default this one, holds in RAM."""
     pages = Path(f"/proc/{pid or os.getpid()}/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def cores() -> tuple[int, int]:
-    """The servers' core and the generators'; one and the same where there is only one."""
+    """The cores for servers and for load generators; the same if there is only one."""
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[min(1, len(usable) - 1)]
 
@@ -191,7 +191,7 @@ def pinned(core: int, command: Sequence[str]) -> list[str]:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
+    """A free TCP port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -199,7 +199,7 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool | None:
-    """True if somebody accepts connections there, else None: for `Running.wait_for`."""
+    """True if a process accepts connections there, else None: for `Running.wait_for`."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -208,7 +208,7 @@ def listens(port: int) -> bool | None:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that its threads started and have not waited for (Linux); none: it is gone."""
+    """The processes that its threads started and have not waited for (Linux); none if gone."""
     found: list[int] = []
     with suppress(OSError):  # it has ended
         for thread in Path(f"/proc/{pid}/task").iterdir():
@@ -218,12 +218,12 @@ def children(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Its children, and theirs."""
+    """Its children and their children."""
     return [found for child in children(pid) for found in (child, *descendants(child))]
 
 
 def is_gone(pid: int) -> bool:
-    """Whether that process has ended, though nobody may have waited for it yet (Linux)."""
+    """Whether the process has ended, waited for or not (Linux)."""
     try:
         return ") Z " in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -236,10 +236,10 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 class Owned:
-    """A server that may be one's own, to end and to start again, or one that runs already.
+    """A server that was started here and may be restarted, or one that was running already.
 
     Args:
-        launch: starts the process; None: it is not one's own.
+        launch: starts the process; None: it was running already.
     """
 
     def __init__(self, launch: Callable[[], Running] | None) -> None:
@@ -248,28 +248,28 @@ class Owned:
 
     @property
     def process(self) -> Running:
-        """The server's process. Raises Failed if there is none of one's own."""
+        """The server's process. Raises Failed if it was not started here."""
         if self._process is None:
-            raise Failed("This server was not started here: it is not ours to stop.")
+            raise Failed("This server was not started here, so it can't be stopped here.")
         return self._process
 
     def start(self) -> None:
-        """Starts it, for the first time or again, and returns when it answers."""
+        """Starts or restarts it, and returns when it responds."""
         self.launch()
         self.wait()
 
     def launch(self) -> None:
         """Starts it; see `wait`."""
         if self._launch is None:
-            raise Failed("This server runs already: it is not ours to start.")
+            raise Failed("This server was running already, so it can't be started here.")
         self._process = self._launch()
 
     def wait(self) -> None:
-        """Returns when it answers. Raises Failed if it ends before."""
+        """Returns when it responds. Raises Failed if it ends before."""
         self.process.wait_for(self.answers, "answer")
 
     def answers(self) -> bool | None:
-        """True if it does, else None: for `Running.wait_for`."""
+        """True if it responds, else None: for `Running.wait_for`."""
         raise NotImplementedError
 
     def stop(self) -> None:

@@ -1,12 +1,12 @@
-"""A TCP proxy between two parts of a system, for failures of the network between them.
+"""A TCP proxy between two parts of a system, to simulate failures of the network between them.
 
-It forwards bytes, until it is told otherwise:
+It forwards bytes, until one of these is called:
 
     cut    connections are reset, and new ones refused;
-    hold   nothing is forwarded either way; what was sent is kept, and goes on when it heals;
-    delay  each piece is forwarded so much later.
+    hold   nothing is forwarded either way; bytes are kept, and forwarded after `heal`;
+    delay  each piece is forwarded later, by the given time.
 
-It runs in a thread of its own, with an event loop of its own.
+It runs in its own thread, with its own event loop.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """See the module's text. Listens on a free port of 127.0.0.1 as long as the `with` block lasts.
+    """See the module's text. Listens on a free port of 127.0.0.1 during the `with` block.
 
     Args:
-        port: of 127.0.0.1, where the connections go.
+        port: the port of 127.0.0.1 that connections are forwarded to.
     """
 
     _loop: asyncio.AbstractEventLoop
@@ -48,14 +48,14 @@ class Proxy:
 
     @classmethod
     def before(cls, url: str) -> Self:
-        """A proxy before the server that the URL names, port included."""
+        """A proxy in front of the URL's server; the URL has a port."""
         port = urlsplit(url).port
         if port is None:
             raise ValueError(f"a URL without a port: {url}")
         return cls(port)
 
     def url(self, direct: str) -> str:
-        """That URL, by way of the proxy."""
+        """The URL with the proxy's address."""
         parts = urlsplit(direct)
         login, at, _ = parts.netloc.rpartition("@")
         return urlunsplit(parts._replace(netloc=f"{login}{at}127.0.0.1:{self.port}"))
@@ -78,22 +78,22 @@ class Proxy:
         self._run(self._close())
 
     def hold(self) -> None:
-        """Keeps what is sent from now on."""
+        """Keeps the bytes that are sent from now on."""
         self._loop.call_soon_threadsafe(self._open.clear)
 
     def delay(self, seconds: float) -> None:
-        """Forwards each piece that much later."""
+        """Forwards each piece later, by `seconds`."""
         self._seconds = seconds
 
     def heal(self) -> None:
-        """Forwards again, first of all what was kept."""
+        """Forwards again, the kept bytes first."""
         self._seconds = 0.0
         self._run(self._heal())
 
     def _live(self) -> None:
-        """The thread's."""
+        """Runs in the thread."""
         self._loop.run_forever()
-        self._loop.run_until_complete(self._close())  # who was accepted meanwhile
+        self._loop.run_until_complete(self._close())  # connections accepted meanwhile
         self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -129,7 +129,7 @@ class Proxy:
         except OSError:
             _reset(writer)
         except asyncio.CancelledError:
-            pass  # as it was told to: the server that accepts must not hear of it
+            pass  # cancelled by `_end`: the accepting server must not see it
         finally:
             writer.close()
             self._writers.discard(writer)
@@ -147,7 +147,7 @@ class Proxy:
             self._writers.discard(back)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One direction, to its end; the end of a direction is forwarded too."""
+        """Forwards one direction to its end, and the end itself."""
         pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -182,7 +182,7 @@ class Proxy:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Ends the connection as a machine does that knows nothing of it."""
+    """Resets the connection, like a machine that does not know it."""
     with contextlib.suppress(OSError):
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     writer.transport.abort()

@@ -23,12 +23,12 @@ _numbers = itertools.count(1)
 
 
 def new_prefix() -> str:
-    """What the keys of one test begin with."""
+    """The prefix of the keys of one test."""
     return f"guidkeep-{os.getpid()}-{next(_numbers)}:"
 
 
 def prefix_of(url: str) -> str:
-    """The prefix that a place's URL names."""
+    """The prefix in a URL."""
     return parse_qs(urlsplit(url).query)["prefix"][0]
 
 
@@ -36,7 +36,7 @@ class Redis(Owned):
     """A server; see `Owned`.
 
     Attributes:
-        url: where it is.
+        url: its address.
         port: its TCP port.
     """
 
@@ -49,11 +49,11 @@ class Redis(Owned):
         self._login = [unquote(word) for word in (parts.username, parts.password) if word]
 
     def fresh(self) -> str:
-        """The URL of a new, empty place: a prefix of its own."""
+        """A URL with a new prefix, under which there are no keys."""
         return f"{self.url}?prefix={new_prefix()}"
 
     def ask(self, *words: str | bytes | float) -> Any:
-        """What it answers to that command, on a connection of its own; raises its errors."""
+        """Sends a command on a new connection and returns the reply; raises error replies."""
         with closing(socket.create_connection((self.host, self.port), timeout=10)) as connection:
             reader = hiredis.Reader(notEnoughData=...)
             commands: list[tuple[Any, ...]] = [("AUTH", *self._login), words]
@@ -69,18 +69,18 @@ class Redis(Owned):
             return reply
 
     def info(self, section: str, name: str) -> str:
-        """A field of what INFO says."""
+        """A field of INFO's reply."""
         lines = self.ask("INFO", section).decode().splitlines()
         fields = dict(line.split(":", 1) for line in lines if ":" in line)
         return str(fields[name])
 
     def keys(self, url: str) -> list[bytes]:
-        """The keys at a place that `fresh` made."""
+        """The keys under the prefix of a URL from `fresh`."""
         found: list[bytes] = self.ask("KEYS", f"{prefix_of(url)}*")
         return found
 
     def flush(self, url: str) -> None:
-        """Deletes all keys at a place that `fresh` made."""
+        """Deletes the keys under the prefix of a URL from `fresh`."""
         for key in self.keys(url):
             self.ask("DEL", key)
 
@@ -88,26 +88,26 @@ class Redis(Owned):
         """See `Owned`."""
         try:
             self.ask("PING")
-        except (OSError, hiredis.ReplyError):  # it may be loading its files yet
+        except (OSError, hiredis.ReplyError):  # it may still be loading its files
             return None
         return True
 
 
 def at(url: str) -> Redis:
-    """A server that runs already."""
+    """A server that is running already."""
     return Redis(url)
 
 
 def own(
     folder: Path, *, flags: Sequence[str] = (), core: int | None = None, password: str = ""
 ) -> Redis:
-    """A server of one's own, not started yet, which keeps nothing on disk unless `flags` say so.
+    """A new server, not started yet, which keeps nothing on disk unless `flags` say so.
 
     Args:
-        folder: where its files and its log go; exists.
-        flags: more of the server's, such as `--appendonly yes`.
-        core: where it runs; None: anywhere.
-        password: what it asks of the user `default`; empty: nothing.
+        folder: for its files and its log; exists.
+        flags: further flags of the server, such as `--appendonly yes`.
+        core: the core it runs on; None: any.
+        password: the password of the user `default`; empty: none.
 
     Raises:
         Missing: it is not installed.
@@ -125,7 +125,7 @@ def own(
 def started(
     folder: Path, *, flags: Sequence[str] = (), core: int | None = None, password: str = ""
 ) -> Iterator[Redis]:
-    """A server of one's own that answers; see `own`."""
+    """A new, running server; see `own`."""
     server = own(folder, flags=flags, core=core, password=password)
     try:
         server.start()

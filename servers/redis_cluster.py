@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 SLOTS = 16_384
 NODE_TIMEOUT = 1000
-"""Milliseconds after which the nodes of a cluster give another up."""
+"""Milliseconds of silence after which the nodes of a cluster give another node up."""
 
 
 class RedisCluster:
-    """A Redis Cluster that answers.
+    """A running Redis Cluster.
 
     Attributes:
-        url: of all its masters, as they were at first.
+        url: names all its masters at the start.
         nodes: the masters first, then the replicas, in the same order.
-        ends: the first slot after each master's.
+        ends: the first slot after the slots of each master.
     """
 
     def __init__(self, nodes: Sequence[Redis], masters: int) -> None:
@@ -40,24 +40,24 @@ class RedisCluster:
         self.url = f"redis+cluster://{places}/"
 
     def fresh(self) -> str:
-        """The URL of a new, empty place: a prefix of its own."""
+        """A URL with a new prefix, under which there are no keys."""
         return f"{self.url}?prefix={new_prefix()}"
 
     def keys(self, url: str) -> list[bytes]:
-        """The keys at a place that `fresh` made."""
+        """The keys under the prefix of a URL from `fresh`."""
         return [key for node in self.masters for key in node.keys(url)]
 
     def flush(self, url: str) -> None:
-        """Deletes all keys at a place that `fresh` made."""
+        """Deletes the keys under the prefix of a URL from `fresh`."""
         for node in self.masters:
             node.flush(url)
 
     def owner(self, key: str) -> Redis:
-        """The master that has that key, as it was at first."""
+        """The master that has that key, at the start."""
         return self.masters[bisect(self.ends, crc_hqx(key.encode(), 0) % SLOTS)]
 
     def is_well(self) -> bool | None:
-        """True if all nodes know that all slots are served, and which replica is whose."""
+        """True if all nodes know that all slots are served, and the master of each replica."""
         for node in self.nodes:
             about = node.ask("CLUSTER", "INFO").decode()
             known = f"cluster_known_nodes:{len(self.nodes)}\r"
@@ -70,14 +70,14 @@ class RedisCluster:
 
 
 def at(url: str) -> RedisCluster:
-    """A cluster that runs already; the URL has all its masters, in the order of their slots."""
+    """A cluster that is running already; the URL has its masters in the order of their slots."""
     places = urlsplit(url).netloc.split(",")
     return RedisCluster([Redis(f"redis://{place}") for place in places], len(places))
 
 
 @contextmanager
 def started(folder: Path, masters: int = 3, replicas: int = 0) -> Iterator[RedisCluster]:
-    """A Redis Cluster of so many masters that share the slots, and replicas of the first of them.
+    """A Redis Cluster of masters that share the slots, and replicas of the first of them.
 
     Raises:
         Missing: Redis is not installed.
@@ -102,7 +102,7 @@ def _cluster_node(folder: Path, bus: int, stack: ExitStack) -> Redis:
     flags += ["--cluster-port", str(bus), "--cluster-replica-validity-factor", "0"]
     place = folder / f"node-{bus}"
     place.mkdir()
-    # A replica counts from the first byte that it was sent, be that a ping.
+    # A replica counts from the first byte that it receives, even that of a ping.
     flags += ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
     node = own(place, flags=flags)
     stack.callback(node.stop)
@@ -113,7 +113,7 @@ def _cluster_node(folder: Path, bus: int, stack: ExitStack) -> Redis:
 def _replicates(replica: Redis, master: Redis) -> bool | None:
     try:
         replica.ask("CLUSTER", "REPLICATE", master.ask("CLUSTER", "MYID"))
-    except hiredis.ReplyError:  # it has not heard of that node yet
+    except hiredis.ReplyError:  # it does not know that node yet
         return None
     return True
 
@@ -122,5 +122,5 @@ def _until(ask: Any) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not ask():
         if time.monotonic() > deadline:
-            raise Failed(f"The Redis Cluster did not come about within {START_SECONDS:g} s.")
+            raise Failed(f"The Redis Cluster did not form within {START_SECONDS:g} s.")
         time.sleep(0.02)

@@ -1,10 +1,10 @@
-// Command ferretdb is FerretDB on its SQLite backend, with writes that are atomic.
+// Command ferretdb is FerretDB on its SQLite backend, with atomic writes.
 //
 // FerretDB 1.x updates and deletes in two steps: it reads the documents that match the filter and
-// then writes them by their _id, whatever they are by that time. Of two updates that name the same
-// version both succeed. MongoDB checks and writes a document in one step, and whoever compares and
-// sets relies on that. So this program stands in front of FerretDB and lets one write pass at a
-// time, from its first byte until FerretDB has answered it; reads pass as they come.
+// then writes them by their _id, even if they have changed in between. So two updates that name the
+// same version both succeed. MongoDB checks and writes a document in one step, and a compare-and-set
+// relies on that. So this program stands in front of FerretDB and lets one write pass at a time, from
+// its first byte until FerretDB has replied; reads pass at once.
 //
 // Nothing of FerretDB itself is changed. It is for tests and trials on one machine.
 package main
@@ -29,18 +29,18 @@ import (
 
 const (
 	headerSize = 16       // of every message: length, two ids, opcode; each a little-endian int32
-	largest    = 48 << 20 // what MongoDB takes
+	largest    = 48 << 20 // MongoDB's limit
 	opMsg      = 2013
 	nameAt     = headerSize + 4 + 1 + 4 + 1 // flags, kind of section, document's length, first type
 )
 
-// These change nothing. Whatever else there is counts as a write.
+// These change nothing. All other commands count as writes.
 var reads = map[string]bool{
 	"buildInfo": true, "find": true, "getMore": true, "hello": true, "isMaster": true,
 	"ismaster": true, "killCursors": true, "listIndexes": true, "ping": true,
 }
 
-// writing is held by the one write that is under way.
+// writing is held by the write in progress.
 var writing sync.Mutex
 
 func main() {
@@ -48,7 +48,7 @@ func main() {
 	data := flag.String("data", ".", "folder of the databases")
 	flag.Parse()
 
-	// Only what goes wrong is of interest to those who run tests.
+	// Only errors are of interest in tests.
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -88,7 +88,7 @@ func main() {
 	}
 }
 
-// serve carries one client's messages to FerretDB and back, until either hangs up.
+// serve carries one client's messages to FerretDB and back, until either closes the connection.
 func serve(client net.Conn, address string) {
 	defer client.Close()
 	server, err := net.Dial("tcp", address)
@@ -112,7 +112,7 @@ func serve(client net.Conn, address string) {
 	}
 }
 
-// ask sends a request and returns its reply; if it is a write, once no other is under way.
+// ask sends a request and returns its reply; a write waits until no other is in progress.
 func ask(server net.Conn, request []byte) ([]byte, error) {
 	if !reads[command(request)] {
 		writing.Lock()

@@ -52,7 +52,7 @@ class Cluster:
         runs = re.fullmatch(r"(\S+) runs, pid (\d+)\n", line)
         if runs:
             self.pids[runs[1]] = int(runs[2])
-        answers = re.fullmatch(r"(\S+) answers on 127\.0\.0\.1:(\d+)\n", line)
+        answers = re.fullmatch(r"(\S+) listens on 127\.0\.0\.1:(\d+)\n", line)
         if answers:
             self.ports[answers[1]] = int(answers[2])
         serves = re.fullmatch(r"The cluster serves on (http://127\.0\.0\.1:\d+)\n", line)
