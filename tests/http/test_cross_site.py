@@ -146,6 +146,7 @@ async def test_a_link_from_another_site_can_be_followed_but_not_to_all_records(
         assert (await api.get(path, headers=LINK)).status_code == 200
     for path in ("/export", "/export?user=Ann"):
         assert (await api.get(path, headers=LINK)).status_code == 403
+    assert (await api.get("/bulk", headers=LINK)).status_code == 405  # which no link can walk
     for method in ("HEAD", *WRITES):
         answer = await api.request(method, f"/guid/{guid}", headers=LINK)
         assert answer.status_code == 403

@@ -80,6 +80,7 @@ class Resource:
         self._otherwise = otherwise
         self._methods = methods
         self._with_body = WITH_BODY & methods.keys()
+        self._may_be_linked = not (is_streamed and "GET" in methods)
         if "GET" in methods:
             self._methods["HEAD"] = methods["GET"]
 
@@ -166,7 +167,7 @@ class Resource:
         limits, method = self._limits, request.method
         if not self._any_host:
             limits.hosts.require(request)
-        limits.sites.require(request, may_be_linked=not self._is_streamed)
+        limits.sites.require(request, may_be_linked=self._may_be_linked)
         asked = limits.sites.preflight_method(
             request
         )  # what it is not for is refused as that would be
