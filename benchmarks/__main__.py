@@ -26,8 +26,8 @@ MEASURED = Path(__file__).resolve().parents[1] / "docs" / "measured"
 
 
 def main() -> int:
-    """Runs what is asked for; 1 if something failed that no missing program explains."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what runs is ended
+    """Runs the benchmarks; returns 1 if one failed for another reason than a missing program."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that running servers are ended
     options = _options().parse_args()
     if not options.guidkeep.exists():
         print(f"{options.guidkeep} is missing: make install", file=sys.stderr)
@@ -60,13 +60,16 @@ def _options() -> argparse.ArgumentParser:
         description="Measures Guidkeep beside nginx, Webdis + Redis, and a Tornado service.",
         epilog="A whole run writes docs/measured/; a quick or partial one only prints.",
     )
-    parser.add_argument("--quick", action="store_true", help="seconds, to try it out")
+    parser.add_argument("--quick", action="store_true", help="a run of seconds, to try it out")
     parser.add_argument(
-        "--only", action="append", choices=SCENARIOS, help="this alone; may be repeated"
+        "--only",
+        action="append",
+        choices=SCENARIOS,
+        help="run this scenario alone; may be repeated",
     )
     parser.add_argument("--output", type=Path, help="write the results into this folder")
     parser.add_argument(
-        "--profile", choices=LOADS, help="show where the server's time goes, in place of all else"
+        "--profile", choices=LOADS, help="only show where the server's time goes under this load"
     )
     parser.add_argument(
         "--guidkeep",
@@ -80,8 +83,10 @@ def _options() -> argparse.ArgumentParser:
 def _say_what_is_missing() -> None:
     if names := missing():
         packages = " ".join(PACKAGES[name] for name in names)
-        print(f"Missing: {', '.join(names)}. What needs them is left out.", file=sys.stderr)
-        print(f"To get them: apt-get install {packages}", file=sys.stderr)
+        print(
+            f"Missing: {', '.join(names)}. Scenarios that need them are left out.", file=sys.stderr
+        )
+        print(f"To install them: apt-get install {packages}", file=sys.stderr)
 
 
 def _profile(bench: Bench, load: str) -> int:
@@ -94,7 +99,7 @@ def _profile(bench: Bench, load: str) -> int:
 
 
 def _measure(bench: Bench, names: Sequence[str]) -> Report:
-    """All scenarios; one that fails leaves its reason and does not hinder the next."""
+    """Runs the scenarios; one that fails is reported with its reason, and the next runs."""
     outcomes = {}
     for name in names:
         scenario = SCENARIOS[name]
@@ -114,7 +119,7 @@ def _measure(bench: Bench, names: Sequence[str]) -> Report:
 
 
 def _command() -> str:
-    """What makes the report again."""
+    """The command that makes the report again."""
     arguments = sys.argv[1:]
     return shlex.join(["python", "-m", "benchmarks", *arguments]) if arguments else "make bench"
 

@@ -1,4 +1,4 @@
-"""One run: how much of everything, where, with which programs."""
+"""One run: its sizes, folders, cores and programs."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ PACKAGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How much of everything.
+    """The sizes of a run.
 
     Attributes:
-        rounds: how often the contestants take turns.
-        seconds: how long a turn lasts.
-        records: in the database that most is measured with.
-        more_records: in the one for reads that never repeat.
-        most_records: in the one for growth.
+        rounds: how often each contestant is measured.
+        seconds: the duration of a measurement.
+        records: in the database of most scenarios.
+        more_records: in the database for reads that never repeat.
+        most_records: in the database for growth.
         expiring: records that expire in one second.
-        quiet: seconds of the time before that with which it is compared.
+        quiet: seconds before that, for comparison.
         starts: how often the service is started.
-        cached: entries that the memory cache is filled with.
+        cached: entries that fill the memory cache.
         imported: records that go in by one request and out by another.
-        share: an attack is by so much smaller.
+        share: the divisor of the size of an attack.
     """
 
     rounds: int
@@ -89,13 +89,13 @@ QUICK = Plan(
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a scenario is given.
+    """The environment of a scenario.
 
     Attributes:
-        plan: how much of everything.
-        folder: for this run's files; removed at its end. On a disk, not in memory.
-        kept: for files that later runs use again.
-        guidkeep: the program that is measured.
+        plan: the sizes of the run.
+        folder: for this run's files, on a disk, not in memory; removed at the end.
+        kept: for files that later runs reuse.
+        guidkeep: the program to measure.
     """
 
     plan: Plan
@@ -106,26 +106,26 @@ class Bench:
     load_core: int = field(default_factory=lambda: cores()[1])
 
     def subfolder(self, name: str) -> Path:
-        """An empty folder of this run."""
+        """Creates an empty folder for this run."""
         number = len(list(self.folder.glob(f"{name}-*")))
         path = self.folder / f"{name}-{number}"
         path.mkdir()
         return path
 
     def say(self, what: str) -> None:
-        """Tells the one who waits."""
+        """Prints a progress message."""
         print(f"  {what}", file=sys.stderr, flush=True)
 
     def has(self, *programs: str) -> bool:
-        """Whether all of them are there."""
+        """Whether all these programs are installed."""
         return not set(missing()).intersection(programs)
 
     def program(self, name: str) -> str:
-        """Where the program is. Raises Missing if it is not there."""
+        """The path of the program. Raises Missing if it is not installed."""
         return _find(name)
 
     def rounds(self, turns: Mapping[Key, Callable[[], float]]) -> dict[Key, list[float]]:
-        """What each contestant reached in each round; each round another one begins."""
+        """The result of each contestant in each round; each round starts with another one."""
         found: dict[Key, list[float]] = {key: [] for key in turns}
         order = list(turns)
         for number in range(self.plan.rounds):
@@ -137,7 +137,7 @@ class Bench:
 
 
 def missing() -> list[str]:
-    """The programs that are not on this machine."""
+    """The programs that are not installed."""
     names = []
     for name in PACKAGES:
         try:
@@ -148,7 +148,7 @@ def missing() -> list[str]:
 
 
 def keeping_folder() -> Path:
-    """Where filled databases are kept, outside the repository."""
+    """The folder for filled databases, outside the repository."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "guidkeep-bench"
     folder.mkdir(parents=True, exist_ok=True)

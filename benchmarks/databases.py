@@ -1,11 +1,11 @@
 """Large databases, filled by SQL and kept between runs.
 
-Guidkeep makes the empty file, so the schema is its own; rows then go in by SQL, far faster than
-over HTTP. They go in in a few batches, each sorted by GUID: the pages come to be filled about
-as they would by records that arrive one by one, in a fraction of the time.
+Guidkeep creates the empty file, so the schema is its own; SQL then inserts the rows, far faster
+than HTTP. They are inserted in a few portions, each sorted by GUID: this fills the pages about as
+much as records that arrive one by one, in a fraction of the time.
 
-A filled file is kept in a folder outside the repository under a name that says its schema; a
-changed schema makes another. It is used for a day: its records expire from two days on, spread
+A filled file is kept in a folder outside the repository under a name that depends on its schema; a
+changed schema makes a new file. It is used for a day: its records expire after two days, spread
 over thirty more.
 """
 
@@ -35,9 +35,9 @@ DAY = 86_400
 BATCHES = 4
 USERS = 5_000
 FEW_USERS = 10
-"""Where metadata is large: each has its text."""
+"""The number of users where metadata is large, since each text is built beforehand."""
 SAMPLE = 1_000_000
-"""GUIDs of a database that are asked for, at most; more would not make it more random."""
+"""The largest number of GUIDs to read; more would not make reads more random."""
 
 COLUMNS = {"guid", "expire", "version", "user", "metadata"}
 
@@ -49,20 +49,20 @@ class Guids:
     file: Path
 
     def first(self, count: int) -> list[str]:
-        """The first so many."""
+        """The first `count` GUIDs."""
         with self.file.open() as lines:
             return [line.strip() for line, _ in zip(lines, range(count), strict=False)]
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A file full of records, and GUIDs that are in it."""
+    """A file of records, and some of its GUIDs."""
 
     file: Path
     guids: Guids
 
     def copy(self, folder: Path) -> Database:
-        """A copy that may be written to; it is on the disk when this returns."""
+        """Makes a copy that may be written to; it is on disk when this returns."""
         target = folder / f"{self.file.stem}-{time.monotonic_ns()}.db"
         shutil.copyfile(self.file, target)
         descriptor = os.open(target, os.O_RDWR)
@@ -73,18 +73,18 @@ class Database:
         return Database(target, self.guids)
 
     def remove(self) -> None:
-        """Deletes the file and what SQLite and Guidkeep keep beside it."""
+        """Deletes the file and the files of SQLite and Guidkeep beside it."""
         for path in self.file.parent.glob(f"{self.file.name}*"):
             path.unlink()
 
 
 def filled(bench: Bench, count: int, *, size: int = 0) -> Database:
-    """A database of so many live records, kept from before or filled now; not to be written to.
+    """A database of live records, kept from a former run or filled now; it must not be written to.
 
     Args:
         bench: the run.
-        count: records.
-        size: bytes that the metadata of each is filled up to.
+        count: the number of records.
+        size: bytes of each record's metadata, filled up.
     """
     empty = _empty(bench)
     kind = f"{count}x{size}" if size else str(count)
@@ -101,20 +101,20 @@ def filled(bench: Bench, count: int, *, size: int = 0) -> Database:
 
 
 def add_expiring(database: Database, count: int, expire: int) -> None:
-    """Puts in so many more records, all of which expire in that second."""
+    """Inserts records that all expire in the second `expire`."""
     with closing(_open(database.file)) as connection:
         _insert(connection, _random_guids(count), first=expire, spread=1)
 
 
 def responses(bench: Bench, like: Server, database: Database) -> list[tuple[str, bytes]]:
-    """For each GUID of the database a response as long as that server's."""
+    """For each GUID of the database, a response of the same length as that server's."""
     guids = database.guids.first(bench.plan.records)
     _, response = like.get(f"/guid/{guids[0]}")
     return [(guid, response.replace(guids[0].encode(), guid.encode())) for guid in guids]
 
 
 def _empty(bench: Bench) -> Path:
-    """A file as Guidkeep makes it."""
+    """An empty file, created by Guidkeep."""
     file = bench.folder / f"empty-{time.monotonic_ns()}.db"
     with guidkeep(bench, file):
         pass
@@ -122,7 +122,7 @@ def _empty(bench: Bench) -> Path:
 
 
 def _schema(file: Path) -> str:
-    """A short name for everything that Guidkeep chose about the file."""
+    """A short name for the schema and the pragmas of the file."""
     with closing(sqlite3.connect(file)) as connection:
         statements = connection.execute("SELECT sql FROM sqlite_schema ORDER BY name").fetchall()
         chosen = [
@@ -150,7 +150,7 @@ def _fill(file: Path, count: int, size: int) -> Sequence[bytes]:
 
 
 def _open(file: Path) -> sqlite3.Connection:
-    """For filling only: what is half filled when the machine fails is not used."""
+    """For filling only: without syncs, since a file that is half filled is never used."""
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("PRAGMA journal_mode = OFF")
     connection.execute("PRAGMA synchronous = OFF")
@@ -159,7 +159,7 @@ def _open(file: Path) -> sqlite3.Connection:
 
 
 def _random_guids(count: int) -> list[bytes]:
-    """So many, sorted."""
+    """Sorted random GUIDs."""
     digits = os.urandom(16 * count)
     return sorted(digits[at : at + 16] for at in range(0, 16 * count, 16))
 
@@ -172,7 +172,7 @@ def _insert(
     spread: int,
     size: int = 0,
 ) -> None:
-    """Inserts records that expire within `spread` seconds from `first` on, evenly at random."""
+    """Inserts records that expire within `spread` seconds from `first` on, uniformly at random."""
     version = int(time.time() * 1_000_000)
     users = [f"Customer {number:04}, Inc." for number in range(FEW_USERS if size else USERS)]
     texts = [(user.encode(), _metadata(user, size)) for user in users]

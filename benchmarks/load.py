@@ -1,4 +1,4 @@
-"""wrk: as much load as the generator's core can make. What it sends stands in `wrk.lua`."""
+"""wrk: as much load as the generator's core can produce. `wrk.lua` makes its requests."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 SCRIPT = Path(__file__).with_name("wrk.lua")
 CONNECTIONS = 64
 WARMING_SECONDS = 600
-"""Within which every record must have been read once."""
+"""The time limit for reading every record once."""
 BODY = '{"user": "Cylance, Inc."}'
 CREATED = 201
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk found.
+    """The result of one run of wrk.
 
     Attributes:
-        requests: how many were answered.
-        rate: answers a second.
-        p99: latency in seconds that 99 of 100 requests stayed within.
+        requests: the number of responses.
+        rate: responses a second.
+        p99: the 99th percentile of the latency, in seconds.
     """
 
     requests: int
@@ -48,7 +48,7 @@ def create_one(server: Server) -> str:
         answer = connection.getresponse()
         body = answer.read()
         if answer.status != CREATED:
-            raise Failed(f"POST /guid was answered {answer.status}")
+            raise Failed(f"POST /guid got {answer.status}")
         guid: str = json.loads(body)["guid"]
         return guid
 
@@ -61,19 +61,19 @@ def read_random(bench: Bench, server: Server, guids: Guids, *, seconds: int | No
 
 
 def read_once(bench: Bench, server: Server, guids: Guids, *, first: int) -> Load:
-    """GET of each record once, but for the first so many; there must be more than it can read."""
+    """GET of each record once, from number `first` on; there must be more than it can read."""
     return _load(_wrk(bench, server, "once", str(guids.file), server.path, str(first)))
 
 
 def warm(bench: Bench, server: Server, guids: Guids) -> None:
-    """GET of each record once, to the last, so that a cache that can hold them does."""
+    """GET of each record once, so that a cache that is large enough holds all."""
     _wrk(bench, server, "once", str(guids.file), server.path, "0", seconds=WARMING_SECONDS)
 
 
 def read_hits(bench: Bench, server: Server, guids: Guids) -> Load:
     """GET of random records that are all in the cache.
 
-    It is filled before each turn, since its entries live for a minute by default.
+    It is filled before each measurement, because entries live for a minute by default.
     """
     warm(bench, server, guids)
     misses = server.metric("guidkeep_cache_misses_total")
@@ -102,7 +102,7 @@ def _wrk(
     connections: int = CONNECTIONS,
     seconds: int | None = None,
 ) -> str:
-    """The last line that it printed."""
+    """Runs wrk and returns the last line of its output."""
     lasting = seconds or bench.plan.seconds
     how = ["-t1", f"-c{connections}", f"-d{lasting}s", "--timeout", "10s", "-s", str(SCRIPT)]
     command = [bench.program("wrk"), *how, f"http://127.0.0.1:{server.port}", "--", *request]
@@ -117,12 +117,12 @@ def _wrk(
 
 def _load(line: str) -> Load:
     if not line.startswith("{"):
-        raise Failed("wrk ended before its time: it had asked for every record")
+        raise Failed("wrk ended early: it had read every record")
     found = json.loads(line)
     if found["refused"] or found["broken"]:
         raise Failed(
-            f"of {found['requests']} requests {found['refused']} were answered neither 2xx nor "
-            f"3xx, {found['broken']} not at all"
+            f"of {found['requests']} requests {found['refused']} got neither 2xx nor "
+            f"3xx, {found['broken']} no response"
         )
     return Load(
         requests=found["requests"],

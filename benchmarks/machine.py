@@ -1,4 +1,4 @@
-"""On what was measured: the machine and the versions of all that took part."""
+"""The machine, and the versions of all programs of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SYNCS = 200
 
 
 def describe(bench: Bench) -> dict[str, str]:
-    """What to print above the results."""
+    """The facts to print above the results."""
     server, load = cores()
     where = f"servers on core {server}, load on core {load}"
     return {
@@ -65,7 +65,7 @@ def _version(package: str) -> str:
 
 
 def _others(bench: Bench) -> list[str]:
-    """Names and versions; those of wrk and Webdis are known to the package manager alone."""
+    """Names and versions; only the package manager knows those of wrk and Webdis."""
     asked = {
         "nginx": ["nginx", "-v"],
         "Redis": ["redis-server", "--version"],
@@ -94,7 +94,7 @@ def _first_number(command: Sequence[str], bench: Bench) -> str:
 
 
 def _sync_seconds(bench: Bench) -> float:
-    """What one durable write into a file that is there already costs on this disk."""
+    """The median seconds of a durable write into an existing file on this disk."""
     took = []
     with (bench.folder / "sync").open("wb", buffering=0) as file:
         file.write(bytes(4096 * SYNCS))

@@ -1,14 +1,14 @@
 """Requests at a fixed rate, each with its latency.
 
-wrk sends the next request when the last is answered, so a server that stops for a while is
-asked less in that while, and the pause weighs little in the percentiles. Here requests are due
-at fixed times, and latency is counted from when a request was due, not from when it was sent:
-that leaves out what is called coordinated omission.
+wrk sends the next request after the last response, so a server that pauses gets fewer requests
+during the pause, and the pause counts little in the percentiles. Here requests are due at fixed
+times, and latency counts from the time a request was due, not from the time it was sent. This
+avoids what is known as coordinated omission.
 
 `python -m benchmarks.paced PORT RATE GUIDS OUTPUT` is the sender. It spins on a core of its own
-rather than sleep, for timers are coarser than what is measured. It ends at SIGTERM and then
-writes pairs of doubles, both seconds: when a request was due, on the clock `time.monotonic`,
-and how long after that its answer was there.
+instead of sleeping, because timers are coarser than the latencies. It ends at SIGTERM and then
+writes pairs of doubles, both in seconds: the time a request was due, on the clock
+`time.monotonic`, and the time from then to its response.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _length = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE).search
 
 
 class Paced:
-    """The sender as a process of its own.
+    """The sender, in a separate process.
 
     Args:
         bench: the run.
-        server: whom to ask.
-        guids: what to ask for, at random.
+        server: gets the requests.
+        guids: the records to read, at random.
         rate: requests a second.
     """
 
@@ -58,7 +58,7 @@ class Paced:
         )
 
     def stop(self) -> Sequence[tuple[float, float]]:
-        """Ends it; gives for each request when it was due and its latency, in seconds."""
+        """Ends it; returns for each request the time it was due and its latency, in seconds."""
         self._process.stop()
         if not self._output.exists():
             raise Failed(f"the sender of paced requests: {self._process.last_words()}")
@@ -67,10 +67,10 @@ class Paced:
 
 
 class _Sender:
-    """Sends what is due, takes in what is answered.
+    """Sends requests when they are due, and receives responses.
 
-    A request that is due while every connection waits for an answer goes out when one has it;
-    its latency counts from when it was due all the same.
+    If every connection is waiting for a response when a request is due, it is sent later; its
+    latency still counts from the time it was due.
     """
 
     def __init__(self, port: int, rate: int, requests: Sequence[bytes]) -> None:
@@ -83,7 +83,7 @@ class _Sender:
         self._received: dict[socket.socket, bytes] = {}
 
     def run(self) -> None:
-        """Until SIGTERM."""
+        """Runs until SIGTERM."""
         going = True
 
         def stop(*_: object) -> None:
@@ -122,7 +122,7 @@ class _Sender:
         due = self._due[connection]
         self.found.extend((due, time.monotonic() - due))
         if not answer.startswith(b"HTTP/1.1 200 "):
-            raise Failed(f"the server answered {answer[:60]!r}")
+            raise Failed(f"the server's response was {answer[:60]!r}")
         self._idle.append(connection)
 
 

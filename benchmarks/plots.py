@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 WIDTH = 720
 TOP = 76
-"""Where the drawing begins, below title and subtitle."""
+"""The top of the drawing, below title and subtitle."""
 
 STYLE = """
   text { font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328; }
@@ -59,7 +59,7 @@ def reads(rates: Mapping[str, float], shares: Mapping[str, float]) -> str:
         ]
     about = "servers on one core, load on another"
     if shares:
-        about += "; in grey the share of nginx, which answers a constant"
+        about += "; in grey the share of nginx with a constant response"
     return _whole("GET a second", about, TOP + len(rates) * step, parts)
 
 
@@ -94,7 +94,7 @@ def writes(series: Mapping[str, Mapping[int, float]]) -> str:
         f'<text class="quiet middle" x="{(left + right) / 2}" y="{TOP + height + 48}">'
         "connections</text>"
     )
-    about = "each answered when it is on the disk; servers on one core, load on another"
+    about = "each on disk before its response; servers on one core, load on another"
     return _whole("Durable creates a second", about, TOP + height + 60, parts)
 
 
@@ -104,7 +104,7 @@ def _bar(kind: str, x: float, y: float, length: float) -> str:
 
 
 def _line(name: str, points: Sequence[tuple[float, float]]) -> list[str]:
-    """A line, its points, and its name at its end."""
+    """A line with its points, and its name at the end."""
     kind = _kind(name)
     x, y = points[-1]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
@@ -116,7 +116,7 @@ def _line(name: str, points: Sequence[tuple[float, float]]) -> list[str]:
 
 
 def _marks(highest: float) -> list[float]:
-    """Round numbers from 0 to the first one that is not below `highest`, about five of them."""
+    """About five round numbers, from 0 to the first that is at least `highest`."""
     rough = highest / 4
     power = 10 ** floor(log10(rough))
     step = next(power * digit for digit in (1, 2, 2.5, 5, 10) if power * digit >= rough)

@@ -1,9 +1,9 @@
-"""Where the server's time goes under one load, for when a figure falls short.
+"""Where the server's time goes under one load, to explain a figure below its target.
 
-py-spy looks at the process from outside some hundred times a second, so the server runs as it
-is. It shows Python's functions on every thread; what SQLite, uvloop and the kernel do counts
-for the function that called them. Beside it stands how busy each thread was, in Python or out,
-and how busy the databases behind the server were.
+py-spy samples the process from outside some hundred times a second, so the server runs unchanged.
+It shows Python's functions on every thread; time in SQLite, uvloop and the kernel counts for the
+function that called them. A second table shows how busy each thread was, in Python or not, and how
+busy the databases behind the server were.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class _Case:
     """A server under a load.
 
     Attributes:
-        server: whom to look at.
-        put_on_load: for one turn.
-        behind: the processes that it stands before.
+        server: the server to profile.
+        put_on_load: runs the load once.
+        behind: the processes of its databases.
     """
 
     server: Server
@@ -62,7 +62,7 @@ class _Case:
 
 
 def profile(bench: Bench, load: str) -> str:
-    """Runs that load for one turn; gives a table of functions, one of threads, one of servers."""
+    """Runs the load once; returns tables of functions, threads and servers."""
     spy = _spy()
     output = bench.folder / "stacks"
     with ExitStack() as stack:
@@ -94,7 +94,7 @@ def profile(bench: Bench, load: str) -> str:
 
 
 def _case(bench: Bench, stack: ExitStack, load: str) -> _Case:
-    """The server as that load wants it, and what puts the load on it."""
+    """The server for that load, and the function that runs the load."""
     if load in ("mariadb-create", "postgresql-create", "reference-create"):
         return _before_an_engine(bench, stack, load)
     database = filled(bench, bench.plan.records)
@@ -126,19 +126,19 @@ def _before_an_engine(bench: Bench, stack: ExitStack, load: str) -> _Case:
         server = stack.enter_context(reference(bench, engine.fresh(), url))
     else:
         server = stack.enter_context(node(bench, engine.fresh(), "--cache", url))
-    create(bench, server)  # so that connections are open and the table is no longer empty
+    create(bench, server)  # opens connections and fills the table
     return _Case(server, lambda: create(bench, server), [engine.process, cache.process])
 
 
 def _functions(stacks: str) -> str:
-    """Shares of all samples: in the function itself, and in it and what it called."""
+    """Shares of all samples: in the function itself, and in it with the functions it called."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     for line in stacks.splitlines():
         stack, _, times = line.rpartition(" ")
         _, *frames = stack.split(";")
         if not frames:
-            continue  # a thread that was in no function of Python's
+            continue  # a thread outside Python
         own[frames[-1]] += int(times)
         for frame in set(frames):
             whole[frame] += int(times)
@@ -150,7 +150,7 @@ def _functions(stacks: str) -> str:
 
 
 def _names(stacks: str) -> dict[int, str]:
-    """The threads' names, by their ids: the first frame of every stack."""
+    """The threads' names by their ids, from the first frame of every stack."""
     return {int(number): name for number, name in re.findall(r"thread \((\d+)\): ([^;]*)", stacks)}
 
 
@@ -165,7 +165,7 @@ def _busy(pid: int) -> dict[int, tuple[float, float]]:
 
 
 def _seconds(process: Running) -> float:
-    """Those that it and its children have spent so far, in their own code and in the kernel."""
+    """Seconds that it and its children have spent so far, in their own code and in the kernel."""
     pids = (process.pid, *process.descendants())
     return sum(sum(both) for pid in pids for both in _busy(pid).values())
 
@@ -187,7 +187,7 @@ def _threads(
 
 
 def _spy() -> str:
-    """py-spy, of this environment or of the machine."""
+    """The path of py-spy, in this environment or on the machine."""
     name = "py-spy"
     for folder in (Path(sys.executable).parent, *map(Path, os.get_exec_path())):
         if (folder / name).exists():

@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
     from benchmarks.results import Outcome, Row
 
-HEAD = ("What", "Figure", "Range", "Compared", "Target", "Reached")
+HEAD = ("What", "Result", "Range", "Compared", "Target", "Reached")
 
 ABOUT = """\
-How it is measured is told in `benchmarks/__init__.py`. Absolute figures belong to the machine;
-read the ratios. A figure is the median of its rounds, beside it their range; a ratio is the
-median of the rounds' own ratios. Where nothing else is said there are 64 connections. Redis,
-MariaDB and PostgreSQL share the servers' core with the service before them, whichever it is: their
-work is part of what an answer costs. All are as they ship: a commit is on the disk when it is
-answered, and a Redis that is a cache keeps nothing."""
+`benchmarks/__init__.py` describes the method. Absolute figures depend on the machine; compare the
+ratios. A figure is the median of its rounds, with their range beside it; a ratio is the median of
+the ratios of the rounds. Unless stated otherwise there are 64 connections. Redis, MariaDB and
+PostgreSQL share the servers' core with the service in front of them: their work is part of the cost
+of a response. All run with their defaults: a commit is on disk before it is acknowledged, and a
+Redis that is a cache keeps nothing on disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run found.
+    """The results of one run.
 
     Attributes:
-        outcomes: by the scenario's name.
-        machine: on what.
-        command: that makes it again.
-        date: when, in UTC.
+        outcomes: the results, by the scenario's name.
+        machine: facts about the machine.
+        command: the command that makes the report again.
+        date: the date and time, in UTC.
     """
 
     outcomes: Mapping[str, Outcome]
@@ -43,11 +43,11 @@ class Report:
 
     @property
     def rows(self) -> list[Row]:
-        """All of them, in order."""
+        """All rows, in order."""
         return [row for outcome in self.outcomes.values() for row in outcome.rows]
 
     def table(self) -> str:
-        """For the terminal: columns under each other, notes below their row."""
+        """The table for a terminal: aligned columns, notes below their row."""
         cells = [_cells(row) for row in self.rows]
         widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
         lines = [_aligned(HEAD, widths), _aligned(["─" * width for width in widths], widths)]
@@ -73,7 +73,7 @@ class Report:
                 "|---|--:|--:|---|---|---|",
                 *lines,
                 "",
-                "## On what",
+                "## The machine",
                 "",
                 *facts,
                 "",
@@ -89,7 +89,7 @@ class Report:
         return found
 
     def json(self) -> str:
-        """Everything, with the figure of each round."""
+        """All results, with the values of each round."""
         rows = [
             {"scenario": name, **_facts(row)}
             for name, outcome in self.outcomes.items()
@@ -104,7 +104,7 @@ class Report:
         return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
     def write(self, folder: Path) -> list[Path]:
-        """Writes all of it; a plot only where there is something to plot."""
+        """Writes all files, plots only if there are values for them."""
         folder.mkdir(parents=True, exist_ok=True)
         files = {"results.md": self.markdown(), "results.json": self.json()}
         for outcome in self.outcomes.values():
@@ -129,7 +129,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def _with_note(row: Row) -> list[str]:
-    """The cells for Markdown; a target that was missed stands out."""
+    """The cells for Markdown; missed targets are bold."""
     what, *middle, reached = _cells(row)
     return [
         f"{what}; {row.note}" if row.note else what,
@@ -139,7 +139,7 @@ def _with_note(row: Row) -> list[str]:
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    numbers = {1, 2}  # the columns that are read from the right
+    numbers = {1, 2}  # the columns that are aligned to the right
     return "  ".join(
         cell.rjust(width) if at in numbers else cell.ljust(width)
         for at, (cell, width) in enumerate(zip(cells, widths, strict=True))

@@ -1,4 +1,4 @@
-"""What was found: figures of several rounds, ratios, targets, rows of the table."""
+"""Results: figures of several rounds, ratios, targets, rows of the table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Reached = Literal["yes", "no", "not measured", ""]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One quantity, measured in one or more rounds; the rounds' median stands for it.
+    """One quantity, measured in one or more rounds; its value is the median.
 
     Attributes:
-        values: one a round.
-        unit: as it is printed after the number.
+        values: one for each round.
+        unit: printed after the number.
         digits: after the decimal point.
     """
 
@@ -41,7 +41,7 @@ class Figure:
 
     @property
     def range(self) -> str:
-        """The least and the greatest of the rounds."""
+        """The least and the greatest value."""
         if len(self.values) == 1:
             return ""
         low, high = min(self.values), max(self.values)
@@ -50,13 +50,13 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was asked for: `bound` at least or at most, of the figure or of a ratio.
+    """A target: `bound` at least or at most, for the figure or for a ratio.
 
     Attributes:
         sense: "≥", "≤" or "<".
         bound: in the figure's unit, or a ratio.
-        of: whom the figure is to be divided by; empty: nobody.
-        unit: of the bound, for printing.
+        of: the contestant that the figure is divided by; empty: none.
+        unit: the unit of the bound, for printing.
     """
 
     sense: Literal["≥", "≤", "<"]
@@ -69,7 +69,7 @@ class Target:
         return f"{self.sense} {self.bound:g}{self.unit}{of}"
 
     def met_by(self, value: float) -> bool:
-        """Whether that value reaches it."""
+        """Whether the value reaches the target."""
         if self.sense == "≥":
             return value >= self.bound
         return value <= self.bound if self.sense == "≤" else value < self.bound
@@ -80,12 +80,12 @@ class Row:
     """A line of the table.
 
     Attributes:
-        what: was measured.
-        figure: what came out; None: it could not be measured.
+        what: the subject of the measurement.
+        figure: the result; None: it could not be measured.
         ratios: the figure divided by another contestant's, by the other's name.
-        targets: what was asked for.
-        note: what one must know to read it, or why there is no figure.
-        details: further figures, for `results.json` alone.
+        targets: its targets.
+        note: a remark for the reader, or the reason for a missing figure.
+        details: further figures, only for `results.json`.
     """
 
     what: str
@@ -97,7 +97,7 @@ class Row:
 
     @property
     def reached(self) -> Reached:
-        """Whether the targets are met; one that is missed is enough for a no."""
+        """Whether all targets are met."""
         verdicts = [self._met(target) for target in self.targets]
         if False in verdicts:
             return "no"
@@ -112,13 +112,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a scenario found."""
+    """The result of a scenario."""
 
     rows: list[Row] = field(default_factory=list)
     creates: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
-    """Creates a second by contestant and number of connections, for the plot."""
+    """Creates a second, by contestant and number of connections, for the plot."""
     reads: Mapping[str, float] = field(default_factory=dict)
-    """Reads a second by what was read from whom, for the plot."""
+    """Reads a second, by contestant and kind of read, for the plot."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """Their ratios to nginx."""
 
@@ -126,7 +126,7 @@ class Outcome:
 def ratio(
     values: Sequence[float], others: Sequence[float] | None, *, digits: int = 2
 ) -> Figure | None:
-    """Each round's quotient; None if there is nothing to divide by."""
+    """The quotient of each round; None if there is no divisor."""
     if not others:
         return None
     return Figure([a / b for a, b in zip(values, others, strict=True)], digits=digits)
@@ -135,6 +135,6 @@ def ratio(
 def ratios(
     values: Sequence[float], others: Mapping[str, Sequence[float] | None]
 ) -> dict[str, Figure]:
-    """The quotients to those of the others that were measured."""
+    """The ratios to the other contestants that were measured."""
     found = {name: ratio(values, rounds) for name, rounds in others.items()}
     return {name: figure for name, figure in found.items() if figure is not None}

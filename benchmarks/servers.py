@@ -1,8 +1,8 @@
-"""What is measured, and what it is compared with: Guidkeep, nginx, Webdis + Redis, the reference.
+"""The contestants: Guidkeep, nginx, Webdis + Redis, the reference.
 
-Each function that starts something is a context manager and ends what it started. All of it runs
-on the server's core: the databases and the Redis behind a service are part of what its answers
-cost, whoever the contestant is.
+Each function that starts a server is a context manager and ends that server. All servers run on the
+server's core: for every contestant, the databases and the Redis behind a service are part of the
+cost of its responses.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ FILL_BATCH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers on 127.0.0.1.
+    """A running server on 127.0.0.1.
 
     Attributes:
         port: its TCP port.
-        process: the one that listens there.
-        path: where a key is read, up to the key.
+        process: its process.
+        path: the path for reading a key, without the key.
     """
 
     port: int
@@ -52,7 +52,7 @@ class Server:
     path: str = "/guid/"
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """Status and body of one GET on a connection of its own."""
+        """Status and body of one GET on a new connection."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", path)
@@ -62,34 +62,34 @@ class Server:
             connection.close()
 
     def metric(self, name: str) -> float:
-        """A figure of Guidkeep's /metrics that has no labels."""
+        """The value of a metric without labels in Guidkeep's /metrics."""
         found = self._figures(name)
         if not found:
             raise Failed(f"/metrics has no {name}")
         return found[0]
 
     def counted(self, name: str, label: str, value: str) -> float:
-        """The sum of a counter's figures that have this label; 0 before the first."""
+        """The sum of a counter's series with this label; 0 if there is none."""
         return sum(self._figures(rf'{name}\{{(?:[^}}]*,)?{label}="{value}"[^}}]*\}}'))
 
     def _figures(self, pattern: str) -> list[float]:
         status, text = self.get("/metrics")
         if status != HTTPStatus.OK:
-            raise Failed(f"/metrics was answered {status}")
+            raise Failed(f"/metrics got {status}")
         found = re.findall(rf"^{pattern} (\S+)$", text.decode(), re.MULTILINE)
         return [float(figure) for figure in found]
 
 
 @contextmanager
 def guidkeep(bench: Bench, database: Path, *flags: str) -> Iterator[Server]:
-    """Guidkeep on that SQLite file, accepting requests, with its defaults but for `flags`."""
+    """Guidkeep on an SQLite file, accepting requests, with its defaults and `flags`."""
     with node(bench, f"sqlite:///{database}", *flags) as server:
         yield server
 
 
 @contextmanager
 def node(bench: Bench, store: str, *flags: str) -> Iterator[Server]:
-    """Guidkeep on the store of that URL, accepting requests, with its defaults but for `flags`."""
+    """Guidkeep on the store of a URL, accepting requests, with its defaults and `flags`."""
     command = [str(bench.guidkeep), "serve", "--host", "127.0.0.1", "--port", "0"]
     with _announcing(bench, [*command, "--store", store, *flags]) as server:
         yield server
@@ -97,7 +97,7 @@ def node(bench: Bench, store: str, *flags: str) -> Iterator[Server]:
 
 @contextmanager
 def reference(bench: Bench, store: str, cache: str) -> Iterator[Server]:
-    """The service that the specification suggests, on those two (see `benchmarks/reference`)."""
+    """The service that the specification suggests (`benchmarks/reference`)."""
     command = [sys.executable, "-m", "benchmarks.reference", "--port", str(free_port())]
     with _announcing(bench, [*command, "--store", store, "--cache", cache]) as server:
         yield server
@@ -105,25 +105,25 @@ def reference(bench: Bench, store: str, cache: str) -> Iterator[Server]:
 
 @contextmanager
 def mariadb(bench: Bench) -> Iterator[mysql.MariaDB]:
-    """MariaDB with an empty data folder and the defaults that it ships with: durable commits."""
+    """MariaDB with an empty data folder and its defaults: durable commits."""
     with mysql.started(bench.subfolder("mariadb"), core=bench.server_core) as engine:
         yield engine
 
 
 @contextmanager
 def postgres(bench: Bench) -> Iterator[postgresql.PostgreSQL]:
-    """PostgreSQL with an empty data folder and the defaults that it ships with: durable commits."""
+    """PostgreSQL with an empty data folder and its defaults: durable commits."""
     with postgresql.started(bench.subfolder("postgresql"), core=bench.server_core) as engine:
         yield engine
 
 
 @contextmanager
 def redis(bench: Bench, *, durable: bool = False) -> Iterator[Redis]:
-    """A Redis that keeps nothing on the disk unless it is to be durable.
+    """A Redis that keeps nothing on disk unless `durable`.
 
     Args:
         bench: the run.
-        durable: whether it answers a write only when it is on the disk.
+        durable: whether each write is on disk before its reply.
     """
     keep = ["--appendonly", "yes", "--appendfsync", "always"] if durable else []
     folder = bench.subfolder("redis")
@@ -133,7 +133,7 @@ def redis(bench: Bench, *, durable: bool = False) -> Iterator[Redis]:
 
 @contextmanager
 def nginx(bench: Bench, answer: bytes) -> Iterator[Server]:
-    """One nginx worker that answers every request with the same body, from memory."""
+    """One nginx worker that gives every request the same response, from memory."""
     port = free_port()
     folder = bench.subfolder("nginx")
     configuration = folder / "nginx.conf"
@@ -146,11 +146,11 @@ def nginx(bench: Bench, answer: bytes) -> Iterator[Server]:
 
 @contextmanager
 def webdis(bench: Bench, *, durable: bool) -> Iterator[tuple[Server, Redis]]:
-    """Webdis in front of a Redis of its own, both on the server's core; and that.
+    """Webdis in front of its own Redis, both on the server's core; and that Redis.
 
     Args:
         bench: the run.
-        durable: whether Redis answers a write only when it is on the disk.
+        durable: whether each write is on disk before its reply.
     """
     with redis(bench, durable=durable) as behind:
         port = free_port()
@@ -193,14 +193,14 @@ def _announcing(bench: Bench, command: Sequence[str]) -> Iterator[Server]:
 
 
 def _environment(bench: Bench) -> dict[str, str]:
-    """This process's, without settings of Guidkeep's; byte code is kept, as users have it."""
+    """This process's environment without Guidkeep's settings; byte code is cached, as for users."""
     environment = {**ENVIRONMENT, "PYTHONPYCACHEPREFIX": str(bench.folder / "bytecode")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return environment
 
 
 def _announced_port(process: Running) -> int | None:
-    """The port in the line that says where requests are accepted."""
+    """The port in the line with the server's address, if it is there."""
     found = _address(process.log.read_text(errors="replace"))
     return int(found[1]) if found else None
 
@@ -226,7 +226,7 @@ def _nginx_configuration(port: int, answer: str) -> str:
 
 
 def _webdis_configuration(port: int, redis_port: int) -> str:
-    """As Debian ships it, but without its log."""
+    """Debian's default, without its log."""
     return json.dumps(
         {
             "redis_host": "127.0.0.1",

@@ -1,5 +1,5 @@
--- What wrk sends, and what it says at the end. Arguments after `--`: which of the requests
--- below, then that one's own.
+-- The requests of wrk, and its output at the end. Arguments after `--`: the kind of request, one of
+-- those below, then the arguments of that kind.
 
 local kinds = {}
 local next_request
@@ -10,7 +10,7 @@ local function lines(name)
   return all
 end
 
--- GET of a random key out of a file; the requests are made beforehand.
+-- GET of a random key from a file; the requests are built beforehand.
 function kinds.random(file, path, seed)
   local requests = lines(file)
   for i, key in ipairs(requests) do requests[i] = wrk.format("GET", path .. key) end
@@ -20,8 +20,8 @@ function kinds.random(file, path, seed)
 end
 
 -- GET of each key of a file once, from line `first` on (counted from 0). After the last one it
--- asks for that again until the answers before must be there, then ends without a word: wrk's
--- own way to stop early would still wait for the time to pass.
+-- requests that one again until the earlier responses must have arrived, then exits without output:
+-- wrk's own way to stop early would still wait for the end of the duration.
 function kinds.once(file, path, first)
   local keys, at, more = lines(file), tonumber(first), 1000
   return function()
@@ -31,13 +31,13 @@ function kinds.once(file, path, first)
   end
 end
 
--- POST of one and the same body: the server chooses the GUID.
+-- POST of the same body each time: the server chooses the GUID.
 function kinds.create(body)
   local request = wrk.format("POST", "/guid", nil, body)
   return function() return request end
 end
 
--- PUT of one and the same body to a random key of Webdis.
+-- PUT of the same body to a random key of Webdis.
 function kinds.set(body, seed)
   math.randomseed(tonumber(seed))
   local random, top = math.random, 2 ^ 31 - 1
@@ -56,7 +56,7 @@ function request()
   return next_request()
 end
 
--- wrk counts every answer that is not 2xx or 3xx as an error of status.
+-- wrk counts every response that is not 2xx or 3xx as a status error.
 function done(summary, latency)
   local e = summary.errors
   io.write(string.format(

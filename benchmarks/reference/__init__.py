@@ -1,13 +1,13 @@
 """The service that the specification suggests: Tornado, MySQL (MariaDB), Redis.
 
-It is what Guidkeep is compared with where a store and a Redis take part. It does what was asked
-for, create, read, update and delete, with the validation and the answers of the specification,
-and as well as these parts allow: asynchronous throughout, on uvloop, with Cython's driver for
-MariaDB and C's parser for Redis, a pool of connections that stay open, one statement a
-transaction, and the answer itself in the cache, put there by writes too.
+Guidkeep is compared with it in scenarios with a store and a Redis. It has the operations create,
+read, update and delete, with the validation and the responses of the specification. It is as fast
+as these parts allow: asynchronous throughout, on uvloop, with a driver in Cython for MariaDB and a
+parser in C for Redis, a pool of connections that stay open, one statement per transaction, and
+finished responses in the cache, which writes fill too.
 
-What it does not do is what makes Guidkeep: its cache can keep what a slow reader puts back after
-a write, two updates at once can lose one, and what has expired stays in the table.
+It lacks Guidkeep's promises: its cache can keep an old value that a slow reader puts back after a
+write, one of two concurrent updates can be lost, and expired records stay in the table.
 
     records.py    validation; MariaDB and Redis
     service.py    the handlers

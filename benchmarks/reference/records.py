@@ -1,4 +1,4 @@
-"""Records: what is valid, where they are kept (MariaDB), and where the recent ones are (Redis)."""
+"""Records: validation, the store (MariaDB) and the cache (Redis)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ DEFAULT_LIFETIME = 30 * 86_400
 MAX_EXPIRE = 253_402_300_799
 MAX_USER = 255
 CACHE_SECONDS = 3600
-"""An answer stays in the cache so long, unless it expires before."""
+"""How long a response stays in the cache, unless its record expires before."""
 CONNECTIONS = 32
-"""To MariaDB; it was the fastest of 4, 8, 16, 32 and 64."""
+"""Connections to MariaDB; the fastest of 4, 8, 16, 32 and 64."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS guid (
@@ -42,14 +42,14 @@ Record = dict[str, Any]
 
 
 class Invalid(HTTPError):
-    """What was sent is not valid; the message says why."""
+    """The request is not valid; the message says why."""
 
     def __init__(self, message: str) -> None:
         super().__init__(HTTPStatus.BAD_REQUEST, message)
 
 
 def check_guid(guid: str) -> str:
-    """Gives it back if it is one; raises Invalid."""
+    """Returns the GUID if it is valid; raises Invalid."""
     if not _is_guid(guid):
         raise Invalid("A GUID is 32 hexadecimal digits, all upper-case.")
     return guid
@@ -80,7 +80,7 @@ def _expire(given: object) -> str:
 
 
 def whole(guid: str, found: Record) -> Record:
-    """The record of what was sent; raises Invalid if something is missing."""
+    """The record from a request's members; raises Invalid if one is missing."""
     if "user" not in found:
         raise Invalid("user is missing.")
     first = {"guid": guid, "expire": str(int(time.time()) + DEFAULT_LIFETIME)}
@@ -88,7 +88,7 @@ def whole(guid: str, found: Record) -> Record:
 
 
 class Records:
-    """Cache-aside: reads fill the cache, writes put into it what they wrote."""
+    """Cache-aside: reads and writes fill the cache."""
 
     def __init__(self, pool: asyncmy.Pool, redis: Redis) -> None:
         self._pool = pool
@@ -96,7 +96,7 @@ class Records:
 
     @classmethod
     async def open(cls, store: str, cache: str) -> Self:
-        """Connects to both and makes the table."""
+        """Connects to both and creates the table."""
         url = urlsplit(store)
         pool = await asyncmy.create_pool(
             host=url.hostname,
@@ -114,7 +114,7 @@ class Records:
         return self
 
     async def read(self, guid: str) -> bytes | None:
-        """The answer: the record as JSON."""
+        """The response: the record as JSON."""
         cached = await self._redis.get(f"guid:{guid}")
         if isinstance(cached, bytes):
             return cached
@@ -126,15 +126,15 @@ class Records:
         return await self._cache({"guid": guid, "expire": str(row[0]), **json.loads(row[1])})
 
     async def create(self, record: Record) -> bytes:
-        """Stores a record whose GUID is new; gives the answer."""
+        """Stores a record with a new GUID; returns the response."""
         return await self._write(INSERT, record)
 
     async def put(self, record: Record) -> bytes:
-        """Stores a record, whether or not it is new; gives the answer."""
+        """Stores a record, new or not; returns the response."""
         return await self._write(PUT, record)
 
     async def delete(self, guid: str) -> bool:
-        """False: there was none."""
+        """Deletes a record; False: there was none."""
         deleted = await self._execute(DELETE, (guid, int(time.time())))
         await self._redis.delete(f"guid:{guid}")
         return deleted > 0

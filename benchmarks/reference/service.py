@@ -1,4 +1,4 @@
-"""The handlers, and what serves them."""
+"""The handlers and the server."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from benchmarks.reference.records import Records, check_guid, members, whole
 
 
 class Handler(RequestHandler):
-    """Answers JSON, errors too."""
+    """Responds with JSON, also for errors."""
 
     def initialize(self, records: Records) -> None:
-        """Tornado's place for what a handler is given."""
+        """Receives a handler's arguments from Tornado."""
         self.records = records
 
     def set_default_headers(self) -> None:
-        """Every answer is JSON."""
+        """Every response is JSON."""
         self.set_header("Content-Type", "application/json")
 
     def write_error(self, status_code: int, **about: Any) -> None:
-        """The reason, or the status' name."""
+        """Sends the reason, or the status' name."""
         error = about.get("exc_info", (None, None, None))[1]
         message = error.log_message if isinstance(error, HTTPError) else None
         self.finish(json.dumps({"error": message or HTTPStatus(status_code).phrase}))
@@ -37,7 +37,7 @@ class Handler(RequestHandler):
 
 
 class NoRoute(Handler):
-    """Whatever else."""
+    """All other paths."""
 
     def prepare(self) -> None:
         """Refuses."""
@@ -59,7 +59,7 @@ class NewGuid(Handler):
 
 
 class OneGuid(Handler):
-    """/guid/{guid}: reads, updates (or creates what is not there), deletes."""
+    """/guid/{guid}: reads, updates or creates, deletes."""
 
     async def get(self, guid: str) -> None:
         """Reads."""
@@ -84,7 +84,7 @@ class OneGuid(Handler):
 
 
 async def serve(port: int, store: str, cache: str) -> None:
-    """Until it is ended; says where once it accepts requests."""
+    """Serves until the process ends; prints the address once it accepts requests."""
     records = await Records.open(store, cache)
     given = {"records": records}
     routes = [("/guid/?", NewGuid, given), ("/guid/([^/]+)", OneGuid, given)]

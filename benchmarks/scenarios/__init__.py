@@ -1,4 +1,4 @@
-"""The questions that are asked of Guidkeep, by name."""
+"""The scenarios, by name."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One of them.
+    """A question about Guidkeep's speed.
 
     Attributes:
-        title: what is asked.
-        run: finds it out.
-        targets: all that it is measured against, for when it can't be run.
+        title: the subject.
+        run: measures it.
+        targets: all its targets, in case it can't be run.
     """
 
     title: str

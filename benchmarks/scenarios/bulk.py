@@ -1,8 +1,7 @@
-"""Many records in one request, and all of them in one answer.
+"""Many records in one request, and all of them in one response.
 
-The rate is compared with that of creates that come one by one, and with creates by many clients at
-once. Then a file goes in and comes out again, and is compared by its hash, while the memory of the
-server is watched.
+The rate is compared with that of single creates, by one client and by many. Then a file is imported
+and exported again, and compared by its hash, while the memory of the server is watched.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ EQUAL = (Target("≥", 1),)
 FLAT = (Target("≤", 1.1, HALF),)
 
 SHARE = 10
-"""A turn imports such a part of the file that goes in and out."""
+"""Each measurement imports this part of the file."""
 EXPIRE = 4_102_444_800
 PIECE = 1 << 18
 
@@ -69,7 +68,7 @@ def _rate(bench: Bench) -> Row:
 
 
 def _in_and_out(bench: Bench, file: Path) -> Iterator[Row]:
-    """Without the cache, which is meant to grow."""
+    """Without the cache, which would grow."""
     count = bench.plan.imported
     database = bench.subfolder("bulk") / "guidkeep.db"
     with guidkeep(bench, database, "--cache", "none://") as server:
@@ -85,7 +84,7 @@ def _in_and_out(bench: Bench, file: Path) -> Iterator[Row]:
         what=f"{count:,} records in by `/bulk` and out by `/export`, equal to the byte",
         figure=Figure([float(digest == _digest_of(file))]),
         targets=EQUAL,
-        note=f"in at {rate:,.0f}/s, out at {count / took:,.0f}/s; 1: equal",
+        note=f"in at {rate:,.0f}/s, out at {count / took:,.0f}/s; 1 means equal",
     )
     for way, sizes in (("in", while_in), ("out", while_out)):
         half = max(sizes[: len(sizes) // 2])
@@ -99,7 +98,7 @@ def _in_and_out(bench: Bench, file: Path) -> Iterator[Row]:
 
 
 def _write(file: Path, count: int) -> None:
-    """Records as they are answered, in the order of their GUIDs."""
+    """Writes records in the form of responses, in the order of their GUIDs."""
     guids = sorted({f"{random.getrandbits(128):032X}" for _ in range(count)})
     with file.open("w") as lines:
         for number, guid in enumerate(guids):
@@ -108,7 +107,7 @@ def _write(file: Path, count: int) -> None:
 
 
 def _import(bench: Bench, server: Server, file: Path, count: int) -> float:
-    """Sends the file while it reads the answers; records a second."""
+    """Sends the file while it reads the responses; returns records a second."""
     began = time.monotonic()
     with (
         _on_the_load_core(bench),
@@ -151,7 +150,7 @@ def _connected(server: Server) -> HTTPConnection:
 
 @contextmanager
 def _watched(server: Server) -> Iterator[list[int]]:
-    """The memory that the server holds, a hundred times a second."""
+    """Collects the server's memory, a hundred times a second."""
     sizes: list[int] = []
     over = threading.Event()
 
@@ -170,7 +169,7 @@ def _watched(server: Server) -> Iterator[list[int]]:
 
 @contextmanager
 def _on_the_load_core(bench: Bench) -> Iterator[None]:
-    """This process, and the threads it starts, leave the server its core."""
+    """Keeps this process and its threads off the server's core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {bench.load_core})
     try:

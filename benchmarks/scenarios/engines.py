@@ -1,7 +1,8 @@
 """Durable creates on MariaDB and PostgreSQL, beside the service that the specification suggests.
 
-All have the same MariaDB, each with a database of its own, and the same Redis. Commits are on the
-disk when they are answered, as both databases ship; Redis, a cache here, keeps nothing.
+All use the same MariaDB, each with a database of its own, and the same Redis. A commit is on disk
+before it is acknowledged, the default of both databases; Redis, a cache here, keeps nothing on
+disk.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ THROUGH_REDIS = "redis://"
 IN_MEMORY = "memory://"
 
 Turn = tuple[str, str]
-"""Whose database, and which cache."""
+"""The database and the cache."""
 
 
 def run(bench: Bench) -> Outcome:
-    """Lets all of them take turns."""
+    """Measures all contestants in turn."""
     with ExitStack() as stack:
         contestants = _contestants(bench, stack, stack.enter_context(redis(bench)).url)
         found = bench.rounds({turn: _rate(bench, one) for turn, one in contestants.items()})
@@ -38,7 +39,7 @@ def run(bench: Bench) -> Outcome:
 
 
 def _contestants(bench: Bench, stack: ExitStack, redis_url: str) -> dict[Turn, Server]:
-    """Those whose database is on this machine; each has a database of Redis to itself."""
+    """The contestants whose database is installed; each has its own database number of Redis."""
     contestants: dict[Turn, Server] = {}
     caches = (f"{redis_url}/{number}" for number in range(1, 16))
 

@@ -19,13 +19,13 @@ SMALL = "the small one"
 TARGETS = (Target("≥", 0.7, SMALL),)
 
 BYTES_A_RECORD = 250
-"""What a record takes in the file with its indexes, or rather more."""
+"""An upper estimate of a record's size in the file, including indexes."""
 
 
 def run(bench: Bench) -> Outcome:
-    """Lets the two databases take turns.
+    """Measures the two databases in turn.
 
-    Creates make a small database grow while they are measured, so it is a fresh one each round.
+    Creates make a small database grow, so each round uses a fresh copy of it.
     """
     needed = 2 * BYTES_A_RECORD * bench.plan.most_records
     if shutil.disk_usage(bench.kept).free < needed:

@@ -1,7 +1,7 @@
-"""A thousand clients that want one cold GUID at the same moment: what the store is asked.
+"""A thousand clients request one cold GUID at the same moment: the number of store queries.
 
-The nodes are stopped (SIGSTOP) while the requests are sent, and so find all of them when they go
-on: nobody comes late enough to profit from an answer before.
+The nodes are stopped (SIGSTOP) while the requests are sent, so all requests have arrived when the
+nodes continue, and none is late enough to find the entry of another.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 TARGETS = (Target("≤", 1),)
 
 CLIENTS = 1_000
-"""Of each node."""
+"""Clients of each node."""
 HERDS = 10
 OK = 200
 
 
 def run(bench: Bench) -> Outcome:
-    """Herds before one node, then before two at once, which share MariaDB and Redis."""
+    """Sends herds to one node, then to two at once, which share MariaDB and Redis."""
     with ExitStack() as stack:
         store = stack.enter_context(mariadb(bench)).fresh()
         cache = f"{stack.enter_context(redis(bench)).url}/1"
         writer = stack.enter_context(node(bench, store, "--cache", "none://"))
-        # A herd is one client, and who reads the figures is another connection of it.
+        # All connections come from one address, and so does the one that reads the metrics.
         flags = ("--cache", cache, "--max-connections-per-client", "0")
         nodes = [stack.enter_context(node(bench, store, *flags)) for _ in range(2)]
         crowds = [stack.enter_context(_Crowd(server)) for server in nodes]
@@ -48,8 +48,8 @@ def run(bench: Bench) -> Outcome:
 
 
 def _queries(writer: Server, crowds: Sequence[_Crowd]) -> list[float]:
-    """How often each node asks the store when all crowds want one GUID that no cache has."""
-    path = f"/guid/{create_one(writer)}"  # past the cache, so that it is cold
+    """The store queries of each node when all crowds request one GUID that is not cached."""
+    path = f"/guid/{create_one(writer)}"  # bypasses the cache, so that it is cold
     before = [crowd.queries() for crowd in crowds]
     for crowd in crowds:
         crowd.server.process.signal(signal.SIGSTOP)
@@ -61,7 +61,7 @@ def _queries(writer: Server, crowds: Sequence[_Crowd]) -> list[float]:
         crowd.take_answers()
     found = [crowd.queries() - asked for crowd, asked in zip(crowds, before, strict=True)]
     if not sum(found):
-        raise Failed("nobody asked the store: the GUID was in a cache")
+        raise Failed("there was no store query: the GUID was in a cache")
     return found
 
 
@@ -75,7 +75,7 @@ class _Crowd:
         ]
 
     def __enter__(self) -> Self:
-        """Has them accepted."""
+        """Opens the connections and has them accepted."""
         self.ask("/livez")
         self.take_answers()
         return self
@@ -90,22 +90,22 @@ class _Crowd:
             connection.request("GET", path)
 
     def take_answers(self) -> None:
-        """Waits for each; fails unless all are 200."""
+        """Waits for each response; fails unless all are 200."""
         for connection in self._connections:
             answer = connection.getresponse()
             answer.read()
             if answer.status != OK:
-                raise Failed(f"one of a herd was answered {answer.status}")
+                raise Failed(f"a request of a herd got {answer.status}")
 
     def queries(self) -> float:
-        """How often the node has asked its store for a record."""
+        """The number of reads that the node has sent to its store."""
         return self.server.counted("guidkeep_store_seconds_count", "operation", "get")
 
 
 def _row(whom: str, counts: Sequence[float]) -> Row:
     return Row(
-        what=f"Store queries when {CLIENTS:,} clients want one cold GUID at once, {whom}",
+        what=f"Store queries when {CLIENTS:,} clients request one cold GUID at once, {whom}",
         figure=Figure([max(counts)]),
         targets=TARGETS,
-        note=f"the most in {HERDS} herds, Redis and MariaDB behind",
+        note=f"the maximum of {HERDS} herds, Redis and MariaDB behind",
     )

@@ -1,7 +1,7 @@
-"""Whether the memory cache's own count of its bytes is what the process really grows by.
+"""Compares the memory cache's count of its bytes with the growth of the process.
 
-`python -m benchmarks.scenarios.memory COUNT` fills one and prints both figures: a process of its
-own, so that nothing but the cache grows.
+`python -m benchmarks.scenarios.memory COUNT` fills a cache and prints both figures. It is a
+separate process, so that only the cache grows.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def run(bench: Bench) -> Outcome:
                 what=f"Memory cache of {found['entries']:,}, its count / the process's growth",
                 figure=Figure([counted / grown], digits=3),
                 targets=TARGETS,
-                note=f"{counted / 1e6:,.0f} MB counted, {grown / 1e6:,.0f} MB grown by",
+                note=f"{counted / 1e6:,.0f} MB counted, growth of {grown / 1e6:,.0f} MB",
             )
         ]
     )

@@ -1,4 +1,4 @@
-"""GET of one record: out of the cache, past the cache, beside nginx and Webdis + Redis."""
+"""GET of one record: from the cache, without it, beside nginx and Webdis + Redis."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TARGETS: dict[str, Sequence[Target]] = {HITS: HIT, FIRST: COLD, BARE: COLD}
 
 
 def run(bench: Bench) -> Outcome:
-    """Lets all of them take turns."""
+    """Measures all contestants in turn."""
     database, larger = filled(bench, bench.plan.records), filled(bench, bench.plan.more_records)
     with ExitStack() as stack:
 
@@ -50,7 +50,7 @@ def run(bench: Bench) -> Outcome:
 
 
 class _FirstReads:
-    """Reads on where the last turn stopped, so that no record is read twice."""
+    """Continues after the last measurement, so that no record is read twice."""
 
     def __init__(self, bench: Bench, server: Server, database: Database) -> None:
         self._bench = bench
@@ -60,7 +60,7 @@ class _FirstReads:
 
     def __call__(self) -> float:
         load = read_once(self._bench, self._server, self._database.guids, first=self._first)
-        self._first += load.requests + CONNECTIONS  # those on their way at the end
+        self._first += load.requests + CONNECTIONS  # requests in progress at the end
         return load.rate
 
 
@@ -69,7 +69,7 @@ def _random(bench: Bench, server: Server, database: Database) -> Callable[[], fl
 
 
 def _webdis(bench: Bench, stack: ExitStack, like: Server, database: Database) -> Server:
-    """Webdis + Redis with the same keys and answers as long as Guidkeep's."""
+    """Webdis + Redis with the same keys, and responses of the same length as Guidkeep's."""
     server, redis = stack.enter_context(webdis(bench, durable=False))
     fill_redis(redis, responses(bench, like, database))
     return server

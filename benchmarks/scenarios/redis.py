@@ -1,7 +1,7 @@
-"""GET of records that are all in Redis: Guidkeep beside Webdis, on one and the same Redis.
+"""GET of records that are all in Redis: Guidkeep beside Webdis, on the same Redis.
 
-Entries live for an hour here, not for the minute of the default: a turn comes so soon after the one
-before that it would find entries of that one, which end while it lasts.
+Entries live for an hour here instead of the default minute: otherwise a measurement would find
+entries of the one before, which would expire during it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TARGETS = (Target("≥", 0.25, WEBDIS),)
 
 
 def run(bench: Bench) -> Outcome:
-    """Lets both take turns; each has its own keys in that Redis."""
+    """Measures both in turn; each has its own keys in that Redis."""
     database = filled(bench, bench.plan.records)
     with ExitStack() as stack:
         other, redis = stack.enter_context(webdis(bench, durable=False))

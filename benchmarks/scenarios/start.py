@@ -1,4 +1,4 @@
-"""How long after the command the first answer comes, and what the idle service holds."""
+"""The time from the command to the first response, and the memory of the idle service."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ OK = 200
 
 
 def run(bench: Bench) -> Outcome:
-    """Starts it several times, on a file that is not there yet and on one that is."""
+    """Starts it several times, on a new file and on an existing one."""
     database = filled(bench, bench.plan.records).copy(bench.folder)
     record = f"/guid/{database.guids.first(1)[0]}"
     fresh = bench.subfolder("start")
-    _start(bench, database.file, record)  # so that byte code is there, as on any later day
+    _start(bench, database.file, record)  # so that the byte code is cached, as at every later start
 
     def again(file: Callable[[int], Path], path: str) -> list[float]:
         return [_start(bench, file(number), path) for number in range(bench.plan.starts)]
@@ -46,7 +46,7 @@ def run(bench: Bench) -> Outcome:
                 targets=SECONDS,
             ),
             Row(
-                what="From the command to the first 200, the file being made",
+                what="From the command to the first 200, with a new file",
                 figure=Figure(new, " s", 2),
                 targets=SECONDS,
             ),
@@ -56,11 +56,11 @@ def run(bench: Bench) -> Outcome:
 
 
 def _start(bench: Bench, file: Path, path: str) -> float:
-    """Seconds from the command to the first answer, on one core."""
+    """Seconds from the command to the first response, on one core."""
     began = time.monotonic()
     with guidkeep(bench, file) as server:
         status, _ = server.get(path)
         took = time.monotonic() - began
     if status != OK:
-        raise Failed(f"GET {path} was answered {status}")
+        raise Failed(f"GET {path} got {status}")
     return took

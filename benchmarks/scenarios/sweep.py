@@ -1,11 +1,10 @@
-"""Reads while a great many records that expired in one second are reclaimed.
+"""Reads while many records that expired in one second are swept.
 
-Two loads, each on a database of its own: requests at a fixed rate (what clients of a service
-that is not at its limit see) and as many as go. When the records fall due for the sweep is set
-when the database is made; reads are measured before and during, and what was swept is read
-from the server about once a second. At the fixed rate p99 is that of all requests of the time
-before and of the time of the sweep; where as many as go it is taken of each second, and the
-median of the seconds stands for it.
+There are two loads, each on its own database: requests at a fixed rate, which shows the latency of
+a service below its limit, and full load. The time at which the sweep takes the records is set when
+the database is filled. Reads are measured before and during the sweep, and the number of swept
+records is read from the server about once a second. At the fixed rate, p99 is over all requests
+before and during the sweep; at full load it is the median of the p99 of each second.
 """
 
 from __future__ import annotations
@@ -34,21 +33,21 @@ if TYPE_CHECKING:
 QUIET = "quiet"
 TARGETS = (Target("≤", 2.0, QUIET),)
 RATE = 5_000
-"""Requests a second, of the load that is not at the limit."""
+"""Requests a second of the fixed rate."""
 
 MARGIN = 1
-"""Seconds after a record's expiry before which Guidkeep is told not to sweep it."""
+"""The sweep margin, in seconds."""
 PREPARING = 8
-"""Seconds to start the server and fill its cache, generously."""
+"""Seconds to start the server and fill its cache, a generous estimate."""
 FILLING = 20e-6
-"""Seconds to put in one record, generously."""
+"""Seconds to insert one record, a generous estimate."""
 LONGEST = 180
-"""Seconds of a sweep that are watched, and of waiting for it, at most."""
+"""The most seconds to watch a sweep, and to wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How much had been swept at a time on the clock `time.monotonic`."""
+    """The number of swept records at a time of the clock `time.monotonic`."""
 
     at: float
     swept: int
@@ -59,21 +58,21 @@ Span = tuple[Seen, Seen]
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What was seen of a sweep, and how many records it had to reclaim."""
+    """Observations of a sweep, and the number of records it had to delete."""
 
     seen: Sequence[Seen]
     total: int
 
     def is_before(self, span: Span) -> bool:
-        """Whether nothing was swept in that span."""
+        """Whether nothing was swept in that time."""
         return span[1].swept == 0
 
     def is_inside(self, span: Span) -> bool:
-        """Whether the sweep went on all through it."""
+        """Whether the sweep ran all that time."""
         return span[0].swept > 0 and span[1].swept < self.total
 
     def overlaps(self, span: Span) -> bool:
-        """Whether the sweep went on in some of it."""
+        """Whether the sweep ran for some of that time."""
         return span[1].swept > 0 and span[0].swept < self.total
 
     def __str__(self) -> str:
@@ -82,11 +81,11 @@ class Course:
         took = f"{last.at - idle[-1]:.0f} s"
         if last.swept >= self.total:
             return f"the sweep took {took}"
-        return f"{last.swept:,} were swept within the {took} that were watched"
+        return f"{last.swept:,} were swept within the {took} of the measurement"
 
 
 def run(bench: Bench) -> Outcome:
-    """Both loads; the second with wrk."""
+    """Runs both loads, the second with wrk."""
     rows = [_paced(bench)]
     if bench.has("wrk"):
         rows.append(_saturated(bench))
@@ -122,7 +121,7 @@ def _saturated(bench: Bench) -> Row:
     by_span = dict(zip(pairwise(course.seen), windows, strict=True))
     return _row(
         bench,
-        "as many as go",
+        "at full load",
         course,
         lambda spans: [by_span[span] for span in spans],
     )
@@ -130,12 +129,12 @@ def _saturated(bench: Bench) -> Row:
 
 @contextmanager
 def _prepared(bench: Bench) -> Iterator[tuple[Server, Guids]]:
-    """Guidkeep with live records, all in its cache, and expired ones that soon fall due."""
+    """Guidkeep with live records, all cached, and expired records that will soon be swept."""
     count = bench.plan.expiring
     lead = count * FILLING + PREPARING + bench.plan.quiet
     expire = int(time.time() + lead) - MARGIN
     database = filled(bench, bench.plan.records).copy(bench.folder)
-    bench.say(f"putting in {count:,} records that expired in one second")
+    bench.say(f"inserting {count:,} records that expired in one second")
     add_expiring(database, count, expire)
     with guidkeep(
         bench, database.file, "--cache-max-age", "1h", "--sweep-margin", f"{MARGIN}s"
@@ -145,7 +144,7 @@ def _prepared(bench: Bench) -> Iterator[tuple[Server, Guids]]:
 
 
 def _watch(bench: Bench, server: Server, meanwhile: Callable[[], None]) -> Course:
-    """Does something again and again until all is swept; looks at the sweep in between."""
+    """Repeats `load` until all is swept; observes the sweep in between."""
     bench.say("waiting for the sweep")
 
     def look() -> Seen:
@@ -171,7 +170,7 @@ def _row(
 ) -> Row:
     spans = list(pairwise(course.seen))
     quiet = p99([span for span in spans[1:] if course.is_before(span)])
-    # A sweep that was over too soon to be seen going on: the time around it.
+    # The sweep was too short to be observed running: use the time around it.
     inside = [span for span in spans if course.is_inside(span)]
     during = p99(inside or [span for span in spans if course.overlaps(span)])
     if not quiet or not during:

@@ -24,7 +24,7 @@ Turn = tuple[str, int]
 
 
 def run(bench: Bench) -> Outcome:
-    """Lets both take turns with each number of connections."""
+    """Measures both in turn with each number of connections."""
     with ExitStack() as stack:
         database = bench.subfolder("writes") / "guidkeep.db"
         server = stack.enter_context(guidkeep(bench, database))
@@ -53,12 +53,12 @@ def _row(turn: Turn, found: dict[Turn, list[float]]) -> Row:
         what=f"{what}, {clients} connection{'s' * (clients > 1)}",
         figure=Figure(found[turn], "/s"),
         ratios=ratios(found[turn], {WEBDIS: found.get((WEBDIS, clients))}) if ours else {},
-        targets=CREATE if ours and clients == 64 else (),  # noqa: PLR2004 - the one asked for
+        targets=CREATE if ours and clients == 64 else (),  # noqa: PLR2004 - the one with a target
     )
 
 
 def _steps(found: dict[Turn, list[float]]) -> Row:
-    """The least of the steps from 16 connections on; under 1 the rate has fallen."""
+    """The least ratio of two steps from 16 connections on; below 1 the rate has fallen."""
     steps = [
         ratio(found[GUIDKEEP, more], found[GUIDKEEP, fewer])
         for fewer, more in pairwise(CLIENTS[1:])

@@ -1,9 +1,9 @@
-"""What one client can do to the rest: CPU and memory that the server spends for bytes received.
+"""How much one client can harm the others: the server's CPU time and memory for the bytes received.
 
-Each attack has a fresh server with its defaults, on SQLite and the memory cache. Beside it stands a
-bystander, who reads one record at a fixed pace and asks `/livez`, from another address. Seconds of
-CPU and bytes of memory are the kernel's own count for the server's process, so another program's
-load on the machine does not change them; what the bystander feels does change with it.
+Each attack has a fresh server with its defaults, on SQLite and the memory cache. A bystander with
+another address reads one record at a fixed rate and requests `/livez`. CPU time and memory are the
+kernel's counts for the server's process, so other load on the machine does not change them; the
+bystander's results do change with it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def run(bench: Bench) -> Outcome:
-    """One attack after another."""
+    """Runs one attack after another."""
     return Outcome([_row(bench, attack) for attack in ATTACKS])
 
 
@@ -68,7 +68,7 @@ def _suffer(bench: Bench, attack: Attack, server: Server) -> Row:
     try:
         traffic = attack.strike(Target(server.port, bench.plan.share, victim.settles))
         cost = victim.cost()
-        if not cost.settled:  # it would not hear SIGTERM
+        if not cost.settled:  # it would not react to SIGTERM
             server.process.kill()
     finally:
         felt = bystander.stop()

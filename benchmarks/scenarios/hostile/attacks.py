@@ -1,7 +1,7 @@
-"""The attacks, each a few lines: what is sent, and to what kind of server.
+"""The attacks: the bytes that each sends, and the kind of server it needs.
 
-Each is bounded: so many connections and requests, so many seconds. A server that takes part of what
-is sent and refuses the rest does well; one that answers all of it may, if it costs little.
+Each is bounded in connections, requests and seconds. A server does well if it serves some of the
+requests and refuses the rest, or if it serves all of them at a low cost.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 KIB = 1024
 BODY = 64 * KIB
 STAY = 3.0
-"""Seconds that a flood stays at least, so that the bystander feels it."""
+"""The least number of seconds that a flood stays, so that it affects the bystander."""
 HOLDING = 15.0
-"""Seconds that it stays beyond that, at most."""
+"""The most seconds that it stays beyond that."""
 DEEPEST = 31
-"""Levels below a record's own object that JSON may have."""
+"""Levels that JSON may have below a record's own object."""
 LAST_EXPIRE = 253_402_300_799
 LOOK_AROUND = {"properties": {"codes": {"items": {"pattern": "^(?:(?=x)x+)+y$"}}}}
 BROWSER = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: empty")
@@ -39,11 +39,11 @@ CONNECTIONS_OF_A_BROWSER = 6
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the database holds.
+    """The content of the database.
 
     Attributes:
-        count: records; None: as many as `Plan.more_records`.
-        size: bytes of the metadata of each; 0: a user's name.
+        count: the number of records; None: `Plan.more_records`.
+        size: bytes of each record's metadata; 0: only a user's name.
     """
 
     count: int | None = 0
@@ -60,9 +60,9 @@ class Target:
     """A server to attack.
 
     Attributes:
-        port: where it listens.
-        share: the attack is by so much smaller.
-        settles: waits until it has nothing left to do, for so many seconds at most.
+        port: its port.
+        share: the divisor of the attack's size.
+        settles: waits until it is idle, up to a number of seconds.
     """
 
     port: int
@@ -72,15 +72,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """One of them.
+    """An attack.
 
     Attributes:
-        name: short, for the results.
-        what: is sent.
-        strike: sends it.
-        records: in the database.
+        name: a short name, for the results.
+        what: a description of the traffic.
+        strike: sends the traffic.
+        records: the content of the database.
         flags: of `guidkeep serve`.
-        schema: for metadata, in place of the one shipped.
+        schema: for metadata, in place of the default.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Attack:
 
 
 def _flood(target: Target, payloads: Sequence[bytes]) -> Traffic:
-    """A flood that stays until the server has done what it will, or for a while."""
+    """A flood that stays until the server is idle, or for a while."""
     attack = Flood(target.port, payloads)
     attack.send()
     time.sleep(STAY)
@@ -112,7 +112,7 @@ def _pipelined(target: Target) -> Traffic:
 
 
 def _pipelined_hits(target: Target) -> Traffic:
-    """The same of a record that the cache has."""
+    """The same for a cached record."""
     traffic = Traffic()
     client = Client(target.port, traffic)
     answer = client.ask(request("POST", "/guid", b'{"user":"%b"}' % (b"u" * 250)))
@@ -127,7 +127,7 @@ def _exports(target: Target) -> Traffic:
 
 
 def _files(target: Target) -> Traffic:
-    """The largest file that is served: 1.7 MB."""
+    """Requests the largest file of the service: 1.7 MB."""
     one = request("GET", "/docs/swagger-ui-bundle.js")
     return _flood(target, [one] * (500 // target.share))
 
@@ -137,13 +137,13 @@ def _pages(target: Target) -> Traffic:
 
 
 def _lines(target: Target) -> Traffic:
-    """Each is answered by some two hundred bytes."""
+    """The response to each line has some two hundred bytes."""
     one = request("POST", "/bulk", b"x\n" * 1_500)
     return _flood(target, [one] * (1_000 // target.share))
 
 
 def _bodies(target: Target) -> Traffic:
-    """All but the last byte, so that each waits in memory; then that, so that all are there."""
+    """Sends all but the last byte, so that each body waits in memory; then that byte."""
     whole = request("POST", "/guid", b'{"user":"a","b":"%b"}' % (b"b" * (BODY - 32)))
     attack = Flood(target.port, [whole[:-1]] * (4_000 // target.share))
     attack.send()
@@ -154,7 +154,7 @@ def _bodies(target: Target) -> Traffic:
 
 
 def _heads(target: Target) -> Traffic:
-    """Requests with as many headers as fit, without their end; then as many whole ones."""
+    """Sends requests with as many headers as fit, without their end; then complete ones."""
     head = request("GET", "/livez")[:-2] + b"a:\r\n" * 7_500
     traffic = _flood(target, [head] * (1_000 // target.share))
     traffic.add(ask_all(target.port, [head + b"\r\n"] * (200 // target.share)))
@@ -162,7 +162,7 @@ def _heads(target: Target) -> Traffic:
 
 
 def _before(target: Target) -> Traffic:
-    """None expires so soon; all expire before that; each is asked twice."""
+    """No record expires before the first time, all before the second; each is sent twice."""
     soon = int(time.time()) + 3_600
     paths = [f"/guid?expires_before={until}" for until in (soon, LAST_EXPIRE)]
     return ask_all(target.port, [request("GET", path) for path in paths] * 2)
@@ -173,19 +173,19 @@ def _lists(target: Target) -> Traffic:
 
 
 def _deep(leaf: bytes) -> bytes:
-    """An object that nests as deep as may be, with that in the innermost."""
+    """An object that nests as deep as allowed, with `leaf` in the innermost."""
     levels = DEEPEST - 1
     return b'{"user":"a",' + b'"a":{' * levels + leaf + b"}" * levels + b"}"
 
 
 def _members(size: int, value: bytes) -> bytes:
-    """So many bytes of small members, as text."""
+    """Small members, `size` bytes of JSON text."""
     each = 12 + len(value)
     return b",".join(b'"m%07d":%b' % (number, value) for number in range(size // each))
 
 
 def _patches(patch: bytes) -> Callable[[Target], Traffic]:
-    """The same change of a large, deep record, again and again."""
+    """Repeats one change of a large, deep record."""
 
     def strike(target: Target) -> Traffic:
         path = f"/guid/{1:032X}"
@@ -211,12 +211,12 @@ def _unfinished(target: Target) -> Traffic:
 
 
 def _idle(target: Target) -> Traffic:
-    """Connections that have sent one byte of a request, or nothing."""
+    """Opens connections that send one byte of a request."""
     return _flood(target, [b"G"] * (4_500 // target.share))
 
 
 def _page(target: Target) -> Traffic:
-    """A page in a browser that fetches again and again."""
+    """Acts as a page in a browser that fetches again and again."""
     until = time.monotonic() + 10 / target.share
     shares = [Traffic() for _ in range(CONNECTIONS_OF_A_BROWSER)]
 
@@ -238,7 +238,7 @@ def _page(target: Target) -> Traffic:
 
 
 def _numbers(target: Target) -> Traffic:
-    """Where a number is only kept, and where it is read."""
+    """Sends numbers where they are only stored, and where they are parsed."""
     digits = b"9" * 60_000
     bodies = [b'{"user":"a","n":%b}', b'{"user":"a","n":-%b}', b'{"user":"a","n":%b.5e-9}']
     read = [b'{"user":"a","expire":%b}', b'{"user":"a","expire":"%b"}', b'{"user":"a","ttl":%b}']
@@ -250,7 +250,7 @@ def _numbers(target: Target) -> Traffic:
 
 
 def _conditions(target: Target) -> Traffic:
-    """As many entity tags as fit, of which none matches."""
+    """Sends as many entity tags as fit, none of which matches."""
     tags = ",".join(f'"{number}"' for number in range(4_500))
     path = f"/guid/{1:032X}"
     asked = request("GET", path, headers=[f"If-None-Match: {tags}"])
@@ -259,7 +259,7 @@ def _conditions(target: Target) -> Traffic:
 
 
 def _texts(target: Target) -> Traffic:
-    """Bodies that make a reader of JSON work: escapes, brackets, names, none of them valid."""
+    """Sends invalid bodies that are expensive for a JSON parser: escapes, brackets, names."""
     bodies = [
         b'{"user":"' + b"\\u0041" * 10_000 + b'"}',
         b'{"user":"a","a":' + b"[" * 60_000,
@@ -273,7 +273,7 @@ def _texts(target: Target) -> Traffic:
 
 
 def _crumbs(target: Target) -> Traffic:
-    """A body in chunks of one byte: six bytes for one."""
+    """Sends a body in chunks of one byte: six bytes for each byte."""
     body = b'{"user":"a","b":"%b"}' % (b"b" * (BODY - 100))
     head = request("POST", "/guid", headers=["Transfer-Encoding: chunked"])
     whole = head + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"

@@ -1,9 +1,8 @@
-"""What somebody else feels meanwhile: GETs of one record, and PUTs and `/livez` now and then.
+"""The effect on another client: GETs of one record, and a few PUTs and `/livez`.
 
 `python -m benchmarks.scenarios.hostile.bystander PORT GUID OUTPUT` is the process. A GET is due
-every 10 ms, and its latency counts from when it was due, so that a server that stops for a while
-has every request against it that was due in that while. It ends at SIGTERM and writes what it felt
-as JSON.
+every 10 ms, and its latency counts from the time it was due, so that every request that was due
+during a pause of the server counts. It ends at SIGTERM and writes its results as JSON.
 """
 
 from __future__ import annotations
@@ -44,14 +43,14 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Felt:
-    """What it felt.
+    """Its results.
 
     Attributes:
-        p99: milliseconds that 99 of 100 of its requests stayed within.
-        worst: milliseconds of the longest.
-        answers: how many of its GETs had each status.
-        writes: how many of its PUTs had each status.
-        livez: the same of its probes.
+        p99: the 99th percentile of the latency, in milliseconds.
+        worst: the longest latency, in milliseconds.
+        answers: the number of its GETs by status.
+        writes: the number of its PUTs by status.
+        livez: the number of its probes by status.
     """
 
     p99: float
@@ -72,7 +71,7 @@ class Felt:
 
 
 class Bystander:
-    """It as a process, on the load's core; asks until it is stopped."""
+    """The bystander as a process on the load's core; runs until it is stopped."""
 
     def __init__(self, bench: Bench, server: Server, guid: str) -> None:
         self._output = bench.subfolder("bystander") / "felt.json"
@@ -84,7 +83,7 @@ class Bystander:
         self._process.wait_for(lambda: self._output.exists() or None, "beginning")
 
     def stop(self) -> Felt:
-        """Ends it; what it felt since it began."""
+        """Ends it; returns its results."""
         self._process.stop()
         text = self._output.read_text()
         if not text:
@@ -95,8 +94,8 @@ class Bystander:
 class _Asking:
     """The process itself.
 
-    A request that is due while every connection waits for an answer goes out when one has it; its
-    latency counts from when it was due all the same.
+    If every connection is waiting for a response when a request is due, it is sent later; its
+    latency still counts from the time it was due.
     """
 
     def __init__(self, port: int, guid: str) -> None:
@@ -111,7 +110,7 @@ class _Asking:
         self._writes: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Until SIGTERM, which raises SystemExit."""
+        """Runs until SIGTERM, which raises SystemExit."""
         for what in (("GET", "/livez", None), ("PUT", f"/guid/{2:032X}", BODY)):
             threading.Thread(target=self._probe, args=what, daemon=True).start()
         due = time.monotonic()
@@ -126,12 +125,12 @@ class _Asking:
         finally:
             now = time.monotonic()
             self._latencies += [now - waiting for waiting in self._due.values()]
-            while due < now:  # those that no connection was left for
+            while due < now:  # requests that had no free connection
                 self._latencies.append(now - due)
                 due += INTERVAL
 
     def felt(self) -> str:
-        """As JSON."""
+        """The results as JSON."""
         return json.dumps(
             {
                 "p99": 1000 * quantiles(self._latencies, n=100)[98],
@@ -150,11 +149,11 @@ class _Asking:
     def _send(self, due: float) -> None:
         connection = self._idle.pop()
         self._due[connection] = due
-        with suppress(OSError):  # it is closed: that is seen when it is read
+        with suppress(OSError):  # it is closed; the next read notices
             connection.sendall(self._request)
 
     def _receive(self, connection: socket.socket) -> None:
-        """An answer is so short that it comes in one piece."""
+        """Receives a response, which is so short that it arrives in one piece."""
         try:
             answer = connection.recv(65_536)
         except OSError:
@@ -173,7 +172,7 @@ class _Asking:
         self._idle.append(self._connect())
 
     def _probe(self, method: str, path: str, body: str | None) -> None:
-        """Asks on new connections, four times a second."""
+        """Sends requests on new connections, four times a second."""
         counts = self._livez if body is None else self._writes
         while True:
             connection = HTTPConnection(HOST, self._port, timeout=PROBE_PATIENCE)

@@ -1,4 +1,4 @@
-"""The table of docs/hostile.md: what each attack cost before and what it costs now.
+"""The table of docs/hostile.md: the cost of each attack before and now.
 
 `make docs` writes it from the two runs that `docs/measured/hostile/` holds.
 """
@@ -56,7 +56,7 @@ def _cpu(row: Mapping[str, Any]) -> str:
 
 
 def _memory(row: Mapping[str, Any]) -> str:
-    """At most, and when the attacker had left."""
+    """The maximum, and the value after the attacker had left."""
     details = row.get("details")
     return f"{details['peak'] / MB:,.0f}, {details['kept'] / MB:,.0f} MB" if details else ""
 

@@ -1,7 +1,7 @@
-"""What an attacker sends: a flood of connections, or one request after another.
+"""An attacker's traffic: a flood of connections, or one request after another.
 
-Everything is bounded in number and in time, and goes to the loopback address only. The attacker has
-an address of its own there, so that limits for a single address do not fall on the bystander.
+All traffic is bounded in number and in time, and goes to the loopback address only. The attacker
+has another loopback address than the bystander, so that limits per address do not affect it.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 ATTACKER = "127.0.0.66"
 PATIENCE = 60.0
-"""Seconds that the answers to an attack are waited for."""
+"""Seconds to wait for the responses to an attack."""
 SENDING = 15.0
-"""Seconds that a flood has to be sent in."""
+"""Seconds for sending a flood."""
 PIECE = 1 << 20
 OPENING = 1_000
-"""Connections of a flood that are opened at once: more would overflow the server's backlog."""
+"""Connections of a flood opened at once: more would overflow the server's backlog."""
 
 NONE = "none"
-"""Stands for the status of a request that is not answered."""
+"""Stands for the status of a request without a response."""
 
 
 @dataclass(slots=True)
 class Traffic:
-    """What went to and fro.
+    """The traffic of an attack.
 
     Attributes:
         sent: bytes that the attacker sent.
-        received: bytes of answers that it read.
-        answers: how many answers had each status.
+        received: bytes of responses that it read.
+        answers: the number of responses by status.
     """
 
     sent: int = 0
@@ -47,7 +47,7 @@ class Traffic:
     answers: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Traffic) -> None:
-        """Counts what went to and fro elsewhere, too."""
+        """Adds other traffic."""
         self.sent += other.sent
         self.received += other.received
         self.answers += other.answers
@@ -62,7 +62,7 @@ def request(method: str, path: str, body: bytes = b"", *, headers: Iterable[str]
 
 
 class Client:
-    """Asks one thing after another; opens a new connection when the server has closed the last."""
+    """Sends one request after another; opens a new connection when the last was closed."""
 
     def __init__(self, port: int, traffic: Traffic) -> None:
         self._port = port
@@ -70,7 +70,7 @@ class Client:
         self._connection: socket.socket | None = None
 
     def ask(self, sent: bytes, *, patience: float = PATIENCE) -> bytes:
-        """The body of the answer; empty if there was none."""
+        """Sends a request; returns the body of the response, empty if there was none."""
         try:
             if self._connection is None:
                 self._connection = socket.create_connection(
@@ -98,14 +98,14 @@ class Client:
         return bytes(body)
 
     def close(self) -> None:
-        """Ends the connection, if there is one."""
+        """Closes the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
 def ask_all(port: int, requests: Sequence[bytes], *, seconds: float = PATIENCE) -> Traffic:
-    """Asks one after another, on one connection, for so many seconds at most."""
+    """Sends the requests one after another, on one connection, within a time limit."""
     traffic = Traffic()
     client = Client(port, traffic)
     until = time.monotonic() + seconds
@@ -118,11 +118,11 @@ def ask_all(port: int, requests: Sequence[bytes], *, seconds: float = PATIENCE) 
 
 
 class Flood:
-    """Many connections at once, each of which sends its bytes and does not read.
+    """Many connections at once; each sends its bytes and does not read.
 
     Args:
-        port: the server's.
-        payloads: what each connection sends.
+        port: the server's port.
+        payloads: the bytes that each connection sends.
     """
 
     def __init__(self, port: int, payloads: Sequence[bytes]) -> None:
@@ -134,7 +134,7 @@ class Flood:
         self._selector = selectors.DefaultSelector()
 
     def send(self) -> None:
-        """Sends it all, or as much as the server takes in a while."""
+        """Sends all payloads, or as much as the server takes within a time limit."""
         until = time.monotonic() + SENDING
         while time.monotonic() < until and (self._waiting or self._left):
             while self._waiting and len(self._left) < OPENING:
@@ -143,13 +143,13 @@ class Flood:
                 self._push(key.data)
 
     def finish(self, rest: bytes) -> None:
-        """Sends the same few bytes more on each connection that is still open."""
+        """Sends the same few bytes on each connection that is still open."""
         for connection in self._open:
             with suppress(OSError):
                 self.traffic.sent += connection.send(rest)
 
     def close(self) -> Traffic:
-        """Looks what the first answer on each connection begins with, and ends them all."""
+        """Reads the start of the first response on each connection, and closes all."""
         for connection in self._open:
             try:
                 begin = connection.recv(PIECE)

@@ -1,4 +1,4 @@
-"""What an attack costs the server: CPU time and memory, as the kernel counts them."""
+"""The cost of an attack: the server's CPU time and memory, as the kernel counts them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 MB = 1e6
 SETTLING = 20.0
-"""Seconds after an attack within which the server must have nothing left to do."""
+"""Seconds after an attack within which the server should become idle."""
 QUIET = 1.0
 QUIETS = 2
-"""So many times so many seconds it has done nothing when it has settled; in one it may have had no
-turn on a busy machine."""
+"""It has settled after `QUIETS` idle periods of `QUIET` seconds: in a single period, a busy machine
+may not have scheduled it."""
 IDLE = 0.06
-"""Seconds of CPU in that time that are nothing: the bystander's."""
+"""Seconds of CPU in a period that count as idle: the bystander's requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What it was.
+    """The cost of an attack.
 
     Attributes:
-        cpu: seconds, of user and system, until the server had nothing left to do.
+        cpu: seconds, user and system, until the server was idle.
         before: bytes of memory before the attack.
-        peak: the most while it lasted.
-        kept: when the attacker was gone and the server had nothing left to do.
-        settled: whether it had.
+        peak: the maximum during the attack.
+        kept: bytes when the attacker had left and the server was idle.
+        settled: whether the server became idle.
     """
 
     cpu: float
@@ -43,11 +43,11 @@ class Cost:
 
     def __str__(self) -> str:
         sizes = f"memory {_mb(self.before)}, at most {_mb(self.peak)}, then {_mb(self.kept)} MB"
-        return sizes if self.settled else f"{sizes}; still at work {SETTLING:.0f} s later"
+        return sizes if self.settled else f"{sizes}; still busy {SETTLING:.0f} s later"
 
 
 class Victim:
-    """Watches a server from now on."""
+    """Measures a server from its creation on."""
 
     def __init__(self, server: Server) -> None:
         self._process = Path("/proc") / str(server.process.pid)
@@ -56,7 +56,7 @@ class Victim:
         self._cpu = self._seconds()
 
     def settles(self, seconds: float = SETTLING) -> bool:
-        """Waits until the server has nothing left to do, for so long at most; whether it has."""
+        """Waits until the server is idle, within a time limit; returns whether it is."""
         until = time.monotonic() + seconds
         quiet = 0
         while quiet < QUIETS and time.monotonic() < until:
@@ -66,7 +66,7 @@ class Victim:
         return quiet == QUIETS
 
     def cost(self) -> Cost:
-        """Waits until the server has settled, and tells what has happened since."""
+        """Waits until the server has settled; returns the cost so far."""
         settled = self.settles()
         return Cost(
             cpu=self._seconds() - self._cpu,
