@@ -49,10 +49,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What the package has, imported when first asked for.
+    """Imports a public name on first use.
 
-    The server has no use for the client, and the command says what Ctrl-C does before it imports
-    anything.
+    The server does not need the client, and the command handles Ctrl-C before it imports anything
+    else.
     """
     from importlib import import_module  # noqa: PLC0415 - see above
 

@@ -3,7 +3,7 @@
 The imports are slow, and a KeyboardInterrupt in the middle of them prints a traceback. So Ctrl-C
 ends the process at once and silently, as it ends a C program, except while a command has work to
 end in order: see `guidkeep.cli.interrupts`. The first hundredths of a second, in which Python
-itself starts, are out of our control.
+itself starts, are not covered.
 """
 
 import _signal  # type: ignore[import-not-found]  # the C part of `signal`: quick to import
@@ -18,7 +18,7 @@ def main() -> int:
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # else it is ignored
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     if sys.argv[1:2] == ["serve"]:
-        # A server that has not begun is drained, so it ends with 0 and not by the signal.
+        # A server that has not begun to serve ends with 0, not with the status of a signal.
         for number in STOPPING:
             if _signal.getsignal(number) != _signal.SIG_IGN:
                 _signal.signal(number, _end)
@@ -35,7 +35,7 @@ def _end(*_: object) -> None:
 
 
 def _go_on(*_: object) -> None:
-    """A server outlives its terminal: see `guidkeep.server.stopping`."""
+    """Ignores the signal: see `guidkeep.server.stopping`."""
 
 
 if __name__ == "__main__":  # pragma: no cover - a process of its own

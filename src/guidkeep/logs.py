@@ -1,9 +1,9 @@
 """Structured logs on standard error: readable on a terminal, JSON otherwise.
 
-Every event passes the processors below, those of libraries too, so that no call can forget what
-they see to: a GUID is as good as a secret, and is shown as `--log-guids` says; in text, whatever is
-not printable is an escape sequence, so that no path or message can reach into a terminal or forge
-a line. Nobody waits for whoever reads standard error (`guidkeep.system.writer`).
+Every event passes the processors below, events of libraries included, so no call can bypass them. A
+GUID is as good as a secret, and is shown as `--log-guids` says. In text, unprintable characters are
+shown as escape sequences, so that no path or message can control a terminal or forge a line.
+Logging never waits for the reader of standard error (`guidkeep.system.writer`).
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
 LIBRARIES = ("uvicorn", "httpx2")
-"""Those whose notes on every start and request are not logged: Guidkeep has words of its own."""
+"""Libraries whose messages below WARNING are not logged: Guidkeep logs starts and requests
+itself."""
 FLUSH_SECONDS = 2.0
-"""How long the end of the process waits for the log to be read."""
+"""Seconds that the end of the process waits until the log is read."""
 
 _GUID = re.compile(r"(?i)([0-9a-f]{8})(?:-?[0-9a-f]){24,}")
-"""GUIDs, UUIDs with dashes, and whatever is longer."""
+"""GUIDs, UUIDs with dashes, and longer runs of hexadecimal digits."""
 _BYTES = re.compile(r"""(?i)b(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
-"""Bytes as Python writes them, which is how an exception shows a GUID as stores have it."""
+"""A bytes literal of Python. In an exception's text it may be a GUID in a store's binary form."""
 _LENGTH = 16
 _EXEMPT = frozenset(("request_id",))
-"""It may come from a proxy, and the same id stands in that one's log."""
+"""A request id may come from a proxy; it must match the id in the proxy's log."""
 _MULTILINE = ("exception", "stack")
 
 
 class Handler(logging.Handler):
-    """Writes to a descriptor, and never waits for it."""
+    """Writes events to a descriptor in the background; never blocks."""
 
     def __init__(self, descriptor: int, encoding: str) -> None:
         super().__init__()
@@ -47,20 +48,20 @@ class Handler(logging.Handler):
         self._writer = BackgroundWriter(descriptor, self._lost)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hands the event over."""
+        """Hands the event to the background writer."""
         try:
             line = self._line(record)
-        except Exception as error:  # noqa: BLE001 - of a library's event: its text is not to be had
+        except Exception as error:  # noqa: BLE001 - a library's event may fail in any way
             name = type(error).__name__
             line = self._made(record.name, "an event could not be logged", error=name)
         self._writer.write(line)
 
     def flush(self) -> None:
-        """Waits for what was handed over to be written, for a while."""
+        """Waits until all events are written, for `FLUSH_SECONDS` at most."""
         self._writer.flush(FLUSH_SECONDS)
 
     def close(self) -> None:
-        """Writes what is left, and lets go of the descriptor."""
+        """Writes the events that are left, and closes the descriptor."""
         self._writer.close()
         super().close()
 
@@ -77,12 +78,12 @@ class Handler(logging.Handler):
 
 
 def configure(*, form: str, level: str, guids: str = "prefix") -> None:
-    """Sets up logging for the process, the libraries' logs included.
+    """Sets up logging for the process, libraries included.
 
     Args:
         form: "text", "json", or "auto": text on a terminal, else JSON.
         level: the least severity that is logged.
-        guids: how they are shown: "full", "prefix" (their first eight digits) or "off".
+        guids: how GUIDs are shown: "full", "prefix" (the first eight digits) or "off".
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -114,7 +115,7 @@ def configure(*, form: str, level: str, guids: str = "prefix") -> None:
     root = logging.getLogger()
     for former in root.handlers:
         if isinstance(former, Handler):
-            former.close()  # it has a thread and a descriptor
+            former.close()  # ends its thread and closes its descriptor
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for library in LIBRARIES:
@@ -124,7 +125,7 @@ def configure(*, form: str, level: str, guids: str = "prefix") -> None:
 def _handler() -> logging.Handler:
     try:
         return Handler(sys.stderr.fileno(), sys.stderr.encoding)
-    except OSError:  # it is memory, which has no reader to wait for
+    except OSError:  # a buffer in memory, which never blocks
         return logging.StreamHandler(sys.stderr)
 
 
@@ -136,14 +137,14 @@ def _as_text(guids: str) -> list[Processor]:
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
             exception_formatter=structlog.dev.plain_traceback,
-            repr_native_str=True,  # which escapes what is not printable
+            repr_native_str=True,  # escapes unprintable characters
         ),
     ]
 
 
 def _as_json(guids: str) -> list[Processor]:
     return [
-        # Without the local variables, which hold bodies and headers of requests.
+        # Without local variables, which hold bodies and headers of requests.
         structlog.processors.ExceptionRenderer(
             structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         ),
@@ -153,7 +154,7 @@ def _as_json(guids: str) -> list[Processor]:
 
 
 def _guarded(guids: str) -> Processor:
-    """What shows GUIDs as they are to be shown, in every name and value of an event."""
+    """Returns a processor that shortens GUIDs in every name and value of an event."""
     instead = {"prefix": "\\1\N{HORIZONTAL ELLIPSIS}", "off": "\N{HORIZONTAL ELLIPSIS}"}.get(guids)
 
     def shown(text: str) -> str:
@@ -185,7 +186,7 @@ def _guarded(guids: str) -> Processor:
 
 
 def _as_hex(literal: re.Match[str]) -> str:
-    """A GUID's bytes as digits; other bytes as they are, as those in a line of source."""
+    """A bytes literal that may be a GUID, as hexadecimal digits; any other literal unchanged."""
     with contextlib.suppress(ValueError, SyntaxError):
         value: bytes = ast.literal_eval(literal[0])
         if len(value) >= _LENGTH and "\\" in literal[0]:
@@ -194,12 +195,12 @@ def _as_hex(literal: re.Match[str]) -> str:
 
 
 def _escaped(_: Any, __: str, event: EventDict) -> EventDict:
-    """Escapes what the renderer prints as it is: names, the event itself, and tracebacks."""
+    """Escapes the parts that the renderer prints unchanged: names, the event, and tracebacks."""
     escaped = {_printable(name): value for name, value in event.items()}
     escaped["event"] = _printable(str(event["event"]))
     for name in _MULTILINE:
         if name in event:
-            # Set in, so that no line of it looks like an event's.
+            # Indented, so that no line of it looks like an event.
             escaped[name] = "\n".join(f"  {_printable(line)}" for line in event[name].split("\n"))
     return escaped
 

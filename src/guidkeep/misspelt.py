@@ -1,7 +1,7 @@
-"""Names that are probably meant for the record's own members: `guid`, `expire` and `ttl`.
+"""Names that are probably misspellings of a record's own members: `guid`, `expire` and `ttl`.
 
 Stored as metadata, `{"expires": ...}` would leave the record with the default lifetime, and
-`{"GUID": ...}` with a random GUID, and nobody would notice for a month.
+`{"GUID": ...}` with a random GUID. The mistake might be noticed only a month later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MEANT = {
     "ttl": _TTL,
     **{f"{verb}{gap}in": _TTL for verb in ("expire", "expires") for gap in ("", "_", "-", " ")},
 }
-"""By name in lower case: what would be right."""
+"""The advice for each misspelling, by name in lower case."""
 
 _LIKELY = {
     **dict.fromkeys(("guids", "id", "uuid"), "guid"),
@@ -28,24 +28,24 @@ _LIKELY = {
     **{f"ttl{unit}": "ttl" for unit in ("s", "sec", "secs", "seconds", "inseconds")},
     "timetolive": "ttl",
 }
-"""By letters and digits in lower case: for which member a column of a CSV may be meant.
+"""The member that a CSV column may be meant for, by the heading's letters and digits in lower case.
 
-In a body, where names are a program's, each of these is metadata.
+In a request's body each of these names is metadata: programs, not people, write those.
 """
 
 is_misspelt = frozenset(_MEANT).__contains__
-"""Whether a name, as `folded` returns it, is meant for one of them."""
+"""Whether a name, as `folded` returns it, is a probable misspelling."""
 
 
 def folded(name: str) -> str:
-    """The name in lower case, without what can't be seen: space around it, marks of no width."""
+    """The name in lower case, without invisible characters: outer spaces, zero-width marks."""
     if not name.isascii():
         name = "".join(filter(str.isprintable, name))
     return name.strip().lower()
 
 
 def likely_member(heading: str) -> str | None:
-    """The member for which a column of that name may be meant, if the table has none for it."""
+    """The member that a column with that heading may be meant for; None: it is metadata."""
     bare = "".join(filter(str.isalnum, heading)).casefold()
     return bare if bare in ("guid", "expire", "ttl") else _LIKELY.get(bare)
 

@@ -1,8 +1,8 @@
-"""Names of hosts, and origins of browser pages, in the one form in which they are compared.
+"""Host names, and origins of browser pages, in the normal form in which they are compared.
 
-A browser normalises both before it sends them (WHATWG URL, RFC 6454): small letters, names in
-Punycode, no default port. What an operator writes is brought into the same form once, at the
-start; what can't be brought there could never match, and is refused.
+A browser normalises both before it sends them (WHATWG URL, RFC 6454): lower case, names in
+Punycode, no default port. An operator's settings are normalised once, at the start. A value that
+has no normal form could never match, and is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _number = re.compile(r"[0-9]+|0x[0-9a-f]*").fullmatch
 
 
 def normal_host(name: str) -> str:
-    """A host's name, or an IP address without brackets, as a browser would write it.
+    """Returns a host name, or an IP address without brackets, as a browser would write it.
 
     Raises:
         ValueError: no request can name such a host.
@@ -33,7 +33,7 @@ def normal_host(name: str) -> str:
     if ":" in name:
         return str(IPv6Address(name))
     labels = name.removesuffix(".").split(".")
-    if _number(labels[-1]):  # a browser takes that for an address, and writes it in one way only
+    if _number(labels[-1]):  # a browser reads that as an IPv4 address
         return str(IPv4Address(name))
     if len(name) > LONGEST_NAME or not all(map(_label, labels)):
         raise ValueError(name)
@@ -41,10 +41,10 @@ def normal_host(name: str) -> str:
 
 
 def split_authority(text: str) -> tuple[str, str]:
-    """Host, normalised, and port of `host:port`; the port is empty if there is none.
+    """Returns the normalised host and the port of `host:port`; an empty port if there is none.
 
     Raises:
-        ValueError: it is no such thing.
+        ValueError: the text is not of that form.
     """
     found = _authority(text)
     if not found:
@@ -56,10 +56,10 @@ def split_authority(text: str) -> tuple[str, str]:
 
 
 def normal_origin(text: str) -> str:
-    """An origin of a page on the web as a browser would write it.
+    """Returns an http or https origin as a browser would write it.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not such an origin.
     """
     found = _origin(text)
     if not found:
@@ -75,7 +75,7 @@ def normal_origin(text: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether that IP address leads to this machine: 127.0.0.0/8 and ::1."""
+    """Whether that IP address is a loopback address: 127.0.0.0/8 or ::1."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
@@ -85,10 +85,10 @@ def is_loopback(host: str) -> bool:
 
 
 def read_hosts(text: str) -> tuple[str, ...]:
-    """The names of `--allow-host`, normalised.
+    """Returns the names of `--allow-host`, normalised.
 
     Raises:
-        StartupError: one of them could never match.
+        StartupError: a name could never match.
     """
     hosts = []
     for part in filter(None, map(str.strip, text.split(","))):
@@ -103,10 +103,10 @@ def read_hosts(text: str) -> tuple[str, ...]:
 
 
 def read_origins(text: str) -> tuple[str, ...]:
-    """The origins of `--allow-origin`, normalised.
+    """Returns the origins of `--allow-origin`, normalised.
 
     Raises:
-        StartupError: one of them could never match.
+        StartupError: an origin could never match.
     """
     origins = []
     for part in filter(None, map(str.strip, text.split(","))):
@@ -115,7 +115,8 @@ def read_origins(text: str) -> tuple[str, ...]:
         except ValueError:
             raise StartupError(
                 f"{shortened(part)!r} is not an origin; write scheme and host, and the port if it "
-                "is not the scheme's own, without path or wildcard, as in https://app.example.com."
+                "is not the scheme's default, without path or wildcard, as in "
+                "https://app.example.com."
             ) from None
     return tuple(origins)
 
@@ -124,7 +125,7 @@ def _punycode(name: str) -> str:
     """The ASCII form of an international name.
 
     Raises:
-        ValueError: it has none, or the codec (IDNA 2003) and a browser would differ on it.
+        ValueError: it has none, or browsers encode it differently from the codec (IDNA 2003).
     """
     encoded = name.encode("idna")
     if encoded.decode("idna") != name.lower():

@@ -1,6 +1,6 @@
-"""What a record is: a GUID, the instant it expires, metadata, a version. Pure: no I/O, no clock.
+"""Records: a GUID, the instant at which it expires, metadata, a version. Pure: no I/O, no clock.
 
-A record is valid iff `now < expire`. `now` is always a parameter.
+A record is live iff `now < expire`. `now` is always a parameter.
 """
 
 from __future__ import annotations
@@ -22,34 +22,33 @@ if TYPE_CHECKING:
     from guidkeep.jsontext import Member
 
 LAST_EXPIRE = 253_402_300_799
-"""9999-12-31T23:59:59Z, the last instant that a date with four digits for its year can name."""
+"""9999-12-31T23:59:59Z, the last instant with a year of four digits."""
 
 ENVELOPE = 128
-"""Bytes that a record on a line may have more than its metadata: for `guid` and `expire`."""
+"""Bytes that a record on a line may have beyond its metadata, for `guid` and `expire`."""
 
 is_guid = re.compile(r"[0-9A-F]{32}").fullmatch
 _digits = re.compile(r"[0-9]+").fullmatch
 _plain_user = re.compile(r'\{"user":"([^"\\]*)"').match
-"""A `user` that comes first and has nothing escaped in it, as most have: a tenth of the time that
-it takes to read the whole. The text is known to be an object that has no member twice."""
+"""A `user` that is the first member and has no escapes, as in most records. It takes a tenth of the
+time of parsing the whole text. The text must be a JSON object without duplicate members."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A GUID and what is known of it.
+    """A GUID with its expire, version and metadata.
 
     Attributes:
         guid: 32 upper-case hexadecimal digits.
         expire: Unix time in whole seconds; from then on the record does not exist.
-        version: of no other record, and greater than the one that it replaced; see
-            `new_version`.
-        metadata: the text of a JSON object, each member as it came.
+        version: unique, and greater than the version that it replaced; see `new_version`.
+        metadata: the text of a JSON object, each member exactly as the client sent it.
     """
 
     guid: str
     expire: int
     version: int
-    metadata: str = field(repr=False)  # so that it gets into no log
+    metadata: str = field(repr=False)  # keeps it out of logs
 
     @property
     def json(self) -> str:
@@ -59,44 +58,44 @@ class Record:
 
     @property
     def size(self) -> int:
-        """Bytes of the metadata."""
+        """The size of the metadata in bytes."""
         text = self.metadata
         return len(text) if text.isascii() else len(text.encode())
 
     @property
     def user(self) -> str | None:
-        """The metadata's `user`, by which records are listed, where it is a string."""
+        """The metadata's `user` if it is a string, else None. Lists filter by it."""
         if plain := _plain_user(self.metadata):
             return plain[1]
         user = parse_object(self.metadata).get("user")
         return user.value if user and isinstance(user.value, str) else None
 
     def under(self, guid: str, version: int) -> Record:
-        """The same under that GUID, in that version."""
+        """Returns the same record under that GUID and version."""
         return Record(guid, self.expire, version, self.metadata)
 
     def is_live(self, now: float) -> bool:
-        """Whether the record is valid at `now`, Unix time in seconds."""
+        """Whether the record is live at `now`, Unix time in seconds."""
         return now < self.expire
 
 
 @dataclass(slots=True)
 class Change:
-    """What a request's body asks for, checked as far as that goes without the record.
+    """The change that a request's body asks for, checked as far as possible without the record.
 
-    Nobody changes it, though nothing keeps anybody from it: to make a frozen object of so many
-    attributes takes a microsecond more.
+    Treat it as immutable. It is not frozen, because a frozen object of this size takes a
+    microsecond longer to make.
 
     Attributes:
-        guid: the GUID of URL or body; None: one is to be generated.
-        expire: Unix time in seconds; None: now and the default lifetime, or `ttl`.
-        ttl: seconds from now; None: nothing is said of it.
-        sets_expire: whether the body says when the record expires, be it by a null `expire`.
-        names_ttl: whether `ttl` is among the members, be it null.
+        guid: the GUID of the URL or the body; None: generate one.
+        expire: Unix time in seconds; None: now plus the default lifetime, or plus `ttl`.
+        ttl: seconds from now; None: not given.
+        sets_expire: whether the body sets the expiry; a null `expire` counts.
+        names_ttl: whether the body has the member `ttl`; null counts.
         metadata: the other members.
-        misspelt: names among them that are probably meant for `guid`, `expire` or `ttl`.
-        faults: what is wrong with the body. Raised by the registry, together with what the
-            schema finds, so that the client hears of everything at once.
+        misspelt: names in `metadata` that are probably meant for `guid`, `expire` or `ttl`.
+        faults: the faults of the body. The registry raises them together with the faults that the
+            schema finds, so that the client gets all of them at once.
         size: bytes of the body.
     """
 
@@ -111,21 +110,21 @@ class Change:
     size: int = field(default=0, compare=False)
 
     def expire_at(self, now: float) -> int | None:
-        """When the record expires if the change is made at `now`; None: the default lifetime."""
+        """The expiry if the change is made at `now`; None: after the default lifetime."""
         return self.expire if self.ttl is None else min(int(now) + self.ttl, LAST_EXPIRE)
 
 
 class Condition(Protocol):
-    """What must hold of the live record for a write to be done."""
+    """A condition on the live record; a write is done only if it holds."""
 
     def require(self, current: Record | None) -> None:
-        """Raises PreconditionFailed unless it holds; None: there is no live record."""
+        """Raises PreconditionFailed unless the condition holds; None: there is no live record."""
         ...
 
 
 class _Always:
     def require(self, current: Record | None) -> None:
-        """Holds."""
+        """Does nothing: this condition always holds."""
 
 
 ALWAYS: Condition = _Always()
@@ -134,16 +133,16 @@ ALWAYS: Condition = _Always()
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which live records a list is of.
+    """The live records that a list asks for.
 
     Attributes:
-        limit: at most so many, 1 to 1000.
+        limit: the maximum number of records, 1 to 1000.
         after: only GUIDs greater than this one.
-        user: only those whose metadata's `user` is this string.
-        expires_before: only those that expire before this Unix time, in seconds.
-        until: only GUIDs up to this one, itself included.
-        by_expire: how a store finds them: the records that expire before `expires_before` by
-            their `expire`, to be sorted. Otherwise it walks in the order of the GUIDs.
+        user: only records whose metadata has this `user`.
+        expires_before: only records that expire before this Unix time, in seconds.
+        until: only GUIDs up to and including this one.
+        by_expire: whether the store finds the records by their `expire` and sorts them. Otherwise
+            it walks in the order of the GUIDs.
     """
 
     limit: int = 100
@@ -155,38 +154,38 @@ class Query:
 
 
 def share_of(guid: str) -> float:
-    """How much of all GUIDs lies before it, from 0 to 1: random ones lie evenly."""
+    """The share of all GUIDs that sort before this one, from 0 to 1, if GUIDs are random."""
     return int(guid[:8], 16) / (1 << 32)
 
 
 def new_guid() -> str:
-    """A random GUID: RFC 9562, version 4.
+    """Returns a random GUID: RFC 9562, version 4.
 
-    Nothing random is kept for the next: a process that forks would leave it to both.
+    No random bytes are kept for later: after a fork both processes would use the same.
     """
     return guid_of(urandom(16))
 
 
 def guid_of(random: bytes) -> str:
-    """The GUID of version 4 (RFC 9562) that sixteen bytes make; six of their bits are dropped."""
+    """Makes a GUID of version 4 (RFC 9562) from sixteen bytes; six of their bits are dropped."""
     digits = random.hex().upper()
     return f"{digits[:12]}4{digits[13:16]}{'89AB'[int(digits[16], 16) & 3]}{digits[17:]}"
 
 
 def new_version(now: float, former: Record | None) -> int:
-    """A version for what is written at `now` (Unix time in seconds) in the place of `former`.
+    """Returns a version for a record written at `now` (Unix time in seconds) to replace `former`.
 
-    The time in milliseconds, 42 bits until the year 2109, and 21 random bits. The time alone would
-    not do: two nodes write in one instant, or by clocks that differ, and if a deletion lies between
-    their writes neither knows of the other's. Under one version there would be two records, and
-    whoever means to replace the first would replace the second.
+    It is the time in milliseconds (42 bits until the year 2109) and 21 random bits. The time alone
+    is not enough. Two nodes may write at the same instant, or by clocks that differ; if a deletion
+    comes between their writes, neither knows of the other's. Two records would then have the same
+    version, and a write meant to replace the first would replace the second.
     """
     before = former.version if former else 0
     return max(int(now * 1000) << 21, before) + 1 + getrandbits(21)
 
 
 def guid_fault(text: object) -> str | None:
-    """What is wrong with a GUID, as a sentence, or None."""
+    """Returns a sentence that says why a text is not a GUID, or None if it is one."""
     if not isinstance(text, str):
         return "A GUID is a string of 32 upper-case hexadecimal digits."
     if is_guid(text):
@@ -201,17 +200,17 @@ def guid_fault(text: object) -> str | None:
 def parse_change(
     body: bytes, *, now: int, guid: str | None = None, faults: Sequence[Fault] = ()
 ) -> Change:
-    """Reads a request's body; an empty one is `{}`.
+    """Parses a request's body; an empty body is `{}`.
 
     Args:
         body: the JSON text.
         now: Unix time in seconds.
         guid: the GUID of the URL, if it has one.
-        faults: what is wrong with the rest of the request.
+        faults: the faults of the rest of the request.
 
     Raises:
-        InvalidRequest: the body is no JSON object. What is wrong with single members comes
-            back in the change's `faults`.
+        InvalidRequest: the body is not a JSON object. Faults of single members are returned in
+            the change's `faults`.
     """
     members = parse_object(body) if body else {}
     faults = list(faults)
@@ -227,7 +226,7 @@ def parse_change(
             guid = named.value
     expire, ttl = members.pop("expire", None), members.pop("ttl", None)
     if expire and expire.value is not None and ttl and ttl.value is not None:
-        detail = "ttl stands in the place of expire: give one of the two."
+        detail = "expire and ttl can't be given together: leave one out."
         faults.append(Fault(detail, pointer="/ttl"))
     return Change(
         guid,
@@ -247,17 +246,17 @@ def parse_change(
 
 
 def spells_guid(text: str) -> bool:
-    """Whether it is a GUID, in whatever spelling."""
+    """Whether the text is a GUID, in any spelling: lower case, with dashes or braces."""
     return is_guid(_bare(text)) is not None
 
 
 def _is_meant(lower: str, value: object) -> bool:
-    """Whether such a name is meant for another; one like `guid` is only where the value is one."""
+    """Whether a name is a misspelling. One like `guid` is only if the value is a GUID."""
     return lower != "guid" or (isinstance(value, str) and spells_guid(value))
 
 
 def _bare(text: str) -> str:
-    """A GUID without braces and dashes, in upper case, if it is one so written."""
+    """The text without braces and dashes, in upper case."""
     return text.strip("{}").replace("-", "").upper()
 
 
@@ -268,7 +267,7 @@ def _read(
     faults: list[Fault],
     pointer: str,
 ) -> int | None:
-    """What `parse` makes of the member; None: it is null, or at fault."""
+    """Returns the member's value as `parse` reads it; None: it is null, or wrong."""
     if member.value is None:
         return None
     try:
@@ -279,10 +278,10 @@ def _read(
 
 
 def parse_expire(value: Any, now: int) -> int:
-    """Reads `expire`: Unix time in whole seconds, as a string of digits or an integer.
+    """Parses `expire`: Unix time in whole seconds, as a string of digits or an integer.
 
     Raises:
-        ValueError: it is something else, lies in the past, or after `LAST_EXPIRE`.
+        ValueError: it is of another kind, not after `now`, or after `LAST_EXPIRE`.
     """
     expire = parse_seconds(value)
     if expire is None:
@@ -292,8 +291,8 @@ def parse_expire(value: Any, now: int) -> int:
         )
     if LAST_EXPIRE < expire <= LAST_EXPIRE * 1000 and expire // 1000 > now:
         raise ValueError(
-            "expire is so large that it must be in milliseconds; it is Unix time in whole "
-            f'seconds: "{expire // 1000}".'
+            "expire is too large: it seems to be in milliseconds. It is Unix time in whole "
+            f'seconds: write "{expire // 1000}".'
         )
     if expire > LAST_EXPIRE:
         raise ValueError(f'expire must not be after 9999-12-31T23:59:59Z, "{LAST_EXPIRE}".')
@@ -306,10 +305,10 @@ def parse_expire(value: Any, now: int) -> int:
 
 
 def parse_ttl(value: Any, now: int) -> int:
-    """Reads `ttl`: whole seconds from now, as a string of digits or an integer.
+    """Parses `ttl`: whole seconds from now, as a string of digits or an integer.
 
     Raises:
-        ValueError: it is something else, less than 1, or leads beyond `LAST_EXPIRE`.
+        ValueError: it is of another kind, less than 1, or leads beyond `LAST_EXPIRE`.
     """
     ttl = parse_seconds(value)
     if ttl is None:
@@ -321,14 +320,14 @@ def parse_ttl(value: Any, now: int) -> int:
         raise ValueError("ttl must be at least 1: a number of seconds from now.")
     if ttl > LAST_EXPIRE - now:
         raise ValueError(
-            "ttl is too large: the record would expire after 9999-12-31T23:59:59Z; at most "
-            f"{LAST_EXPIRE - now} seconds are left until then."
+            "ttl is too large: the record would expire after 9999-12-31T23:59:59Z; the maximum is "
+            f"{LAST_EXPIRE - now}."
         )
     return ttl
 
 
 def parse_seconds(value: object) -> int | None:
-    """A whole number of seconds: a string of ASCII digits or an integer; None: something else."""
+    """Parses a whole number of seconds: a string of ASCII digits or an integer; else None."""
     if isinstance(value, str) and _digits(value):
         significant = value.lstrip("0") or "0"
         return int(significant) if len(significant) < len(str(LAST_EXPIRE)) * 2 else 10**30
@@ -336,7 +335,7 @@ def parse_seconds(value: object) -> int | None:
 
 
 def instant(seconds: int) -> str:
-    """A Unix time in RFC 3339's form, in UTC; years beyond a date's range as they are."""
+    """A Unix time in the form of RFC 3339, in UTC; in words if it is beyond the range of a date."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
@@ -344,5 +343,5 @@ def instant(seconds: int) -> str:
 
 
 def shortened(text: str, length: int = 64) -> str:
-    """Somebody's text, cut so that it can stand in a sentence."""
+    """A text from outside, cut short so that it fits into a sentence."""
     return text if len(text) <= length else f"{text[:length]}…"

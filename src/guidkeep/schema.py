@@ -1,4 +1,4 @@
-"""Metadata is checked against a JSON Schema (2020-12): the one shipped, or the operator's."""
+"""Validates metadata against a JSON Schema (2020-12): the built-in one, or the operator's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULT: dict[str, Any] = {
     "required": ["user"],
     "properties": {
         "user": {
-            "description": "Whom the GUID belongs to: a string of 1 to 255 characters, not blank.",
+            "description": "The owner of the GUID: a string of 1 to 255 characters, not blank.",
             "type": "string",
             "minLength": 1,
             "maxLength": 255,
@@ -37,29 +37,29 @@ DEFAULT: dict[str, Any] = {
 
 
 MANY = 500
-"""Values in metadata from which on only its first fault is told."""
+"""The number of values above which only the first fault of metadata is reported."""
 WORK = 1 << 22
-"""Steps of backtracking, each over the whole text, that one record may cost: some milliseconds."""
+"""The maximum of backtracking steps times text length for one record: some milliseconds."""
 LONGEST_MESSAGE = 300
-"""Characters of the validator's message, which repeats the value."""
+"""Maximum characters of the validator's message, which repeats the value."""
 LONGEST_POINTER = 1024
-"""Characters of a pointer: a name can be as long as a body."""
-FIRST_ONLY = f"Metadata with more than {MANY} values is checked up to its first fault."
+"""Maximum characters of a pointer: a member's name can be as long as a body."""
+FIRST_ONLY = f"Metadata with more than {MANY} values is checked only up to its first fault."
 TOO_COMPLEX = (
-    "The pattern of the metadata schema could not be matched with this text in bounded time: make "
-    "it shorter."
+    "Matching this text with the pattern of the metadata schema takes too many steps: make the "
+    "text shorter."
 )
 
 
 class MetadataSchema:
-    """Finds what is wrong with metadata.
+    """Finds the faults of metadata.
 
     Args:
-        schema: a JSON Schema of the 2020-12 dialect. References outside itself are refused:
+        schema: a JSON Schema of the 2020-12 dialect. References to other documents are refused:
             nothing is fetched.
 
     Raises:
-        StartupError: it is no schema, or of another dialect.
+        StartupError: it is not a schema, or of another dialect.
     """
 
     def __init__(self, schema: Any = DEFAULT) -> None:
@@ -78,19 +78,20 @@ class MetadataSchema:
         self.document = schema
         named = schema if isinstance(schema, dict) else {}
         self.declared = frozenset([*named.get("properties", ()), *named.get("required", ())])
-        """Names of members that the schema declares, in its own `properties` or `required`."""
+        """Names of members in the schema's top-level `properties` and `required`."""
         if "ttl" in self.declared:
             raise StartupError(
-                "The metadata schema declares a member ttl, which is the record's own: it says in "
-                "how many seconds the record expires, and is not stored. Name the member otherwise."
+                "The metadata schema declares a member ttl. This name is reserved: in a request, "
+                "ttl sets the seconds until the record expires, and it is not stored. Rename the "
+                "member."
             )
 
     @classmethod
     def from_file(cls, path: Path) -> MetadataSchema:
-        """Reads the schema of `--metadata-schema FILE`.
+        """Reads the schema from the file of `--metadata-schema`.
 
         Raises:
-            StartupError: the file can't be read, is not JSON, or holds no schema.
+            StartupError: the file can't be read, is not JSON, or is not a schema.
         """
         try:
             schema = json.loads(path.read_bytes())
@@ -106,14 +107,14 @@ class MetadataSchema:
             raise StartupError(f"The metadata schema {path} is not UTF-8.") from error
         except ValueError as error:
             raise StartupError(
-                f"The metadata schema {path} has a number that is none of JSON's, or too large."
+                f"The metadata schema {path} has a number that is not JSON, or too large."
             ) from error
 
     def faults(self, metadata: Mapping[str, Member]) -> list[Fault]:
-        """All that is wrong with `metadata`, each with its place and what would be right.
+        """Returns the faults of `metadata`, each with its place and what would be right.
 
-        Of metadata with more than `MANY` values only the first fault is looked for: each that is
-        found costs microseconds.
+        With more than `MANY` values the check stops at the first fault, because each fault costs
+        microseconds.
         """
         values = {name: member.value for name, member in metadata.items()}
         validator = self._validators.for_text_of(metadata)
@@ -125,7 +126,7 @@ class MetadataSchema:
             validator.validate(values)
         except jsonschema_rs.ValidationError as error:
             return [self._fault(error), Fault(FIRST_ONLY, pointer="")]
-        return []  # pragma: no cover - it is not valid
+        return []  # pragma: no cover - is_valid() said that there is a fault
 
     def _fault(self, error: jsonschema_rs.ValidationError) -> Fault:
         place = list(error.instance_path)
@@ -134,7 +135,7 @@ class MetadataSchema:
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.BacktrackLimitExceeded):
             return Fault(TOO_COMPLEX, pointer=_bounded(place))
         message = error.message
-        if len(message) > LONGEST_MESSAGE:  # it begins with the value, or names all that is amiss
+        if len(message) > LONGEST_MESSAGE:  # it repeats the value, or lists many names
             message = f"{message[:100]}…{message[100 - LONGEST_MESSAGE :]}"
         sentences = [f"{message}."]
         if about := self._description(place):
@@ -142,7 +143,7 @@ class MetadataSchema:
         return Fault(" ".join(sentences), pointer=_bounded(place))
 
     def _description(self, place: list[str | int]) -> str | None:
-        """What the schema says of that place, when it says it plainly."""
+        """The schema's `description` of that place, if `properties` alone lead there."""
         schema: Any = self.document
         for step in place:
             schema = schema.get("properties", {}).get(step) if isinstance(schema, dict) else None
@@ -153,22 +154,22 @@ class MetadataSchema:
 class _Validators:
     """The schema, compiled.
 
-    A pattern without look-around and back-references is matched in linear time. One with them is
-    matched by backtracking, which a few bytes can keep busy for hours; so the number of steps is
-    bounded. A step may look at the whole text. Their bound is therefore the lower the larger the
-    text is: `WORK` is the product of the two.
+    A pattern without look-around and back-references is matched in linear time. A pattern with them
+    is matched by backtracking. A few bytes can keep that busy for hours, so the number of steps is
+    bounded. A step may read the whole text, so the bound is lower for a larger text: `WORK` is the
+    product of the two.
     """
 
     def __init__(self, schema: Any) -> None:
         self._schema = schema
         self._bounded: dict[int, jsonschema_rs.Draft202012Validator] = {}
-        self._compile(jsonschema_rs.FancyRegexOptions())  # raises what is wrong with the schema
+        self._compile(jsonschema_rs.FancyRegexOptions())  # raises if the schema is wrong
         self._linear: jsonschema_rs.Draft202012Validator | None = None
         with suppress(ValueError):
             self._linear = self._compile(jsonschema_rs.RegexOptions())
 
     def for_text_of(self, metadata: Mapping[str, Member]) -> jsonschema_rs.Draft202012Validator:
-        """The validator for metadata of that size."""
+        """Returns the validator for metadata of that size."""
         if self._linear is not None:
             return self._linear
         size = sum(len(member.key) + len(member.text) for member in metadata.values())
@@ -188,13 +189,13 @@ class _Validators:
 
 
 def _bounded(place: list[str | int]) -> str:
-    """The pointer to that place, or to what it is in, if it is very long."""
+    """The pointer to that place, or if it is too long, to the nearest parent."""
     while len(found := pointer(place)) > LONGEST_POINTER:
         place = place[:-1]
     return found
 
 
 def pointer(path: list[str | int]) -> str:
-    """A JSON Pointer (RFC 6901)."""
+    """Returns the JSON Pointer (RFC 6901) of a path."""
     steps = [str(step).replace("~", "~0").replace("/", "~1") for step in path]
     return "".join(f"/{step}" for step in steps)

@@ -1,4 +1,4 @@
-"""Addresses of servers: URLs, read strictly and never shown with their password."""
+"""Addresses of servers: URLs, parsed strictly and never shown with their password."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ _scheme = re.compile(r"(?i)[a-z][a-z0-9+.-]*(?=://)")
 _place_alone = re.compile(r"[\w.-]*(:[0-9]*)?", re.ASCII).fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]|%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
 
-_ENCODED = "What is special in a name or password is percent-encoded: / as %2F, ? as %3F, @ as %40."
+_ENCODED = (
+    "Special characters in a name or password are percent-encoded: / as %2F, ? as %3F, @ as %40."
+)
 _PORT = "A port is a number up to 65535."
 HIDDEN = "\N{HORIZONTAL ELLIPSIS}"
 """Stands for the part of a URL that is not shown."""
 
 
 def redacted(url: str) -> str:
-    """The URL as it may be shown: scheme, hosts, ports and path.
+    """Returns the URL as it may be shown: scheme, hosts, ports and path.
 
-    A user may be a token and a parameter a key, so neither is shown. Where the password ends is
-    certain only in a URL that is well formed; of any other the scheme is shown and nothing else.
+    A user may be a token and a parameter a key, so neither is shown. The end of the password is
+    certain only in a well-formed URL. Of any other URL only the scheme is shown.
     """
     try:
         parts, names = _split(url)
@@ -50,17 +52,17 @@ def redacted(url: str) -> str:
 
 
 def _hidden(url: str) -> str:
-    """What is shown of a URL in which nobody can tell where the password is."""
+    """Returns what may be shown of a URL that may have a password anywhere."""
     if scheme := _scheme.match(url):
         return f"{scheme[0]}://{HIDDEN}"
     return url if _place_alone(url) else HIDDEN
 
 
 def require_whole(url: str) -> re.Match[str]:
-    """Refuses a URL that would be cut short, or in which the password's end is uncertain.
+    """Refuses a URL that would be cut short, or whose password has no certain end.
 
     Returns:
-        A match of what it begins with, up to its path; the first group is what follows `://`.
+        A match of its beginning, up to the path; the first group is the part after `://`.
 
     Raises:
         StartupError: it has a fragment, a control character, an `@` after its hosts, or no `://`.
@@ -71,10 +73,10 @@ def require_whole(url: str) -> re.Match[str]:
     if "#" in url:
         flaw = "a #, which would cut it short: write %23 for a # in a name or password."
     elif _control.search(url):
-        flaw = "a control character, which no name or password in it may hold."
+        flaw = "a control character: a name or password must not contain one."
     elif "@" in after and not is_file:
         flaw = f"an @ after its hosts. {_ENCODED}"
-    elif found is None:  # what is meant for a host would be taken for a path
+    elif found is None:  # the host would be taken for a path
         raise StartupError(f"The URL has no :// after its scheme: write {_begun(url)}.")
     else:
         return found
@@ -82,15 +84,15 @@ def require_whole(url: str) -> re.Match[str]:
 
 
 def _begun(url: str) -> str:
-    """How a URL of that scheme begins rightly."""
+    """The form of a URL of that scheme."""
     scheme = scheme_of(url)
     return "sqlite:///FILE" if scheme == "sqlite" else f"{scheme or 'SCHEME'}://{HIDDEN}"
 
 
 def scheme_of(url: str) -> str:
-    """What comes before the first colon, in small letters; empty: there is none.
+    """Returns the part before the first colon, in lower case; empty if there is no colon.
 
-    Nothing else is read, so it refuses no URL.
+    It does not look at the rest, so it refuses no URL.
     """
     scheme, colon, _ = url.partition(":")
     return scheme.lower() if colon else ""
@@ -137,10 +139,10 @@ def listed(backends: Iterable[Backend], word: str) -> str:
 
 
 def split(url: str) -> SplitResult:
-    """The URL's parts; what they are is not looked at.
+    """Returns the URL's parts, unchecked.
 
     Raises:
-        StartupError: it is no URL, or not a whole one.
+        StartupError: it is not a URL, or `require_whole` refuses it.
     """
     require_whole(url)
     try:
@@ -150,7 +152,7 @@ def split(url: str) -> SplitResult:
 
 
 def _no_url(url: str) -> StartupError:
-    """To be raised from None: a ValueError of urllib's may say a part of the password."""
+    """Returns an error. Raise it from None: a ValueError of urllib may contain the password."""
     return StartupError(f"{redacted(url)!r} is not a URL. {_ENCODED} {_PORT}")
 
 
@@ -158,11 +160,11 @@ def driver(module: str, *, extra: str) -> Any:
     """Imports a driver.
 
     Args:
-        module: its name.
-        extra: the extra of Guidkeep's that installs it.
+        module: the driver's module.
+        extra: the extra of Guidkeep that installs it.
 
     Raises:
-        StartupError: it is not installed; the message has the command that does so.
+        StartupError: it is not installed; the message has the command that installs it.
     """
     try:
         return importlib.import_module(module)
@@ -175,18 +177,18 @@ def driver(module: str, *, extra: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a URL says of a server; shown without user, password and parameters.
+    """A server's address, from a URL. Shown without user, password and parameters.
 
     Attributes:
-        url: the URL as it was given. Not to be shown.
-        scheme: what comes before `://`.
-        host: name or IP address; where the URL names several places, of the first.
-        port: TCP port; the same.
-        places: hosts and ports of all.
-        user: who logs in; empty: nobody is named.
-        password: empty: there is none.
+        url: the URL as given. Never show it.
+        scheme: the part before `://`.
+        host: the name or IP address; if the URL names several servers, of the first.
+        port: the TCP port; if the URL names several servers, of the first.
+        places: the hosts and ports of all servers.
+        user: the user who logs in; empty if the URL names none.
+        password: the password; empty if the URL has none.
         database: the path without its slash, decoded.
-        parameters: what follows the question mark, as yet unread.
+        parameters: the parameters after the question mark that `take` has not read yet.
     """
 
     url: str = field(repr=False)
@@ -201,15 +203,15 @@ class Address:
 
     @classmethod
     def parse(cls, url: str, *, port: int, several: bool = False) -> Address:
-        """Reads `scheme://user:password@host:port/database?name=value`.
+        """Parses `scheme://user:password@host:port/database?name=value`.
 
         Args:
-            url: see above; what is special in a URL is percent-encoded in it.
-            port: the one that is meant when none is given.
-            several: whether it may name several places: `host1:port1,host2:port2`.
+            url: the URL; special characters in it are percent-encoded.
+            port: the default port.
+            several: whether it may name several servers: `host1:port1,host2:port2`.
 
         Raises:
-            StartupError: it is no such URL.
+            StartupError: it is not such a URL.
         """
         try:
             parts, names = _split(url)
@@ -236,15 +238,15 @@ class Address:
         return made
 
     def __str__(self) -> str:
-        """The URL as it may be shown."""
+        """Returns the URL as it may be shown."""
         return redacted(self.url)
 
     @property
     def login(self) -> str:
-        """Who logs in: the URL's user, or the one of the system whose process this is.
+        """The user who logs in: the URL's, or else the system user that runs this process.
 
         Raises:
-            StartupError: neither has a name.
+            StartupError: the URL names none, and the system user has no name.
         """
         if self.user:
             return self.user
@@ -252,12 +254,12 @@ class Address:
             return pwd.getpwuid(os.geteuid()).pw_name
         except KeyError:
             raise StartupError(
-                f"{self} names no user, and the system has no name for user {os.geteuid()}: write "
+                f"{self} names no user, and the system user {os.geteuid()} has no name: write "
                 f"{self.scheme}://user:password@host/database."
             ) from None
 
     def take(self, name: str, parse: Callable[[str], Value], default: str) -> Value:
-        """Reads a parameter, which then counts as known.
+        """Parses a parameter and removes it from `parameters`.
 
         Raises:
             StartupError: its value is wrong.
@@ -269,18 +271,18 @@ class Address:
             raise StartupError(f"{self}: {name}={text} is wrong. {error}") from None
 
     def refuse_the_rest(self) -> None:
-        """Raises StartupError if there are parameters that nobody took."""
+        """Raises StartupError if there are parameters that `take` has not read."""
         if self.parameters:
             name = next(iter(self.parameters))
             raise StartupError(f"{str(self)!r} has an unknown parameter: {name}.")
 
 
 def _split(url: str) -> tuple[SplitResult, list[str]]:
-    """The URL's parts, as if it named the first of its hosts only, and all of those.
+    """Returns the URL's parts with the first of its hosts, and the names of all hosts.
 
     Raises:
-        ValueError: it is none.
-        StartupError: it is not a whole one.
+        ValueError: it is not a URL.
+        StartupError: `require_whole` refuses it.
     """
     found = require_whole(url)
     login, at, hosts = found[1].rpartition("@")
@@ -289,6 +291,6 @@ def _split(url: str) -> tuple[SplitResult, list[str]]:
 
 
 def _place(name: str, port: int) -> tuple[str, int]:
-    """Host and port. Raises ValueError."""
+    """Returns host and port. Raises ValueError if they are malformed."""
     part = urlsplit(f"//{name}")
     return part.hostname or "127.0.0.1", port if part.port is None else part.port

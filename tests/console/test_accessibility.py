@@ -175,7 +175,7 @@ def test_a_record_is_made_changed_and_deleted_with_the_keyboard_alone(console: C
     press("Enter")
     expect(page.get_by_role("heading", name="New record")).to_be_visible()
     expect(page.locator("main")).to_be_focused()
-    tab_to("radio", "by default")
+    tab_to("radio", "default")
     press("ArrowRight")
     tab_to("textbox", "Value of user")
     page.keyboard.type("Ann")
@@ -210,7 +210,7 @@ def test_the_keyboard_is_not_lost_when_the_record_expires(console: Console, cont
     console.open(f"/record/{GUID}")
     console.page.get_by_text(control, exact=True).focus()
     console.advance(5)
-    expect(console.page.get_by_role("link", name="Create it anew")).to_be_focused()
+    expect(console.page.get_by_role("link", name="Create it again")).to_be_focused()
 
 
 def test_nor_when_it_expires_behind_the_question_whether_to_delete_it(console: Console) -> None:
@@ -218,7 +218,7 @@ def test_nor_when_it_expires_behind_the_question_whether_to_delete_it(console: C
     console.open(f"/record/{GUID}")
     console.page.get_by_role("button", name="Delete", exact=True).click()
     console.advance(5)
-    anew = console.page.get_by_role("link", name="Create it anew", include_hidden=True)
+    anew = console.page.get_by_role("link", name="Create it again", include_hidden=True)
     expect(anew).to_be_visible()
     console.page.get_by_role("button", name="Keep it").click()
     expect(anew).to_be_focused()
@@ -230,7 +230,7 @@ def test_a_record_that_expires_leaves_the_keyboard_elsewhere_alone(console: Cons
     service = console.page.get_by_role("link", name="Service", exact=True)
     service.focus()
     console.advance(5)
-    expect(console.page.get_by_role("link", name="Create it anew")).to_be_visible()
+    expect(console.page.get_by_role("link", name="Create it again")).to_be_visible()
     expect(service).to_be_focused()
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.console.browser import Service
     from tests.support import Clock
 
-AWAY = "The service has not answered since 13:00:00."
+AWAY = "The service has not responded since 13:00:00."
 
 
 class Outage:
@@ -69,10 +69,10 @@ def test_a_view_that_could_not_be_shown_is_shown_once_the_service_is_back(outage
     outage.console.open("/new")
     outage.begin()
     outage.page.get_by_role("link", name="Records").click()
-    expect(outage.page.get_by_role("heading", name="The service does not answer")).to_be_visible()
+    expect(outage.page.get_by_role("heading", name="The service does not respond")).to_be_visible()
     expect(outage.page.get_by_role("status").first).to_contain_text(AWAY)
     outage.page.get_by_role("button", name="Try again").click()
-    expect(outage.page.get_by_role("heading", name="The service does not answer")).to_be_visible()
+    expect(outage.page.get_by_role("heading", name="The service does not respond")).to_be_visible()
     failed: list[str] = []
     outage.page.on("requestfailed", lambda request: failed.append(request.url))
     outage.console.pass_time_until(lambda: len(failed) >= 3)
@@ -85,7 +85,7 @@ def test_a_list_is_read_again_when_the_service_is_back_or_says_why_not(outage: O
     outage.console.open("/records")
     outage.begin()
     outage.page.get_by_role("button", name="Read again").click()
-    expect(outage.page.get_by_role("alert")).to_have_text("The service does not answer.")
+    expect(outage.page.get_by_role("alert")).to_have_text("The service does not respond.")
     expect(outage.page.get_by_role("link", name=GUID)).to_be_visible()
     outage.end()
     with patch("guidkeep.registry.registry.Registry.list", side_effect=StoreUnavailable("Closed.")):
@@ -101,7 +101,7 @@ def test_what_was_typed_is_kept_and_can_be_saved_when_the_service_is_back(outage
     value(outage.console, "user").fill("Bob")
     outage.begin()
     outage.page.get_by_role("button", name="Save").click()
-    expect(outage.page.get_by_role("alert")).to_contain_text("The service does not answer.")
+    expect(outage.page.get_by_role("alert")).to_contain_text("The service does not respond.")
     expect(outage.page.locator("#notice")).to_contain_text(AWAY)
     outage.end()
     wait_until_back(outage)
@@ -115,12 +115,12 @@ def test_the_last_figures_stay_and_are_said_to_be_the_last(outage: Outage) -> No
     expect(outage.page.get_by_text("as of 13:00:00")).to_be_visible()
     outage.begin()
     outage.page.clock.run_for(2000)
-    expect(outage.page.get_by_text("These are the last figures that came.")).to_be_visible()
+    expect(outage.page.get_by_text("These are the last values received.")).to_be_visible()
     expect(outage.page.get_by_text("as of 13:00:00")).to_be_visible()
     expect(outage.page.locator(".readout")).to_have_text("1 expire within 90 days, 0 later.")
     outage.end()
     wait_until_back(outage)
-    last = outage.page.get_by_text("These are the last figures that came.")
+    last = outage.page.get_by_text("These are the last values received.")
     outage.console.pass_time_until(last.is_hidden)
 
 
@@ -144,26 +144,26 @@ def test_a_record_is_read_again_when_the_service_is_back(outage: Outage) -> None
     outage.begin()
     outage.page.get_by_role("button", name="Delete", exact=True).click()
     outage.page.get_by_role("button", name="Delete it").click()
-    expect(outage.page.get_by_role("dialog")).to_contain_text("The service does not answer.")
+    expect(outage.page.get_by_role("dialog")).to_contain_text("The service does not respond.")
     outage.page.keyboard.press("Escape")
     outage.end()
     outage.service.put(GUID, user="Eve")
     wait_until_back(outage)
     expect(outage.page.get_by_role("cell", name="Eve")).to_be_visible()
-    expect(outage.page.locator(".note")).to_contain_text("It has been changed since you")
+    expect(outage.page.locator(".note")).to_contain_text("The record has changed since you")
 
 
 def test_a_page_of_another_version_asks_to_be_loaded_anew(outage: Outage) -> None:
     outage.console.open("/service")
     outage.begin()
     outage.page.clock.run_for(2000)
-    expect(outage.page.locator("#notice")).to_contain_text("The service has not answered")
+    expect(outage.page.locator("#notice")).to_contain_text("The service has not responded")
     with patch("guidkeep.http.service.VERSION", "9.0.0"):
         outage.end()
-        stale = outage.page.get_by_text("The service is 9.0.0 now")
+        stale = outage.page.get_by_text("The service was updated to 9.0.0")
         outage.console.pass_time_until(stale.is_visible)
         with outage.page.expect_navigation():
-            outage.page.get_by_role("button", name="Reload it").click()
+            outage.page.get_by_role("button", name="Reload").click()
         expect(outage.page.locator("#version")).to_have_text("Guidkeep 9.0.0")
         expect(outage.page.locator("#notice")).to_be_empty()
 
@@ -191,9 +191,9 @@ def test_a_record_is_looked_at_again_when_somebody_comes_back(
         return_to(console, 30)
     if meanwhile == "changed":
         expect(console.page.get_by_role("cell", name="Eve")).to_be_visible()
-        expect(console.page.locator(".note")).to_contain_text("It has been changed since")
+        expect(console.page.locator(".note")).to_contain_text("The record has changed since")
     elif meanwhile == "deleted":
-        expect(console.page.get_by_text("It is not there any more")).to_be_visible()
+        expect(console.page.get_by_text("The record no longer exists")).to_be_visible()
     else:
         assert answered.value.status == 304
         expect(console.page.get_by_role("cell", name="Ann")).to_be_visible()
@@ -206,7 +206,7 @@ def test_an_error_of_the_service_is_told_with_the_id_that_finds_it_in_the_log(
         console.open("/records")
     expect(console.page.get_by_role("heading", name="This can’t be shown")).to_be_visible()
     expect(console.page.get_by_text("Something went wrong inside")).to_be_visible()
-    expect(console.page.get_by_text("The service’s log has more under")).to_be_visible()
+    expect(console.page.get_by_text("The service’s log has the details under")).to_be_visible()
     console.page.get_by_role("button", name="Try again").click()
     expect(console.page.get_by_text("There are no live records.")).to_be_visible()
 
@@ -214,10 +214,10 @@ def test_an_error_of_the_service_is_told_with_the_id_that_finds_it_in_the_log(
 def test_an_answer_that_is_not_the_services_is_an_error_too(console: Console) -> None:
     console.page.route("**/guid?*", lambda route: route.fulfill(status=502, body="<h1>Bad</h1>"))
     console.open("/records")
-    expect(console.page.get_by_text("The service answered 502.")).to_be_visible()
+    expect(console.page.get_by_text("The service responded with status 502.")).to_be_visible()
     lines = console.page.locator("main").inner_text().split("\n")
     assert [line for line in lines if line] == [
         "This can’t be shown",
-        "The service answered 502.",
+        "The service responded with status 502.",
         "Try again",
     ]

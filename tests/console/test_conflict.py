@@ -82,7 +82,7 @@ def test_changes_to_other_members_can_both_stand(console: Console) -> None:
     console.page.get_by_label("7 days", exact=True).check()
     console.service.client.patch(f"/guid/{GUID}", json={"price": 3})
     save(console)
-    expect(console.page.get_by_text("both changes can stand")).to_be_visible()
+    expect(console.page.get_by_text("both changes can be kept")).to_be_visible()
     console.page.get_by_role("button", name="Save as chosen").click()
     later = str(NOVEMBER_2026 + 7 * 86_400)
     assert saved(console) == with_changes(("Ann", "Bob"), ("1.50", "3"), (str(EXPIRE), later))
@@ -116,8 +116,8 @@ def test_a_conflict_with_ones_own_change_is_none(console: Console) -> None:
     save(console)
     assert saved(console) == with_changes(("Ann", "Bob"))
     note = console.page.locator(".note")
-    expect(note).to_have_text("It was saved already.")
-    expect(console.page.locator("#announcer")).to_have_text("It was saved already.")
+    expect(note).to_have_text("Your earlier save has succeeded.")
+    expect(console.page.locator("#announcer")).to_have_text("Your earlier save has succeeded.")
     console.page.reload()
     expect(console.page.get_by_role("cell", name="Bob")).to_be_visible()
     expect(note).to_have_count(0)
@@ -137,8 +137,8 @@ def test_a_record_that_went_away_can_be_created_from_the_form(
     else:
         console.service.client.delete(f"/guid/{GUID}")
     console.page.get_by_role("button", name=re.compile("^Save")).click()
-    expect(console.page.get_by_role("alert")).to_contain_text("not there any more")
-    console.page.get_by_role("button", name="Create it anew from this form").click()
+    expect(console.page.get_by_role("alert")).to_contain_text("no longer exists")
+    console.page.get_by_role("button", name="Create it again from this form").click()
     expire = NOVEMBER_2026 + 31 * 86_400 if meanwhile == "expire" else EXPIRE
     assert saved(console) == with_changes(("Ann", "Bob"), (str(EXPIRE), str(expire)))
 
@@ -148,8 +148,8 @@ def test_what_somebody_else_created_anew_is_not_written_over(console: Console) -
     console.service.client.delete(f"/guid/{GUID}")
     save(console)
     other = console.service.put(GUID, user="Eve").text
-    console.page.get_by_role("button", name="Create it anew from this form").click()
-    expect(console.page.get_by_role("alert")).to_contain_text("Somebody else created it anew")
+    console.page.get_by_role("button", name="Create it again from this form").click()
+    expect(console.page.get_by_role("alert")).to_contain_text("Somebody else has created it again")
     assert console.service.text(GUID) == other
     save(console)
     expect(console.page.get_by_role("cell", name="Eve")).to_be_visible()

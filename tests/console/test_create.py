@@ -170,7 +170,7 @@ def test_every_error_of_the_service_stands_at_its_member(console: Console) -> No
     expect(line.locator(".fault")).to_contain_text("shorter than 1 character")
     expect(value(console, "user")).to_have_attribute("aria-invalid", "true")
     expect(value(console, "user")).to_be_focused()
-    expect(console.page.get_by_role("alert")).to_have_text("One thing is not right yet.")
+    expect(console.page.get_by_role("alert")).to_have_text("Correct one field.")
     value(console, "user").fill("Ann")
     expect(line.locator(".fault")).to_be_empty()
 
@@ -196,13 +196,13 @@ def test_an_error_within_a_member_names_the_place(
         opened_console(browser, service) as console,
     ):
         console.open("/new")
-        expect(member(console, "a/b").get_by_text("Asked for by the schema.")).to_be_visible()
+        expect(member(console, "a/b").get_by_text("Required by the schema.")).to_be_visible()
         member(console, "owner").get_by_label("Kind of value").select_option(label="JSON")
         value(console, "owner").fill('{"floor": "third"}')
         create(console)
         expect(member(console, "a/b").locator(".fault")).to_contain_text("boolean")
         expect(member(console, "owner").locator(".fault")).to_contain_text("At floor:")
-        expect(console.page.get_by_role("alert")).to_have_text("2 things are not right yet.")
+        expect(console.page.get_by_role("alert")).to_have_text("Correct 2 fields.")
         member(console, "owner").get_by_role("button", name="Remove owner").click()
         create(console)
         expect(member(console, "owner").locator(".fault")).to_contain_text("required")
@@ -214,7 +214,7 @@ def test_an_error_within_a_member_names_the_place(
         ("plan", "gold", "This is not JSON"),
         ("plan", "", "This is not JSON"),
         ("plan", '{"a": 1,}', "This is not JSON"),
-        ("user", "1", "There is another user"),
+        ("user", "1", "There are two members named user"),
         ("guid", "1", "guid is no metadata"),
         ("expire", "1", "expire is no metadata"),
         ("ttl", "1", "ttl is no metadata"),
@@ -261,9 +261,9 @@ def test_a_record_that_is_there_is_not_written_over(console: Console) -> None:
     guid_field(console).fill(GUID)
     value(console, "user").fill("Bob")
     create(console)
-    expect(console.page.get_by_text("There is a live record of this GUID already")).to_be_visible()
+    expect(console.page.get_by_text("A live record of this GUID exists already")).to_be_visible()
     assert console.service.text(GUID) == before
-    look_at(console, "look at it")
+    look_at(console, "view it")
     expect(console.page.get_by_role("cell", name="Ann")).to_be_visible()
 
 
@@ -286,7 +286,7 @@ def test_a_form_with_something_typed_is_not_left_unasked(console: Console, touch
         add(console, "plan", "", kind="text")
     console.page.get_by_role("link", name="Service", exact=True).click()
     expect(console.page.get_by_role("heading", name="Service", exact=True)).to_be_visible()
-    assert asked == (["Leave without saving what you changed?"] if touched else [])
+    assert asked == (["Leave without saving your changes?"] if touched else [])
 
 
 def test_a_link_whose_guid_is_on_two_lines_is_not_yet_something_typed(console: Console) -> None:
@@ -333,7 +333,7 @@ def lose_one_answer(console: Console) -> None:
 def fail_to_create(console: Console) -> None:
     lose_one_answer(console)
     create(console)
-    expect(console.page.get_by_role("alert")).to_have_text("The service does not answer.")
+    expect(console.page.get_by_role("alert")).to_have_text("The service does not respond.")
 
 
 def stored(console: Console) -> list[dict[str, object]]:
@@ -348,14 +348,14 @@ def test_a_save_whose_answer_was_lost_can_be_sent_again(console: Console) -> Non
     console.advance(5)  # the span counts from another now, and is still what was wanted
     create(console)
     assert [created(console)] == stored(console)
-    expect(console.page.locator(".note")).to_have_text("It was created already.")
+    expect(console.page.locator(".note")).to_have_text("Your earlier save created it already.")
 
 
 def test_a_save_that_never_came_is_done_when_it_is_sent_again(console: Console) -> None:
     value(console, "user").fill("Ann")
     console.page.route("**/guid/*", lambda route: route.abort(), times=1)
     create(console)
-    expect(console.page.get_by_role("alert")).to_have_text("The service does not answer.")
+    expect(console.page.get_by_role("alert")).to_have_text("The service does not respond.")
     value(console, "user").fill("Bob")
     create(console)
     assert created(console)["user"] == "Bob"
@@ -366,7 +366,7 @@ def test_what_was_changed_after_a_lost_answer_is_said_not_to_be_saved(console: C
     fail_to_create(console)
     value(console, "user").fill("Bob")
     create(console)
-    expect(console.page.get_by_role("alert")).to_contain_text("did create this record")
+    expect(console.page.get_by_role("alert")).to_contain_text("created this record")
     expect(value(console, "user")).to_have_value("Bob")
     assert [record["user"] for record in stored(console)] == ["Ann"]
     look_at(console, "this record")
@@ -384,7 +384,7 @@ def test_a_gateways_error_leaves_it_open_whether_a_record_was_created(console: C
     expect(console.page.get_by_role("alert")).to_contain_text("504")
     value(console, "user").fill("Bob")
     create(console)
-    expect(console.page.get_by_role("alert")).to_contain_text("did create this record")
+    expect(console.page.get_by_role("alert")).to_contain_text("created this record")
 
 
 def test_a_named_record_that_may_be_ones_own_is_said_to_be(console: Console) -> None:
@@ -392,8 +392,8 @@ def test_a_named_record_that_may_be_ones_own_is_said_to_be(console: Console) -> 
     value(console, "user").fill("Ann")
     fail_to_create(console)
     create(console)
-    expect(console.page.get_by_text("from your save that was not answered")).to_be_visible()
-    expect(console.page.get_by_role("link", name="look at it")).to_be_visible()
+    expect(console.page.get_by_text("from your earlier save")).to_be_visible()
+    expect(console.page.get_by_role("link", name="view it")).to_be_visible()
 
 
 def test_what_is_too_large_is_said_above_the_form(console: Console) -> None:

@@ -52,9 +52,11 @@ def test_what_was_changed_meanwhile_is_not_deleted(console: Console) -> None:
     opened = dialog(console)
     console.service.client.patch(f"/guid/{GUID}", json={"user": "Eve"})
     opened.get_by_role("button", name="Delete it").click()
-    expect(opened.get_by_role("alert")).to_contain_text("It has been changed since you looked")
+    expect(opened.get_by_role("alert")).to_contain_text(
+        "The record has changed since you opened it"
+    )
     expect(opened.get_by_role("button", name="Delete it")).to_be_disabled()
-    opened.get_by_role("button", name="Look at it as it is now").click()
+    opened.get_by_role("button", name="View the new version").click()
     expect(console.page.get_by_role("cell", name="Eve")).to_be_visible()
     expect(opened).to_be_hidden()
     assert console.service.text(GUID)
@@ -64,4 +66,4 @@ def test_what_is_gone_already_is_said_to_be(console: Console) -> None:
     opened = dialog(console)
     console.service.client.delete(f"/guid/{GUID}")
     opened.get_by_role("button", name="Delete it").click()
-    expect(opened.get_by_role("alert")).to_contain_text("not there any more")
+    expect(opened.get_by_role("alert")).to_contain_text("no longer exists")

@@ -122,10 +122,10 @@ def test_an_object_is_stored_as_it_was_written_and_known_again(console: Console)
     value(console, "price").fill('{ "net" : 1.50 }')
     lose_one_answer(console)
     save(console)
-    expect(console.page.get_by_role("alert")).to_have_text("The service does not answer.")
+    expect(console.page.get_by_role("alert")).to_have_text("The service does not respond.")
     save(console)
     assert saved(console) == with_changes(("1.50", '{ "net" : 1.50 }'))
-    expect(console.page.locator(".note")).to_have_text("It was saved already.")
+    expect(console.page.locator(".note")).to_have_text("Your earlier save has succeeded.")
 
 
 def test_the_keyboard_stays_in_a_form_whose_save_failed(console: Console) -> None:
@@ -155,11 +155,11 @@ def test_a_span_that_is_sent_again_asks_for_the_same_instant(console: Console) -
     console.page.get_by_label("7 days", exact=True).check()
     lose_one_answer(console)
     save(console)
-    expect(console.page.get_by_role("alert")).to_have_text("The service does not answer.")
+    expect(console.page.get_by_role("alert")).to_have_text("The service does not respond.")
     console.advance(5)
     save(console)
     assert saved(console) == with_changes((str(EXPIRE), str(NOVEMBER_2026 + 7 * 86_400)))
-    expect(console.page.locator(".note")).to_have_text("It was saved already.")
+    expect(console.page.locator(".note")).to_have_text("Your earlier save has succeeded.")
 
 
 @pytest.mark.parametrize("how", ["another is chosen", "it is refused"])
@@ -236,7 +236,7 @@ def test_a_form_with_changes_is_not_left_unasked(console: Console, way: str) -> 
         leave()
     heading = "Records" if way == "link" else GUID
     expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
-    assert asked == ["Leave without saving what you changed?"] * 2
+    assert asked == ["Leave without saving your changes?"] * 2
 
 
 @pytest.mark.parametrize("touched", [True, False])
@@ -304,7 +304,7 @@ def test_a_value_with_other_line_breaks_keeps_them_beside_a_change(
     value(console, "n").fill("2")
     console.service.client.patch(f"/guid/{GUID}", json={"o": 3})
     save(console)
-    expect(console.page.get_by_text("both changes can stand")).to_be_visible()
+    expect(console.page.get_by_text("both changes can be kept")).to_be_visible()
     console.page.get_by_role("button", name="Save as chosen").click()
     assert saved(console) == broken.replace('{\r\n"a":1,\r"b":2\r\n}', "3").replace(
         '"n":1', '"n":2'
@@ -321,7 +321,7 @@ def test_a_member_that_was_read_may_have_no_name_to_see(console: Console, name: 
     save(console)
     assert saved(console) == text.replace('"n":1', '"n":2')
     console.open(f"/record/{GUID}/edit")
-    value(console, "the member without a name to see").fill("3")
+    value(console, "the member with a blank name").fill("3")
     save(console)
     assert saved(console) == text.replace('"n":1', '"n":2').replace(":1,", ":3,")
 

@@ -76,7 +76,7 @@ def test_a_record_that_one_looks_at_expires_before_ones_eyes(
     expect(timer).to_have_text("expired")
     expect(console.page.get_by_role("link", name="Edit")).to_be_hidden()
     expect(console.page.get_by_role("button", name="Delete")).to_be_hidden()
-    console.page.get_by_role("link", name="Create it anew").click()
+    console.page.get_by_role("link", name="Create it again").click()
     expect(console.page.get_by_label("GUID", exact=True)).to_have_value(GUID)
 
 

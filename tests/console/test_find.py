@@ -81,8 +81,8 @@ def test_what_is_no_guid_is_told_what_it_lacks(console: Console, pasted: str, sa
 
 def test_a_link_to_a_guid_in_another_form_offers_the_right_one(console: Console) -> None:
     console.open(f"/record/{GUID.lower()}")
-    expect(console.page.get_by_role("heading", name="That is no GUID")).to_be_visible()
-    console.page.get_by_role("link", name=f"Look at {GUID}").click()
+    expect(console.page.get_by_role("heading", name="Not a GUID")).to_be_visible()
+    console.page.get_by_role("link", name=f"View {GUID}").click()
     expect(console.page.get_by_role("cell", name="Ann")).to_be_visible()
 
 
@@ -97,7 +97,7 @@ def test_a_guid_without_a_record_can_be_created(console: Console) -> None:
 @pytest.mark.parametrize("word", ["%", "%2F..", "<b>", "Ü"])
 def test_a_link_to_anything_else_is_told_so(console: Console, word: str) -> None:
     console.open(f"/record/{word}")
-    expect(console.page.get_by_role("heading", name="That is no GUID")).to_be_visible()
+    expect(console.page.get_by_role("heading", name="Not a GUID")).to_be_visible()
 
 
 def test_a_guid_is_copied_without_gaps(console: Console) -> None:

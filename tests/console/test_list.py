@@ -35,7 +35,7 @@ def listed(console: Console) -> list[str]:
 def test_an_empty_registry_says_so_and_leads_on(console: Console) -> None:
     console.open("/records")
     expect(console.page.get_by_text("There are no live records.")).to_be_visible()
-    console.page.get_by_role("link", name="Create the first").click()
+    console.page.get_by_role("link", name="Create one").click()
     expect(console.page.get_by_role("heading", name="New record")).to_be_visible()
 
 
@@ -107,23 +107,23 @@ def test_a_list_is_of_one_user(service: Service, console: Console) -> None:
     for number, guid in enumerate(GUIDS[:6]):
         service.put(guid, user=("Ann", "Bob & Söhne")[number % 2])
     console.open("/records")
-    console.page.get_by_label("User, exactly").fill("Bob & Söhne")
-    console.page.get_by_label("User, exactly").press("Enter")
+    console.page.get_by_label("User").fill("Bob & Söhne")
+    console.page.get_by_label("User").press("Enter")
     expect(console.page.locator("tbody tr")).to_have_count(3)
     assert listed(console) == GUIDS[1:6:2]
     console.page.reload()
-    expect(console.page.get_by_label("User, exactly")).to_have_value("Bob & Söhne")
+    expect(console.page.get_by_label("User")).to_have_value("Bob & Söhne")
     assert listed(console) == GUIDS[1:6:2]
-    console.page.get_by_label("User, exactly").fill("Nobody")
+    console.page.get_by_label("User").fill("Nobody")
     console.page.get_by_role("button", name="Show", exact=True).click()
-    expect(console.page.get_by_text("No live record is like that.")).to_be_visible()
+    expect(console.page.get_by_text("No live record matches.")).to_be_visible()
     console.page.get_by_role("link", name="Show all records").click()
     expect(console.page.locator("tbody tr")).to_have_count(6)
 
 
 @pytest.mark.parametrize(
     ("chosen", "count"),
-    [("within an hour", 1), ("within a day", 2), ("within 7 days", 3), ("whenever", 4)],
+    [("within an hour", 1), ("within a day", 2), ("within 7 days", 3), ("Any time", 4)],
 )
 def test_a_list_is_of_those_that_expire_soon(
     service: Service, console: Console, chosen: str, count: int
@@ -146,7 +146,7 @@ def test_a_list_before_an_instant_keeps_it_when_the_user_changes(
     service.put(GUIDS[2], expire=NOVEMBER_2026 + 100, user="Bob")
     console.open(f"/records?before={NOVEMBER_2026 + 101}")
     assert listed(console) == [GUIDS[0], GUIDS[2]]
-    console.page.get_by_label("User, exactly").fill("Bob")
+    console.page.get_by_label("User").fill("Bob")
     console.page.get_by_role("button", name="Show", exact=True).click()
     expect(console.page.locator("tbody tr")).to_have_count(1)
     assert listed(console) == [GUIDS[2]]
@@ -156,11 +156,11 @@ def test_a_list_before_an_instant_keeps_it_when_the_user_changes(
 @pytest.mark.parametrize(
     ("asked", "found", "label", "chosen"),
     [
-        ("user=A%0Ab", GUIDS[:1], "User, exactly", "Ab"),  # as such a field has it
-        ("user=who?%26", GUIDS[1:2], "User, exactly", "who?&"),
+        ("user=A%0Ab", GUIDS[:1], "User", "Ab"),  # as such a field has it
+        ("user=who?%26", GUIDS[1:2], "User", "who?&"),
         ("within=7200", GUIDS[:2], "Expires", "within 7200 seconds"),
-        ("within=soon", GUIDS[:4], "Expires", "whenever"),
-        ("limit=3", GUIDS[:3], "A page has", "3"),
+        ("within=soon", GUIDS[:4], "Expires", "Any time"),
+        ("limit=3", GUIDS[:3], "Per page", "3"),
     ],
 )
 def test_show_asks_for_what_a_link_asked_for(
@@ -172,7 +172,7 @@ def test_show_asks_for_what_a_link_asked_for(
     field = console.page.get_by_label(label, exact=True)
     for _ in range(2):
         assert listed(console) == found
-        if label == "User, exactly":
+        if label == "User":
             expect(field).to_have_value(chosen)
         else:
             expect(field.locator("option:checked")).to_have_text(chosen)
@@ -254,7 +254,7 @@ def test_a_list_before_what_is_no_instant_is_refused_by_the_service(
 def test_a_list_before_an_instant_beyond_all_calendars_is_a_list(console: Console) -> None:
     far = "9" * 20
     console.open(f"/records?before={far}")
-    expect(console.page.get_by_text("No live record is like that.")).to_be_visible()
+    expect(console.page.get_by_text("No live record matches.")).to_be_visible()
     expect(console.page.get_by_label("Expires", exact=True)).to_contain_text(f"before “{far}”")
 
 

@@ -93,7 +93,7 @@ async def test_a_member_that_stands_twice_is_refused_and_named(
 ) -> None:
     answer = await api.post(f"/guid/{guid}", content=body)
     assert answer.status_code == 400
-    assert "stands twice" in detail(answer)
+    assert "occurs twice" in detail(answer)
     assert (await api.get(f"/guid/{guid}")).status_code == 404
 
 

@@ -131,7 +131,7 @@ def test_a_file_of_another_users_is_refused(
 def test_a_fifo_is_refused_at_once(path: Path, mode: Mode) -> None:
     """Nobody reads from it or writes to it: opened as a file it would be waited for."""
     os.mkfifo(path)
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         open_private(path, mode)
 
 

@@ -116,14 +116,14 @@ def test_what_the_standard_library_refuses_is_refused_and_the_rest_is_read(text:
     [
         (b"\xff{}", "must be UTF-8 (RFC 8259); byte 0 is not."),
         ('{"a":1}'.encode("utf-16"), "must be UTF-8"),
-        (b'{"expire": "1427822745",\n}', "not JSON: a comma before '}' is one too many: take it"),
+        (b'{"expire": "1427822745",\n}', "not JSON: a comma before '}' is one too many: remove it"),
         (b'{"a": [1, ]}', "a comma before ']' is one too many"),
         (b'{"a"\n 1}', "line 2, column 2"),
         (b'{"a": NaN}', "NaN is not JSON"),
         (b'{"a": [-Infinity]}', "-Infinity is not JSON"),
-        (b'{"a": 1, "b": 2, "a": 3}', 'The member "a" stands twice'),
-        (b'{"a": 1, "\\u0061": 3}', 'The member "a" stands twice'),
-        (b'{"x": [{"a": 1, "a": 1}]}', 'The member "a" stands twice'),
+        (b'{"a": 1, "b": 2, "a": 3}', 'The member "a" occurs twice'),
+        (b'{"a": 1, "\\u0061": 3}', 'The member "a" occurs twice'),
+        (b'{"x": [{"a": 1, "a": 1}]}', 'The member "a" occurs twice'),
         (b'{"a": "\\ud800"}', "\\ud800 is half of a surrogate pair"),
         (b'{"\\udc00": 1}', "\\udc00 is half of a surrogate pair"),
         (b'{"a": ["\\ud800x"]}', "half of a surrogate pair"),
@@ -177,7 +177,7 @@ def test_the_explanation_depends_neither_on_the_decoders_words_nor_on_where_it_s
     stops_at: int,
 ) -> None:
     error = json.JSONDecodeError("Whatever it says", '{"a":1, }', stops_at)
-    assert explained(error) == "a comma before '}' is one too many: take it away (line 1, column 9)"
+    assert explained(error) == "a comma before '}' is one too many: remove it (line 1, column 9)"
 
 
 @given(object_texts, st.data())

@@ -72,8 +72,8 @@ def test_an_empty_schema_takes_everything_and_false_takes_nothing() -> None:
         ({"$schema": "http://json-schema.org/draft-07/schema#"}, "draft-07"),
         ({"type": "text"}, "not a valid one"),
         ({"pattern": "("}, "not a valid one"),
-        ({"properties": {"ttl": True}}, "declares a member ttl, which is the record's own"),
-        ({"required": ["ttl"]}, "declares a member ttl, which is the record's own"),
+        ({"properties": {"ttl": True}}, "declares a member ttl. This name is reserved"),
+        ({"required": ["ttl"]}, "declares a member ttl. This name is reserved"),
         ({"$ref": "https://example.com/schema.json"}, "not a valid one"),
     ],
 )
@@ -103,8 +103,8 @@ def test_a_schema_is_read_from_its_file(tmp_path: Path) -> None:
         (b"{", "is not JSON: expected a name in double quotes, found the end"),
         (b"\xff\xfe\xff", "is not UTF-8"),
         (b"[" * 100_000, "is not JSON: it is nested too deeply"),
-        (b'{"maximum": 1e400}', "has a number that is none of JSON's, or too large"),
-        (b'{"maximum": NaN}', "has a number that is none of JSON's, or too large"),
+        (b'{"maximum": 1e400}', "has a number that is not JSON, or too large"),
+        (b'{"maximum": NaN}', "has a number that is not JSON, or too large"),
     ],
 )
 def test_a_file_that_holds_no_schema_is_refused(
@@ -128,7 +128,7 @@ def test_a_pattern_that_backtracks_takes_so_many_steps_and_no_more(pattern: str,
     schema = {"properties": {"p": {"pattern": pattern}}}
     [(place, told)] = faults({"p": "a" * size + "!"}, schema)
     assert place == "/p"
-    assert "does not match" in told or "in bounded time: make it shorter" in told
+    assert "does not match" in told or "takes too many steps: make the text shorter" in told
 
 
 ENDLESS = r"(a*)*\1b"
@@ -184,7 +184,7 @@ def test_a_pattern_at_the_end_of_its_steps_lets_nothing_through_wherever_it_stan
         value = {text: 1}
     told = faults({"p": value}, {"properties": {"p": POSITIONS[position]}})
     assert told
-    assert any("in bounded time: make it shorter" in one for _, one in told)
+    assert any("takes too many steps: make the text shorter" in one for _, one in told)
 
 
 @pytest.mark.parametrize("pattern", ["(?=.*x)y", "(?<!b)c"])
@@ -192,7 +192,7 @@ def test_the_larger_the_text_the_fewer_steps_are_taken(pattern: str) -> None:
     """Each of these takes a step for each character, over all that follow it."""
     schema = {"properties": {"p": {"pattern": pattern}}}
     told = [faults({"p": "a" * size}, schema)[0][1] for size in (30, 300, 60_000)]
-    assert ["in bounded time" in one for one in told] == [False, False, True]
+    assert ["takes too many steps" in one for one in told] == [False, False, True]
 
 
 @pytest.mark.parametrize("pattern", LINEAR)

@@ -1,8 +1,8 @@
 """Caches: leases, so that a hit is never stale.
 
 A cache in front of a store goes wrong in known ways: a slow reader puts an old value back
-after a write; a value survives its deletion. Leases close them (Nishtala et al., "Scaling
-Memcache at Facebook", NSDI 2013), with writers that lease too. A GUID's key holds
+after a write; a value survives its deletion. Leases prevent both (Nishtala et al., "Scaling
+Memcache at Facebook", NSDI 2013); here writers take leases too. A GUID's key holds
 
     the entry, or nothing;  at most one reader's lease;
     the standing writers' leases, and which of those came last.
@@ -11,10 +11,10 @@ Memcache at Facebook", NSDI 2013), with writers that lease too. A GUID's key hol
 writer's. It reads the store, then fills, which works only while its lease stands.
 
 *A writer* reads the current record, then leases (which drops the entry and revokes the
-reader's lease), then compares and sets in the store, then settles, then answers. Settling
-takes back its own lease and only that, and puts the new record in if it wrote one and no
-writer leased after it. If its own lease is gone it drops entry and reader's lease, for
-nobody can say what happened in between.
+reader's lease), then compares and sets in the store, then settles, then responds. Settling
+gives back the writer's own lease and no other. It puts the new record in if the writer wrote
+one and no writer leased after it. If the writer's own lease is gone, settling drops the entry
+and the reader's lease, because other writes may have happened in between.
 
 *Absence is never cached.* It has no version, so an insert that began before a deletion can
 succeed after it; a cached absence would then be wrong.
@@ -61,15 +61,15 @@ BACKENDS = (
     ),
     Backend("none", "none:open_none", ("none://",)),
 )
-"""The caches: one table. Whoever adds one writes a row here."""
+"""The table of caches. To add a cache, add a row."""
 
 
 class CacheRefuses(OSError):
-    """The cache answers, and refuses: the password, user or database in its URL is wrong."""
+    """The cache responds and refuses: the password, user or database in its URL is wrong."""
 
 
 class Lease(NamedTuple):
-    """A right to fill, or a writer's announcement; known by its token."""
+    """A reader's right to fill, or a writer's announcement, identified by its token."""
 
     guid: str
     token: int
@@ -77,10 +77,11 @@ class Lease(NamedTuple):
 
 @dataclass(slots=True)
 class CacheCounts:
-    """What a cache counts: hits, misses and evictions since the start, the others as they stand.
+    """The counts of a cache: hits, misses and evictions since the start, and present totals.
 
-    A cache on another machine leaves entries and bytes at 0. `unsettled` are GUIDs that are yet
-    to be dropped there, `unreachable` its servers that are not asked at the moment.
+    A cache on another machine leaves `entries` and `bytes` at 0. `unsettled` is the number of
+    GUIDs that still have to be dropped there, `unreachable` the number of its servers that are not
+    asked at present.
     """
 
     hits: int = 0
@@ -99,14 +100,14 @@ def watch_cache(cache: Cache, metrics: Metrics) -> None:
 
 
 class Form(Protocol):
-    """How entries are rendered, ready to be served. A cache only keeps what comes of it."""
+    """How entries are rendered, ready to be served. Caches do not look into rendered entries."""
 
     def render(self, entry: Entry) -> bytes:
-        """The entry in that form."""
+        """Returns the rendered entry."""
         ...
 
     def parse(self, rendered: bytes) -> Record:
-        """The record of what `render` made."""
+        """Returns the record of an entry that `render` made."""
         ...
 
 
@@ -115,69 +116,76 @@ class Cache(Protocol):
 
     counts: CacheCounts
     renew_after: float | None
-    """Seconds after which a lease that has to stand on is taken anew, well before it times out;
-    None: it does not time out."""
+    """Seconds after which a lease that is still needed is taken anew, well before its timeout;
+    None: leases have no timeout."""
     takes_unread: bool
-    """Whether a record that is created under a random GUID is put in at once, before anybody has
-    asked for it. Not where that costs more than the first read from the store."""
+    """Whether to put in a record that is created under a random GUID at once, before any request
+    has read it. False where that costs more than the first read from the store."""
 
     def hit(self, guid: str, now: float) -> bytes | None:
-        """The rendered entry, if this process has it at hand; None says nothing.
+        """Returns the rendered entry if this process has it, else None: unknown.
 
-        The one call that never waits: a connection serves a hit with it before a task is made.
+        The only call that never waits: a connection serves a hit with it without making a task.
         """
         ...
 
     def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:
         """Asks another machine for the rendered entry, without a task that waits for it.
 
-        `tell` is called with it later, once and never before this returns; or with None, which
-        says nothing. False: there is nobody to ask now, and `tell` is not called. It changes
-        nothing in the cache and takes no lease, so whoever asked may go away. A hit is counted;
-        whatever else comes back leads to `get`, which counts it.
+        `tell` is called exactly once, after this call has returned, with the entry or with
+        None: unknown. Returns False if there is no server to ask now; then `tell` is not called.
+        The call changes nothing in the cache and takes no lease, so the caller may go away. It
+        counts a hit. Any other result leads to `get`, which counts it.
         """
         ...
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:
-        """A reader's: the entry; or a miss with the right to fill; or a miss without it."""
+        """For readers: returns the entry's record, or a lease to fill, or None: no right to fill.
+
+        The last two are misses.
+        """
         ...
 
     async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
-        """A reader's: puts `record` in unless the lease was revoked; None just gives it back."""
+        """For readers: puts `record` in unless the lease was revoked; None gives it back only."""
         ...
 
     async def lease(self, guid: str) -> Lease:
-        """A writer's: drops the entry and revokes the reader's lease."""
+        """For writers: drops the entry and revokes the reader's lease."""
         ...
 
     async def settle(self, lease: Lease, record: Record | None, now: float) -> None:
-        """A writer's: gives the lease back; `record` is what it wrote, None: nothing, or gone."""
+        """For writers: gives the lease back.
+
+        `record` is the record that was written; None: nothing was written, or it was deleted.
+        """
         ...
 
     def doubt(self) -> None:
-        """The clock by which `now` is said has jumped: forgets what it has by ages in it."""
+        """The clock behind `now` has jumped: drops everything whose age it measured."""
         ...
 
     async def ping(self) -> None:
-        """Raises if the cache can't be reached."""
+        """Raises OSError if the cache can't be reached."""
         ...
 
     async def close(self) -> None:
-        """Lets go of what it holds."""
+        """Closes connections and drops the entries."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class CacheOptions:
-    """What a cache is opened with, beside its URL.
+    """The options of a cache, beside its URL.
 
     Attributes:
-        max_age: seconds that an entry lives at most.
-        timeout: seconds that a read waits for a cache on another machine; then it goes without.
-        patience: seconds that a write does. Going without, it leaves what other nodes believe.
-        lease_time: seconds after which a lease in such a cache is taken to be forgotten; longer
-            than any write to the store can take.
-        metrics: what such a cache counts goes there.
+        max_age: maximum seconds that an entry lives.
+        timeout: seconds that a read waits for a cache on another machine; then it asks the store.
+        patience: seconds that a write waits for such a cache. Then it goes on without, and other
+            nodes may keep their former entries.
+        lease_time: the timeout of a lease in such a cache, in seconds; longer than any write to
+            the store can take.
+        metrics: takes the counts of such a cache.
         form: renders the entries that `Cache.hit` and `Cache.peek` return.
     """
 
@@ -190,14 +198,14 @@ class CacheOptions:
 
 
 def open_cache(url: str, **options: Any) -> Cache:
-    """The cache that `url` names.
+    """Returns the cache that `url` names.
 
     Args:
-        url: begins as a row of `BACKENDS` says; each backend's file tells what its URL may say.
+        url: a URL with a scheme of `BACKENDS`; see the backend's module for its parameters.
         options: see `CacheOptions`.
 
     Raises:
-        StartupError: no such cache, or a wrong parameter.
+        StartupError: there is no such cache, or a parameter is wrong.
     """
     backend = backend_of(url, BACKENDS)
     if backend is None:
@@ -209,16 +217,16 @@ def open_cache(url: str, **options: Any) -> Cache:
 
 
 def parameters_of(url: str) -> dict[str, str]:
-    """The parameters in the URL of a cache."""
+    """Returns the parameters in the URL of a cache."""
     return dict(parse_qsl(split(url).query))
 
 
 def require_no_more(url: str, parameters: Mapping[str, str]) -> None:
-    """Raises StartupError if the URL of a cache in this process says more than it may.
+    """Raises StartupError if the URL of a cache in this process has unknown parts.
 
     Args:
-        url: of the cache; may name no host and no path.
-        parameters: those that are left when the known ones are taken out.
+        url: the cache's URL; it must have no host and no path.
+        parameters: the parameters that are left after the known ones are taken out.
     """
     for name in parameters:
         raise StartupError(f"The cache URL {redacted(url)!r} has an unknown parameter: {name}.")

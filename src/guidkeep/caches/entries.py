@@ -1,10 +1,10 @@
-"""What a cache keeps of a record: the record, and nothing of any response about it.
+"""Entries: what a cache keeps of a record. They are records, not responses.
 
     1425144345000000 {"guid":"9094E4C980C74043A4B586B420E69DDF","expire":"1427736345","user":"Ann"}
 
-The version, a space, and the record's JSON. A cache on another machine may be written by others.
-What they write there is trusted to be a record's value and no more: it is looked at before it is
-believed, and what is no whole record of that GUID counts as nothing.
+An entry is the version, a space, and the record's JSON. Others may write to a cache on another
+machine, so an entry is checked before it is used. Bytes that are not one whole record of that GUID
+count as a miss. The content of the record is trusted.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import NoReturn
 from guidkeep.record import LAST_EXPIRE, Record
 
 LAST_VERSION = 2**63 - 1
-"""The greatest that stores can compare."""
+"""The greatest version that stores can compare."""
 
 Entry = tuple[bytes, int, int]
-"""A record as it is told: its JSON, its `expire`, its version. No class: a hit would pay for its
-object as much as for the look at the whole of it."""
+"""A record's JSON, its `expire` and its version. A tuple, not a class: making an object of a class
+would cost a hit as much as checking the whole entry."""
 
 _HEAD = rb'(0|[1-9][0-9]{0,18}) (\{"guid":"([0-9A-F]{32})","expire":"(0|[1-9][0-9]{0,11})"'
 _STRING = rb'"[ !#-\[\]-~]*+"'
@@ -28,22 +28,23 @@ _parts = re.compile(_HEAD + rb"[,}].*)", re.DOTALL).fullmatch
 _plain = re.compile(
     _HEAD + rb"(?:,%b:(?:%b|0|[1-9][0-9]*+|true|false|null))*+\})" % (_STRING, _STRING)
 ).fullmatch
-"""A record that is JSON at a glance, as most are: ASCII, nothing escaped, nested or spaced."""
+"""A record that one pattern can prove to be JSON, as most are: ASCII without escapes, nesting or
+spaces."""
 
 
 def entry_of(record: Record) -> Entry:
-    """The entry of a record."""
+    """Returns the entry of a record."""
     return record.json.encode(), record.expire, record.version
 
 
 def render(entry: Entry) -> bytes:
-    """The entry as bytes."""
+    """Returns the entry as bytes."""
     body, _, version = entry
     return b"%d %b" % (version, body)
 
 
 def parse(kept: bytes) -> Record:
-    """The record of what `render` made."""
+    """Returns the record of an entry that `render` made."""
     found = _parts(kept)
     if found is None:
         raise ValueError("not an entry that render() made")
@@ -54,10 +55,10 @@ def parse(kept: bytes) -> Record:
 
 
 def checked(guid: str, kept: bytes, now: float) -> Entry | None:
-    """The entry that somebody wrote; None: it is no live record of that GUID, or not whole.
+    """Checks bytes from a cache; returns the entry, or None if they are not a live record.
 
     Args:
-        guid: the GUID under which it was kept.
+        guid: the GUID under which they were kept; the record must be of it.
         kept: the bytes.
         now: Unix time in seconds.
     """
@@ -78,11 +79,11 @@ def _refuse(word: str) -> NoReturn:
 
 
 _read = JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse).raw_decode
-"""Numbers stay text: they may have thousands of digits."""
+"""Leaves numbers as text, because they may have thousands of digits."""
 
 
 def _is_json(body: bytes) -> bool:
-    """Whether that is one whole JSON value in UTF-8."""
+    """Whether the bytes are exactly one JSON value in UTF-8."""
     try:
         text = body.decode()
         _, end = _read(text)

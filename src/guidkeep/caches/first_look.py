@@ -1,6 +1,6 @@
-"""Whether the cache of a service can be used when it starts.
+"""Checks at the start of a service whether its cache can be used.
 
-Not beside the interface: every command imports that, and few need a log.
+This is not in `guidkeep.caches`, which every command imports, because few commands need a log.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.cache")
 
 LOOK_SECONDS = 3.0
-"""How long a start waits for the cache's first answer."""
+"""Seconds that a start waits for the cache's first response."""
 
 
 async def look_at(cache: Cache, url: str) -> None:
-    """Says it in the log if the cache can't be used now; a service starts without it all the same.
+    """Logs it if the cache can't be used now. The service starts without the cache.
 
     Args:
-        cache: it.
-        url: its own.
+        cache: the cache.
+        url: the cache's URL.
     """
     shown = redacted(url)
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             await cache.ping()
     except CacheRefuses as error:
-        log.error("cache refuses the URL", cache=shown, error=str(error))  # noqa: TRY400 - it is no fault here
+        log.error("cache refuses the URL", cache=shown, error=str(error))  # noqa: TRY400 - the traceback says nothing
     except OSError as error:  # TimeoutError too
-        reason = str(error) or f"no answer within {LOOK_SECONDS:g} s"
+        reason = str(error) or f"no response within {LOOK_SECONDS:g} s"
         log.warning("cache can't be used yet", cache=shown, error=reason)

@@ -1,9 +1,9 @@
 """The cache of one process: a dictionary in least-recently-used order, bounded in bytes.
 
-Entries are kept rendered, in a form that the caches know nothing of. The lease protocol is that
-of `guidkeep.caches`, with one difference: leases have no time-out. A time-out is for holders that
-died elsewhere; here holder and cache die together, and a write whose outcome is open keeps its
-lease until it is known.
+Entries are kept rendered, in a form that the cache does not look into. The lease protocol is that
+of `guidkeep.caches`, with one difference: leases have no timeout. A timeout is for holders that
+died on another machine. Here holder and cache die together, and a write in doubt keeps its lease
+until the outcome is known.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 ENTRY_OVERHEAD = 290
 """Bytes of an entry beside its rendering: key, pair, time, and its share of the ordered dictionary.
 
-Measured, not derived: `python -m benchmarks --only memory` fills a cache with a million records
-and compares its count with the growth of the process.
+This is measured: `python -m benchmarks --only memory` fills a cache with a million records and
+compares its count of bytes with the growth of the process.
 """
 
 
 @dataclass(slots=True)
 class _Standing:
-    """The leases that stand on one key."""
+    """The standing leases of one key."""
 
     reader: int | None = None
     writers: set[int] = field(default_factory=set)
@@ -49,12 +49,12 @@ class _Standing:
 
 
 class MemoryCache:
-    """See the module's text.
+    """A cache in this process; see the module's text.
 
     Args:
-        max_size: bytes that the entries may take, their overhead included.
-        max_age: seconds that an entry lives at most.
-        form: renders entries, and reads them.
+        max_size: maximum bytes of all entries, their overhead included.
+        max_age: maximum seconds that an entry lives.
+        form: renders entries, and parses them.
     """
 
     renew_after: float | None = None
@@ -70,7 +70,7 @@ class MemoryCache:
         self._tokens = count(1)
 
     def hit(self, guid: str, now: float) -> bytes | None:
-        """The rendered entry, if it is there and valid at `now`."""
+        """Returns the rendered entry if it is there and live at `now`."""
         entry = self._entries.get(guid)
         if entry is None or now >= entry[0]:
             return None
@@ -79,11 +79,11 @@ class MemoryCache:
         return entry[1]
 
     def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:  # noqa: ARG002 - the protocol's
-        """There is nobody to ask: what there is, is at hand."""
+        """Returns False: there is no other machine to ask."""
         return False
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:
-        """The entry; or a miss with the right to fill; or a miss without it."""
+        """Returns the entry's record, or a lease to fill, or None: no right to fill."""
         rendered = self.hit(guid, now)
         if rendered is not None:
             return self._form.parse(rendered)
@@ -96,7 +96,7 @@ class MemoryCache:
         return lease
 
     async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
-        """Puts `record` in unless the lease was revoked; None just gives it back."""
+        """Puts `record` in unless the lease was revoked; None gives it back only."""
         standing = self._standing.get(lease.guid)
         if standing is None or standing.reader != lease.token:
             return
@@ -105,7 +105,7 @@ class MemoryCache:
             self._put(record, now)
 
     async def lease(self, guid: str) -> Lease:
-        """Drops the entry, revokes the reader's lease, and stands until it is settled."""
+        """Drops the entry and revokes the reader's lease. The lease stands until it is settled."""
         self._drop(guid)
         lease = Lease(guid, next(self._tokens))
         standing = self._standing.setdefault(guid, _Standing())
@@ -127,25 +127,25 @@ class MemoryCache:
             self._put(record, now)
 
     def doubt(self) -> None:
-        """Drops all entries, for nobody knows how old they are; leases have no age, and stand."""
+        """Drops all entries, because their age is unknown. Leases have no age, so they stand."""
         self._entries.clear()
         self.counts.entries = self.counts.bytes = 0
 
     async def ping(self) -> None:
-        """Always there."""
+        """Does nothing: this cache can always be reached."""
 
     async def close(self) -> None:
-        """Forgets everything."""
+        """Drops entries and leases."""
         self.flush()
 
     def flush(self) -> None:
-        """Forgets everything, standing leases included; their holders will find them gone."""
+        """Drops entries and leases. The leases' holders will find them gone."""
         self._entries.clear()
         self._standing.clear()
         self.counts.entries = self.counts.bytes = 0
 
     def _lost(self, guid: str) -> None:
-        """A lease was gone when it should settle: nobody can say what happened in between."""
+        """Drops entry and reader's lease: the writer's lease was gone before it settled."""
         self._drop(guid)
         standing = self._standing.get(guid)
         if standing is not None and standing.reader is not None:
@@ -180,10 +180,10 @@ def _cost(rendered: bytes) -> int:
 
 
 def open_memory(url: str, options: CacheOptions) -> MemoryCache:
-    """The cache that `memory://?max_size=SIZE` names.
+    """Returns the cache that `memory://?max_size=SIZE` names.
 
     Raises:
-        StartupError: a wrong parameter.
+        StartupError: a parameter is wrong.
     """
     parameters = parameters_of(url)
     max_size = parse_size(parameters.pop("max_size", DEFAULT_MAX_SIZE))

@@ -1,4 +1,4 @@
-"""No cache: every read asks the store."""
+"""No cache: every read goes to the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NoCache:
-    """A cache that is always empty and never lets anybody fill it."""
+    """A cache that is always empty and never gives a lease to fill it."""
 
     renew_after: float | None = None
     takes_unread = False
@@ -23,43 +23,43 @@ class NoCache:
         self.counts = CacheCounts()
 
     def hit(self, guid: str, now: float) -> bytes | None:  # noqa: ARG002 - the protocol's
-        """Nothing."""
+        """Returns None: there is no entry."""
         return None
 
     def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:  # noqa: ARG002 - the protocol's
-        """There is nobody to ask."""
+        """Returns False: there is no other machine to ask."""
         return False
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:  # noqa: ARG002 - the protocol's
-        """A miss, without the right to fill."""
+        """Returns None: a miss, without the right to fill."""
         self.counts.misses += 1
         return None
 
     async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
-        """Never called: nobody got a lease."""
+        """Is never called: no reader gets a lease."""
 
     async def lease(self, guid: str) -> Lease:
-        """A lease that means nothing."""
+        """Returns a lease that has no effect."""
         return Lease(guid, 0)
 
     async def settle(self, lease: Lease, record: Record | None, now: float) -> None:
         """Does nothing."""
 
     def doubt(self) -> None:
-        """Believes nothing anyhow."""
+        """Does nothing: there is no entry."""
 
     async def ping(self) -> None:
-        """Always there."""
+        """Does nothing: there is no server."""
 
     async def close(self) -> None:
-        """Holds nothing."""
+        """Does nothing: there is nothing to close."""
 
 
 def open_none(url: str, _: CacheOptions) -> NoCache:
-    """The cache that `none://` names.
+    """Returns the cache that `none://` names.
 
     Raises:
-        StartupError: the URL says more.
+        StartupError: the URL has a host, a path or parameters.
     """
     require_no_more(url, parameters_of(url))
     return NoCache()

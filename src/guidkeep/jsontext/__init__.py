@@ -1,9 +1,9 @@
-r"""JSON objects whose text is kept.
+r"""JSON objects that keep their text.
 
-Metadata is answered exactly as it came: `1.10` stays `1.10`, `"\u00e9"` stays escaped, an
-integer of thirty digits keeps all of them. So a member is both: its value, for looking at,
-and its text, for keeping. Decoding and the slicing of texts are done by the standard
-library's own scanner (in C); this module only notes where a member begins and ends.
+Metadata is returned exactly as the client sent it: `1.10` stays `1.10`, `"\u00e9"` stays escaped,
+and an integer of thirty digits keeps all of them. So a member has both a decoded value, for
+checks, and its text, for storage. The standard library's scanner (in C) decodes and finds the ends
+of values; this module only records where each member begins and ends.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_DEPTH = 32
-"""How deep arrays and objects may nest; the body's own object is the first level."""
+"""The maximum depth of nested arrays and objects; the outermost object is level 1."""
 
 _pair = re.compile(
     r'[ \t\n\r]*("[^"\\]*(?:\\.[^"\\]*)*")[ \t\n\r]*:[ \t\n\r]*'
     r'(?:("[^"\\]*(?:\\.[^"\\]*)*"|[^"\[{][^ \t\n\r,}]*)[ \t\n\r]*,?)?',
     re.DOTALL,
 ).match
-"""The key of a member, up to its value; the value too, and a comma after it, unless it is an array
-or an object."""
+"""A member's key up to its value. Unless the value is an array or an object, the value too, and a
+comma after it."""
 _comma = re.compile(r"[ \t\n\r]*,").match
 _AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -39,10 +39,10 @@ Cut = TypeVar("Cut")
 
 
 class Member(NamedTuple):
-    """A member of an object: `key` and `text` as they were written, `value` as decoded.
+    """A member of an object: `key` and `text` as written, `value` decoded.
 
-    A number in `value` is the nearest that a comparison needs (a double, or an integer);
-    only `text` has its digits.
+    A number in `value` is precise enough for comparisons (a double or an integer). Only `text`
+    has all of its digits.
     """
 
     key: str
@@ -50,15 +50,15 @@ class Member(NamedTuple):
     value: Any
 
     def __repr__(self) -> str:
-        """Without what it holds, so that it gets into no log."""
+        """Hides the content, to keep it out of logs."""
         return "Member(...)"
 
 
 def parse_object(body: bytes | str) -> dict[str, Member]:
-    """Reads a JSON object (RFC 8259, strictly) and returns its members by decoded name.
+    """Parses a JSON object (RFC 8259, strictly); returns its members by decoded name.
 
     Raises:
-        InvalidRequest: not UTF-8, not JSON, no object, a member twice, nested deeper than
+        InvalidRequest: not UTF-8, not JSON, not an object, a duplicate member, nested deeper than
             `MAX_DEPTH`, `NaN` or an infinity, half of a surrogate pair.
     """
     text = body if isinstance(body, str) else _decode(body)
@@ -80,7 +80,7 @@ def parse_object(body: bytes | str) -> dict[str, Member]:
 
 
 def require_json(text: str) -> None:
-    """Raises ValueError, which says what would be right, unless `text` is JSON of any kind."""
+    """Raises ValueError, with an explanation, unless `text` is JSON of any kind."""
     try:
         lenient.decode(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -88,21 +88,21 @@ def require_json(text: str) -> None:
 
 
 def format_object(members: dict[str, Member]) -> str:
-    """The object's text, each member's key and value as they were written."""
+    """Returns the object's text, with each key and value as written."""
     return "{" + ",".join([f"{member.key}:{member.text}" for member in members.values()]) + "}"
 
 
 def on_one_line(text: str) -> str:
-    """JSON text as a line of NDJSON: a raw line break only ever stands between tokens."""
+    """Returns JSON text as one line of NDJSON. Raw line breaks occur only between tokens."""
     return text.replace("\n", " ").replace("\r", " ")
 
 
 def merge(target: dict[str, Member], patch: dict[str, Member]) -> dict[str, Member]:
-    """`target` after the JSON merge patch `patch` (RFC 7396); neither is changed.
+    """Returns `target` after the JSON merge patch `patch` (RFC 7396); changes neither.
 
-    A member that the patch leaves alone keeps its place and text, and so does a value that
-    the patch brings; only objects that are changed by the merge are put together anew. Each text
-    is scanned once, however deep the patch goes.
+    Members that the patch does not name keep their place and text, and values from the patch keep
+    their text. Only objects that the merge changes are formatted anew. Each text is scanned once,
+    however deep the patch goes.
     """
     merged = dict(target)
     for name, new in patch.items():
@@ -117,7 +117,7 @@ def merge(target: dict[str, Member], patch: dict[str, Member]) -> dict[str, Memb
 
 
 class _Branch(NamedTuple):
-    """A member of a patch: its text, and the members of its value if that is an object."""
+    """A member of a patch; `members` are those of its value if it is an object."""
 
     key: str
     text: str
@@ -126,7 +126,7 @@ class _Branch(NamedTuple):
 
 
 def _branch(key: str, _: str, text: str, at: int, value: Any) -> tuple[_Branch, int]:
-    """The member of a patch whose value begins there, and where it ends."""
+    """Returns the member of a patch whose value begins at `at`, and the end of the value."""
     if isinstance(value, dict):
         members, end = _cut(text, at, value, _Branch, _branch)
         return _Branch(key, text[at:end], value, members), end
@@ -135,13 +135,13 @@ def _branch(key: str, _: str, text: str, at: int, value: Any) -> tuple[_Branch, 
 
 
 def _whole(key: str, _: str, text: str, at: int, value: Any) -> tuple[Member, int]:
-    """The member whose value begins there, and where it ends."""
+    """Returns the member whose value begins at `at`, and the end of the value."""
     end = _end_of_value(text, at)
     return Member(key, text[at:end], value), end
 
 
 def _grown(old: Member | None, patch: _Branch) -> Member:
-    """The member after an object is merged into it."""
+    """Returns the member after an object is merged into it."""
     members = patch.members or {}
     if old is not None and isinstance(old.value, dict):
         return _merged(old.key, old.text, 0, old.value, members)[0]
@@ -151,7 +151,7 @@ def _grown(old: Member | None, patch: _Branch) -> Member:
 def _merged(
     key: str, text: str, at: int, values: dict[str, Any], patch: dict[str, _Branch]
 ) -> tuple[Member, int]:
-    """The object that begins there after the merge, as a member, and where it ended before it."""
+    """Returns the member with the merged object at `at`, and its former end in the text."""
 
     def nested(key: str, name: str, text: str, at: int, value: Any) -> tuple[Member, int]:
         change = patch.get(name)
@@ -169,13 +169,13 @@ def _merged(
         elif not isinstance(values.get(name), dict):
             members[name] = _grown(before.get(name), change)
     if members == before and all(new.value is values[name] for name, new in before.items()):
-        return Member(key, text[at:end], values), end  # nothing is changed: it keeps its spaces too
+        return Member(key, text[at:end], values), end  # unchanged: keeps its spaces too
     value = {name: member.value for name, member in members.items()}
     return Member(key, format_object(members), value), end
 
 
 def _members(text: str, values: dict[str, Any]) -> dict[str, Member]:
-    """Cuts an object's text into its members; the text is known to be valid."""
+    """Cuts the valid text of an object into its members."""
     return _cut(text, text.index("{"), values, Member, _whole)[0]
 
 
@@ -186,15 +186,15 @@ def _cut(
     plain: Callable[[str, str, Any], Cut],
     nested: Callable[[str, str, str, int, Any], tuple[Cut, int]],
 ) -> tuple[dict[str, Cut], int]:
-    """The members of the object that begins there, and where it ends.
+    """Returns the members of the object that begins at `at`, and the object's end.
 
     Args:
-        text: is known to be valid.
-        at: where the object's brace is.
-        values: the object decoded.
-        plain: makes a member of a key, a text and a value that has no others in it.
-        nested: makes a member of a key, a name, the text, the place of a value, and the value;
-            returns it, and where the value ends.
+        text: valid JSON.
+        at: the place of the object's brace.
+        values: the decoded object.
+        plain: makes a member from key, text and value, for a value that is not nested.
+        nested: makes a member from key, name, the whole text, the place of the value, and the
+            value; returns the member and the end of the value.
     """
     members: dict[str, Cut] = {}
     at += 1
@@ -228,8 +228,8 @@ def _decode(body: bytes) -> str:
 def _is_too_deep(text: str) -> bool:
     """Whether the arrays and objects of a valid JSON text nest deeper than `MAX_DEPTH`.
 
-    Outside of strings, each pass takes away the innermost brackets. All of it is done by functions
-    in C: a text of 64 KiB can have that many brackets.
+    Each pass removes the innermost brackets outside of strings. All work is done by functions in
+    C, because a text of 64 KiB can have 64 Ki brackets.
     """
     outside = "".join(outside_of_strings(text)).encode()
     brackets = outside.translate(_AS_BRACKETS, _NO_BRACKETS)
@@ -239,13 +239,13 @@ def _is_too_deep(text: str) -> bool:
 
 
 def _refuse_lone_surrogates(values: object) -> None:
-    """Half of a surrogate pair is no character (RFC 8259 §8.2): no UTF-8 text can carry it."""
+    """Refuses half of a surrogate pair (RFC 8259 §8.2), which UTF-8 can't encode."""
     try:
         json.dumps(values, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         half = f"\\u{ord(error.object[error.start]):04x}"
         raise InvalidRequest(
-            f"{half} is half of a surrogate pair and no character: write both halves, or none."
+            f"{half} is half of a surrogate pair, not a character: write both halves, or none."
         ) from error
 
 
@@ -255,7 +255,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         counts = Counter(name for name, _ in pairs)
         [(twice, _)] = counts.most_common(1)
         raise InvalidRequest(
-            f"The member {json.dumps(twice)} stands twice in one object: write it once."
+            f"The member {json.dumps(twice)} occurs twice in one object: write it once."
         )
     return members
 
@@ -265,7 +265,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _float(text: str) -> float:
-    """For comparisons only: what is beyond a double's range is as large as a double can be."""
+    """For comparisons only: a number beyond a double's range becomes the largest double."""
     value = float(text)
     return value if isfinite(value) else (-1 if value < 0 else 1) * float_info.max
 
@@ -274,7 +274,7 @@ def _int(text: str) -> int | float:
     return int(text) if len(text) <= _INT_DIGITS else _float(text)
 
 
-_INT_DIGITS = get_int_max_str_digits() or 4300  # 0: the process was told not to limit them
+_INT_DIGITS = get_int_max_str_digits() or 4300  # 0: no limit is set
 _TOO_DEEP = f"The body is nested too deeply: at most {MAX_DEPTH} levels."
 _KINDS = {
     list: "an array",
@@ -291,7 +291,7 @@ _decoder = json.JSONDecoder(
     parse_constant=_refuse_constant,
 )
 lenient = json.JSONDecoder(parse_int=_int)
-"""Reads what `parse_object` takes, and other JSON: an integer may have any number of digits, though
-Python's own decoder refuses those of more than 4,300."""
+"""Reads everything that `parse_object` takes, and other JSON. Integers may have any number of
+digits; Python's own decoder refuses more than 4,300."""
 _scan_once = json.JSONDecoder(parse_int=str, parse_float=str).scan_once  # type: ignore[attr-defined]  # public, untyped
 """Finds the end of a value; numbers are not read."""

@@ -1,7 +1,7 @@
-"""Why a text is not JSON, said from the text and the place where the decoder stopped.
+"""Explains why a text is not JSON, from the text and the place where the decoder stopped.
 
-The decoder's own words are not used: they differ between versions of Python, and so, by a few
-characters, do its places.
+The decoder's own messages differ between versions of Python, and its places differ by a few
+characters, so neither is used directly.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WHITE = " \t\n\r"
 
 
 def explained(error: JSONDecodeError | RecursionError) -> str:
-    """What is wrong, what would be right, and where, without a full stop."""
+    """Returns a clause: the fault, what would be right, and the place. It has no full stop."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     text = error.doc
@@ -28,7 +28,7 @@ def explained(error: JSONDecodeError | RecursionError) -> str:
 
 
 def _in_string(text: str, at: int) -> tuple[str, int] | None:
-    """What is wrong with a string, and where; None: the place is in no string."""
+    """Returns the fault of a string and its place; None: the place is not in a string."""
     escape = text.rfind("\\", max(at - 2, 0), at + 1)
     if escape >= 0 and text[escape + 1 : escape + 2] == "u":
         return "after \\u there must be four hexadecimal digits", escape
@@ -48,12 +48,12 @@ def _between_tokens(text: str, at: int) -> tuple[str, int]:
     before = outside_of_strings(text[:at])
     last = before[-1].rstrip(_WHITE)[-1:]
     if last == "," and text[at : at + 1] in ("}", "]"):
-        return f"a comma before '{text[at]}' is one too many: take it away", at
+        return f"a comma before '{text[at]}' is one too many: remove it", at
     return f"expected {_expected(before, last)}, found {_shown(text, at)}", at
 
 
 def _expected(before: list[str], last: str) -> str:
-    """What may come after that text, of which the parts outside of strings are given."""
+    """What may follow a text, given its parts outside of strings."""
     within = _innermost("".join(before))
     if not within:
         return "nothing more" if last or len(before) > 1 else "a value"
@@ -67,7 +67,7 @@ def _expected(before: list[str], last: str) -> str:
 
 
 def _innermost(text: str) -> str:
-    """The bracket that was opened last of those that are open at the end; empty: there is none."""
+    """The innermost bracket that is open at the end of the text; empty if there is none."""
     closed = 0
     for at in range(len(text) - 1, -1, -1):
         if text[at] in "}]":
@@ -80,7 +80,7 @@ def _innermost(text: str) -> str:
 
 
 def outside_of_strings(text: str) -> list[str]:
-    """The parts of valid JSON, or of its beginning, that lie between strings."""
+    """Returns the parts of valid JSON, or of a beginning of it, that are outside of strings."""
     return text.replace("\\\\", "").replace('\\"', "").split('"')[::2]
 
 
@@ -93,6 +93,6 @@ def _shown(text: str, at: int) -> str:
 
 
 def end_of_space(text: str, at: int) -> int:
-    """Where the white space that may begin at this place ends."""
+    """Returns the end of the white space, if any, that begins at a place."""
     found = _space(text, at)
     return found.end() if found else at  # pragma: no branch - the pattern matches everywhere

@@ -1,4 +1,4 @@
-"""Lines, cut from what comes. Pure."""
+"""Cuts a stream of bytes into lines. Pure."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NDJSON = "application/x-ndjson"
-"""The media type of lines that have a JSON object each."""
+"""The media type of lines with one JSON object each."""
 
 
 class Line(NamedTuple):
-    """A line that is not blank: its number, from 1, and its text; None: it is too long."""
+    """A line that is not blank: its number, from 1, and its text, or None if it is too long."""
 
     number: int
     text: bytes | None
 
 
 class Lines:
-    """Cuts lines out of pieces that end anywhere. Holds a line that is not complete, no more.
+    """Cuts lines from pieces that may end anywhere. It holds at most one incomplete line.
 
     Args:
-        limit: bytes of a line at most, its end not counted.
+        limit: maximum bytes of a line, without its line break.
     """
 
     def __init__(self, limit: int) -> None:
         self.number = 0
-        """Of the last line that was cut."""
+        """The number of the last line."""
         self._limit = limit
         self._rest = b""
         self._is_too_long = False
 
     def feed(self, piece: bytes) -> Iterator[Line | None]:
-        """Cuts a line that this piece completes whenever the next one is asked for.
+        """Yields the lines that this piece completes; None stands for a blank line.
 
-        None stands for a blank one. All are to be taken before the next piece is fed.
+        Take all of them before you feed the next piece.
         """
         begin = 0
         while (end := piece.find(b"\n", begin)) >= 0:
@@ -46,7 +46,7 @@ class Lines:
         self._keep(self._rest + piece[begin:])
 
     def end(self) -> Iterator[Line | None]:
-        """The last line, which does not end."""
+        """Yields the last line, which has no line break."""
         text, self._rest = self._rest, b""
         yield self._cut(text, is_too_long=self._is_too_long)
 

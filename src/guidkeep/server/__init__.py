@@ -1,1 +1,1 @@
-"""A running service: its parts put together, its sockets, signals and workers."""
+"""A running service: assembles the parts; its sockets, signals and workers."""

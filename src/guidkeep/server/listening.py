@@ -1,9 +1,9 @@
-"""How a server stops listening without turning away a client that got through.
+"""How a server stops listening without resetting clients that are connected already.
 
-A client is connected when the kernel has shaken hands with it, which is before the server accepts
-it. Closing the listening socket resets whoever waits in that queue, though the request may have
-been sent already. So before it is closed the kernel is told to let no further client in; the server
-goes on accepting for a moment, and closes when the queue is empty.
+The kernel completes a client's TCP handshake before the server accepts the connection. Closing the
+listening socket resets the connections that wait in the accept queue, even if their requests have
+been sent. So the server first makes the kernel drop new connection attempts. It goes on accepting
+for a moment, and closes the socket when the queue is empty.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import sys
 SO_ATTACH_FILTER = 26  # linux/asm-generic/socket.h; the socket module does not name them
 SO_DETACH_FILTER = 27
 
-# A classic BPF program (socket(7), linux/filter.h) on segments that come for the socket, which
-# begin with the TCP header: those that ask for a connection (SYN without ACK) are dropped, so the
-# client tries again and then finds nobody; all others pass.
+# A classic BPF program (socket(7), linux/filter.h). It sees each segment for the socket, from the
+# TCP header on. It drops segments that open a connection (SYN without ACK), so the client tries
+# again and then finds the port closed. All other segments pass.
 _DROP_SYN = b"".join(
     struct.pack("HBBI", *instruction)
     for instruction in (
@@ -33,12 +33,12 @@ _DROP_SYN = b"".join(
 
 
 def let_nobody_in(listener: socket.socket) -> None:
-    """Lets no further client connect; those that did can still be accepted.
+    """Lets no further client connect; connections in the queue can still be accepted.
 
-    Where the system does not know how, nothing happens: then a client that connects in the very
-    moment in which the server stops may be reset.
+    Only Linux can do this. Elsewhere nothing happens, and a client that connects at the moment in
+    which the server stops may be reset.
     """
-    if sys.platform != "linux":  # pragma: no cover - the tests run where the kernel can do it
+    if sys.platform != "linux":  # pragma: no cover - the tests run on Linux
         return
     program = ctypes.create_string_buffer(_DROP_SYN)
     description = struct.pack("HP", len(_DROP_SYN) // 8, ctypes.addressof(program))
@@ -47,7 +47,7 @@ def let_nobody_in(listener: socket.socket) -> None:
 
 
 def let_everybody_in(listener: socket.socket) -> None:
-    """Lets clients connect again; nothing happens if they may."""
+    """Lets clients connect again; does nothing if they may already."""
     if sys.platform != "linux":  # pragma: no cover - as above
         return
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Puts store, cache, registry and application together, serves them, and drains."""
+"""Assembles store, cache, registry and application, serves requests, and drains."""
 
 from __future__ import annotations
 
@@ -53,26 +53,27 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.server")
 
 SWITCH_INTERVAL = 0.0005
-"""Seconds after which a thread that waits for the interpreter's lock gets it. The store's
-threads need it a few times a batch; Python's 5 ms would make each batch of a busy server wait
-as much each time."""
+"""Seconds after which a thread that waits for the interpreter's lock gets it. The store's threads
+need the lock a few times per batch. With Python's default of 5 ms, each batch of a busy server
+would wait that long each time."""
 COLLECT_AFTER = (50_000, 20, 100)
-"""When cyclic garbage is looked for, by generation. A request leaves none, but its many short-lived
-objects set the collector off each few requests at Python's thresholds: 7 % of a create."""
+"""The garbage collector's thresholds, by generation. A request leaves no cyclic garbage, but with
+Python's thresholds its short-lived objects start the collector every few requests: 7 % of the time
+of a create."""
 LEASE_TIMEOUTS = 3
-"""How many of the store's time-outs a lease lasts once its writer knows of it. A write may wait for
-one before it is begun, and takes another at most."""
+"""The time that a lease lasts once its writer has it, in multiples of the store's timeout. A write
+may wait for one timeout before it begins, and takes another at most."""
 CANCEL_AGAIN = 0.5
-"""Seconds after which a start that was to be abandoned and goes on is cancelled again: a driver may
-lose a cancellation, as `asyncio.wait_for` does in Python 3.11 if it comes in the last moment."""
+"""Seconds after which a cancelled start that has not ended is cancelled again. A driver may lose a
+cancellation, as `asyncio.wait_for` does in Python 3.11 if it comes at the last moment."""
 CLOCK_LOOKS = 1.0
-"""Seconds from one look at the clock to the next: so long an entry of the cache may be believed
-that has its age by a clock that was set."""
+"""Seconds between checks of the clock. After the clock was set, the cache may believe a wrong age
+of an entry for this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that accepts requests at `address`, until `stop` is called; that drains it."""
+    """A server that accepts requests at `address`. Calling `stop` drains it."""
 
     address: str
     stop: Callable[[], None]
@@ -80,12 +81,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """A worker's share in a server that has several.
+    """A worker's share of a server that has several workers.
 
     Attributes:
-        listener: the socket, bound, on which it alone accepts.
-        number: which of the workers it is, from 0. The first one sweeps.
-        names: of the sockets on which the workers tell their metrics.
+        listener: the bound socket on which only this worker accepts.
+        number: the worker's number, from 0. Worker 0 sweeps.
+        names: the names of the sockets on which the workers share their metrics.
     """
 
     listener: socket.socket
@@ -94,7 +95,7 @@ class Share:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which says where it listens and exits with 0 when it is told to stop."""
+    """uvicorn's server; it reports its address, and exits with 0 after a signal that stops it."""
 
     def __init__(
         self, config: uvicorn.Config, context: ConnectionContext, started: Callable[[Running], None]
@@ -104,10 +105,10 @@ class Server(uvicorn.Server):
         self._started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begins to accept connections, then says so."""
+        """Begins to accept connections, then calls `started`."""
         [listener] = sockets or []
-        listen(self._context.settings, listener)  # the loop keeps it to itself if that fails
-        let_everybody_in(listener)  # again, if it was another worker's before
+        listen(self._context.settings, listener)  # the event loop would hide the error
+        let_everybody_in(listener)  # a worker that died may have had this socket
         await super().startup(sockets)
         self._started(Running(address_of(listener), self.stop))
 
@@ -116,13 +117,13 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answers what was asked, then closes."""
+        """Responds to the requests that have arrived, then closes."""
         self._context.draining = True
         connections = self.server_state.connections
         log.info("stopping", connections=len(connections))
         for listener in sockets or []:
             let_nobody_in(listener)
-        await asyncio.sleep(DRAIN_GRACE)  # accepts who got through
+        await asyncio.sleep(DRAIN_GRACE)  # accepts the connections that are in the queue
         patience = self._context.settings.drain_timeout
         giving_up = asyncio.get_running_loop().call_later(patience, self._give_up)
         await super().shutdown(sockets)
@@ -135,21 +136,21 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Not by uvicorn: they are handled from the start on (`guidkeep.server.stopping`)."""
+        """Does nothing: `guidkeep.server.stopping` handles signals, and does so earlier."""
         yield
 
 
 def run(
     settings: Settings, work: Callable[[], Coroutine[object, object, None]] | None = None
 ) -> None:
-    """Serves until a signal stops it.
+    """Serves until a signal stops the process.
 
     Args:
-        settings: see there.
-        work: what serves; by default `serve` alone.
+        settings: the settings.
+        work: returns the coroutine that serves; by default `serve(settings)`.
 
     Raises:
-        StartupError: it can't start as it was told to.
+        StartupError: the server can't start with these settings.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     keep_in_one_piece()
@@ -169,14 +170,14 @@ async def serve(
     started: Callable[[Running], None] | None = None,
     share: Share | None = None,
 ) -> None:
-    """Serves until it is told to stop.
+    """Serves until a signal or `Running.stop` stops it.
 
     Args:
-        settings: see there.
+        settings: the settings.
         clock: returns Unix time in seconds.
-        steady: returns the seconds of a clock that nobody sets, against which that one is held.
-        started: called when the server accepts requests; by default its address is printed.
-        share: what a worker has of a server; None: it serves alone.
+        steady: returns the seconds of a clock that cannot be set; jumps of `clock` are found by it.
+        started: called when the server accepts requests; by default the address is printed.
+        share: the share of one worker; None: this process serves alone.
     """
     path = settings.metadata_schema
     schema = MetadataSchema.from_file(path) if path else MetadataSchema()
@@ -249,7 +250,7 @@ async def _serve(
             try:
                 await server.serve(sockets=[listener])
             finally:
-                stop.lead_to(lambda: None)  # what is left to be done is done
+                stop.lead_to(lambda: None)  # nothing is left to stop
                 watcher.cancel()
 
 
@@ -257,7 +258,7 @@ async def _serve(
 async def _gathering(
     metrics: Metrics, share: Share | None
 ) -> AsyncIterator[Callable[[], Awaitable[Gathered]]]:
-    """What gathers the numbers of all workers."""
+    """Yields the function that gathers the numbers of all workers."""
     if share is None:
         yield metrics.gather
         return
@@ -273,7 +274,7 @@ async def _registry(
     clock: Callable[[], float],
     steady: Callable[[], float],
 ) -> AsyncIterator[Registry]:
-    """The registry over its store and cache."""
+    """Opens store, cache and registry; yields the registry."""
     async with contextlib.AsyncExitStack() as stack:
         cache = open_cache(
             settings.cache,
@@ -309,7 +310,7 @@ async def _registry(
 async def _swept(
     registry: Registry, settings: Settings, share: Share | None
 ) -> AsyncIterator[None]:
-    """Looks after the clock as long as it lasts, and sweeps; of several workers the first one."""
+    """Watches the clock and sweeps until the context ends. Of several workers the first sweeps."""
     watch = registry.watch
     work = [_look_at(watch)]
     if share is None or share.number == 0:
@@ -339,7 +340,7 @@ async def _look_at(watch: ClockWatch) -> None:
 def _uvicorn_config(app: Any, context: ConnectionContext, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=functools.partial(GuidkeepProtocol, context=context),  # type: ignore[arg-type]  # a class or what makes one of its objects: uvicorn only calls it
+        http=functools.partial(GuidkeepProtocol, context=context),  # type: ignore[arg-type]  # declared as a class, but uvicorn only calls it
         ws="none",
         lifespan="off",
         log_config=None,
@@ -347,12 +348,12 @@ def _uvicorn_config(app: Any, context: ConnectionContext, settings: Settings) ->
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=int(settings.drain_timeout) + 5,  # Guidkeep's own comes first
+        timeout_graceful_shutdown=int(settings.drain_timeout) + 5,  # Guidkeep's ends earlier
     )
 
 
 def _allow_descriptors(wanted: int) -> None:
-    """Raises the process' limit of open files as far as it may, to what its connections need."""
+    """Raises the process's limit of open files to `wanted`, or as near as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft < most:
@@ -360,7 +361,7 @@ def _allow_descriptors(wanted: int) -> None:
 
 
 def _warn_of_few_descriptors(settings: Settings) -> None:
-    """Says so if there can't be as many connections as are asked for."""
+    """Logs a warning if the limit of open files allows fewer connections than the settings."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most < settings.max_connections:
         log.warning(

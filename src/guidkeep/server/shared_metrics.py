@@ -1,12 +1,12 @@
-"""The metrics of several workers, shown by whichever of them is asked.
+"""The metrics of several workers, gathered by the worker that serves the request.
 
-A connection to the port reaches one worker, and so does a scrape. So each worker sends its own
-numbers (see `guidkeep.metrics.Numbers`), as JSON, to whoever connects to its socket, and the worker
-that is asked gathers them.
+A connection to the port reaches one worker, and so does a scrape. So each worker has a socket on
+which it sends its own numbers (see `guidkeep.metrics.Numbers`) as JSON. The worker that serves the
+scrape gathers the numbers of all.
 
-The sockets have abstract names (unix(7)): nothing is left of them, however a worker ends. Such a
-name has no permissions, and /proc/net/unix shows it to everybody. So both sides ask the kernel who
-is at the other end. A process of another user gets nothing, and nothing that it sends is believed.
+The sockets have abstract names (unix(7)), so no file is left over, however a worker ends. Such a
+name has no permissions, and every user sees it in /proc/net/unix. So both sides ask the kernel for
+the user at the other end, and ignore a process of another user.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from guidkeep.metrics import Gathered, Metrics, Numbers
 
 CREDENTIALS = "3i"
-"""Process, user and group: what the kernel says of the other end (unix(7), SO_PEERCRED)."""
+"""Process, user and group of the process at the other end (unix(7), SO_PEERCRED)."""
 PATIENCE = 1.0
-"""Seconds that a worker has to send its numbers. A worker that does not answer in time is left
+"""Seconds that a worker has to send its numbers. A worker that does not respond in time is left
 out."""
 
 
@@ -38,14 +38,14 @@ async def shared_metrics(
     """Sends this worker's numbers to the others; yields the function that gathers those of all.
 
     Args:
-        metrics: this worker's.
-        number: which of the workers it is, from 0.
+        metrics: this worker's metrics.
+        number: this worker's number, from 0.
         names: the names of the sockets, one for each worker.
     """
 
     async def send(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if _is_ours(writer.get_extra_info("socket")):
-            with contextlib.suppress(OSError):  # it did not wait
+            with contextlib.suppress(OSError):  # the other worker has closed the connection
                 writer.write(json.dumps(metrics.numbers()).encode())
                 await writer.drain()
         writer.close()
@@ -63,15 +63,15 @@ async def shared_metrics(
 
 
 async def _ask(name: str) -> Numbers | None:
-    """The numbers of the worker of that name; None: it is not there, or does not answer."""
-    # ValueError: it ended before it had sent all.
+    """Returns the numbers of the worker with that socket; None: it does not respond."""
+    # ValueError: the worker ended before it had sent all of its numbers.
     with (
         contextlib.suppress(OSError, TimeoutError, ValueError),
         socket.socket(socket.AF_UNIX) as connection,
     ):
         connection.setblocking(False)
         async with asyncio.timeout(PATIENCE):
-            connection.connect(name)  # at once, or not at all: the queue is full
+            connection.connect(name)  # connects at once, or fails: the queue is full
             if _is_ours(connection):
                 numbers: Numbers = json.loads(await _until_closed(connection))
                 return numbers
@@ -79,7 +79,7 @@ async def _ask(name: str) -> Numbers | None:
 
 
 def _is_ours(connection: socket.socket) -> bool:
-    """Whether the process at the other end is the same user's."""
+    """Whether the process at the other end belongs to the same user."""
     size = struct.calcsize(CREDENTIALS)
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     _, user, _ = struct.unpack(CREDENTIALS, credentials)

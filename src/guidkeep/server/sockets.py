@@ -1,12 +1,12 @@
-"""Sockets that a server listens on: one for a process alone, or one for each of several workers.
+"""The sockets that a server listens on: one for a single process, or one for each worker.
 
-*One socket each, not one for all.* Sockets that are bound with SO_REUSEPORT share a port, and the
-kernel hands each connection to one of them by a hash of its addresses, so workers get about as many
-each (measured, two workers: 16 connections as 10 and 6, 256 as 135 and 121). From one socket for
-all, whoever wakes first takes what there is (15 and 1, 198 and 58).
+*One socket per worker.* Sockets that are bound with SO_REUSEPORT share a port. The kernel assigns
+each connection to one of them by a hash of its addresses, so the workers get similar numbers
+(measured with two workers: 16 connections as 10 and 6, 256 as 135 and 121). With one socket for
+all, the worker that wakes first takes most connections (15 and 1, 198 and 58).
 
-*The supervisor keeps them all open.* A connection that waits in the queue of a worker that dies is
-therefore not reset: it waits on for the one that takes its place.
+*The supervisor keeps all sockets open.* So when a worker dies, the connections in its accept queue
+are not reset. They wait for the worker that replaces it.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 
 BACKLOG = 2048
 UNREAD = 131_072
-"""Bytes of a connection that the kernel takes and that are not yet read; it counts twice as much.
-It would take megabytes, from clients that send without end too, and they all share its memory."""
+"""Bytes per connection that the kernel buffers before they are read (it reserves twice as much).
+By default it would buffer megabytes, even from clients that never stop sending, and all connections
+share its memory."""
 UNSENT = 65_536
-"""Bytes of answers on a connection that the kernel takes and has not yet sent. What a client does
-not read is not made: it would cost time and the kernel's memory."""
+"""Bytes of responses per connection that the kernel buffers before they are sent. The rest is made
+when the client has read these: making it earlier would cost time and the kernel's memory."""
 
 
 def bind(settings: Settings) -> socket.socket:
-    """A socket bound to the host and port of the settings. It does not listen yet.
+    """Returns a socket bound to the host and port of the settings. It does not listen yet.
 
     Raises:
-        StartupError: that can't be.
+        StartupError: there is no such host, or the port can't be bound.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -48,7 +49,7 @@ def bind(settings: Settings) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "that is no host"
+        reason = getattr(error, "strerror", None) or "not a host name"
         raise StartupError(f"Can't listen on {settings.host}: {reason}.") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -61,15 +62,15 @@ def bind(settings: Settings) -> socket.socket:
 
 @contextlib.contextmanager
 def bound_together(settings: Settings) -> Iterator[list[socket.socket]]:
-    """As many sockets on one port as there are workers; none lets anybody in yet.
+    """Yields one socket per worker, all on one port. No client can connect yet.
 
     Raises:
-        StartupError: that can't be.
+        StartupError: the port can't be bound, or the system is not Linux.
     """
-    if sys.platform != "linux":  # pragma: no cover - the tests run where it can be done
-        raise StartupError("--workers needs Linux, whose kernel spreads connections over them.")
+    if sys.platform != "linux":  # pragma: no cover - the tests run on Linux
+        raise StartupError("--workers needs Linux, whose kernel spreads connections over workers.")
     with contextlib.ExitStack() as stack:
-        # The first is bound alone: with SO_REUSEPORT it would share the port with a second server.
+        # The first is bound without SO_REUSEPORT: with it, a second server could share the port.
         first = stack.enter_context(contextlib.closing(bind(settings)))
         first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listeners = []
@@ -79,7 +80,7 @@ def bound_together(settings: Settings) -> Iterator[list[socket.socket]]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(first.getsockname())
-        # One listens at once, though it lets nobody in: a second server can't bind the port now.
+        # One listens at once, with new clients dropped, so that no second server binds the port.
         let_nobody_in(listeners[0])
         listen(settings, listeners[0])
         yield listeners
@@ -89,11 +90,12 @@ def listen(settings: Settings, listener: socket.socket) -> None:
     """Begins to listen.
 
     Raises:
-        StartupError: another bound the port at the same time, and was faster.
+        StartupError: another process bound the port at the same time, and was faster.
     """
-    # Connections inherit both; the first before it listens, for the window depends on it (tcp(7)).
+    # Connections inherit both options. SO_RCVBUF has to be set before listen(): the window depends
+    # on it (tcp(7)).
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD)
-    with contextlib.suppress(AttributeError):  # a system that does not know it
+    with contextlib.suppress(AttributeError):  # a system without this option
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
         listener.listen(BACKLOG)
@@ -102,7 +104,7 @@ def listen(settings: Settings, listener: socket.socket) -> None:
 
 
 def cannot_listen(settings: Settings, error: OSError) -> StartupError:
-    """The error that says so."""
+    """Returns the error for a port that can't be bound."""
     return StartupError(
         f"Can't listen on {settings.host}:{settings.port}: {error.strerror}. "
         "--port 0 takes a free port."
@@ -110,12 +112,12 @@ def cannot_listen(settings: Settings, error: OSError) -> StartupError:
 
 
 def address_of(listener: socket.socket) -> str:
-    """The URL under which it is reached."""
+    """Returns the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def announce(settings: Settings, address: str) -> None:
-    """Prints what is served, and where."""
+    """Prints the store and the address that the server serves."""
     line = f"Guidkeep {VERSION} serves {redacted(settings.store)} on {address}"
     say(line)

@@ -1,12 +1,13 @@
-"""The signals of a server: those that stop it, at any time, and those that do not.
+"""The signals of a server: those that stop it at any time, and those that do not.
 
-SIGTERM, SIGINT and SIGQUIT stop it with the exit code 0, whatever it is doing. They are handled
-from the first moment: the kernel drops a signal that PID 1, as in a container, has no handler for.
-Until the event loop runs the process ends on the spot; from then on the loop is told.
+SIGTERM, SIGINT and SIGQUIT stop the server with exit code 0 in every state. They are handled from
+the first moment, because the kernel drops signals to PID 1 (a container's process) without a
+handler. Until the event loop runs, they end the process at once. After that, the event loop handles
+them.
 
-SIGHUP, which a terminal sends when it is closed and an operator who wants files read again, never
-ends it. There is nothing to read again yet, which it says. Nor does any other signal that would end
-a process which knows nothing of it, as SIGUSR1: requests would be cut off.
+SIGHUP never ends the server. A terminal sends it when it closes, and an operator to have files read
+again. There is no file to read again yet, so the server only logs it. Other signals that would end
+a process by default, such as SIGUSR1, do not end the server either: that would cut off requests.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ HELD = (HANGUP, *IGNORED)
 
 
 class Stop:
-    """Stops a server that starts, serves or ends: each in its own way.
+    """Stops a server. The way to stop changes as it starts, serves and ends.
 
     Args:
-        stop: how it is stopped now.
+        stop: stops the server in its present state.
     """
 
     def __init__(self, stop: Callable[[], object]) -> None:
@@ -42,12 +43,12 @@ class Stop:
         self.is_asked = False
 
     def __call__(self) -> None:
-        """Stops it."""
+        """Stops the server."""
         self.is_asked = True
         self._stop()
 
     def lead_to(self, stop: Callable[[], object]) -> None:
-        """From now on it is stopped like that; if it should have stopped already, at once."""
+        """Changes the way to stop; if a stop was asked for already, calls `stop` at once."""
         self._stop = stop
         if self.is_asked:
             stop()
@@ -55,9 +56,9 @@ class Stop:
 
 @contextlib.contextmanager
 def before_the_loop() -> Iterator[None]:
-    """Ends the process with 0 on the signals that stop it, as long as no loop handles them.
+    """Ends the process with 0 on the signals that stop it, until an event loop handles them.
 
-    In a thread that is not the main one it does nothing, as `on_signals`.
+    Like `on_signals`, it does nothing on a thread other than the main one.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -84,9 +85,9 @@ def before_the_loop() -> Iterator[None]:
 def on_signals(
     stop: Callable[[], object], *, reload: Callable[[], object] | None = None
 ) -> Iterator[None]:
-    """Calls `stop` on the signals that stop it, and `reload` on SIGHUP, in the loop that runs.
+    """Calls `stop` on the signals that stop a server, and `reload` on SIGHUP, in the running loop.
 
-    In a thread that is not the main one it does nothing: that one has the signals.
+    It does nothing on a thread other than the main one: only the main one gets signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -106,7 +107,10 @@ def on_signals(
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """A process that is started meanwhile gets no signal that ends no server until it has begun."""
+    """Blocks the signals that must not end a server, in this process and in those it starts.
+
+    A started process unblocks them once it handles them (`before_the_loop`).
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     try:
         yield
@@ -115,16 +119,16 @@ def held() -> Iterator[None]:
 
 
 def nothing_to_reload() -> None:
-    """Says so."""
+    """Logs a SIGHUP that has no effect."""
     log.info("nothing to reload")
 
 
 def ignored(number: int) -> None:
-    """Says so."""
+    """Logs a signal that has no effect."""
     log.warning("signal ignored", number=number, signal=signal.strsignal(number))
 
 
 def _handlers() -> dict[int, Any]:
-    """The handlers of all signals that mean something here, but for those that are not Python's."""
+    """The present handlers of the signals above, without handlers that Python did not install."""
     handlers = {number: signal.getsignal(number) for number in (*STOPPING, HANGUP, *IGNORED)}
     return {number: handler for number, handler in handlers.items() if handler is not None}

@@ -1,12 +1,13 @@
-"""Several workers that serve one port: started, watched, replaced when they die, and ended.
+"""The supervisor of several workers on one port: it starts, watches, replaces and ends them.
 
-The supervisor binds the port and starts the workers, each a process of its own that accepts on a
-socket of its own (`guidkeep.server.sockets` says why). It serves nothing itself. Its pipe to a
-worker lives as long as it does; a worker whose pipe ends drains by itself, so none is left behind.
+The supervisor binds the port and starts the workers. Each worker is a process that accepts on its
+own socket (see `guidkeep.server.sockets` for the reason). The supervisor serves no requests. It has
+a pipe to each worker; a worker drains when its pipe is closed, so no worker outlives the
+supervisor.
 
-*A worker that dies* loses the requests that it was working on; connections that it had not accepted
-wait for the one that takes its place. When that can't start, they are reset, and its socket stays
-out of the kernel's choice until one does.
+*When a worker dies*, the requests that it was serving are lost. Connections that it had not
+accepted wait for its replacement. If the replacement can't start, they are reset, and the kernel
+assigns no connections to that socket until one starts.
 """
 
 from __future__ import annotations
@@ -45,22 +46,22 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.supervisor")
 
 BACKOFF = Backoff(first=0.1, longest=5.0)
-"""Before a worker that died is replaced."""
+"""The waits before a dead worker is replaced."""
 LIVED = 10.0
-"""Seconds after which a worker counts as started: the next wait is the first again."""
+"""Seconds after which a worker counts as healthy, so that the back-off starts anew."""
 GRACE = 10.0
-"""Seconds that a worker may take to end, beside `--drain-timeout`; after that it is killed."""
+"""Seconds that a worker may take to end beyond `--drain-timeout`; after that it is killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a worker is to do.
+    """The instructions for one worker.
 
     Attributes:
-        settings: of the server as a whole.
-        number: which of the workers it is, from 0. The first one sweeps.
-        descriptor: of the socket, bound, on which it alone accepts.
-        names: of the sockets on which the workers tell their metrics.
+        settings: the settings of the server as a whole.
+        number: the worker's number, from 0. Worker 0 sweeps.
+        descriptor: the descriptor of the bound socket on which only this worker accepts.
+        names: the names of the sockets on which the workers share their metrics.
     """
 
     settings: Settings
@@ -70,32 +71,32 @@ class Job:
 
 
 def run(settings: Settings) -> None:
-    """Serves with several workers until a signal stops it.
+    """Serves with several workers until a signal stops the process.
 
     Raises:
-        StartupError: that can't be done as it was asked for.
+        StartupError: the workers can't start with these settings.
     """
     check(settings)
     asyncio.run(supervise(settings))
 
 
 def check(settings: Settings) -> None:
-    """Raises StartupError if store or cache belong to one process alone."""
+    """Raises StartupError if the store or the cache can serve only one process."""
     asked = f"--workers {settings.workers}"
     if not _is_shared(settings.store, stores.BACKENDS):
         raise StartupError(
-            f"{asked} needs a --store that several processes may open: {_shared(stores.BACKENDS)}. "
-            "An SQLite file is served by one process."
+            f"{asked} needs a --store that several processes can open: {_shared(stores.BACKENDS)}. "
+            "A SQLite file is served by one process."
         )
     if not _is_shared(settings.cache, caches.BACKENDS):
         raise StartupError(
             f"{asked} needs a --cache that the workers share: {_shared(caches.BACKENDS)}. "
-            "memory:// is the memory of one process: another would read what is old."
+            "memory:// is private to one process, so the other workers would read stale records."
         )
 
 
 def _is_shared(url: str, backends: Sequence[Backend]) -> bool:
-    """Also of a URL that names no backend: what opens it says so."""
+    """Whether workers can share it. True for an unknown backend, which is refused on opening."""
     backend = backend_of(url, backends)
     return backend is None or backend.is_shared
 
@@ -105,15 +106,15 @@ def _shared(backends: Sequence[Backend]) -> str:
 
 
 async def supervise(settings: Settings, *, started: Callable[[str], None] | None = None) -> None:
-    """Serves with several workers until it is told to stop.
+    """Serves with several workers until a signal stops it.
 
     Args:
-        settings: see there.
-        started: called when all workers accept requests, with their address; by default it
+        settings: the settings.
+        started: called with the address when all workers accept requests; by default the address
             is printed.
 
     Raises:
-        StartupError: that can't be done as it was asked for.
+        StartupError: the workers can't start with these settings.
     """
     stopping = asyncio.Event()
     workers: list[Worker] = []
@@ -124,7 +125,7 @@ async def supervise(settings: Settings, *, started: Callable[[str], None] | None
 
     with bound_together(settings) as listeners, on_signals(stopping.set, reload=reload):
         address = address_of(listeners[0])
-        # Their names are unknown to others: no two servers of a machine share any.
+        # Random names, so that no two servers of a machine share one.
         names = tuple(f"\0guidkeep-{secrets.token_hex(8)}-{at}" for at, _ in enumerate(listeners))
         workers += [
             Worker(Job(settings=settings, number=at, descriptor=sock.fileno(), names=names), sock)
@@ -143,11 +144,11 @@ async def supervise(settings: Settings, *, started: Callable[[str], None] | None
 
 
 class Worker:
-    """A worker's place: the process in it changes when it dies.
+    """One of the workers. Its process is replaced when it dies.
 
     Args:
-        job: what the process is to do.
-        listener: the socket on which it accepts.
+        job: the instructions for the process.
+        listener: the socket on which the process accepts.
     """
 
     def __init__(self, job: Job, listener: socket.socket) -> None:
@@ -161,18 +162,19 @@ class Worker:
         """Starts a process; returns it when it accepts requests.
 
         Raises:
-            StartupError: it ended before that; the message is its own, if it left one.
+            StartupError: the process ended before that. The message is the worker's, if it sent
+                one.
         """
         with held():
             self._process = process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-P",  # nothing is imported from the folder in which the server was started
+                "-P",  # imports nothing from the current folder
                 "-m",
                 "guidkeep.server.worker",
                 stdin=PIPE,
                 stdout=PIPE,
                 pass_fds=[self._listener.fileno()],
-                start_new_session=True,  # Ctrl-C is the supervisor's
+                start_new_session=True,  # only the supervisor gets Ctrl-C
             )
         assert process.stdin is not None  # noqa: S101 - for mypy: it is a pipe
         assert process.stdout is not None  # noqa: S101 - the same
@@ -190,7 +192,7 @@ class Worker:
         return process
 
     async def keep(self) -> NoReturn:
-        """Replaces the process whenever it ends, for ever."""
+        """Replaces the process each time it ends, until cancelled."""
         loop = asyncio.get_running_loop()
         retry, since = 0, loop.time()
         while True:
@@ -210,22 +212,26 @@ class Worker:
     async def _start_again(self) -> Process | None:
         try:
             return await self.start()
-        except (StartupError, OSError, ValueError) as error:  # no memory, no sense in what it says
+        except (
+            StartupError,
+            OSError,
+            ValueError,
+        ) as error:  # e.g. no memory, or invalid JSON from the worker
             log.error("worker can't start", worker=self._number, detail=str(error))  # noqa: TRY400 - the detail says it all
-            # It does not listen any more, so clients are given to the others.
-            # Once only: shut down when it is closed already, it could not be used again.
+            # Stop listening, so that the kernel gives new clients to the other workers. Once only:
+            # a second shutdown would make the socket unusable.
             if self._listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 self._listener.shutdown(socket.SHUT_RDWR)
             return None
 
     def reload(self) -> None:
-        """Passes SIGHUP on."""
+        """Sends SIGHUP to the process."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGHUP)
 
     async def stop(self) -> None:
-        """Lets it drain, and waits until it has ended."""
+        """Drains the process, and waits until it has ended."""
         process = self._process
         if process is None:
             return
@@ -234,7 +240,7 @@ class Worker:
         try:
             await asyncio.wait_for(process.wait(), self._patience)
         except TimeoutError:
-            log.error("worker killed", worker=self._number)  # noqa: TRY400 - it is no fault here
+            log.error("worker killed", worker=self._number)  # noqa: TRY400 - the traceback says nothing
             await _kill(process)
 
 
@@ -245,9 +251,9 @@ async def _kill(process: Process) -> None:
 
 
 async def _unless(stopping: asyncio.Event, works: Iterable[Coroutine[Any, Any, object]]) -> bool:
-    """Does all of that; False: it is told to stop before it is done.
+    """Runs all works; returns False if `stopping` is set before they are done.
 
-    When it returns, or raises the first error of any, none of it goes on.
+    When it returns, or raises the first error of a work, none of them runs on.
     """
     waiting = asyncio.create_task(stopping.wait())
     working = asyncio.create_task(all_done(works))

@@ -1,8 +1,8 @@
-"""One of several workers that serve one port: a process that a supervisor starts.
+"""One of several workers that serve one port: a process that the supervisor starts.
 
-It is told on its standard input what to do, and says on its standard output, in a line of JSON,
-that it accepts requests, or why it can't. The input stays open for as long as the supervisor lives:
-when it ends, however that came, the worker drains as after SIGTERM.
+It reads its job from standard input. It writes one line of JSON to standard output: its address
+once it accepts requests, or the error that prevents it. The input stays open while the supervisor
+lives. When it ends for any reason, the worker drains as after SIGTERM.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 def main(orders: IO[bytes], answers: IO[bytes]) -> int:
-    """Serves until SIGTERM, or until `orders` ends; returns its exit code."""
+    """Serves until SIGTERM, or until `orders` ends; returns the exit code."""
 
     def say(**answer: Any) -> None:
-        with contextlib.suppress(OSError):  # whoever would hear it is gone
+        with contextlib.suppress(OSError):  # the supervisor is gone
             answers.write(json.dumps(answer).encode() + b"\n")
             answers.flush()
 

@@ -1,8 +1,8 @@
-"""Variables that begin as Guidkeep's do: settings, a platform's, and those that may be misspelt.
+"""Environment variables with Guidkeep's prefix: settings, a platform's variables, misspellings.
 
-Kubernetes tells every container of a namespace where its Services are, and Docker the containers
-that are linked. Of a Service called guidkeep the variables begin with our own prefix, and
-`GUIDKEEP_PORT` even has the name of a setting: `tcp://10.96.12.5:8080`.
+Kubernetes sets variables in every container with the addresses of the namespace's Services, and
+Docker does so for linked containers. For a Service named guidkeep these variables begin with our
+own prefix. `GUIDKEEP_PORT` is even the name of a setting: `tcp://10.96.12.5:8080`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _injected = re.compile(
     re.DOTALL,
 ).fullmatch
 _OTHERS = frozenset((f"{PREFIX}URL", f"{PREFIX}FORMAT"))
-"""Variables that are no settings: the commands read them."""
+"""Variables that are not settings: the commands read them."""
 _TESTS = (f"{PREFIX}TEST_", f"{PREFIX}SOAK_")
 
 
 def without_injected(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that begin as ours, without those that a platform has put there."""
+    """Returns the variables with our prefix, without those that a platform sets."""
     return {
         name: value
         for name, value in environment.items()
@@ -40,11 +40,11 @@ def without_injected(environment: Mapping[str, str]) -> dict[str, str]:
 def unknown(
     environment: Mapping[str, str], known: Iterable[str]
 ) -> Iterator[tuple[str, str | None]]:
-    """The variables that look like settings and are none, and for each the nearest that is one.
+    """Yields the variables with our prefix that are not settings, each with the nearest setting.
 
     Args:
         environment: all variables.
-        known: the names of those that are settings.
+        known: the variables of the settings.
     """
     names = {name.removeprefix(PREFIX): name for name in (*known, *_OTHERS)}
     for name in without_injected(environment):

@@ -1,12 +1,12 @@
-"""Files that are Guidkeep's own: nobody else reads them, and no planted link leads them astray.
+"""Guidkeep's private files: other users can't read them or redirect them with a planted link.
 
-They hold metadata, GUIDs, or what predicts GUIDs, so a new one has the mode 0600 whatever the
-umask allows. The folder may be one in which other users can make files, such as /tmp: whoever
-knows the name may have put a link, a FIFO or a file of their own there. So a name is not followed,
-and what is opened is looked at before it is used.
+They hold metadata, GUIDs, or data that predicts GUIDs, so a new one has mode 0600 regardless of the
+umask. Other users may be able to make files in the same folder, such as /tmp, and may have put a
+link, a FIFO or their own file under the expected name. So links are not followed, and a file is
+checked after it is opened.
 
-This is for the files beside those that a user names. What a user names may be a link or a device,
-for the user says so.
+These rules are for files that Guidkeep makes beside the files that a user names. A file that a user
+names may be a link or a device.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PRIVATE = 0o600
-"""The owner reads and writes; nobody else does either."""
+"""Only the owner may read and write."""
 
 
 def create_private(path: str | Path) -> int:
-    """A descriptor, to read and write, of a file that was not there before.
+    """Creates a file; returns a descriptor for reading and writing.
 
     Raises:
-        FileExistsError: something is there, be it a link that leads nowhere.
-        OSError: it can't be made.
+        FileExistsError: the name is taken, if only by a dangling link.
+        OSError: the file can't be created.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, PRIVATE)
@@ -38,13 +38,13 @@ def create_private(path: str | Path) -> int:
 
 
 def open_regular(path: str | Path) -> int:
-    """A descriptor, to read and write, of a regular file that is there; no link is followed.
+    """Opens a regular file; returns a descriptor for reading and writing. Follows no link.
 
     Raises:
-        FileNotFoundError: nothing is there.
-        OSError: it is something else, or may not be read and written. The message says which.
+        FileNotFoundError: there is no such file.
+        OSError: it is not a regular file, or may not be read and written. The message says which.
     """
-    # Nobody may read from a FIFO: without O_NONBLOCK it would be waited for.
+    # Without O_NONBLOCK, opening a FIFO would wait for its other end.
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
         descriptor = os.open(path, flags)
@@ -57,7 +57,7 @@ def open_regular(path: str | Path) -> int:
     return descriptor
 
 
-_NOT_REGULAR = "It is no regular file"
+_NOT_REGULAR = "It is not a regular file"
 _WORDS = {
     errno.ELOOP: "It is a symbolic link",
     errno.ENXIO: _NOT_REGULAR,
@@ -67,13 +67,13 @@ _WORDS = {
 
 
 def open_private(path: str | Path, mode: Literal["xb", "wb", "ab", "r+b"]) -> IO[bytes]:
-    """Opens a file of Guidkeep's own, with the modes of `open`; a new one is private.
+    """Opens a private file with a mode of `open`, creating it as the mode says.
 
     Raises:
-        FileExistsError: with `xb`, something is there.
-        FileNotFoundError: with `r+b`, nothing is there.
-        OSError: what is there is a link, no regular file, has another name too, or belongs to
-            another user: nobody knows whose content would be read, or written over.
+        FileExistsError: with `xb`, the name is taken.
+        FileNotFoundError: with `r+b`, there is no such file.
+        OSError: it is a link or not a regular file, has a second name, or belongs to another user.
+            Another user's content could be read or overwritten.
     """
     descriptor = create_private(path) if mode == "xb" else _opened(path, may_make=mode != "r+b")
     try:
@@ -88,18 +88,18 @@ def open_private(path: str | Path, mode: Literal["xb", "wb", "ab", "r+b"]) -> IO
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Puts a private file with that content in the place of whatever has the name.
+    """Replaces the file at `path`, if any, by a private one with that content.
 
-    It is whole whenever the process dies: the former one, or the new one. A link there is
+    It is atomic: if the process dies, the former file or the new one is there, complete. A link is
     replaced, not followed.
 
     Raises:
-        OSError: it can't be written; it is `path` that the error names.
+        OSError: the file can't be written; the error names `path`.
     """
     beside = path.with_name(f"{path.name}.new")
     try:
         with suppress(FileNotFoundError):
-            beside.unlink()  # one that a killed process left, or that somebody planted
+            beside.unlink()  # left by a killed process, or planted
         with open_private(beside, "xb") as file:
             file.write(content)
         beside.replace(path)

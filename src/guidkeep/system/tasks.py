@@ -1,4 +1,4 @@
-"""Work that begins and ends as a whole, on the event loop or on a thread."""
+"""Runs tasks together, or work on a thread, and waits for all of it even after an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 async def all_done(works: Iterable[Coroutine[Any, Any, object]]) -> None:
-    """Does all of it at once; raises the first error, when none of the rest goes on any more."""
+    """Runs all works concurrently; raises the first error after all others have ended."""
     try:
         async with asyncio.TaskGroup() as group:
             for work in works:
@@ -22,9 +22,9 @@ async def all_done(works: Iterable[Coroutine[Any, Any, object]]) -> None:
 
 
 async def on_thread(work: Callable[..., Result], *arguments: Any) -> Result:
-    """Does the work on a thread; whoever is cancelled meanwhile goes on when the thread is done.
+    """Runs the work on a thread. If the caller is cancelled, it still waits for the thread.
 
-    Nothing stops a thread. So what it works on, such as a file, must not be closed before.
+    A thread can't be stopped, so a file that it works on must not be closed before it has ended.
     """
     doing = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
     try:

@@ -1,8 +1,8 @@
-"""Lines for a stream that may have no reader.
+"""Writes lines to a stream that may have no reader, without blocking.
 
-A pipe that nobody empties is full after 64 KiB, and a write to it then waits for ever. The event
-loop never writes to one: a thread does, from a queue that is bounded. A line that finds no room is
-dropped and counted, and a line in its place says how many were.
+A pipe without a reader is full after 64 KiB, and then a write blocks for ever. So the event loop
+never writes to the stream. A thread does, from a bounded queue. A line that does not fit into the
+queue is dropped and counted, and a line in its place gives the number of dropped lines.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIMIT = 1 << 20
-"""Bytes that wait at most."""
+"""Maximum bytes in the queue."""
 PIECE = 1 << 16
-"""Bytes that are written at once, about."""
+"""Approximate bytes per write."""
 MOMENT = 0.1
 """Seconds that `say` waits for a reader."""
 
 
 class BackgroundWriter:
-    """See the module's text.
+    """Writes lines on a thread; see the module's text.
 
     Args:
-        descriptor: of the stream. A duplicate of it is used, and closed by `close`.
-        lost: makes the line that stands for so many lines.
-        limit: bytes that wait at most.
+        descriptor: the stream's descriptor. It is duplicated; `close` closes the duplicate.
+        lost: returns the line that reports a number of dropped lines.
+        limit: maximum bytes in the queue.
     """
 
     def __init__(
@@ -42,20 +42,20 @@ class BackgroundWriter:
         self._lost = lost
         self._limit = limit
         self._waiting: deque[bytes | int] = deque()
-        """Lines, and in the place of lines that were dropped their number."""
+        """The queue: lines, and numbers of dropped lines in their place."""
         self._size = 0
-        """Bytes of the lines that wait or are being written."""
+        """Bytes of the lines in the queue or being written."""
         self._failed = 0
-        """Lines that the system refused to write, and that no line has told of."""
+        """The number of lines that could not be written and are not reported yet."""
         self._is_idle = True
         self._is_closed = False
         self._changed = threading.Condition()
-        # With the context of whoever starts it, which is a part of the line about lost ones.
+        # In the creator's context: its variables belong into the line about dropped lines.
         run = contextvars.copy_context().run
         threading.Thread(target=run, args=(self._run,), name="writer", daemon=True).start()
 
     def write(self, line: bytes) -> None:
-        """Hands over a line, with its end; returns at once."""
+        """Queues a line, which includes its line break; returns at once."""
         with self._changed:
             if self._size + len(line) <= self._limit:
                 self._waiting.append(line)
@@ -67,12 +67,12 @@ class BackgroundWriter:
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Waits until all is written, so long at most; whether it is."""
+        """Waits until all lines are written, or for `seconds`; returns whether they are."""
         with self._changed:
             return self._changed.wait_for(lambda: self._is_idle and not self._waiting, seconds)
 
     def close(self) -> None:
-        """Ends the thread once all is written. Nothing is handed over after that."""
+        """Ends the thread once all lines are written. Queue nothing after that."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -85,14 +85,14 @@ class BackgroundWriter:
             try:
                 self._send(b"".join(lines))
                 self._failed = 0
-            except OSError:  # the reader is gone, or the disk is full: the next may fare better
+            except OSError:  # the reader is gone, or the disk is full: later lines may succeed
                 self._failed += sum(item if isinstance(item, int) else 1 for item in taken)
             with self._changed:
                 self._size -= sum(len(item) for item in taken if isinstance(item, bytes))
         os.close(self._descriptor)
 
     def _next(self) -> list[bytes | int]:
-        """The next lines; none when it is closed."""
+        """Takes the next lines from the queue; empty once it is closed."""
         with self._changed:
             self._is_idle = True
             self._changed.notify_all()
@@ -111,18 +111,18 @@ class BackgroundWriter:
         while rest:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:  # somebody who shares the stream wants it like that
+            except BlockingIOError:  # another process made the shared stream non-blocking
                 waiting = select.poll()
                 waiting.register(self._descriptor, select.POLLOUT)
                 waiting.poll()
 
 
 def say(line: str) -> None:
-    """Prints a line on standard output; does not wait for a reader for more than a moment."""
+    """Prints a line on standard output; waits for a reader for `MOMENT` at most."""
     try:
         descriptor = sys.stdout.fileno()
-    except OSError:  # it is memory, which has no reader to wait for
-        print(line, flush=True)  # noqa: T201 - that is what it is for
+    except OSError:  # a buffer in memory, which never blocks
+        print(line, flush=True)  # noqa: T201 - printing is its purpose
         return
     writer = BackgroundWriter(descriptor, lambda _: b"")
     writer.write(f"{line}\n".encode(sys.stdout.encoding, "backslashreplace"))

@@ -95,7 +95,7 @@ async def test_a_cache_that_does_not_answer_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(first_look, "LOOK_SECONDS", 0.0)
     [(level, error)] = await said(open_at, f"redis://127.0.0.1:{locked.port}")
-    assert (level, error) == ("warning", "no answer within 0 s")
+    assert (level, error) == ("warning", "no response within 0 s")
 
 
 def test_a_server_with_a_wrong_cache_url_says_so_and_serves(locked: Redis, tmp_path: Path) -> None:

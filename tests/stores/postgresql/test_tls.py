@@ -165,4 +165,4 @@ def test_neither_home_nor_environment_nor_a_missing_name_change_what_the_url_say
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert "names no user, and the system has no name for user 54321" in done.stdout
+        assert "names no user, and the system user 54321 has no name" in done.stdout

@@ -1,7 +1,7 @@
-"""The console: a page on which people look at records and at the service.
+"""The console: a web page for people who look at records and at the service.
 
-Plain HTML, CSS and modules, served from here as they lie here: nothing is built, and nothing comes
-from elsewhere. It speaks to the same addresses as every other client.
+It is plain HTML, CSS and JavaScript modules, served from this folder without a build step. It loads
+nothing from other servers, and uses the same API as every other client.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from guidkeep.http.responses import Response
 
 ROUTE = "/console"
-"""The page's address, and for metrics the one name of all its files."""
+"""The page's address. Metrics count all of its files under this name."""
 
 _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -26,7 +26,7 @@ _POLICY = (
 
 
 def pages() -> dict[str, Callable[[Request], Awaitable[Response]]]:
-    """The page and its files, by their paths."""
+    """Returns the handlers of the page and its files, by path."""
     files = served(__package__, _POLICY)
     index = files.pop("index.html")
     return {ROUTE: index, f"{ROUTE}/": index, **{f"{ROUTE}/{name}": files[name] for name in files}}

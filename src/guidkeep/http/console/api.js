@@ -1,26 +1,26 @@
-// Requests to the service. Bodies stay text: see json.js for why.
+// Requests to the service. Bodies stay text; json.js gives the reason.
 
 import { heard } from "./clock.js";
 
 const PATIENCE = 20_000;
 
-/** The service answered that it can't or won't; `problem` is its problem document (RFC 9457). */
+/** The service responded with an error; `problem` is its problem document (RFC 9457). */
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem.detail ?? `The service answered ${status}.`);
+    super(problem.detail ?? `The service responded with status ${status}.`);
     this.status = status;
     this.problem = problem;
   }
 }
 
-/** The service did not answer. */
+/** The service did not respond. */
 export class Away extends Error {
   constructor(cause) {
-    super("The service does not answer.", { cause });
+    super("The service does not respond.", { cause });
   }
 }
 
-/** Tells "away" when a request finds no answer, and "back" when one does again. */
+/** Sends the event "away" when a request gets no response, and "back" when one does again. */
 export const service = new EventTarget();
 let isAway = false;
 
@@ -31,8 +31,8 @@ function tell(away) {
 }
 
 /**
- * Sends a request; answers {status, text, etag}. 304 is an answer.
- * Throws Refused, Away, or what aborted it.
+ * Sends a request; returns {status, text, etag}, for status 304 too.
+ * Throws Refused, Away, or the abort error of `signal`.
  */
 export async function ask(method, path, { body, headers = {}, signal, patience = PATIENCE } = {}) {
   const sentAt = Date.now();
@@ -62,8 +62,8 @@ export async function ask(method, path, { body, headers = {}, signal, patience =
 }
 
 /**
- * The version as the service wrote it. A proxy that compresses an answer makes its tag weak
- * (nginx: W/"5") or adds the coding to it (Apache, Caddy: "5-gzip"); neither ever matches If-Match.
+ * The ETag as the service wrote it. A proxy that compresses a response makes the tag weak
+ * (nginx: W/"5") or adds the coding to it (Apache, Caddy: "5-gzip"); neither matches If-Match.
  */
 function strong(etag) {
   const altered = /^(?:W\/)?"(\d+)(?:--?(?:gzip|br|zstd|deflate))?"$/.exec(etag ?? "");
@@ -74,7 +74,7 @@ function problemOf(text) {
   try {
     return JSON.parse(text);
   } catch {
-    return {}; // a proxy's own page, perhaps
+    return {}; // for example, a proxy's error page
   }
 }
 
@@ -85,7 +85,7 @@ export function read(guid, options) {
   return ask("GET", one(guid), options);
 }
 
-/** Reads it if it is not of that version any more: 304, or as `read`. */
+/** Reads a record if its version has changed; else the status is 304. */
 export function readAgain(guid, etag) {
   return ask("GET", one(guid), { headers: { "if-none-match": etag } });
 }
@@ -95,23 +95,23 @@ export function create(guid, body) {
   return ask("PUT", one(guid), { body, headers: { "if-none-match": "*" } });
 }
 
-/** Writes to the version of that ETag and to no other; `method` is PATCH or PUT. */
+/** Writes if the record's ETag is still that one; `method` is PATCH or PUT. */
 export function write(method, guid, body, etag) {
   return ask(method, one(guid), { body, headers: { "if-match": etag } });
 }
 
-/** Deletes the version of that ETag and no other. */
+/** Deletes the record if its ETag is still that one. */
 export function remove(guid, etag) {
   return ask("DELETE", one(guid), { headers: { "if-match": etag } });
 }
 
-/** A page of the list; `query` has what the API's own parameters have. */
+/** Reads a page of the list; `query` has the API's parameters. */
 export function list(query, signal) {
   const given = Object.entries(query).filter(([, value]) => value);
   return ask("GET", `/guid?${new URLSearchParams(given)}`, { signal });
 }
 
-/** What there is and when it will expire. To count many records takes the service its time. */
+/** Reads the counts of live records and the forecast. Counting many records may take long. */
 export async function stats(signal) {
   const { text } = await ask("GET", "/stats", { signal, patience: 10 * PATIENCE });
   return JSON.parse(text);
@@ -119,7 +119,7 @@ export async function stats(signal) {
 
 let schema;
 
-/** The schema of metadata, as the operator has set it; asked for once. */
+/** Reads the operator's schema of metadata, once. */
 export async function metadataSchema(signal) {
   if (schema === undefined) {
     const { text } = await ask("GET", "/openapi.json", { signal });

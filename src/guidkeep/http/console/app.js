@@ -1,5 +1,5 @@
-// The start: which view is shown. The address has it all after its #, so that every view can be
-// linked and the browser's back button works.
+// The entry point: it chooses the view. The part of the address after # has the whole state, so that
+// every view can be linked and the browser's back button works.
 
 import { Away, Refused } from "./api.js";
 import { forget } from "./countdown.js";
@@ -24,16 +24,21 @@ const VIEWS = [
 const main = document.getElementById("main");
 let leaving = new AbortController();
 let current = null;
-let said = null; // what the view that leads to the next one has it say
+let said = null; // a note from the view before, for the next one to show
 
 /**
  * Shows the view of the address. A view is a module with `show(place)`; `place` has:
- *   main: where it puts its content, with `replaceChildren` and `append`; words: what the address
- *   names; query: its parameters; signal: aborted when the view is left; go: leads to another;
- *   retitle: names the page; note: what the view before has to say of this, or null; hold: takes a
- *   function that tells whether something is unsaved, and then the view is not left unasked.
- * What it does to the page by these it does no more once it was left: a save may end later.
- * It may return `again`, called when the service is back after it was away.
+ *   main: takes the view's content by `replaceChildren` and `append`;
+ *   words: the variable parts of the address;
+ *   query: the address's parameters;
+ *   signal: aborted when the user leaves the view;
+ *   go: opens another view;
+ *   retitle: sets the page's title;
+ *   note: a note from the view before, or null;
+ *   hold: takes a function that returns whether there are unsaved changes. If there are, the user is
+ *     asked before the view is left.
+ * After the view is left, these have no effect on the page: a save may end later. `show` may return a
+ * function `again`, which is called when the service is back after an outage.
  */
 async function route({ keepsFocus = false } = {}) {
   leaving.abort();
@@ -65,7 +70,7 @@ async function route({ keepsFocus = false } = {}) {
   }
   if (signal.aborted) return;
   main.removeAttribute("aria-busy");
-  // Not if the view, or somebody in it, has put it somewhere already.
+  // Not if the view or the user has moved the focus already.
   if (!keepsFocus && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
 }
 
@@ -93,13 +98,13 @@ function mark(path) {
   }
 }
 
-/** Leads to a view; `note` is shown there, where it shows notes. */
+/** Opens a view, which shows `note` if it shows notes. */
 function go(hash, { replace = false, note = null } = {}) {
   said = note;
   const before = location.hash;
   if (replace) history.replaceState(null, "", hash);
   else location.hash = hash;
-  if (replace || location.hash === before) route(); // the browser says nothing of these
+  if (replace || location.hash === before) route(); // these cause no hashchange event
 }
 
 function retitle(title) {
@@ -110,32 +115,32 @@ function nowhere() {
   retitle("Nothing here");
   main.replaceChildren(
     h("h1", null, "There is nothing at this address"),
-    h("p", null, "The ", h("a", { href: "#/records" }, "records"), " are here."),
+    h("p", null, "See the ", h("a", { href: "#/records" }, "records"), "."),
   );
 }
 
 function explain(error) {
-  retitle("Not shown");
+  retitle("Error");
   const known = error instanceof Refused || error instanceof Away;
   if (!known) console.error(error);
   const id = error.problem?.request_id;
   main.replaceChildren(
-    h("h1", null, error instanceof Away ? "The service does not answer" : "This can’t be shown"),
-    h("p", null, known ? error.message : "There is a fault in the console; the browser’s log has it."),
-    ...(id ? [h("p", { class: "quiet" }, `The service’s log has more under ${id}.`)] : []),
+    h("h1", null, error instanceof Away ? "The service does not respond" : "This can’t be shown"),
+    h("p", null, known ? error.message : "The console has a fault. The browser’s console has the details."),
+    ...(id ? [h("p", { class: "quiet" }, `The service’s log has the details under ${id}.`)] : []),
     h("p", null, h("button", { type: "button", click: () => route() }, "Try again")),
   );
 }
 
 document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault(); // what follows the # is the place of a view
+  event.preventDefault(); // #main would be read as the address of a view
   main.focus();
 });
 window.addEventListener("beforeunload", (event) => {
   if (current.isUnsaved()) event.preventDefault();
 });
 window.addEventListener("hashchange", ({ oldURL }) => {
-  if (current.isUnsaved() && !confirm("Leave without saving what you changed?")) {
+  if (current.isUnsaved() && !confirm("Leave without saving your changes?")) {
     history.pushState(null, "", oldURL);
     return;
   }

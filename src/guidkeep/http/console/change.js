@@ -1,17 +1,18 @@
-// What an edit is, as data: which members changed, how they are sent, and what two edits of one
-// record have in common. No page, no requests.
+// Edits as data: the changed members, the request that sends them, and the comparison of two edits of
+// one record. It touches no page and sends no requests.
 //
-// A change is {name, key, text}: the member's name, the name as JSON, the new value's JSON text, or
-// null where the member is to go.
+// A change is {name, key, text}: the member's name, the name as JSON, and the new value's JSON text,
+// or null to remove the member.
 
 import { object } from "./json.js";
 
 /**
- * How to send changes to a record with those members: {method, body}.
+ * Returns the request that sends the changes to a record with those members: {method, body}.
  *
- * A PATCH names the changed members alone. But a merge patch (RFC 7396) takes null for "remove", and
- * an object for another patch, of which not all is stored as it was written. With either the whole
- * record goes as a PUT, in which all other members are the text that was read. Both have If-Match.
+ * A PATCH has only the changed members. But in a merge patch (RFC 7396) null means "remove", and an
+ * object is another patch, whose text is not stored as written. If a new value is one of these, the
+ * whole record is sent as a PUT, with the text of all other members as it was read. Both methods are
+ * sent with If-Match.
  */
 export function request(members, changes) {
   const fits = changes.every(({ text }) => text === null || !(text === "null" || text.startsWith("{")));
@@ -19,7 +20,7 @@ export function request(members, changes) {
   return { method: "PUT", body: object(apply(members, changes).filter(({ name }) => name !== "guid")) };
 }
 
-/** The members as they would be after the changes. */
+/** Returns the members after the changes. */
 export function apply(members, changes) {
   const left = new Map(changes.map((change) => [change.name, change]));
   const kept = members.map((member) => {
@@ -31,8 +32,9 @@ export function apply(members, changes) {
 }
 
 /**
- * What two edits of one record did: for each member that either changed {name, key, base, mine,
- * theirs, clash}, texts or null where there is none. A clash: both changed it, and not to the same.
+ * Compares two edits of one record. Returns for each member that either edit changed {name, key, base,
+ * mine, theirs, clash}; `base`, `mine` and `theirs` are texts, or null if the member is absent.
+ * `clash`: both edits changed the member, to different values.
  */
 export function compare(base, changes, stored) {
   const textIn = (members, name) => members.find((one) => one.name === name)?.text ?? null;

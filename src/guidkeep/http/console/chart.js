@@ -1,4 +1,4 @@
-// Two drawings: a line of what was lately, and the forecast, a bar for each day.
+// Two charts: a line of recent values, and the forecast with a bar for each day.
 
 import { h, svg } from "./dom.js";
 import { count, day } from "./format.js";
@@ -6,7 +6,7 @@ import { count, day } from "./format.js";
 const HEIGHT = 220;
 const MARGIN = { top: 12, right: 0, bottom: 24, left: 48 };
 
-/** A line through the values, oldest first; null is a gap. The figure beside it says what it shows. */
+/** A line through the values, oldest first; null is a gap. The label beside it names the values. */
 export function sparkline(values, length) {
   const most = Math.max(...values.filter((value) => value !== null), 0) || 1;
   const points = values.map((value, at) =>
@@ -21,7 +21,7 @@ export function sparkline(values, length) {
     runs.filter((run) => run.length > 1).map((run) => svg("polyline", { points: run.join(" ") })));
 }
 
-/** The forecast: how many records expire on each of the coming days. */
+/** The forecast: the number of records that expire on each of the next days. */
 export class Forecast {
   constructor(open) {
     this.open = open;
@@ -43,7 +43,7 @@ export class Forecast {
     this.observer.observe(this.plot);
   }
 
-  /** Takes a new forecast: `days` of {date, expire}, and how many expire after them. */
+  /** Shows a new forecast: `days` of {date, expire}, and the number that expires after them. */
   update(days, later) {
     const sum = days.reduce((all, { expire }) => all + expire, 0);
     this.days = days;
@@ -53,7 +53,7 @@ export class Forecast {
     this.draw();
   }
 
-  /** Where the records are that expire until the end of that day. */
+  /** The address of the list of records that expire by the end of that day. */
   address({ date }) {
     return `#/records?before=${Date.parse(`${date}T00:00:00Z`) / 1000 + 86_400}`;
   }
@@ -74,7 +74,7 @@ export class Forecast {
     this.readout.textContent = pointed ? `${day(pointed.date)}: ${count(pointed.expire)} expire.` : this.summary;
   }
 
-  /** Draws it anew, for other figures or another width: a pointer that rests stays on its day. */
+  /** Draws the chart again, for new values or a new width. The pointed day stays. */
   draw() {
     const width = this.plot.clientWidth;
     if (width && this.days.length) this.plot.replaceChildren(this.drawing(width));
@@ -89,7 +89,7 @@ export class Forecast {
       rules(top, width, y), this.days.map((one, at) => bar(one, at, x, y)), this.dates(x, width));
   }
 
-  /** The first of each month, and today. */
+  /** The labels: today, and the first of each month. */
   dates(x, width) {
     let free = -Infinity;
     return this.days.flatMap(({ date }, at) => {
@@ -119,7 +119,7 @@ function bar({ expire }, at, x, y) {
     svg("rect", { class: "bar", x: x(at), y: y(0) - height, width: Math.max(x(at + 1) - x(at) - gap, 1), height }));
 }
 
-/** The next round number that halves to a whole one. */
+/** The next round number whose half is a whole number. */
 function nice(value) {
   if (value < 4) return value;
   const power = 10 ** Math.floor(Math.log10(value));

@@ -1,17 +1,18 @@
-// The service's clock, as far as its answers tell it: expiry goes by that clock, not by the browser's.
+// The service's clock, estimated from its responses. Expiry depends on that clock, not on the
+// browser's.
 //
-// An answer's Date is a whole second, and the service writes it anew once a second. So when it was
-// sent, the service's clock stood between Date and a little over two seconds later. Each answer thus
-// bounds how far the two clocks differ. As long as the bounds allow that they agree, the browser's is
-// left as it is; where they don't, it is corrected to the middle of them, which is right to about a
-// second, and more answers narrow it.
+// A response's Date is a whole second, which the service updates once a second. So when the response
+// was sent, the service's clock was between Date and a little over two seconds later. Each response
+// thus bounds the difference of the two clocks. While the bounds include zero, the browser's clock is
+// used unchanged. Otherwise it is corrected by the middle of the bounds. That is right to about a
+// second, and further responses narrow it.
 
 const SLACK = 2200;
 
 let least = -Infinity;
 let most = Infinity;
 
-/** Learns from an answer; times in milliseconds by the browser's clock. */
+/** Learns from a response; times are milliseconds by the browser's clock. */
 export function heard(date, sentAt, receivedAt) {
   const told = Date.parse(date ?? "");
   if (Number.isNaN(told)) return;

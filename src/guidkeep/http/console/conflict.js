@@ -1,12 +1,12 @@
-// A conflict: the record as it was opened, as it is stored now, and as it was to become, side by side.
-// Where both sides changed a member one chooses; all else is settled already.
+// A conflict: the record as opened, as stored now, and as edited, side by side. Where both sides
+// changed a member, the user chooses. All other changes are kept.
 
 import { freshId, h } from "./dom.js";
 import { instant } from "./format.js";
 import { grouped } from "./guid.js";
 import { shown } from "./json.js";
 
-/** Shows it; `save` is called with the changes to make to what is stored now. */
+/** Shows the conflict; `save` is called with the changes to make to the stored record. */
 export function showConflict(main, { guid, differences, save, back, discard }) {
   const lines = differences.map(line);
   const submit = h("button", { type: "submit", class: "main" }, "Save as chosen");
@@ -36,12 +36,12 @@ export function showConflict(main, { guid, differences, save, back, discard }) {
 
 function lead(differences) {
   const clashes = differences.filter(({ clash }) => clash).length;
-  if (clashes === 0) return "Nothing of yours was saved yet. They changed other members than you did: both changes can stand.";
+  if (clashes === 0) return "Your changes are not saved yet. They changed other members than you did, so both changes can be kept.";
   const both = clashes === 1 ? "one member" : `${clashes} members`;
-  return `Nothing of yours was saved yet. You both changed ${both}: choose what is to stand there.`;
+  return `Your changes are not saved yet. You both changed ${both}: choose ${clashes === 1 ? "a value" : "the values"}.`;
 }
 
-/** A line, and what it adds to the changes. */
+/** A row of the table, and the changes that its choice adds. */
 function line({ name, key, base, mine, theirs, clash }) {
   const group = freshId("version");
   const asWritten = lookAlike([base, mine, theirs]);
@@ -56,7 +56,7 @@ function line({ name, key, base, mine, theirs, clash }) {
   return { element, chosen: () => (takesMine() && mine !== theirs ? [{ name, key, text: mine }] : []) };
 }
 
-/** Whether different texts could be taken for one another as they are shown, such as 1 and "1". */
+/** Whether different texts look the same when shown, such as 1 and "1". */
 function lookAlike(texts) {
   const different = [...new Set(texts)].filter((text) => text !== null);
   return new Set(different.map((text) => shown(text).trim())).size < different.length;

@@ -1,5 +1,5 @@
-// Countdowns: one timer for all, which wakes on the service's full seconds and touches only those
-// whose text changes then. A page of a thousand records that live for days costs next to nothing.
+// Countdowns. One timer serves all of them. It fires on the service's full seconds and updates only
+// the elements whose text changes. So a page of a thousand long-lived records costs almost nothing.
 
 import { lead, now } from "./clock.js";
 import { announce } from "./dom.js";
@@ -9,15 +9,15 @@ const followed = new Set();
 let timer = null;
 let shownBy = lead();
 
-/** Seconds until then by the service's clock, begun ones counted; 0 or less: it is over. */
+/** Seconds until `expire` by the service's clock, rounded up; 0 or less: expired. */
 export function remaining(expire) {
   return Math.ceil((expire * 1000 - now()) / 1000);
 }
 
 /**
- * Keeps the element's text the time that is left until `expire`, Unix time in seconds.
- * `over` is called once it has expired, at that second; at once if it has already. `exact`: to the second,
- * however long it is.
+ * Shows in the element the time left until `expire`, Unix time in seconds, and keeps it current.
+ * Calls `over` at the second at which the record expires, or at once if it has expired. `exact` shows
+ * seconds even if days are left.
  */
 export function follow(element, expire, over, exact = false) {
   const one = { element, expire, over, exact, changesAt: Infinity };
@@ -25,12 +25,12 @@ export function follow(element, expire, over, exact = false) {
   schedule();
 }
 
-/** Forgets all, as the page changes. */
+/** Stops all countdowns, when the page changes. */
 export function forget() {
   followed.clear();
 }
 
-/** Tells a screen reader that a record is over. */
+/** Announces to screen readers that a record has expired. */
 export function announceExpiry(guid) {
   announce(`${guid} has expired.`);
 }

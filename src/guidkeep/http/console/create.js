@@ -1,7 +1,7 @@
-// New record: a GUID of one's own or none, an expiry, metadata. It creates and never updates.
+// New record: an optional GUID, an expiry and metadata. It creates and never updates.
 //
-// A form that is left without a GUID draws one, and keeps it: so a save that was not answered can be
-// sent again, and makes no second record.
+// If the user gives no GUID, the form makes a random one and keeps it. So a save without a response
+// can be sent again without creating a second record.
 
 import { create, metadataSchema, Refused } from "./api.js";
 import { h } from "./dom.js";
@@ -15,7 +15,7 @@ export async function show({ main, query, go, retitle, signal, hold }) {
   retitle("New record");
   const fields = {
     editor: new Editor([], await metadataSchema(signal)),
-    expiry: new Expiry("by default"),
+    expiry: new Expiry("default"),
     guid: new GuidField(query.get("guid") ?? ""),
     open: [],
     summary: summary(),
@@ -38,7 +38,7 @@ export async function show({ main, query, go, retitle, signal, hold }) {
   hold(() => [fields.guid, fields.expiry, fields.editor].some((field) => field.isEdited));
 }
 
-/** The GUID, which may be left out; written in another way it is put right before it is sent. */
+/** The optional GUID. Other spellings are normalised before it is sent. */
 class GuidField {
   constructor(value) {
     this.drawn = random();
@@ -47,12 +47,12 @@ class GuidField {
       id: "new-guid", type: "text", class: "guid", value, autocomplete: "off", spellcheck: "false",
       "aria-describedby": "new-guid-hint new-guid-fault", input: () => this.clear(), change: () => this.tidy(),
     });
-    this.given = this.field.value; // without the line breaks of a link
+    this.given = this.field.value; // the browser has removed a link's line breaks
     this.element = h("div", { class: "field" }, h("label", { for: "new-guid" }, "GUID"), this.field,
-      h("p", { class: "hint", id: "new-guid-hint" }, "Left empty, a random one is made."), this.fault);
+      h("p", { class: "hint", id: "new-guid-hint" }, "Leave empty for a random GUID."), this.fault);
   }
 
-  /** What is sent. */
+  /** The GUID to send. */
   get guid() {
     return this.field.value.trim() || this.drawn;
   }
@@ -108,19 +108,19 @@ async function save(form, fields, submit, shown) {
   }
 }
 
-/** A record of that GUID is there. One whose GUID was drawn here is from an attempt that was not answered. */
+/** The GUID exists already. If the form made it, the record is from an attempt without a response. */
 function meet(attempt, { guid, open, summary: above }, form, shown) {
   const link = (text) => h("a", { href: `#/record/${attempt.guid}` }, text);
   const before = open.filter((one) => one.guid === attempt.guid);
   if (attempt.guid !== guid.drawn) {
-    guid.show("There is a live record of this GUID already: ", link("look at it"),
-      before.length ? ". It may be from your save that was not answered." : ".");
+    guid.show("A live record of this GUID exists already: ", link("view it"),
+      before.length ? ". It may be from your earlier save, which got no response." : ".");
     guid.field.focus();
   } else if (before.every(({ body }) => body === attempt.body)) {
-    shown(attempt, "It was created already.");
+    shown(attempt, "Your earlier save created it already.");
   } else {
-    above.replaceChildren(h("p", null, "A save of yours that was not answered did create ", link("this record"),
-      ". What you changed since then may not be in it, and was not saved now."));
+    above.replaceChildren(h("p", null, "An earlier save, which got no response, created ", link("this record"),
+      ". Your later changes may not be in it and were not saved."));
     form.querySelector("button[type=submit]").focus();
   }
 }

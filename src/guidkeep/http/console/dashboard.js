@@ -1,5 +1,5 @@
-// Service: what it does at this moment, from /metrics every other second, and what will expire, from
-// /stats. A page that is not looked at asks nothing.
+// Service: the present load, from /metrics every two seconds, and the forecast, from /stats. A page
+// that is not visible sends no requests.
 
 import { ask, Away, stats } from "./api.js";
 import { Forecast, sparkline } from "./chart.js";
@@ -9,16 +9,16 @@ import { between, quantile, reading } from "./metrics.js";
 
 const PAUSE = 2000;
 const STATS_PAUSE = 10_000;
-/** Readings that the lines are drawn from: two minutes. */
+/** Readings that the lines show: two minutes. */
 const KEPT = 60;
-/** Readings over which the figures are taken: ten seconds. */
+/** Readings from which the present values are computed: ten seconds. */
 const WINDOW = 5;
 
 const FIGURES = [
-  ["rate", "Requests a second", rate],
-  ["median", "Half are answered within", took],
-  ["slowest", "99 % are answered within", took],
-  ["hitRate", "Reads from the cache", share],
+  ["rate", "Requests per second", rate],
+  ["median", "Median response time", took],
+  ["slowest", "99th percentile", took],
+  ["hitRate", "Cache hits", share],
 ];
 
 export async function show({ main, retitle, signal, go }) {
@@ -30,7 +30,7 @@ export async function show({ main, retitle, signal, go }) {
   await repeat(() => board.look(signal), PAUSE, signal);
 }
 
-/** Does it again and again, with pauses, while somebody looks, until the view is left. */
+/** Repeats the work with pauses while the page is visible, until the user leaves the view. */
 async function repeat(work, pause, signal) {
   if (signal.aborted) return;
   if (document.visibilityState === "visible") await work();
@@ -54,15 +54,15 @@ class Board {
         const { value, line } = this.figures.get(name);
         return h("div", { "data-figure": name }, h("dt", null, label), value, line);
       })),
-      h("section", { "aria-labelledby": "forecast" }, h("div", { class: "head" }, h("h2", { id: "forecast" }, "What will expire"), this.counted), this.forecast.element),
-      h("div", { class: "pair" }, h("section", { "aria-labelledby": "kinds" }, h("h2", { id: "kinds" }, "Requests since the start"),
+      h("section", { "aria-labelledby": "forecast" }, h("div", { class: "head" }, h("h2", { id: "forecast" }, "Forecast of expiry"), this.counted), this.forecast.element),
+      h("div", { class: "pair" }, h("section", { "aria-labelledby": "kinds" }, h("h2", { id: "kinds" }, "Requests since start"),
         h("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Requests by kind" }, h("table", { class: "kinds" },
-          h("thead", null, h("tr", null, ["Request", "Answered", "4xx", "5xx", "Half within", "99 % within"].map((label) =>
+          h("thead", null, h("tr", null, ["Request", "Responses", "4xx", "5xx", "Median", "99th percentile"].map((label) =>
             h("th", { scope: "col" }, label)))), this.kinds))),
-      h("section", { "aria-labelledby": "facts" }, h("h2", { id: "facts" }, "What it holds"), this.facts)));
+      h("section", { "aria-labelledby": "facts" }, h("h2", { id: "facts" }, "Contents"), this.facts)));
   }
 
-  /** Asks once, and shows what came. Trouble is said; what was there stays, and says of when it is. */
+  /** Reads the metrics once and shows them. After an error the former values stay, with their time. */
   async look(signal) {
     try {
       const { text } = await ask("GET", "/metrics", { signal });
@@ -75,7 +75,7 @@ class Board {
     }
   }
 
-  /** The same for what was counted, which may take the service a while. */
+  /** Does the same for the counts of records, which may take the service a while. */
   async lookAhead(signal) {
     try {
       this.foresee(await stats(signal));
@@ -88,7 +88,7 @@ class Board {
   say(part, error) {
     this.troubles.set(part, error);
     const known = [...this.troubles.values()].filter(Boolean).map((one) =>
-      one instanceof Away ? "These are the last figures that came." : `Not all can be shown. ${one.message}`);
+      one instanceof Away ? "These are the last values received." : `Some values are missing. ${one.message}`);
     this.trouble.hidden = known.length === 0;
     this.trouble.textContent = [...new Set(known)].join(" ");
   }
@@ -119,10 +119,10 @@ class Board {
     this.counted.textContent = `counted at ${timeOfDay(Number(asOf) * 1000)}`;
     const facts = [
       ["Live records", count(live)],
-      ["Reclaimed since the start", count(reclaimed)],
+      ["Reclaimed since start", count(reclaimed)],
       ["Cache", cache.url],
-      ["Entries in it", cache.entries === null ? null : count(cache.entries)],
-      ["Room they take", cache.bytes === null ? null : `${(cache.bytes / 2 ** 20).toFixed(1)} MiB`],
+      ["Cache entries", cache.entries === null ? null : count(cache.entries)],
+      ["Cache size", cache.bytes === null ? null : `${(cache.bytes / 2 ** 20).toFixed(1)} MiB`],
       ["Hits and misses", `${count(cache.hits)} and ${count(cache.misses)}`],
     ];
     this.facts.replaceChildren(...facts.filter(([, value]) => value !== null).map(([label, value]) =>

@@ -1,4 +1,4 @@
-// Makes elements. Text is only ever set as text, so nothing that is stored can become markup.
+// Makes elements. Strings are always set as text, so stored data can't become markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -12,24 +12,24 @@ function filled(element, attributes, children) {
   return element;
 }
 
-/** An HTML element. Attributes that are functions listen to the event of their name. */
+/** Makes an HTML element. A function as an attribute listens to the event of that name. */
 export function h(tag, attributes, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
 
-/** The same for SVG. */
+/** Makes an SVG element in the same way. */
 export function svg(tag, attributes, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
 
 let last = 0;
 
-/** An id that nothing else on the page has. */
+/** Returns an id that is unique on the page. */
 export function freshId(prefix) {
   return `${prefix}-${++last}`;
 }
 
-/** Tells those who can't see it what has just happened. */
+/** Announces a text to screen readers. */
 export function announce(text) {
   document.getElementById("announcer").textContent = text;
 }

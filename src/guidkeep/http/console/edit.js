@@ -1,5 +1,5 @@
-// Edit: changes go to the version that was read and to no other. If somebody else wrote meanwhile,
-// both versions are shown.
+// Edit: changes apply only to the version that was read. If another write came first, both versions
+// are shown.
 
 import { create, metadataSchema, read, Refused, write } from "./api.js";
 import { apply, compare, request } from "./change.js";
@@ -20,7 +20,7 @@ export async function show(place) {
   const edit = { place, guid, etag, base: members(text) };
   edit.fields = {
     editor: new Editor(metadata(edit.base), schema),
-    expiry: new Expiry("as it is"),
+    expiry: new Expiry("unchanged"),
     summary: summary(),
   };
   edit.form = formOf(edit);
@@ -33,7 +33,7 @@ function formOf(edit) {
   const expire = Number(valueOf(edit.base, "expire"));
   const left = h("span", { role: "timer", class: "left" });
   edit.submit = h("button", { type: "submit", class: "main" }, "Save");
-  follow(left, expire, () => announce("The record has expired while you edited it."), true);
+  follow(left, expire, () => announce("The record expired while you edited it."), true);
   return h("form", {
     class: "sheet", novalidate: true, "aria-label": "Edit the record",
     submit: (event) => {
@@ -65,7 +65,7 @@ async function save(edit) {
   }
 }
 
-/** Sends the changes to that version; `members` are what it has. */
+/** Sends the changes to the version of `etag`, which has the members `stored`. */
 async function send(edit, stored, changes, etag) {
   const { method, body } = request(stored, changes);
   try {
@@ -85,12 +85,12 @@ function done(edit, note) {
   edit.place.go(`#/record/${edit.guid}`, { note });
 }
 
-/** What was changed is saved, or not wanted: the form may be left. */
+/** The changes are saved or discarded: lets the user leave the form. */
 function release({ place }) {
   place.hold(() => false);
 }
 
-/** Another version is stored: both are shown, unless it has all that was to be changed. */
+/** Another version is stored: shows both, unless the stored one has all changes already. */
 async function meet(edit, changes) {
   let answer;
   try {
@@ -104,7 +104,7 @@ async function meet(edit, changes) {
   const differences = compare(edit.base, changes, stored);
   if (differences.every(({ mine, theirs, base }) => mine === theirs || mine === base)) {
     const isMine = differences.some(({ mine, base }) => mine !== base);
-    if (isMine) return void done(edit, "It was saved already.");
+    if (isMine) return void done(edit, "Your earlier save has succeeded.");
   }
   showConflict(edit.place.main, {
     guid: edit.guid,
@@ -115,11 +115,11 @@ async function meet(edit, changes) {
   });
 }
 
-/** The record went away under the edit: it can be created from what it would have become. */
+/** The record has gone during the edit: offers to create it again from the form. */
 function gone(edit, changes) {
-  const anew = h("button", { type: "button", click: () => createAnew(edit, changes, anew) }, "Create it anew from this form");
+  const anew = h("button", { type: "button", click: () => createAnew(edit, changes, anew) }, "Create it again from this form");
   edit.fields.summary.replaceChildren(
-    h("p", null, "The record is not there any more: it was deleted, or has expired. Nothing was saved."), anew);
+    h("p", null, "The record no longer exists: it was deleted, or has expired. Nothing was saved."), anew);
   anew.focus();
 }
 
@@ -128,11 +128,11 @@ async function createAnew(edit, changes, button) {
   const expire = Number(valueOf(whole, "expire"));
   button.disabled = true;
   try {
-    // An instant that has passed is left out, for the default.
+    // An instant in the past is left out, so the default applies.
     await create(edit.guid, object(whole.filter(({ name }) => name !== "expire" || remaining(expire) > 0)));
-    done(edit, "Created anew.");
+    done(edit, "Created again.");
   } catch (error) {
     if (!(error instanceof Refused) || error.status !== 412) showFaults(error, edit.form, edit.fields);
-    else edit.fields.summary.replaceChildren(h("p", null, "Somebody else created it anew meanwhile. Save again to see both."));
+    else edit.fields.summary.replaceChildren(h("p", null, "Somebody else has created it again. Save again to see both."));
   }
 }

@@ -1,10 +1,10 @@
-// The editor of metadata: a line for each member, with its errors beneath it. A value is plain text
-// or JSON. Lines that nobody touched give back the text that was read.
+// The editor of metadata: a line for each member, with its errors below. A value is plain text or
+// JSON. A line that the user did not edit keeps the text that was read.
 
 import { freshId, h } from "./dom.js";
 import { isMetadata } from "./json.js";
 
-/** How a value's JSON text is edited: as plain text where that gives the same JSON back. */
+/** How to edit a value's JSON text: as plain text if that gives back the same JSON, else as JSON. */
 function shownAs(text) {
   if (text.startsWith('"')) {
     const plain = JSON.parse(text);
@@ -34,7 +34,7 @@ class Line {
       input: () => this.clear(),
     });
     this.value.value = this.initial.value;
-    this.initial.value = this.value.value; // it takes every line break for a LF
+    this.initial.value = this.value.value; // a textarea makes every line break a LF
     this.label = h("label", { for: this.id, class: "unseen" }, `Value of ${this.called}`);
     this.fault = h("p", { class: "fault", id: `${this.id}-fault` });
     this.removal = h("button", { type: "button", class: "link", click: () => this.toggle() }, "Remove");
@@ -62,18 +62,18 @@ class Line {
     return this.isNamedHere ? this.name.value : this.name.textContent;
   }
 
-  /** Whether its name is typed here, and not that of a member that was read or is asked for. */
+  /** Whether the user types its name; members that were read or are required have a fixed one. */
   get isNamedHere() {
     return this.name instanceof HTMLInputElement;
   }
 
-  /** What it is called where it is spoken of. */
+  /** The member's name in labels and messages. */
   get called() {
     if (this.memberName.trim()) return this.memberName;
-    return this.isNamedHere ? "the new member" : "the member without a name to see";
+    return this.isNamedHere ? "the new member" : "the member with a blank name";
   }
 
-  /** Whether it is otherwise than the form was opened with. */
+  /** Whether it differs from the form as opened. */
   get isEdited() {
     return this.isGone || this.memberName !== this.givenName
       || this.kind.value !== this.initial.kind || this.value.value !== this.initial.value;
@@ -96,30 +96,30 @@ class Line {
       return;
     }
     this.isGone = !this.isGone;
-    this.value.readOnly = this.kind.disabled = this.isGone; // it can still be told what is wrong
+    this.value.readOnly = this.kind.disabled = this.isGone; // not disabled: it can still take focus
     this.element.classList.toggle("gone", this.isGone);
     this.clear();
     this.nameRemoval();
   }
 
-  /** The value's JSON text: what was read, if it is as it was. */
+  /** The value's JSON text; if it is not edited, the text that was read. */
   text() {
     if (!this.isChange) return this.before.text;
     return this.kind.value === "text" ? JSON.stringify(this.value.value) : this.value.value.trim();
   }
 
-  /** What is wrong with it as it stands, or null. */
+  /** A sentence that says what is wrong with the line, or null. */
   wrong(names) {
     if (this.isGone) return null;
     const name = this.memberName;
     if (this.isNamedHere && !name.trim()) return "Give the member a name.";
-    // Sent as a member, ttl would move the expiry; an old one of that name can stay, or go.
-    if (!isMetadata(name) || (name === "ttl" && this.isChange)) return `${name} is no metadata: it has its own field above.`;
-    if (names.filter((one) => one === name).length > 1) return `There is another ${name}: a name stands once.`;
+    // Sent as a member, ttl would set the expiry. An old member of that name can stay or be removed.
+    if (!isMetadata(name) || (name === "ttl" && this.isChange)) return `${name} is not metadata: use the field above.`;
+    if (names.filter((one) => one === name).length > 1) return `There are two members named ${name}: rename one.`;
     try {
       JSON.parse(this.text());
     } catch (error) {
-      return `This is not JSON (${error.message}). For a plain text choose “text”.`;
+      return `This is not JSON (${error.message}). For plain text choose “text”.`;
     }
     return null;
   }
@@ -137,7 +137,7 @@ class Line {
   }
 }
 
-/** The part of a form; `members` are those that are there, `schema` says which are asked for. */
+/** The form's metadata; `members` are the record's, `schema` names the required ones. */
 export class Editor {
   constructor(members, schema) {
     this.schema = schema && typeof schema === "object" ? schema : {};
@@ -157,7 +157,7 @@ export class Editor {
 
   put(member, { isNew }) {
     const hint = this.schema.properties?.[member.name]?.description
-      ?? (this.schema.required?.includes(member.name) ? "Asked for by the schema." : null);
+      ?? (this.schema.required?.includes(member.name) ? "Required by the schema." : null);
     const line = new Line(member, { isNew, hint, forget: (one) => this.drop(one) });
     this.lines.push(line);
     this.list.append(line.element);
@@ -170,7 +170,7 @@ export class Editor {
     this.element.querySelector(":scope > button").focus();
   }
 
-  /** What was changed, as `change.js` has it; null: something is wrong, and says so. */
+  /** The changes, as in `change.js`; null: something is wrong, and its message is shown. */
   changes() {
     this.clear();
     const present = this.lines.filter((line) => !line.isGone);
@@ -190,7 +190,7 @@ export class Editor {
     return this.lines.some((line) => line.isEdited);
   }
 
-  /** Shows what the service found wrong at that member; `rest` is the place within its value. */
+  /** Shows a fault that the service found in a member; `rest` is the place within its value. */
   show(name, rest, detail) {
     const line = this.lines.find((one) => one.memberName === name) ?? this.add(name);
     line.show(rest ? `At ${rest}: ${detail}` : detail.replace(line.hint, "").trim());

@@ -12,7 +12,7 @@ const SPANS = [
   ["31536000", "1 year"],
 ];
 
-/** The part of a form; `unset` is how "say nothing of expire" is called. */
+/** The form's expiry; `unset` is the label of the choice that sends no expire. */
 export class Expiry {
   constructor(unset) {
     this.sent = null;
@@ -46,7 +46,7 @@ export class Expiry {
     return this.chosen !== "";
   }
 
-  /** Unix time in seconds, by the service's clock; null: nothing is said; NaN: no time was given. */
+  /** Unix time in seconds, by the service's clock; null: send none; NaN: no time was given. */
   value() {
     if (this.chosen === "") return null;
     if (this.chosen === "at") return Math.floor(new Date(this.at.value).getTime() / 1000);
@@ -54,8 +54,8 @@ export class Expiry {
   }
 
   /**
-   * What is sent, as `change.js` has it. A span counts from the first time that it is sent, until
-   * another is chosen: sent again, it asks for what the service may have stored.
+   * The changes, as in `change.js`. A span counts from the time when it is first sent, until the
+   * user chooses another. So a second attempt sends the value that the service may have stored.
    */
   changes() {
     const value = this.value();
@@ -72,7 +72,7 @@ export class Expiry {
     this.preview.textContent = shown(this.value());
   }
 
-  /** Whether something can be sent; says what is missing. */
+  /** Whether the choice is complete; if not, shows a message. */
   check() {
     if (!Number.isNaN(this.value())) return true;
     this.show("Give a date and a time.");
@@ -80,7 +80,7 @@ export class Expiry {
   }
 
   show(detail) {
-    this.sent = null; // it is refused, and so not stored
+    this.sent = null; // refused, so not stored
     this.fault.textContent = detail;
     const field = this.chosen === "at" ? this.at : this.element.querySelector("input:checked");
     field.setAttribute("aria-invalid", "true");

@@ -1,9 +1,9 @@
-// Puts what the service found wrong where it is: at a member, at the expiry, at the GUID; what has no
-// place goes above the form.
+// Shows the service's faults where they belong: at a member, at the expiry, at the GUID, or else above
+// the form.
 
 import { h } from "./dom.js";
 
-/** A line above a form for what is said of it as a whole. */
+/** A line above a form for messages about the form as a whole. */
 export function summary() {
   return h("div", { class: "summary", role: "alert" });
 }
@@ -20,10 +20,10 @@ export function showFaults(error, form, { editor, expiry, guid, summary: above }
   }
   const placed = form.querySelectorAll("[aria-invalid]").length;
   const say = placed ? unplaced : [error.message, ...unplaced.filter((one) => one !== error.message)];
-  if (placed) say.unshift(placed === 1 ? "One thing is not right yet." : `${placed} things are not right yet.`);
+  if (placed) say.unshift(placed === 1 ? "Correct one field." : `Correct ${placed} fields.`);
   above.replaceChildren(h("p", null, say.join(" ")));
   const submit = form.querySelector("button[type=submit]");
-  submit.disabled = false; // else it takes no focus
+  submit.disabled = false; // a disabled button can't take the focus
   (form.querySelector("[aria-invalid]") ?? submit).focus();
 }
 

@@ -1,4 +1,4 @@
-// Find: a GUID, pasted as it comes.
+// Find: takes a pasted GUID in any spelling.
 
 import { stats } from "./api.js";
 import { h } from "./dom.js";
@@ -43,7 +43,7 @@ function open(event, field, answer, go) {
   field.focus();
 }
 
-/** How many there are to find. What can't be told is left out. */
+/** Shows the number of live records. Without a response it shows nothing. */
 async function populate(figures, signal) {
   const { as_of: asOf, live, forecast } = await stats(signal).catch(() => ({}));
   if (!forecast) return;

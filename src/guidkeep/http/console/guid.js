@@ -1,10 +1,10 @@
-// GUIDs as people paste them, and as they are shown.
+// Reads GUIDs as people paste them, and formats them.
 
 import { h } from "./dom.js";
 
 const GROUPS = [8, 12, 16, 20, 32];
 
-/** What is meant by a pasted text: `{guid}`, `{guid, why}` if it was written otherwise, `{wrong}`. */
+/** Reads a pasted text; returns `{guid}`, or `{guid, why}` for another spelling, or `{wrong}`. */
 export function meant(text) {
   const given = text.trim();
   if (/^[0-9A-F]{32}$/.test(given)) return { guid: given };
@@ -12,14 +12,14 @@ export function meant(text) {
   const loose = given.replace(/^urn:uuid:/i, "").replace(/[\s{}()"'-]/g, "");
   if (/^[0-9a-f]{32}$/i.test(loose)) return { guid: loose.toUpperCase(), why: difference(given) };
   if (written && !/[0-9a-f]/i.test(around(given, written))) {
-    return { guid: written[0].replaceAll("-", "").toUpperCase(), why: "There is more around it" };
+    return { guid: written[0].replaceAll("-", "").toUpperCase(), why: "The text contains this GUID" };
   }
   return { wrong: fault(loose) };
 }
 
 /** A random GUID (RFC 9562, version 4). */
 export function random() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID asks for HTTPS
+  const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID needs HTTPS
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("").toUpperCase();
@@ -43,7 +43,7 @@ function fault(loose) {
   return `A GUID has 32 digits; this has ${count}.`;
 }
 
-/** A GUID in groups that the eye can hold; what is copied has no gaps. */
+/** A GUID in groups that are easy to read. A copy of it has no spaces. */
 export function grouped(guid) {
   let from = 0;
   const spans = GROUPS.map((to) => {

@@ -1,8 +1,8 @@
-// Cuts JSON into its members without reading their values: what JSON.parse makes of a number may have
-// other digits, and what the user did not edit is never to change. The service's answers are valid
-// JSON, so a scan for the structural characters is enough.
+// Cuts JSON into members without parsing their values: JSON.parse may change the digits of a number,
+// and values that the user did not edit must not change. The service's responses are valid JSON, so
+// scanning for structural characters is enough.
 
-/** An object's text to its members: name, the name as it is written, and the value's text. */
+/** Cuts an object's text into members: the name, the name as written, and the value's text. */
 export function members(text) {
   return parts(text, "{").map((part) => {
     const end = endOfString(part, 0);
@@ -11,33 +11,33 @@ export function members(text) {
   });
 }
 
-/** An array's text to the texts of its items. */
+/** Cuts an array's text into the texts of its items. */
 export function items(text) {
   return parts(text, "[");
 }
 
-/** The member of that name as a value; only for what is no number. */
+/** The decoded value of the member of that name. Not for numbers. */
 export function valueOf(all, name) {
   const found = all.find((member) => member.name === name);
   return found ? JSON.parse(found.text) : undefined;
 }
 
-/** Whether a member of that name is metadata; the record itself has the others. */
+/** Whether a member of that name is metadata; `guid` and `expire` are not. */
 export function isMetadata(name) {
   return name !== "guid" && name !== "expire";
 }
 
-/** Of a record's members, those that are. */
+/** The record's members that are metadata. */
 export function metadata(all) {
   return all.filter(({ name }) => isMetadata(name));
 }
 
-/** An object's text from its members. */
+/** The text of an object with those members. */
 export function object(all) {
   return `{${all.map(({ key, text }) => `${key}:${text}`).join(",")}}`;
 }
 
-/** A value as it is read: a text without its quotes, everything else as it is written. */
+/** A value as shown to people: a string without quotes, any other value as written. */
 export function shown(text) {
   return text.startsWith('"') ? JSON.parse(text) : text;
 }

@@ -1,5 +1,5 @@
-// Records: a page of the list, filtered by user and by expiry. What is asked for stands in the
-// address. The order is that of the GUIDs, as the API has it.
+// Records: a page of the list, filtered by user and by expiry. The address has the filters. The
+// records are in the order of their GUIDs, as in the API.
 
 import { list } from "./api.js";
 import { now } from "./clock.js";
@@ -10,7 +10,7 @@ import { grouped } from "./guid.js";
 import { items, members, metadata, valueOf } from "./json.js";
 
 const SPANS = [
-  ["", "whenever"],
+  ["", "Any time"],
   ["3600", "within an hour"],
   ["86400", "within a day"],
   ["604800", "within 7 days"],
@@ -28,7 +28,7 @@ export async function show(place) {
   return () => refill(result, query, signal);
 }
 
-/** Reads it again. What stands there stays if that fails, and says so. */
+/** Reads the page again. If that fails, it keeps the old content and shows the error. */
 async function refill(result, query, signal) {
   const said = result.querySelector("[role=alert]");
   said.textContent = "";
@@ -42,14 +42,14 @@ async function refill(result, query, signal) {
 async function fill(result, query, signal) {
   const { records, next } = await page(asked(query), signal);
   const held = result.contains(document.activeElement) ? document.activeElement : null;
-  forget(); // the lines that are replaced
+  forget(); // the countdowns of the replaced lines
   result.replaceChildren(...(records.length ? table(records) : [empty(query)]), foot(query, next, result, signal));
   result.removeAttribute("aria-busy");
   if (held) likeIt(result, held).focus({ preventScroll: true });
   announce(records.length ? `${records.length} records.` : "No records.");
 }
 
-/** A page of the list. One that is empty, though it is not the last, leads on to one that is not. */
+/** Reads a page of the list. If it is empty and not the last, reads the next one. */
 async function page(wanted, signal) {
   const { text } = await list(wanted, signal);
   const found = members(text);
@@ -62,13 +62,13 @@ function afterOf(next) {
   return new URL(next, location.href).searchParams.get("after");
 }
 
-/** What stands now for a link or button that was replaced: one that leads there too, or "Read again". */
+/** The element that replaces a link or button: the link to the same address, or "Read again". */
 function likeIt(result, old) {
   const links = [...result.querySelectorAll("a")];
   return links.find((link) => link.href === old.href) ?? result.querySelector("button");
 }
 
-/** The API's parameters from the address'; "within" is counted from now. */
+/** The API's parameters, from those of the address; "within" counts from now. */
 function asked(query) {
   const within = Number(query.get("within"));
   return {
@@ -85,12 +85,12 @@ function address(query, changes) {
   return `#/records${given.length ? `?${new URLSearchParams(given)}` : ""}`;
 }
 
-/** The instant of an address; what is none, or beyond all dates, stands as it is: the service judges it. */
+/** The instant of an address; other text is shown unchanged, and the service refuses it. */
 function moment(before) {
   return /^\d{1,11}$/.test(before) ? `${instant(Number(before))} UTC` : `“${before}”`;
 }
 
-/** The spans to choose from, and what else a link asks for. */
+/** The spans to choose from, and another one if the address has it. */
 function spans(query) {
   const [before, within] = [query.get("before"), query.get("within")];
   if (before) return [...SPANS, ["before", `before ${moment(before)}`]];
@@ -103,7 +103,7 @@ function filters({ query, go }) {
     h("option", { value, selected: value === chosen }, label);
   const before = query.get("before");
   const user = h("input", { id: "user", name: "user", type: "text", autocomplete: "off", value: query.get("user") ?? "" });
-  const untouched = user.value; // without the line breaks that a link can ask for
+  const untouched = user.value; // the browser has removed a link's line breaks
   const within = h("select", { id: "within", name: "within" },
     spans(query).map(option(before ? "before" : query.get("within") ?? "")));
   const size = query.get("limit") || "100";
@@ -116,9 +116,9 @@ function filters({ query, go }) {
     go(address(new URLSearchParams(), { user: name, limit: limit.value === "100" ? "" : limit.value, ...kept }));
   };
   return h("form", { class: "filters", role: "search", submit },
-    h("div", { class: "field" }, h("label", { for: "user" }, "User, exactly"), user),
+    h("div", { class: "field" }, h("label", { for: "user" }, "User"), user),
     h("div", { class: "field" }, h("label", { for: "within" }, "Expires"), within),
-    h("div", { class: "field" }, h("label", { for: "limit" }, "A page has"), limit),
+    h("div", { class: "field" }, h("label", { for: "limit" }, "Per page"), limit),
     h("button", { type: "submit" }, "Show"));
 }
 
@@ -158,15 +158,15 @@ function excerpt(record) {
 function empty(query) {
   const narrowed = ["user", "within", "before"].some((name) => query.get(name));
   if (query.get("after")) {
-    return h("p", { class: "empty" }, "There are no records after that one. ",
+    return h("p", { class: "empty" }, "There are no more records. ",
       h("a", { href: address(query, { after: "" }) }, "Go to the first page"), ".");
   }
   if (narrowed) {
-    return h("p", { class: "empty" }, "No live record is like that. ",
+    return h("p", { class: "empty" }, "No live record matches. ",
       h("a", { href: "#/records" }, "Show all records"), ".");
   }
   return h("p", { class: "empty" }, "There are no live records. ",
-    h("a", { href: "#/new" }, "Create the first"), ".");
+    h("a", { href: "#/new" }, "Create one"), ".");
 }
 
 function foot(query, next, result, signal) {

@@ -1,9 +1,9 @@
-// Reads /metrics, and makes figures of two readings: what happened between them.
+// Reads /metrics, and computes rates and times between two readings.
 
-/** What counts as a request for records; the console's own looks at the service do not. */
+/** The routes that count as requests for records; the console's own /metrics and /stats do not. */
 const ROUTES = /^\/(guid|bulk|export)\b/;
 
-/** A reading: requests by kind, with how long they took, and the cache's counters. */
+/** Parses a reading: requests by kind, with their times, and the cache's counters. */
 export function reading(text, at) {
   const made = { at, kinds: new Map(), hits: 0, misses: 0 };
   for (const line of text.split("\n")) {
@@ -35,7 +35,7 @@ function takeRequest(made, part, labels, value) {
   }
 }
 
-/** What happened between two readings; null: the service began anew in between. */
+/** The values between two readings; null: the service was restarted in between. */
 export function between(before, after) {
   const seconds = (after.at - before.at) / 1000;
   const whole = { count: 0, buckets: new Map() };
@@ -59,7 +59,7 @@ function growth(before, after) {
   return { count: after.count - (before?.count ?? 0), buckets: new Map(buckets) };
 }
 
-/** Below which time that share of requests stayed, from a histogram; null: there were none. */
+/** The quantile of a histogram, in seconds; null: there were no requests. */
 export function quantile(buckets, share) {
   const sorted = [...buckets].sort(([one], [other]) => one - other);
   const all = sorted.at(-1)?.[1] ?? 0;

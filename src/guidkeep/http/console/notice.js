@@ -1,4 +1,4 @@
-// The line above the page that says how current it is: the service is away, or was updated.
+// The notice above the page: the service does not respond, or was updated.
 
 import { ask, service } from "./api.js";
 import { h } from "./dom.js";
@@ -8,12 +8,12 @@ const PAUSES = [1000, 2000, 4000, 8000];
 
 let version = null;
 
-/** Watches; `again` is called when the service answers once more. */
+/** Watches the service; calls `again` when it responds again. */
 export function watch(again) {
   service.addEventListener("away", () => {
     const since = timeOfDay(Date.now());
-    say("away", `The service has not answered since ${since}. What stands here is from before. `,
-      "Trying again by itself.");
+    say("away", `The service has not responded since ${since}. This page shows older data. `,
+      "Trying again automatically.");
     tryAgain(0);
   });
   service.addEventListener("back", async () => {
@@ -35,7 +35,7 @@ function tryAgain(count) {
   setTimeout(() => ask("GET", "/livez").catch(() => tryAgain(count + 1)), pause);
 }
 
-/** This page is of the version that served it; another one may have other files. */
+/** Compares the service's version with that of this page, whose files may be outdated. */
 async function checkVersion() {
   const { text } = await ask("GET", "/livez").catch(() => ({}));
   if (!text) return;
@@ -43,7 +43,7 @@ async function checkVersion() {
   document.getElementById("version").textContent = `Guidkeep ${current}`;
   version ??= current;
   if (current !== version) {
-    const reload = h("button", { type: "button", click: () => location.reload() }, "Reload it");
-    say("stale", `The service is ${current} now, this page of ${version}. `, reload);
+    const reload = h("button", { type: "button", click: () => location.reload() }, "Reload");
+    say("stale", `The service was updated to ${current}; this page is from ${version}. `, reload);
   }
 }

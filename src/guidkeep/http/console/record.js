@@ -1,4 +1,4 @@
-// One record: its members as they are stored, and how long it has left.
+// One record: its members as stored, and the time that it has left.
 
 import { read, readAgain, Refused } from "./api.js";
 import { announceExpiry, follow, forget } from "./countdown.js";
@@ -22,17 +22,17 @@ export async function show(place) {
     answer = await read(guid, { signal: place.signal });
   } catch (error) {
     if (!(error instanceof Refused) || error.status !== 404) throw error;
-    absent(place, guid, "There is none of this GUID. It never was, was deleted, or has expired.");
+    absent(place, guid, "There is no record of this GUID: it never existed, was deleted, or has expired.");
     return null;
   }
   sheet(place, guid, answer, place.note);
   const again = async () => {
     const later = await readAgain(guid, answer.etag).catch((error) => error);
     if (place.signal.aborted) return;
-    if (later instanceof Refused && later.status === 404) absent(place, guid, "It is not there any more: it was deleted, or has expired.");
+    if (later instanceof Refused && later.status === 404) absent(place, guid, "The record no longer exists: it was deleted, or has expired.");
     else if (later.status === 200) {
       answer = later;
-      sheet(place, guid, answer, "It has been changed since you first looked; this is how it is now.");
+      sheet(place, guid, answer, "The record has changed since you opened it. This is the new version.");
     }
   };
   onReturn(again, place.signal);
@@ -46,12 +46,12 @@ function absent({ main }, guid, why) {
       h("a", { href: "#/" }, "Find another")));
 }
 
-/** For links that somebody wrote by hand. */
+/** Shows a text in a link that is not a GUID, or not spelled as one. */
 function otherwise({ main }, text) {
   const { guid, why, wrong } = meant(text);
   main.replaceChildren(
-    h("h1", null, "That is no GUID"), h("p", null, wrong ?? `${why}.`),
-    h("p", { class: "actions" }, guid && h("a", { href: `#/record/${guid}`, class: "button" }, "Look at ", guid),
+    h("h1", null, "Not a GUID"), h("p", null, wrong ?? `${why}.`),
+    h("p", { class: "actions" }, guid && h("a", { href: `#/record/${guid}`, class: "button" }, "View ", guid),
       h("a", { href: "#/" }, "Find another")));
 }
 
@@ -74,12 +74,12 @@ function sheet(place, guid, { text, etag }, note) {
     h("p", { class: "quiet" }, `Version ${etag}, read at ${timeOfDay(Date.now())}.`));
   place.main.replaceChildren(article);
   if (note) announce(note);
-  forget(); // what stood there before
+  forget(); // the former countdown
   follow(left, expire, () => over(article, actions, guid), true);
 }
 
 function over(article, actions, guid) {
-  const anew = h("a", { href: `#/new?guid=${guid}`, class: "button" }, "Create it anew");
+  const anew = h("a", { href: `#/new?guid=${guid}`, class: "button" }, "Create it again");
   const hadFocus = actions.contains(document.activeElement);
   article.classList.add("expired");
   actions.replaceChildren(anew);
@@ -89,7 +89,7 @@ function over(article, actions, guid) {
 
 function table(all) {
   const rest = metadata(all);
-  if (rest.length === 0) return h("p", { class: "empty" }, "It has no metadata.");
+  if (rest.length === 0) return h("p", { class: "empty" }, "No metadata.");
   return h("table", { class: "metadata" },
     h("caption", { class: "unseen" }, "Metadata"),
     h("thead", { class: "unseen" }, h("tr", null, ["Member", "Value", "Kind"].map((label) => h("th", { scope: "col" }, label)))),
@@ -110,6 +110,6 @@ async function copy(guid, button) {
     button.textContent = "Copied";
     announce("Copied.");
   } catch {
-    button.textContent = "The browser did not allow it";
+    button.textContent = "The browser refused to copy";
   }
 }

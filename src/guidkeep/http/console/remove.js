@@ -1,10 +1,10 @@
-// Deletes a record, once that is confirmed, and only the version that was looked at.
+// Deletes a record after a confirmation, and only the version that the user has seen.
 
 import { Refused, remove } from "./api.js";
 import { announce, h } from "./dom.js";
 import { grouped } from "./guid.js";
 
-/** Asks, deletes, and leads to the list. */
+/** Asks for confirmation, deletes the record, and opens the list. */
 export function confirmRemoval({ main, go }, guid, etag, opener) {
   const said = h("p", { class: "fault", role: "alert" });
   const sure = h("button", { type: "submit", class: "grave" }, "Delete it");
@@ -18,18 +18,18 @@ export function confirmRemoval({ main, go }, guid, etag, opener) {
     },
     h("h2", { id: "removal" }, "Delete this record?"),
     h("p", null, grouped(guid)),
-    h("p", null, "It is gone at once and for good; its GUID can be used anew."),
+    h("p", null, "This can’t be undone. The GUID can be used again."),
     said,
     h("div", { class: "actions" }, sure,
       h("button", { type: "button", autofocus: true, click: () => dialog.close() }, "Keep it"))));
   main.append(dialog);
-  if (dialog.isConnected) dialog.showModal(); // not if the view is left already
+  if (dialog.isConnected) dialog.showModal(); // not if the user has left the view
 }
 
 function closed(dialog, opener) {
   const view = dialog.parentElement;
   dialog.remove();
-  const isThere = opener.isConnected; // not if the record has expired meanwhile
+  const isThere = opener.isConnected; // false if the record has expired meanwhile
   (isThere ? opener : view?.querySelector(".actions a"))?.focus();
 }
 
@@ -38,7 +38,7 @@ async function carryOut(dialog, sure, said, guid, etag, go) {
   said.replaceChildren();
   try {
     await remove(guid, etag);
-    announce(`${guid} is deleted.`);
+    announce(`${guid} was deleted.`);
     dialog.close();
     go("#/records");
   } catch (error) {
@@ -49,8 +49,8 @@ async function carryOut(dialog, sure, said, guid, etag, go) {
 }
 
 function explained(status, error, look) {
-  if (status === 404) return ["It is not there any more: it was deleted, or has expired."];
+  if (status === 404) return ["The record no longer exists: it was deleted, or has expired."];
   if (status !== 412) return [error.message];
-  return ["It has been changed since you looked, so it was not deleted. ",
-    h("button", { type: "button", class: "link", click: look }, "Look at it as it is now")];
+  return ["The record has changed since you opened it, so it was not deleted. ",
+    h("button", { type: "button", class: "link", click: look }, "View the new version")];
 }

@@ -1,8 +1,8 @@
-// A page that nobody looked at is old when somebody looks again.
+// A page that was hidden for a while is stale when it is shown again.
 
 const OLD = 20_000;
 
-/** Calls `again` when the page comes back into view after a while, until the view is left. */
+/** Calls `again` when the page is shown again after a while, until the user leaves the view. */
 export function onReturn(again, signal) {
   let seenAt = Date.now();
   const look = () => {
