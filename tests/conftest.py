@@ -30,7 +30,7 @@ settings.load_profile("patient")
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """What a test sets up for the logs of the process is put back: its stream is closed by then."""
+    """Restores the process's logging after a test, whose stream is closed by then."""
     loggers = [logging.getLogger(name) for name in (None, *logs.LIBRARIES)]
     handlers, levels = loggers[0].handlers[:], [logger.level for logger in loggers]
     configured = structlog.get_config()

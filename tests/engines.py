@@ -1,7 +1,7 @@
-"""The real servers that tests run on: each started once a session, when a test first wants it.
+"""The real servers that tests run on. Each is started once per session, when a test first needs it.
 
-A URL in the environment (`GUIDKEEP_TEST_MYSQL_URL`, ...) names a server that runs already. One that
-is missing skips its own tests here, and fails them in CI.
+A URL in the environment (`GUIDKEEP_TEST_MYSQL_URL`, ...) names a server that runs already. Tests of
+a server that is not installed are skipped here, and fail in CI.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ SINGLE = tuple(engine.name for engine in ENGINES if engine.store == engine.name)
 
 
 class Engine(Protocol):
-    """A server, as its module in `servers` has it."""
+    """A running server, started by its module in `servers`."""
 
     def fresh(self) -> str:
-        """The URL of a new, empty place on it, for one test alone."""
+        """Returns the URL of a new, empty database on the server, for one test."""
         ...
 
 
@@ -45,7 +45,7 @@ class EngineModule(Protocol):
     """A module of `servers` that `servers.ENGINES` names."""
 
     def started(self, folder: Path) -> AbstractContextManager[Engine]:
-        """A server of its own, with its data in that folder. Raises Missing."""
+        """Starts a server with its data in that folder. Raises Missing."""
         ...
 
     def at(self, url: str) -> Engine:
@@ -54,7 +54,7 @@ class EngineModule(Protocol):
 
 
 class Engines:
-    """All that a session started, and what was missing."""
+    """The servers that a session started, and those that were missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -63,7 +63,7 @@ class Engines:
         self._stack = ExitStack()
 
     def get(self, name: str) -> Engine:
-        """That server; skips the test, or in CI fails it, where it is not installed."""
+        """Returns that server; if it is not installed, skips the test, or fails it in CI."""
         skip_if_alone()
         if name not in self._running and name not in self._missing:
             try:
@@ -75,7 +75,7 @@ class Engines:
         return self._running[name]
 
     def close(self) -> None:
-        """Ends them all."""
+        """Stops all servers."""
         self._stack.close()
 
     def _start(self, name: str) -> Engine:
@@ -89,14 +89,14 @@ class Engines:
 
 
 def lack(missing: object) -> NoReturn:
-    """Skips the test, or in CI fails it, for something is not installed."""
+    """Skips the test, or fails it in CI, because something is not installed."""
     reason = f"{missing} (make servers installs all)"
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
 @contextmanager
 def here(starting: AbstractContextManager[Started]) -> Iterator[Started]:
-    """Starts a server of a test's own; skips the test, or in CI fails it, where it is missing."""
+    """Starts a server for one test; if it is missing, skips the test, or fails it in CI."""
     with ExitStack() as stack:
         try:
             started = stack.enter_context(starting)

@@ -1,4 +1,4 @@
-"""Proxies as they stand in front of services."""
+"""Real proxies in front of a service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ http {
 
 @contextmanager
 def compressed(folder: Path, address: str) -> Iterator[str]:
-    """An nginx that compresses all it can, in front of `address`; its own. Skips without nginx."""
+    """Starts an nginx that compresses in front of `address`; yields its URL. Skips without it."""
     port = free_port()
     text = _COMPRESSING % ("user root;" if os.geteuid() == 0 else "", port, address)
     (folder / "conf").write_text(text)

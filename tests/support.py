@@ -1,6 +1,6 @@
-"""What many tests need: a clock that is moved by hand, a registry, a server in this process.
+"""Tools for many tests: a clock that tests move, a registry, a server in this process.
 
-And ways to wait for what tells nobody that it has happened: another process, or a server.
+There are also ways to wait for a change in another process, which sends no event.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 STORE_TIMEOUT = 120.0
-"""Seconds that a store may take: a busy machine is no failure, nor a cluster's three nodes, nor
-FerretDB, which looks at every document for each write."""
+"""Seconds that a store may take. It is long for busy machines, for clusters of three nodes, and for
+FerretDB, which reads every document for each write."""
 PATIENCE = 60.0
 """Seconds after which a test that waits has failed."""
 
@@ -51,7 +51,7 @@ GUID = "9094E4C980C74043A4B586B420E69DDF"
 
 
 class Clock:
-    """Unix time in seconds, as it is set."""
+    """A clock that a test sets; returns Unix time in seconds."""
 
     def __init__(self, now: float = MARCH_2015) -> None:
         self.now = now
@@ -60,18 +60,18 @@ class Clock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass, or go back."""
+        """Moves the clock forwards or backwards."""
         self.now += seconds
 
 
 def change(guid: str | None = GUID, body: str = '{"user": "Ann"}', *, now: int) -> Change:
-    """What a request with that body asks for."""
+    """The change that a request with that body asks for."""
     return parse_change(body.encode(), now=now, guid=guid)
 
 
 @asynccontextmanager
 async def opened_store(path: Path, timeout: float = 5.0) -> AsyncIterator[Store]:
-    """The SQLite store on that file."""
+    """Opens the SQLite store on that file."""
     store = await open_store(f"sqlite:///{path}", timeout=timeout, metrics=Metrics())
     try:
         yield store
@@ -82,7 +82,7 @@ async def opened_store(path: Path, timeout: float = 5.0) -> AsyncIterator[Store]
 def make_registry(
     store: Store, cache: Cache | None = None, clock: Clock | None = None, **options: Any
 ) -> Registry:
-    """A registry with the default schema, over a memory cache unless told otherwise."""
+    """Makes a registry with the default schema, by default with a memory cache."""
     schema = options.pop("schema", None) or MetadataSchema()
     return Registry(
         store,
@@ -102,7 +102,7 @@ def app_of(
     memory: Memory | None = None,
     **settings: Any,
 ) -> Application:
-    """The application over that registry; `settings` are those that differ from the defaults."""
+    """Makes the application over that registry; `settings` are those that differ from defaults."""
     chosen = Settings(**settings)
     return make_app(
         registry,
@@ -125,7 +125,7 @@ def metric(metrics: Metrics, name: str, *labels: str) -> list[float]:
 
 
 def scope_of(method: str, path: str, query: bytes = b"") -> Scope:
-    """A request as an application gets it from a server."""
+    """Makes a request as an application gets it from a server."""
     headers = [(b"host", b"localhost")]
     return {
         "type": "http", "method": method, "path": path, "query_string": query, "headers": headers,
@@ -136,12 +136,12 @@ def scope_of(method: str, path: str, query: bytes = b"") -> Scope:
 def served(
     clock: Clock | None = None, steady: Clock | None = None, **settings: Any
 ) -> Iterator[Running]:
-    """A whole server in a thread of this process, on a free port of the loopback address.
+    """Runs a whole server in a thread of this process, on a free port of the loopback address.
 
     Args:
-        clock: what it takes for the time.
-        steady: the clock that it holds that one against; by default the same, which never jumps.
-        settings: those that differ from the defaults; `store` is wanted.
+        clock: its wall clock.
+        steady: its steady clock; by default `clock` too, so that no jump is seen.
+        settings: those that differ from the defaults; `store` is required.
     """
     chosen = Settings(**{"port": 0, "drain_timeout": 5.0, **settings})
     clock = clock or Clock()
@@ -157,7 +157,7 @@ def served(
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(serve(chosen, clock=clock, steady=steady or clock, started=up))
-        except BaseException as error:  # noqa: BLE001 - raised again where it is seen
+        except BaseException as error:  # noqa: BLE001 - raised again by the test's thread
             failures.append(error)
         finally:
             started.set()
@@ -179,25 +179,25 @@ def served(
 
 
 async def turns(count: int = 20) -> None:
-    """Lets everybody come as far as they can, or as far as so many turns of the loop bring them."""
+    """Runs a number of event-loop iterations, so that all tasks go on as far as they can."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def until(holds: Callable[[], object]) -> None:
-    """Returns when that is true."""
+    """Returns when the condition is true."""
     async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110 - nobody sets an event
+        while not holds():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
 
 
 def wait_until(holds: Callable[[], object]) -> None:
-    """The same where no loop runs."""
+    """Does the same without an event loop."""
     asyncio.run(until(holds))
 
 
 async def once_it_answers(ask: Callable[[], Awaitable[Result]]) -> Result:
-    """Asks a store again and again; returns its first answer that is no failure."""
+    """Calls a store again and again; returns its first result that is not a failure."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
@@ -207,7 +207,7 @@ async def once_it_answers(ask: Callable[[], Awaitable[Result]]) -> Result:
 
 
 async def all_trust_the_cache(addresses: Iterable[str], patience: float = PATIENCE) -> None:
-    """Returns when each node reaches the cache and has told it all that it wrote meanwhile."""
+    """Returns when each node reaches the cache and has dropped there all it wrote meanwhile."""
     async with asyncio.timeout(patience):
         for address in addresses:
             while not await asyncio.to_thread(trusts_its_cache, address):  # noqa: ASYNC110 - another process
@@ -215,5 +215,5 @@ async def all_trust_the_cache(addresses: Iterable[str], patience: float = PATIEN
 
 
 async def outcomes(*work: Awaitable[Any]) -> list[Any]:
-    """What became of each, when all are done: its result, or its error."""
+    """Awaits all; returns the result or the error of each."""
     return await asyncio.gather(*work, return_exceptions=True)

@@ -23,7 +23,7 @@ ODD = ["/guid/{guid}", '} 1.0\n# HELP x "y"\n', "a,b=\\", "", " # {"]
 
 
 class Seen(NamedTuple):
-    """A sample as Prometheus' own library reads it, and what is said of it."""
+    """A sample as Prometheus' own library reads it, with its help and type."""
 
     type: str
     help: str
@@ -44,7 +44,7 @@ def value_of(labels: tuple[str, ...], at: int, worker: int) -> tuple[str, ...]:
 
 
 def filled(worker: int) -> Metrics:
-    """Numbers in every metric of the table, with all that a label may hold."""
+    """Numbers in every metric of the table, with every character that a label may have."""
     made = Metrics()
     for row in TABLE:
         for at in range(len(ODD)):
@@ -165,7 +165,7 @@ def test_each_count_of_a_cache_has_its_metric() -> None:
 
 
 def test_metrics_know_nothing_of_the_rooms_that_count() -> None:
-    """What counts gives numbers, or callables."""
+    """A source of counts gives numbers, or callables."""
     used = {name for name, value in vars(metrics).items() if hasattr(value, "__module__")}
     modules = {getattr(metrics, name).__module__ or "" for name in used}
     assert {name for name in modules if name.startswith("guidkeep.")} == {"guidkeep.metrics"}

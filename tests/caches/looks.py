@@ -1,4 +1,4 @@
-"""A look at a cache: what `Cache.peek` leads to."""
+"""Calls `Cache.peek` and waits for its result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def look(cache: Cache, now: float = MARCH_2015, guid: str = GUID) -> bytes | None:
-    """The answer; None: the cache said nothing, or there is nobody to ask."""
+    """Returns the response; None: unknown, or there is no server to ask."""
     told: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
     if not cache.peek(guid, now, told.set_result):
         return None

@@ -1,6 +1,6 @@
-"""What every cache must do: the protocol of `guidkeep.caches`, one call at a time.
+"""The contract of every cache: the protocol of `guidkeep.caches`, one call at a time.
 
-A cache joins by its row in `guidkeep.caches`, and that of its server in `servers`.
+A cache takes part by its row in `guidkeep.caches`, and by the row of its server in `servers`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from guidkeep.caches import Cache
 
 KEEPS = [name for name in CACHES if name != "none"]
-"""Those that keep anything at all."""
+"""The caches that keep entries."""
 
 NOW = MARCH_2015
 OTHER = "0" * 32
@@ -56,13 +56,13 @@ def cache(place: tuple[Cache, Flush]) -> Cache:
 
 @pytest.fixture
 def flush(place: tuple[Cache, Flush]) -> Flush:
-    """Makes the cache forget everything, behind the back of those who hold leases."""
+    """Makes the cache drop everything, leases included, without telling their holders."""
     return place[1]
 
 
 @asynccontextmanager
 async def opened(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Cache, Flush]]:
-    """A cache that is empty and that nobody else uses, and what flushes it."""
+    """An empty cache for one test, and the function that flushes it."""
     if request.param in ("memory", "none"):
         cache = open_cache(f"{request.param}://", max_age=60)
         flush = cache.flush if isinstance(cache, MemoryCache) else lambda: None
@@ -96,7 +96,7 @@ async def keep(cache: Cache, record: Record, now: float = NOW) -> None:
     await cache.settle(lease, record, now)
 
 
-# Of every cache, even of none.
+# Every cache, `none://` included.
 
 
 async def test_what_was_never_put_in_is_not_there(any_cache: Cache) -> None:
@@ -125,7 +125,7 @@ async def test_a_miss_is_counted(any_cache: Cache) -> None:
     assert any_cache.counts.misses == 1
 
 
-# Whoever only looks.
+# `peek`.
 
 
 async def test_a_look_at_what_is_not_there_tells_nothing(any_cache: Cache) -> None:
@@ -135,7 +135,7 @@ async def test_a_look_at_what_is_not_there_tells_nothing(any_cache: Cache) -> No
 
 @pytest.fixture(params=["redis", "redis_cluster"])
 async def remote(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
-    """A cache on another machine, which is connected: its key's server was asked before."""
+    """A cache on another machine whose connection for the key is open already."""
     async with opened(request) as (cache, _):
         await cache.ping()
         yield cache
@@ -325,7 +325,7 @@ async def test_a_record_that_has_expired_is_not_put_in(cache: Cache) -> None:
     assert await held(cache) is None
 
 
-# When the clock has jumped.
+# After a jump of the clock.
 
 
 async def test_a_clock_that_jumped_takes_nobodys_lease(cache: Cache) -> None:

@@ -1,4 +1,4 @@
-"""What is kept of a record in a cache that others can write, and what is believed of it."""
+"""Entries in a cache that others can write to: the form that is kept, and the checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory cache: how much it holds, and what makes room for what."""
+"""The memory cache: its bound in bytes, and the order of eviction."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def put(cache: MemoryCache, kept: Record) -> None:
 
 
 def held(cache: MemoryCache) -> list[str]:
-    """What it holds, least recently used first."""
+    """The GUIDs of the entries, least recently used first."""
     return list(cache._entries)
 
 

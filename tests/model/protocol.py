@@ -1,24 +1,24 @@
-"""The lease protocol as a model, small enough that every interleaving of it can be walked.
+"""The lease protocol as a model that is small enough to walk through every interleaving of it.
 
-One GUID, one store, one cache, a handful of processes. A process does its work in steps, each of
-which is atomic, and between two steps of one anything may happen: steps of the others, a crash,
-a flush of the cache. From a first world `walk` goes to every world that can follow, until there
-are no new ones, and complains of the first in which a promise is broken.
+There is one GUID, one store, one cache and a few processes. A process works in atomic steps.
+Between two of its steps other processes may take steps or crash, and the cache may be flushed. From
+a first world `walk` visits every world that can follow. It stops at the first in which a promise
+is broken.
 
-*A version* is how many commits there have been, and whether the last of them left a record. So
+*A version* is the number of commits so far; its parity tells whether the last one left a record. So
 "older" is a comparison of two numbers, and a deletion is a commit like any other.
 
-*The floor* is the promise as a number: no read that begins now may return a version below it.
-The answer to a write raises it to that write's commit, and the answer to a read to what the
-read returned. Under a flush only answered writes count: a read that runs during a write may
-then see the new version, and a read after it the old one, once more, until the write is answered.
+*The floor* is the promise as a number: no read that begins now may return a version below it. The
+response to a write raises it to that write's commit, and the response to a read to the version that
+the read returned. With flushes only the responses to writes count: a read during a write may then
+see the new version, and a later read the old one again, until the write has its response.
 
-*A lease* is written down at the process that holds it, not in a table of tokens. Processes of
-one kind are interchangeable that way, so that worlds which differ only in who is who are one
-world: that is what makes five processes few enough to walk.
+*A lease* is stored with the process that holds it, not in a table of tokens. So processes of one
+kind are interchangeable, and worlds that differ only in the order of the processes are the same
+world. This keeps the number of worlds of five processes small enough.
 
-*The faults* are the protocol with one thought left out. A walk that does not catch each of them
-would not be worth believing when it finds nothing.
+*The faults* are the protocol with one rule left out. The walk must catch each of them, or its
+result would prove nothing.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ FAULTS = {
 
 
 class Version(NamedTuple):
-    """What the store holds after so many commits: a record, or none."""
+    """Whether the store holds a record in that version."""
 
     commits: int
     present: bool
 
 
 class Process(NamedTuple):
-    """A reader or a writer, and how far it has come.
+    """A reader or a writer, and its progress.
 
     Attributes:
-        kind: what it is to do.
-        step: the step that comes next; "done" and "crashed" have none.
+        kind: the process's work.
+        step: the next step; or "done" or "crashed".
         seen: the version that it read.
         wrote: the version that it committed.
-        lease: whether its lease stands; False too when it was revoked or lost.
-        last: of a writer, whether no other leased after it; of a reader, whether it ever leased.
-        floor: as it was when the process began.
+        lease: whether its lease stands; False too if it was revoked or lost.
+        last: for a writer, whether no other leased after it; for a reader, whether it ever leased.
+        floor: the floor when the process began.
     """
 
     kind: Kind
@@ -75,7 +75,7 @@ class Process(NamedTuple):
 
 
 class World(NamedTuple):
-    """Everything there is; `flushes` and `crashes` are how many may still happen."""
+    """The state of everything; `flushes` and `crashes` are the numbers that may still happen."""
 
     store: Version
     entry: Version | None
@@ -90,7 +90,7 @@ class Stale(Exception):
 
 
 class Walked(NamedTuple):
-    """How many worlds there were, and the way to one in which the promise is broken, if any."""
+    """The number of worlds, and the way to one in which the promise is broken, if there is one."""
 
     worlds: int
     broken: Sequence[World] | None
@@ -104,14 +104,14 @@ def walk(
     crashes: int = 0,
     strict: bool = False,
 ) -> Walked:
-    """Goes to every world that those processes can reach; stops at a broken promise.
+    """Visits every world that those processes can reach; stops at a broken promise.
 
     Args:
-        kinds: what the processes do.
+        kinds: the kinds of the processes.
         fault: one of `FAULTS`, or None.
-        flushes: how often the cache may be emptied.
-        crashes: how many processes may end in the middle of their work.
-        strict: reads raise the floor under a flush too, which is more than is promised.
+        flushes: the number of flushes that may happen.
+        crashes: the number of processes that may crash.
+        strict: whether reads raise the floor with flushes too, which is more than is promised.
     """
     rules = Rules(fault, acked_only=flushes > 0 and not strict)
     first = World(Version(0, True), None, 0, flushes, crashes, tuple(map(Process, kinds)))
@@ -139,11 +139,11 @@ def _way_to(world: World, before: dict[World, World | None]) -> list[World]:
 
 
 class Rules:
-    """What can happen in a world: the protocol, or the protocol with one fault.
+    """The steps that are possible in a world: the protocol, or the protocol with one fault.
 
     Args:
         fault: one of `FAULTS`, or None.
-        acked_only: only answered writes raise the floor.
+        acked_only: whether only responses to writes raise the floor.
     """
 
     def __init__(self, fault: str | None, *, acked_only: bool) -> None:
@@ -151,17 +151,17 @@ class Rules:
         self._acked_only = acked_only
 
     def after(self, world: World) -> Iterator[World]:
-        """Every world that one step leads to.
+        """Yields every world that one step leads to.
 
         Raises:
-            Stale: one of them would be a read that breaks the promise.
+            Stale: a step is a read that breaks the promise.
         """
         if world.flushes:
             without = [process._replace(lease=False) for process in world.processes]
             yield _made(world, without, entry=None, flushes=world.flushes - 1)
         for at, process in enumerate(world.processes):
             if at and process == world.processes[at - 1]:
-                continue  # its twin has just done the same
+                continue  # an identical process has just done the same
             others = [*world.processes[:at], *world.processes[at + 1 :]]
             if process.step == "crashed":
                 if process.lease:  # it times out: that lease, and no other
@@ -223,7 +223,7 @@ class Rules:
                 yield self._concluded(world, me, others)
 
     def _concluded(self, world: World, me: Process, others: list[Process]) -> World:
-        """What follows a compare-and-set: another attempt when it failed, else the answer."""
+        """The step after a compare-and-set: another attempt if it failed, else the response."""
         if me.step == "give back":
             if self._fault == "lease once":
                 return _made(world, [*others, me._replace(step="set", seen=world.store)])
@@ -257,7 +257,7 @@ class Rules:
         return _made(world, [*others, me._replace(step="settle", wrote=wrote)], store=wrote)
 
     def _settled(self, world: World, me: Process, others: list[Process], then: Process) -> World:
-        """Gives the lease back; `then` is what becomes of the process."""
+        """Gives the lease back; `then` is the process afterwards."""
         then = then._replace(lease=False, last=False)
         if self._fault == "no lease":
             entry = self._kept(me.wrote) if me.wrote else None
@@ -277,12 +277,12 @@ class Rules:
         return _made(world, [*others, then], entry=entry)
 
     def _kept(self, version: Version) -> Version | None:
-        """What the cache keeps of it."""
+        """The entry that the cache keeps of a version."""
         return version if version.present or self._fault == "absence cached" else None
 
 
 def _intended(me: Process) -> Version | None:
-    """What a writer would commit if nobody came in between; None: nothing."""
+    """The version that a writer commits unless another is faster; None: nothing."""
     if me.seen is None or me.seen.present == (me.kind == "create"):
         return None
     return Version(me.seen.commits + 1, me.kind != "delete")
@@ -301,7 +301,7 @@ def _made(
     flushes: int | None = None,
     crashes: int | None = None,
 ) -> World:
-    """The world with those changes, its processes in an order that does not tell twins apart."""
+    """The world with those changes. Its processes are sorted, so equal worlds compare equal."""
     return World(
         store or world.store,
         world.entry if entry == "as it was" else entry,

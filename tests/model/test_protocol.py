@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.thorough
 
-# One letter a process; twins are interchangeable, so what counts is how many there are of each.
+# One letter per process. Processes of a kind are interchangeable, so only their numbers count.
 LETTERS: dict[str, Kind] = {"R": "read", "U": "update", "C": "create", "D": "delete"}
 
 
@@ -59,7 +59,7 @@ def test_the_protocol_with_one_thought_left_out_is_caught(
 
 
 def test_a_flush_can_take_a_read_back_that_runs_during_a_write() -> None:
-    """The limit of the promise: before the write is answered its record may go out of sight."""
+    """The limit of the promise: before its response, a write's record may disappear again."""
     way = walk(kinds("UURRR"), flushes=1, strict=True).broken
     assert way
     assert all(process.step != "done" for process in way[-1].processes if process.kind == "update")

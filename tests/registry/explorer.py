@@ -1,18 +1,18 @@
-"""Every order in which operations on one GUID can take their steps, tried on the real code.
+"""Tries every order in which operations on one GUID can take their steps, on the real code.
 
 `Run` is one schedule: the real registry (or two, as two nodes), the real cache, a store, and
-operations that stop at a gate before (and, if wanted, after) each of their calls to cache and
-store. At each point the test chooses what happens next: an operation takes its next step, or
-fails in it; or, as often as the scenario says, the record expires, the cache is flushed, an
-operation is cancelled.
+operations that stop at a gate before (and, optionally, after) each call to cache and store. At each
+point the test chooses the next event. An operation takes its next step, or fails in it. Or, as
+often as the scenario allows, the record expires, the cache is flushed, or an operation is
+cancelled.
 
-`explore` tries all choices, depth first. A coroutine can't be copied, so each schedule begins
-anew and repeats the choices that led to where it branches off. What is reached a second time
-is not explored a second time: a state is what cache and store hold, what each operation has
-learnt from its calls, where it waits, and what the judge knows. `wander` chooses at random.
+`explore` tries all choices, depth first. A coroutine can't be copied, so each schedule begins anew
+and repeats the choices up to its branch. A state that was explored before is not explored again. A
+state is the content of cache and store, the results that each operation has seen, the gate where it
+waits, and the judge's knowledge. `wander` chooses at random.
 
-After its last choice a schedule runs to its end with all gates open, and there must be nothing
-left over: no lease, no flight, no task, no complaint; and what the cache holds must be true.
+After its last choice a schedule runs to its end with all gates open. Then no lease, load, task or
+complaint may be left, and the cache must hold the stored record.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ METRICS, DRAFTS = Metrics(), Drafts(MetadataSchema())
 TICK = 0.001
 _FAILURES = [(call, False) for call in ("insert", "replace", "delete")]
 LIFE = 100
-"""Seconds until the record that is there at the beginning expires."""
+"""Seconds until the first record expires."""
 
 
 class TickingClock(Clock):
-    """No two requests come at the same instant."""
+    """Seconds between two requests, so that no two arrive at the same instant."""
 
     def __call__(self) -> float:
         self.now += TICK
@@ -66,17 +66,17 @@ class TickingClock(Clock):
 
 @dataclass(frozen=True)
 class Scenario:
-    """What runs at the same time, and what may happen to it.
+    """The operations that run concurrently, and the events that may happen.
 
     Attributes:
-        operations: words of `Run._do`, one an operation: "read update delete".
+        operations: words of `Run._do`, one per operation: "read update delete".
         first: "stored", "cached" (stored too) or "absent".
-        nodes: how many registries share cache and store; operations take them in turn.
-        may: what may happen once: "expiry", "flush", "cancel", "failure"; in words.
+        nodes: the number of registries that share cache and store; operations use them in turn.
+        may: events that may each happen once: "expiry", "flush", "cancel", "failure".
         after: whether there are gates after the calls too.
-        begin: how all schedules begin, a letter a step: "0" one of the first operation, "1" of
-            the second, "e" the expiry.
-        cache, registry: the classes to try.
+        begin: the first steps of every schedule, one letter each: "0" a step of the first
+            operation, "1" of the second, "e" the expiry.
+        cache, registry: the classes under test.
     """
 
     operations: str
@@ -93,10 +93,10 @@ class Run:
     """One schedule of a scenario.
 
     Args:
-        scenario: see there.
-        loop: on which it runs.
-        store: where records are kept; a new one in memory unless given.
-        guid: the GUID that all operations are about.
+        scenario: the scenario.
+        loop: the event loop.
+        store: keeps the records; by default a new one in memory.
+        guid: the GUID of all operations.
     """
 
     def __init__(
@@ -128,10 +128,10 @@ class Run:
         self._blocked: list[int] = []
 
     def go(self, choose: Choose) -> None:
-        """Runs it; `choose` picks one of the steps by name, None: no matter any more.
+        """Runs the schedule; `choose` picks a step by name, or returns None to stop choosing.
 
         Raises:
-            Broken: with the schedule so far.
+            Broken: a promise is broken; it has the schedule so far.
         """
         try:
             self._settle_down()
@@ -148,12 +148,12 @@ class Run:
             raise Broken("\n  ".join([str(broken), *self.trace])) from broken
 
     def first_of(self, steps: Sequence[str]) -> str:
-        """The step that is next in the scenario's beginning; after it, the first there is."""
+        """The next step of the scenario's beginning; after it, the first possible step."""
         letter = self._scenario.begin[len(self.trace) :][:1]
         return next(step for step in steps if step.startswith(letter))
 
     def state(self) -> object:
-        """Two runs of a scenario that are in equal states have the same future."""
+        """The state: two runs of a scenario with equal states have the same future."""
         return (
             tuple(self._known_to(doing) for doing in self._doings),
             tuple((parked.operation, parked.at) for parked in self._gates.parked),
@@ -174,14 +174,14 @@ class Run:
         )
 
     def _known_to(self, doing: Doing) -> object:
-        """An operation's own state: its last calls, and whether it failed to write before."""
+        """An operation's state: its last calls, and whether it has failed to write before."""
         if doing.outcome is not None:
             return None
         learnt = self._gates.learnt[doing.number]
         failed = any(call in learnt for call in _FAILURES)
         return (doing.floor, int(doing.now), failed, "cancelled" in learnt, tuple(learnt[-3:]))
 
-    # What happens before, in between and after.
+    # The beginning, the iterations in between, and the end.
 
     def _begin(self, first: str) -> Record | None:
         if first == "absent":
@@ -195,7 +195,7 @@ class Run:
         return record
 
     def _settle_down(self) -> None:
-        """Everybody comes as far as they can."""
+        """Runs all operations as far as they can go."""
         self._loop.run_until_quiet()
         for task in self._tasks:
             if task.done():
@@ -226,7 +226,7 @@ class Run:
         require(stored == self._history.states[-1], "the store is not as history says")
 
     def _abandon(self) -> None:
-        """Ends what a broken run leaves on its way; the judge has spoken."""
+        """Ends the tasks of a broken run, after the judgement."""
         self._history.is_over = True
         self._gates.let_all_go()
         for late in self._kept.late:
@@ -239,7 +239,7 @@ class Run:
     # The steps.
 
     def _steps(self) -> dict[str, Callable[[], None]]:
-        """What can happen next, by name."""
+        """The possible next steps, by name."""
         steps: dict[str, Callable[[], None]] = {}
         for parked in self._gates.parked:
             name = f"{parked.operation} {parked.at}"
@@ -286,7 +286,7 @@ class Run:
         self._tasks[doing.number].cancel()
 
     def _can_be_cancelled(self, doing: Doing) -> bool:
-        """Not within a call of the memory cache: none of them ever waits."""
+        """Whether a cancellation can happen here: not in a memory cache, whose calls never wait."""
         task = self._tasks[doing.number]
         at = next((parked.at for parked in self._gates.parked if parked.task is task), "")
         return not task.done() and "cache" not in at
@@ -338,7 +338,7 @@ class Run:
 
 
 def _failures_at(gate: str) -> Sequence[str]:
-    """How the call before which that gate stands can go wrong."""
+    """The ways in which the call behind that gate can fail."""
     if not gate.startswith("before store"):
         return ()
     is_write = not gate.endswith((".get", ".purge"))
@@ -347,17 +347,17 @@ def _failures_at(gate: str) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Explored:
-    """How many schedules were tried, and whether these were all."""
+    """The number of schedules that were tried, and whether these were all."""
 
     schedules: int
     complete: bool
 
 
 def explore(scenario: Scenario, *, limit: int) -> Explored:
-    """Tries the schedules one by one, at most `limit`.
+    """Tries all schedules, at most `limit`.
 
     Raises:
-        Broken: one of them breaks a promise.
+        Broken: a schedule breaks a promise.
     """
     known: set[object] = set()
     waiting: list[list[str]] = [[]]
@@ -385,10 +385,10 @@ def explore(scenario: Scenario, *, limit: int) -> Explored:
 
 
 def wander(scenario: Scenario, *, schedules: int, seed: int = 1) -> None:
-    """Tries so many schedules with choices made at random, the same ones each time.
+    """Tries a number of schedules with random choices, which are the same in each run.
 
     Raises:
-        Broken: one of them breaks a promise.
+        Broken: a schedule breaks a promise.
     """
     chance = random.Random(seed)  # noqa: S311 - no secret
     with closing(StepLoop()) as loop:

@@ -1,6 +1,6 @@
-"""The real cache and the real registry with one thought left out of the protocol each.
+"""The real cache and the real registry, each with one rule of the protocol left out.
 
-They are what `tests.model.protocol.FAULTS` names, planted in the code that is shipped.
+These are the faults of `tests.model.protocol.FAULTS`, planted in the shipped code.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from guidkeep.registry.registry import Decide
 
 _held: ContextVar[Lease | None] = ContextVar("_held", default=None)
-"""Whoever writes has it."""
+"""The lease of the writer that runs in this context."""
 
 
 class NoLease(MemoryCache):
-    """A writer does not announce itself; it only puts in what it wrote, or drops the entry."""
+    """A writer does not announce itself; it only puts its record in, or drops the entry."""
 
     async def lease(self, guid: str) -> Lease:
         return Lease(guid, next(self._tokens))
@@ -168,7 +168,7 @@ class AbsenceCached(MemoryCache):
 
 
 class DeletionCached(Registry):
-    """A deletion settles with the news that there is nothing."""
+    """A deletion settles with the absence of the record."""
 
     async def _set(
         self, guid: str, stored: Record | None, target: Record | None, now: float
@@ -189,14 +189,14 @@ SCENARIOS = {
     "lease once": Scenario("update update read", registry=LeaseOnce),
     "lease first": Scenario("update update read", registry=LeaseFirst),
     "reader ignores writers": Scenario("update update read read", cache=ReaderIgnoresWriters),
-    # Narrow, so its beginning is given: the first has committed, the second has just leased.
+    # Narrow, so the beginning is fixed: the first has committed, the second has just leased.
     "release all": Scenario(
         "update update read read read", nodes=2, begin="0000001111", cache=ReleaseAll
     ),
     "fill though overtaken": Scenario("update update read", cache=FillThoughOvertaken),
     "lost keeps": Scenario("update read read", may="flush", cache=LostKeeps),
     "settle before commit": Scenario("update update read", registry=SettleBeforeCommit),
-    # The first is about to insert when the second has done so and is answered.
+    # The first is about to insert when the second has inserted and has its response.
     "absence cached": Scenario(
         "create create delete read",
         "absent",
@@ -205,4 +205,4 @@ SCENARIOS = {
         registry=DeletionCached,
     ),
 }
-"""For each fault the fewest operations that show it."""
+"""For each fault the smallest set of operations that shows it."""

@@ -1,8 +1,9 @@
-"""The judge: what was committed to one GUID, in order, and which answers that allows.
+"""The judge: it keeps the commits to one GUID in order, and knows the results that they allow.
 
-A write must have made of the state before it exactly what it was asked for. A read may return
-the state after any commit from the floor on: the newest one that was answered, or read, before
-the read began. With `acked_only` reads do not count for that, which is the promise under a flush.
+A write must have changed the state before it exactly as it was asked to. A read may return the
+state after any commit from the floor on. The floor is the newest commit whose write had its
+response, or which was read, before the read began. With `acked_only` reads do not count, which is
+the promise with flushes.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ class Broken(AssertionError):
 
 @dataclass
 class Doing:
-    """An operation as far as it has come.
+    """An operation and its progress.
 
     Attributes:
-        kind: what it does.
-        number: which it is; its writes add the member `u<number>`.
+        kind: the kind of operation.
+        number: its number; its writes add the member `u<number>`.
         now: the time at which it began.
-        floor: as it was then.
-        commits: at which places of the history it wrote.
-        outcome: how it ended.
+        floor: the floor at that time.
+        commits: the places of its writes in the history.
+        outcome: its result.
     """
 
     kind: str
@@ -51,7 +52,7 @@ def require(promise: bool, message: str) -> None:
 
 
 class History:
-    """See the module's text."""
+    """The history of one GUID; see the module's text."""
 
     def __init__(self, first: Record | None, *, acked_only: bool) -> None:
         self.states: list[Record | None] = [first]
@@ -60,24 +61,24 @@ class History:
         self._acked_only = acked_only
 
     def place(self, record: Record) -> int | None:
-        """After which commit the record was there, if ever."""
+        """The commits after which the record was there."""
         return self.states.index(record) if record in self.states else None
 
     def live(self, place: int, now: float) -> Record | None:
-        """The record that is valid at `now` in the state after that commit."""
+        """The record that is live at `now` after that commit."""
         state = self.states[place]
         return state if state is not None and state.is_live(now) else None
 
     def show(self, result: object) -> object:
-        """What an operation learns from a call's result, with no token or time in it."""
+        """The result of a call as the operation sees it, without tokens and times."""
         if isinstance(result, Record):
             return (self.place(result), result.metadata)
         return type(result).__name__ if isinstance(result, tuple) else result
 
-    # What the store reports.
+    # Reports from the store.
 
     def commit(self, doing: Doing, record: Record | None) -> None:
-        """The operation's write has just happened."""
+        """Records that the operation's write has just happened."""
         if self.is_over:
             return
         before, last = self.live(-1, doing.now), self.states[-1]
@@ -96,13 +97,13 @@ class History:
         self.states.append(record)
         doing.commits.append(len(self.states) - 1)
 
-    # What the operations report.
+    # Reports from the operations.
 
     def begin(self, doing: Doing, now: float) -> None:
         doing.now, doing.floor = now, self.floor
 
     def end(self, doing: Doing, outcome: object) -> None:
-        """The operation's answer: a record, a `Written`, or an error."""
+        """Records the operation's result: a record, a `Written`, or an error."""
         if self.is_over:
             return
         doing.outcome = outcome
@@ -156,7 +157,7 @@ class History:
         return range(doing.floor, len(self.states))
 
     def _saw(self, doing: Doing, places: list[int]) -> None:
-        """What was returned was the state at one of these places, and none of them too old."""
+        """Checks that the result was the state at one of these places, and not too old."""
         require(bool(places), "no state since the operation began allows this answer")
         require(places[-1] >= doing.floor, f"saw commit {places[-1]}, must see {doing.floor}")
         if not self._acked_only:
@@ -164,7 +165,7 @@ class History:
 
 
 def _wanted(doing: Doing, before: Record | None, first: Record | None) -> dict[str, Any] | None:
-    """What the operation must make of the live record before it; None: no record."""
+    """The record that the operation must make from the live one before it; None: no record."""
     old = json.loads(before.metadata) if before else {}
     mine = {doing.member: doing.number}
     match doing.kind:

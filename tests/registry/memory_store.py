@@ -1,4 +1,4 @@
-"""A store in a dictionary: the `Store` protocol as plainly as it can be written."""
+"""A store in a dictionary: the simplest implementation of the `Store` protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """No call ever waits, so each is one atomic step."""
+    """A store whose calls never wait, so each is one atomic step."""
 
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}

@@ -1,4 +1,4 @@
-"""A store whose calls wait until the test lets them go."""
+"""A store whose calls wait until the test releases them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NEW = Record(GUID, MARCH_2015 + 100, 2, '{"user":"new"}')
 
 
 class SlowStore(MemoryStore):
-    """A store whose reads and writes wait until they are let go, one by one.
+    """A store whose reads and writes wait until the test releases them, one by one.
 
-    Each takes its effect when it is let go; `fail` makes it raise instead.
+    A call takes effect when it is released; `fail` makes it raise instead.
     """
 
     def __init__(self, *records: Record) -> None:
@@ -46,9 +46,11 @@ class SlowStore(MemoryStore):
             await gate
 
     async def let_go(self, error: BaseException | None = None) -> None:
-        """Lets the one go that has waited longest."""
+        """Releases the call that has waited longest."""
         await turns()
-        self.waiting = [gate for gate in self.waiting if not gate.done()]  # who was cancelled left
+        self.waiting = [
+            gate for gate in self.waiting if not gate.done()
+        ]  # a cancelled call has left the queue
         gate = self.waiting.pop(0)
         if error is None:
             gate.set_result(None)

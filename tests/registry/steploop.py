@@ -1,8 +1,8 @@
-"""An event loop that is run until nothing is left to do, and where operations stop at gates.
+"""An event loop that runs until nothing is left to do, with gates at which operations stop.
 
-The loop has no sockets, no threads and no time: the same calls always lead to the same turns of
-it. `run_until_quiet` returns when every task is done or waits for something that only the test
-can bring, so "now everybody has come as far as they can" is known, not waited for.
+The loop has no sockets, threads or time, so the same calls always lead to the same iterations.
+`run_until_quiet` returns when every task is done or waits for the test. So a test knows, without
+waiting, that all tasks have come as far as they can.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 acting: ContextVar[int] = ContextVar("acting")
-"""The number of the operation for which a task works; its tasks hand it down to their own."""
+"""The number of the operation for which a task works. Tasks that it starts inherit the number."""
 
 
 class StepLoop(asyncio.BaseEventLoop):
-    """See the module's text. What goes wrong in callbacks is kept in `complaints`."""
+    """The event loop; see the module's text. Errors in callbacks are kept in `complaints`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class StepLoop(asyncio.BaseEventLoop):
     def run_in_executor(  # type: ignore[override]  # without the type variables
         self, executor: object, func: Callable[..., Result], *args: Any
     ) -> asyncio.Future[Result]:
-        """Runs it here and now: whoever waits for a thread finds it done."""
+        """Runs the work at once, in place of a thread."""
         future: asyncio.Future[Result] = self.create_future()
         future.set_result(func(*args))
         return future
@@ -51,7 +51,7 @@ class StepLoop(asyncio.BaseEventLoop):
         self.complaints.append(context)
 
     def run_until_quiet(self) -> None:
-        """Runs until nobody can go on any more."""
+        """Runs until no task can go on."""
         events._set_running_loop(self)
         try:
             while self._turns:
@@ -62,7 +62,7 @@ class StepLoop(asyncio.BaseEventLoop):
             events._set_running_loop(None)
 
     def run(self, work: Coroutine[Any, Any, Result], context: Context | None = None) -> Result:
-        """Runs it to its end, which nothing outside the loop may hold up."""
+        """Runs a coroutine to its end. It must not wait for anything outside the loop."""
         task = self.create_task(work, context=context)
         self.run_until_quiet()
         return task.result()
@@ -70,13 +70,13 @@ class StepLoop(asyncio.BaseEventLoop):
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """A call that waits for the test to let it go on.
+    """A call that waits for the test to release it.
 
     Attributes:
-        operation: for which it is made.
-        at: before or after which call it waits.
-        task: the task that made it.
-        go: lets it go on; takes "goes on", or how the call is to fail.
+        operation: the number of the operation that makes the call.
+        at: the gate: before or after the call, and its name.
+        task: the task that made the call.
+        go: releases the call; takes "goes on", or the way in which the call fails.
     """
 
     operation: int
@@ -86,11 +86,11 @@ class Parked:
 
 
 class Gates:
-    """Where operations stop until the test lets them go on.
+    """Gates at which operations stop until the test releases them.
 
     Args:
-        loop: on which they run.
-        after: whether they stop after each call too, not only before it.
+        loop: the event loop.
+        after: whether operations stop after each call too, not only before it.
     """
 
     def __init__(self, loop: StepLoop, *, after: bool) -> None:
@@ -99,16 +99,16 @@ class Gates:
         self.open = False
         self.loop = loop
         self.learnt: dict[int, list[object]] = defaultdict(list)
-        """What each operation has learnt so far: its calls and their results."""
+        """Each operation's calls so far, and their results."""
 
     def park(self, at: str, go: Callable[[str], None]) -> Parked:
-        """Calls `go` with what the test says, when it says it."""
+        """Calls `go` with the test's decision, once the test has decided."""
         parked = Parked(acting.get(), at, asyncio.current_task(self.loop), go)
         self.parked.append(parked)
         return parked
 
     def release(self, parked: Parked, said: str = "goes on") -> None:
-        """The test says it."""
+        """Hands over the test's decision."""
         self.parked.remove(parked)
         parked.go(said)
 
@@ -125,7 +125,7 @@ class Gates:
             raise
 
     def let_all_go(self) -> None:
-        """Opens all gates for good, and runs until everybody is done."""
+        """Opens all gates for good, and runs until all tasks are done."""
         self.open = True
         while self.parked:
             self.release(self.parked[0])

@@ -1,4 +1,4 @@
-"""A cache and a store whose every call stops at a gate, and that tell the judge what happens."""
+"""A cache and a store whose calls stop at gates, and which report every event to the judge."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SteppedCache:
         await self._call("settle", lambda: self._cache.settle(lease, record, now))
 
     def state(self, guid: str) -> object:
-        """What the cache holds, with the holders' numbers in place of their tokens."""
+        """The content of the cache, with the holders' numbers in place of their tokens."""
         entry, standing = self._cache._entries.get(guid), self._cache._standing.get(guid)
         return (
             (int(entry[0] - MARCH_2015), entry[1].rpartition(b"{")[2]) if entry else None,
@@ -79,17 +79,17 @@ class SteppedCache:
 
 
 class Late(NamedTuple):
-    """A write that the store gave up, and that may happen yet."""
+    """A write that the store gave up and that may still happen."""
 
     write: Callable[[], object]
     settled: asyncio.Future[object] | None
 
 
 class SteppedStore:
-    """A store behind gates, at which its calls can be made to fail, or be late.
+    """A store behind gates, at which its calls can be made to fail or to be late.
 
-    As the protocol has it, they can't be cancelled: the call is made whatever becomes of the
-    task, which learns of its cancellation when the call returns.
+    As the `Store` protocol demands, a call can't be cancelled: it is made even if the task is
+    cancelled, and the task gets the cancellation when the call returns.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class SteppedStore:
         def go(said: str) -> None:
             if said == "fails":
                 outcome.set_exception(StoreUnavailable("as the test wants it"))
-            elif said in ("is late", "is lost"):  # lost: the store won't tell when it is certain
+            elif said in ("is late", "is lost"):  # lost: the store will not report the outcome
                 settled = gates.loop.create_future() if said == "is late" else None
                 self.late.append(Late(lambda: gates.loop.run(call(), context), settled))
                 outcome.set_exception(OutcomeUnknown("as the test wants it", settled))
