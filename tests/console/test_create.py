@@ -215,9 +215,9 @@ def test_an_error_within_a_member_names_the_place(
         ("plan", "", "This is not JSON"),
         ("plan", '{"a": 1,}', "This is not JSON"),
         ("user", "1", "There are two members named user"),
-        ("guid", "1", "guid is no metadata"),
-        ("expire", "1", "expire is no metadata"),
-        ("ttl", "1", "ttl is no metadata"),
+        ("guid", "1", "guid is not metadata"),
+        ("expire", "1", "expire is not metadata"),
+        ("ttl", "1", "ttl is not metadata"),
     ],
 )
 def test_what_is_wrong_at_sight_is_said_before_anything_is_sent(
