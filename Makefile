@@ -54,7 +54,7 @@ lint: install ## ruff, mypy and the import contracts
 check: install ## lint, and the tests that need no server, no browser and no other process
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint alone
 
-alone: install
+alone: install ## the tests that start no process and need no server
 	$(BIN)/pytest --alone -m "not soak and not thorough and not processes" --timeout 60 \
 	  --numprocesses $(CHECK_JOBS) --dist worksteal -q -r fE -p no:schemathesis
 

@@ -1,0 +1,146 @@
+"""The recipes of CONTRIBUTING, followed with a thing that exists: no list of files lags behind."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from tests.docs.pages import ROOT, text_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINES = 10
+"""Lines of a recipe at most, headings and blank ones apart."""
+LISTS = (
+    "src",
+    "servers",
+    "docs/generated",
+    "benchmarks/scenarios",
+    "tests",
+    "pyproject.toml",
+    "Makefile",
+)
+"""Where a list of such things could stand."""
+
+
+class Instance(NamedTuple):
+    """A thing that exists, of the kind of a recipe.
+
+    Attributes:
+        kind: the recipe's heading.
+        name: in place of NAME.
+        pattern: finds it where a list could stand, as a regular expression for git.
+        mentions: the same in the files that the recipe names.
+        used: files and folders that use the thing, or test what it does; they list nothing.
+    """
+
+    kind: str
+    name: str
+    pattern: str
+    mentions: str
+    used: tuple[str, ...] = ()
+
+
+INSTANCES = (
+    Instance("A setting", "sweep_batch", "sweep[_-]batch", "sweep[_-]batch"),
+    Instance("A command", "health", 'cli[.]health|"health(:run)?"', "health"),
+    Instance(
+        "A metric",
+        "swept_records",
+        "guidkeep_swept_records",
+        "guidkeep_swept_records",
+        used=(
+            "src/guidkeep/registry/registry.py",
+            "src/guidkeep/http/stats.py",
+            "benchmarks/scenarios/sweep.py",
+        ),
+    ),
+    Instance(
+        "An error",
+        "encoded-body",
+        "EncodedBody|encoded-body",
+        "EncodedBody|encoded-body",
+        used=("src/guidkeep/http/requests.py",),
+    ),
+    Instance(
+        "A route",
+        "stats",
+        '"/stats"',
+        "/stats",
+        used=("src/guidkeep/http/console/api.js", "benchmarks/scenarios/hostile/attacks.py"),
+    ),
+    Instance("A store", "mongodb", '"mongodb"', "mongodb", used=("tests/stores/conftest.py",)),
+    Instance("A cache", "redis", "caches[.]redis", "redis", used=("tests/consistency/",)),
+    Instance("An engine", "galera", '"galera"', "galera"),
+    Instance("A rule on records", "ttl", "ttl must be at least 1", "ttl|Fault|SCHEMA|schema"),
+)
+
+
+def recipes() -> dict[str, str]:
+    """The recipes' texts, by heading."""
+    text = text_of("CONTRIBUTING.md").partition("\n## Recipes\n")[2].partition("\n## ")[0]
+    heads = re.split(r"^### (.*)$", text, flags=re.MULTILINE)[1:]
+    return dict(zip(heads[::2], heads[1::2], strict=True))
+
+
+def named(recipe: str, name: str) -> list[Path]:
+    """The files and folders in backticks and links, with NAME filled in."""
+    found = re.findall(r"`([^` ]+(?:/|\.(?:py|md|toml|json)))`|\]\(([^)#]+)\)", recipe)
+    paths = ("".join(pair).replace("NAME", name) for pair in found)
+    return [ROOT / path for path in paths if "/" in path or (ROOT / path).exists()]
+
+
+def linked(recipe: str) -> set[Path]:
+    """The files that a recipe only points at: an explanation, or a place for some cases."""
+    return {ROOT / path for path in re.findall(r"\]\(([^)#]+)\)", recipe)}
+
+
+def listed_in(pattern: str) -> set[str]:
+    """The files in which a thing stands where a list could stand."""
+    done = subprocess.run(
+        ["git", "grep", "--untracked", "-lE", pattern, "--", *LISTS, ":!*/test_*.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+EACH = pytest.mark.parametrize("instance", INSTANCES, ids=lambda row: row.kind)
+
+
+def test_every_recipe_is_followed_and_short() -> None:
+    found = recipes()
+    assert sorted(found) == sorted(instance.kind for instance in INSTANCES)
+    for kind, text in found.items():
+        assert len([line for line in text.splitlines() if line.strip()]) <= LINES, kind
+
+
+@EACH
+def test_every_file_of_a_recipe_exists_and_has_the_thing(instance: Instance) -> None:
+    recipe = recipes()[instance.kind]
+    paths = named(recipe, instance.name)
+    assert paths
+    for path in paths:
+        assert path.exists(), path
+        if path.is_file() and path not in linked(recipe) and path.name != "test_settings.py":
+            assert re.search(instance.mentions, path.read_text()) or instance.name in path.name, (
+                f"{path} does not mention {instance.name}: the recipe names a file too many"
+            )
+
+
+@EACH
+def test_the_thing_stands_in_no_list_but_those_of_its_recipe(instance: Instance) -> None:
+    paths = named(recipes()[instance.kind], instance.name)
+    known = [str(path.relative_to(ROOT)) for path in paths] + [*instance.used]
+    own = [f"src/guidkeep/{room}/{instance.name}/" for room in ("stores", "caches")]
+    for file in sorted(listed_in(instance.pattern)):
+        assert file.startswith((*known, *own)), (
+            f"{instance.name} is in {file}: CONTRIBUTING's recipe for {instance.kind!r} lacks that "
+            "file, or it is a list that the table could make"
+        )
