@@ -10,7 +10,7 @@ import pytest
 from guidkeep.cli import exits
 from guidkeep.client.arguments import ANY
 from guidkeep.client.batches import Sent
-from guidkeep.client.responses import line_of
+from guidkeep.client.responses import OWN_STATUSES, line_of, own_status
 from guidkeep.client.sansio import Response
 from guidkeep.errors import (
     BodyTooLarge,
@@ -19,6 +19,8 @@ from guidkeep.errors import (
     MethodNotAllowed,
     OutcomeUnknown,
     UnknownAnswer,
+    Unreachable,
+    by_code,
 )
 from guidkeep.http.problems import problem_of
 from tests.client.scripted import GATEWAY, GUID, Script, problem, response
@@ -191,3 +193,13 @@ def test_a_line_that_is_refused_without_a_reason_is_refused_all_the_same(
     text = json.dumps({"line": 7, "status": status, "problem": {}}).encode()
     line = line_of(Response(200, {}), text, 7)
     assert (line.number, line.status, line.guid, type(line.error)) == (7, status, None, kind)
+
+
+@pytest.mark.parametrize("code", OWN_STATUSES)
+def test_the_client_gives_its_own_errors_the_status_that_the_service_gives_them(code: str) -> None:
+    kind = by_code()[code]
+    assert own_status(kind("It is so.")) == problem_of(kind).status
+
+
+def test_an_error_without_a_response_counts_as_a_fault() -> None:
+    assert own_status(Unreachable("No connection.")) == problem_of(GuidkeepError).status
