@@ -76,7 +76,7 @@ async def both_ends(
         hit=hit,
         metrics=Metrics(),
         hosts=Hosts((), bound="guids.example"),
-        sites=CrossSitePolicy(),
+        cross_site=CrossSitePolicy(),
         health=frozenset(),
     )
     theirs, ours = socket.socketpair()

@@ -65,7 +65,7 @@ def make_app(
         max_streams_per_client=_share(settings),
         max_body=settings.max_body,
         hosts=hosts,
-        sites=CrossSitePolicy(settings.allow_origin),
+        cross_site=CrossSitePolicy(settings.allow_origin),
         access_log=settings.access_log,
     )
     gather = gather or metrics.gather

@@ -41,7 +41,7 @@ class Limits:
         max_streams_per_client: the same, of one client.
         max_body: bytes of a body that is taken whole, at most.
         hosts: the hosts that the server answers to.
-        sites: whose pages may do what.
+        cross_site: what pages of other sites may do.
         access_log: whether every request is logged.
         pending: requests worked on at this moment.
         streams: requests read or answered piece by piece at this moment, by client.
@@ -54,7 +54,7 @@ class Limits:
     max_streams_per_client: int
     max_body: int
     hosts: Hosts
-    sites: CrossSitePolicy
+    cross_site: CrossSitePolicy
     access_log: bool = False
     pending: int = 0
     streams: Counter[Hashable] = field(default_factory=Counter)

@@ -95,7 +95,9 @@ class Resource:
             if isinstance(response, StreamedResponse):
                 status = await self._stream(response, request, scope, send)
             else:
-                await _send(response, self._limits.sites.cors_headers(request), place, scope, send)
+                await _send(
+                    response, self._limits.cross_site.cors_headers(request), place, scope, send
+                )
         except ClientLeft:
             return
         finally:
@@ -134,7 +136,7 @@ class Resource:
     ) -> int:
         """Sends an response piece by piece; returns its status, or that of what went wrong."""
         try:
-            more = self._limits.sites.cors_headers(request)
+            more = self._limits.cross_site.cors_headers(request)
             headers = [*response.headers, *response.shared.headers, *more]
             await send_pieces(response, headers, request.stream, scope, send)
         except ClientLeft:
@@ -167,22 +169,24 @@ class Resource:
         limits, method = self._limits, request.method
         if not self._any_host:
             limits.hosts.require(request)
-        limits.sites.require(request, may_be_linked=self._may_be_linked)
-        asked = limits.sites.preflight_method(
+        limits.cross_site.require(request, may_be_linked=self._may_be_linked)
+        asked = limits.cross_site.preflight_method(
             request
         )  # what it is not for is refused as that would be
         handler = self._methods.get(method if asked is None else asked) or self._otherwise
         if handler is None:
             raise MethodNotAllowed(method if asked is None else shortened(asked), [*self._methods])
         if asked is not None and handler is not self._otherwise:
-            return partial(limits.sites.preflight, methods=self._methods)
+            return partial(limits.cross_site.preflight, methods=self._methods)
         if method in WITH_BODY:
             request.require_plain_body()
         return handler
 
     def _count(self, request: Request, status: int, seconds: float) -> None:
         # Any word can be a method: only those of the route become labels.
-        is_known = request.method in self._methods or self._limits.sites.preflight_method(request)
+        is_known = request.method in self._methods or self._limits.cross_site.preflight_method(
+            request
+        )
         method = request.method if is_known else "other"
         self._limits.metrics.tally("guidkeep_request_seconds", self._route, method, status).observe(
             seconds

@@ -226,7 +226,7 @@ async def _serve(
                 peek=None if settings.access_log else registry.peek,
                 metrics=metrics,
                 hosts=hosts,
-                sites=CrossSitePolicy(settings.allow_origin),
+                cross_site=CrossSitePolicy(settings.allow_origin),
                 health=HEALTH,
             )
             app = make_app(

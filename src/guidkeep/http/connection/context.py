@@ -46,7 +46,7 @@ class ConnectionContext:
             goes to the application.
         metrics: where hits, and requests that never reach the application, are counted.
         hosts: the hosts that the server answers to.
-        sites: whose pages may do what.
+        cross_site: what pages of other sites may do.
         health: the paths that are open to connections beyond the limits too.
         peek: asks a cache on another machine for it, see `Cache.peek`; None: nobody does.
         draining: whether the server is about to stop.
@@ -58,7 +58,7 @@ class ConnectionContext:
     hit: Callable[[str], bytes | None] | None
     metrics: Metrics
     hosts: Hosts
-    sites: CrossSitePolicy
+    cross_site: CrossSitePolicy
     health: frozenset[str]
     peek: Callable[[str, Callable[[bytes | None], None]], bool] | None = None
     draining: bool = False
@@ -122,7 +122,7 @@ class ConnectionContext:
         """The date is another: once a second."""
         self._headers = default_headers
         self._own_lines = lines_of(default_headers)
-        of_hits = lines_of([*JSON, *REVALIDATED.headers, *self.sites.common])
+        of_hits = lines_of([*JSON, *REVALIDATED.headers, *self.cross_site.common])
         self._preamble = b"HTTP/1.1 200 OK\r\n" + self._own_lines + of_hits
 
 
