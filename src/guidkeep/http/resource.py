@@ -74,6 +74,7 @@ class Resource:
     ) -> None:
         self._route = route
         self._limits = limits
+        self._cross_site = limits.cross_site
         self._is_bounded = is_bounded
         self._any_host = any_host
         self._is_streamed = is_streamed
@@ -95,9 +96,8 @@ class Resource:
             if isinstance(response, StreamedResponse):
                 status = await self._stream(response, request, scope, send)
             else:
-                await _send(
-                    response, self._limits.cross_site.cors_headers(request), place, scope, send
-                )
+                cors = self._cross_site.cors_headers(request)
+                await _send(response, cors, place, scope, send)
         except ClientLeft:
             return
         finally:
@@ -134,10 +134,10 @@ class Resource:
     async def _stream(
         self, response: StreamedResponse, request: Request, scope: Scope, send: Send
     ) -> int:
-        """Sends an response piece by piece; returns its status, or that of what went wrong."""
+        """Sends a response piece by piece; returns its status, or that of what went wrong."""
         try:
-            more = self._limits.cross_site.cors_headers(request)
-            headers = [*response.headers, *response.shared.headers, *more]
+            cors = self._cross_site.cors_headers(request)
+            headers = [*response.headers, *response.shared.headers, *cors]
             await send_pieces(response, headers, request.stream, scope, send)
         except ClientLeft:
             raise
@@ -166,31 +166,26 @@ class Resource:
 
     def _handler(self, request: Request) -> Handler:
         """The handler of the request, if it may be served at all."""
-        limits, method = self._limits, request.method
+        cross_site, method = self._cross_site, request.method
         if not self._any_host:
-            limits.hosts.require(request)
-        limits.cross_site.require(request, may_be_linked=self._may_be_linked)
-        asked = limits.cross_site.preflight_method(
-            request
-        )  # what it is not for is refused as that would be
+            self._limits.hosts.require(request)
+        cross_site.require(request, may_be_linked=self._may_be_linked)
+        asked = cross_site.preflight_method(request)  # one that is unknown is refused like itself
         handler = self._methods.get(method if asked is None else asked) or self._otherwise
         if handler is None:
             raise MethodNotAllowed(method if asked is None else shortened(asked), [*self._methods])
         if asked is not None and handler is not self._otherwise:
-            return partial(limits.cross_site.preflight, methods=self._methods)
+            return partial(cross_site.preflight, methods=self._methods)
         if method in WITH_BODY:
             request.require_plain_body()
         return handler
 
     def _count(self, request: Request, status: int, seconds: float) -> None:
         # Any word can be a method: only those of the route become labels.
-        is_known = request.method in self._methods or self._limits.cross_site.preflight_method(
-            request
-        )
+        is_known = request.method in self._methods or self._cross_site.preflight_method(request)
         method = request.method if is_known else "other"
-        self._limits.metrics.tally("guidkeep_request_seconds", self._route, method, status).observe(
-            seconds
-        )
+        metrics = self._limits.metrics
+        metrics.tally("guidkeep_request_seconds", self._route, method, status).observe(seconds)
         if self._limits.access_log:
             log.info(
                 "request",
@@ -211,10 +206,10 @@ async def nowhere(_: Request) -> Response:
 
 
 async def _send(
-    response: Response, more: list[tuple[bytes, bytes]], place: Place, scope: Scope, send: Send
+    response: Response, cors: list[tuple[bytes, bytes]], place: Place, scope: Scope, send: Send
 ) -> None:
-    """Sends a response; `more` are headers of this client's beside its own."""
-    headers = [*response.headers, *more]
+    """Sends a response; `cors` are headers for this client beside its own."""
+    headers = [*response.headers, *cors]
     if response.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(response.body)))
     body = response.body if scope["method"] != "HEAD" else b""

@@ -46,7 +46,7 @@ async def send_pieces(
     scope: Scope,
     send: Send,
 ) -> None:
-    """Sends an response, of which the first piece is made, as fast as the client reads it.
+    """Sends a response, of which the first piece is made, as fast as the client reads it.
 
     Args:
         response: what is sent.
