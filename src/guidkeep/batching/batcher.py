@@ -96,7 +96,10 @@ class Batcher(Generic[Item, Result]):
         self._runner = runner
         self._limit = limit
         self._observe = observe
-        self._waiting: list[tuple[Item, Outcome[Result], float]] = []
+        # What waits, side by side: the operations, their outcomes, and when they were handed in.
+        self._items: list[Item] = []
+        self._outcomes: list[Outcome[Result]] = []
+        self._since: list[float] = []
         self._running: set[asyncio.Future[Sequence[Result | BaseException]]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -109,10 +112,12 @@ class Batcher(Generic[Item, Result]):
             the operation, or `StoreUnavailable` if no batch took the operation in time.
         """
         outcome: Outcome[Result] = Outcome(loop=self._loop)
-        if not self._waiting and len(self._running) < self._runner.at_once:
+        if not self._items and len(self._running) < self._runner.at_once:
             self._idle.clear()
             after_next_iteration(self._loop, self._leave)
-        self._waiting.append((item, outcome, self._loop.time()))
+        self._items.append(item)
+        self._outcomes.append(outcome)
+        self._since.append(self._loop.time())
         return outcome
 
     async def close(self) -> None:
@@ -121,16 +126,19 @@ class Batcher(Generic[Item, Result]):
         self._runner.close()
 
     def _leave(self) -> None:
-        while self._waiting and len(self._running) < self._runner.at_once:
-            batch = self._waiting[: self._limit]
-            del self._waiting[: self._limit]
-            outcomes = [outcome for _, outcome, _ in batch]
+        while self._items and len(self._running) < self._runner.at_once:
+            items, outcomes, since = self._take(self._limit)
             began = perf_counter()
-            done = self._runner.run(
-                [item for item, _, _ in batch], batch[0][2], partial(self._late, outcomes)
-            )
+            done = self._runner.run(items, since, partial(self._late, outcomes))
             self._running.add(done)
             done.add_done_callback(partial(self._back, outcomes, began))
+
+    def _take(self, count: int) -> tuple[list[Item], list[Outcome[Result]], float]:
+        """Takes operations from those that wait, with the time at which the first came."""
+        now = slice(count)
+        taken = self._items[now], self._outcomes[now], self._since[0]
+        del self._items[now], self._outcomes[now], self._since[now]
+        return taken
 
     def _back(
         self,
@@ -166,20 +174,23 @@ class Batcher(Generic[Item, Result]):
         for outcome in outcomes:
             if not outcome.done():
                 outcome.settle(error)
-        self._refuse(len(self._waiting), "The store is busy; nothing was done.")
+        if self._items:
+            self._refuse(len(self._items), "The store is busy; nothing was done.")
 
     def _refuse_those_that_waited(self) -> None:
         patience = self._runner.patience
         before = self._loop.time() - patience
         count = 0
-        while count < len(self._waiting) and self._waiting[count][2] < before:
+        while count < len(self._since) and self._since[count] < before:
             count += 1
-        self._refuse(count, f"The store could not begin within {patience:g} s; nothing was done.")
+        if count:
+            message = f"The store could not begin within {patience:g} s; nothing was done."
+            self._refuse(count, message)
 
     def _refuse(self, count: int, message: str) -> None:
-        for _, outcome, _ in self._waiting[:count]:
+        _, outcomes, _ = self._take(count)
+        for outcome in outcomes:
             outcome.settle(StoreUnavailable(message))
-        del self._waiting[:count]
 
 
 class Batchers:
