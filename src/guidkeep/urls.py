@@ -127,9 +127,25 @@ class Backend(NamedTuple):
 
 
 def backend_of(url: str, backends: Sequence[Backend]) -> Backend | None:
-    """The row whose scheme the URL has; None: there is none."""
+    """Returns the row whose scheme the URL has; None: there is none."""
     scheme = scheme_of(url)
     return next((backend for backend in backends if scheme in backend.schemes), None)
+
+
+def opener_of(url: str, backends: Sequence[Backend], package: str) -> Any:
+    """Returns what opens the store or cache at that URL; None: nothing does.
+
+    Args:
+        url: its scheme decides.
+        backends: the table of Guidkeep's own, which come first.
+        package: the package of the table. Other packages add an entry point to the group of that
+            name; the name of the entry point is the scheme. See docs/extending.md.
+    """
+    if backend := backend_of(url, backends):
+        return backend.imported(package)
+    metadata = importlib.import_module("importlib.metadata")  # takes 10 ms, and is seldom needed
+    found = next(iter(metadata.entry_points(group=package, name=scheme_of(url))), None)
+    return found and found.load()
 
 
 def listed(backends: Iterable[Backend], word: str) -> str:

@@ -67,12 +67,6 @@ def opener(new_url: Callable[[], str]) -> Opener:
 
 
 @pytest.fixture
-def thousands(request: pytest.FixtureRequest) -> int:
-    """More records than one batch holds; fewer where a write takes a step for each of them."""
-    return 600 if request.node.callspec.params["new_url"] == "mongodb" else 3000
-
-
-@pytest.fixture
 async def store(opener: Opener) -> AsyncIterator[Store]:
     async with opener() as opened:
         yield opened

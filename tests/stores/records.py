@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from guidkeep.record import Record
+from guidkeep.testing.records import NOW, guid_of, make_record, newer
 from tests.support import metric
 
 if TYPE_CHECKING:
@@ -16,36 +14,18 @@ if TYPE_CHECKING:
 
     from guidkeep.metrics import Metrics
 
-NOW = 1_425_144_345
 PAGE = 4096
-
-
-def guid_of(number: int) -> str:
-    """Returns a GUID for each number; the GUIDs are in the numbers' order."""
-    return f"{number:032X}"
-
-
-def make_record(
-    number: int = 1,
-    *,
-    user: object = "Ann",
-    expire: int = NOW + 100,
-    version: int = 1,
-    metadata: str | None = None,
-) -> Record:
-    """Returns a record; without `metadata` its only member is the user."""
-    text = json.dumps({"user": user}) if metadata is None else metadata
-    return Record(guid_of(number), expire, version, text)
-
-
-def newer(record: Record, *, user: str = "Bob", expire: int | None = None) -> Record:
-    """Returns the record as an update leaves it."""
-    return replace(
-        record,
-        version=record.version + 1,
-        expire=record.expire if expire is None else expire,
-        metadata=json.dumps({"user": user}),
-    )
+__all__ = [
+    "NOW",
+    "PAGE",
+    "batches_of",
+    "contents",
+    "cut_off",
+    "guid_of",
+    "make_record",
+    "newer",
+    "plant",
+]
 
 
 def batches_of(metrics: Metrics, kind: str = "write") -> tuple[int, int]:

@@ -31,7 +31,7 @@ from urllib.parse import parse_qsl
 
 from guidkeep.caches import entries
 from guidkeep.errors import StartupError
-from guidkeep.urls import Backend, backend_of, listed, redacted, split
+from guidkeep.urls import Backend, listed, opener_of, redacted, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -201,18 +201,18 @@ def open_cache(url: str, **options: Any) -> Cache:
     """Returns the cache that `url` names.
 
     Args:
-        url: a URL with a scheme of `BACKENDS`; see the backend's module for its parameters.
+        url: begins as a row of `BACKENDS` says, or as an installed package has it, by an entry
+            point in the group `guidkeep.caches`; each cache's file tells what its URL may say.
         options: see `CacheOptions`.
 
     Raises:
         StartupError: there is no such cache, or a parameter is wrong.
     """
-    backend = backend_of(url, BACKENDS)
-    if backend is None:
+    made: Callable[[str, CacheOptions], Cache] | None = opener_of(url, BACKENDS, __name__)
+    if made is None:
         raise StartupError(
             f"No cache is named by {redacted(url)!r}; there are {listed(BACKENDS, 'and')}."
         )
-    made: Callable[[str, CacheOptions], Cache] = backend.imported(__name__)
     return made(url, CacheOptions(**options))
 
 

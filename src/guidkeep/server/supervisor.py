@@ -34,11 +34,12 @@ from guidkeep.server.sockets import address_of, announce, bound_together
 from guidkeep.server.stopping import held, on_signals
 from guidkeep.system.backoff import Backoff
 from guidkeep.system.tasks import all_done
-from guidkeep.urls import backend_of, listed
+from guidkeep.urls import backend_of, listed, opener_of
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from types import ModuleType
 
     from guidkeep.settings import Settings
     from guidkeep.urls import Backend
@@ -83,22 +84,27 @@ def run(settings: Settings) -> None:
 def check(settings: Settings) -> None:
     """Raises StartupError if the store or the cache can serve only one process."""
     asked = f"--workers {settings.workers}"
-    if not _is_shared(settings.store, stores.BACKENDS):
+    if not _is_shared(settings.store, stores):
         raise StartupError(
             f"{asked} needs a --store that several processes can open: {_shared(stores.BACKENDS)}. "
             "A SQLite file is served by one process."
         )
-    if not _is_shared(settings.cache, caches.BACKENDS):
+    if not _is_shared(settings.cache, caches):
         raise StartupError(
             f"{asked} needs a --cache that the workers share: {_shared(caches.BACKENDS)}. "
             "memory:// is private to one process, so the other workers would read stale records."
         )
 
 
-def _is_shared(url: str, backends: Sequence[Backend]) -> bool:
-    """Whether workers can share it. True for an unknown backend, which is refused on opening."""
-    backend = backend_of(url, backends)
-    return backend is None or backend.is_shared
+def _is_shared(url: str, kind: ModuleType) -> bool:
+    """Whether workers can share it: the table says so, or another package's class, by `is_shared`.
+
+    True for an unknown URL, which is refused on opening.
+    """
+    if backend := backend_of(url, kind.BACKENDS):
+        return backend.is_shared
+    made = opener_of(url, kind.BACKENDS, kind.__name__)
+    return made is None or getattr(made, "is_shared", False)
 
 
 def _shared(backends: Sequence[Backend]) -> str:

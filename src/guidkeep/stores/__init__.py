@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from guidkeep.errors import StartupError
-from guidkeep.urls import Backend, backend_of, listed, redacted
+from guidkeep.urls import Backend, listed, opener_of, redacted
 
 if TYPE_CHECKING:
     from guidkeep.metrics import Metrics
@@ -136,17 +136,17 @@ async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:
     """The store that `url` names.
 
     Args:
-        url: begins as a row of `BACKENDS` says; each backend's file tells what its URL may say.
+        url: begins as a row of `BACKENDS` says, or as an installed package has it, by an entry
+            point in the group `guidkeep.stores`; each store's file tells what its URL may say.
         timeout: seconds after which an operation is given up.
         metrics: what the store counts goes there.
 
     Raises:
         StartupError: no such store, or it can't be used; the message says why.
     """
-    backend = backend_of(url, BACKENDS)
-    if backend is None:
+    made: Openable | None = opener_of(url, BACKENDS, __name__)
+    if made is None:
         raise StartupError(
             f"No store is named by {redacted(url)!r}; there are {listed(BACKENDS, 'and')}."
         )
-    made: Openable = backend.imported(__name__)
     return await made.open(url, timeout=timeout, metrics=metrics)

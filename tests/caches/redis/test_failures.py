@@ -16,9 +16,9 @@ from guidkeep.caches.redis import connection as redis_connection
 from guidkeep.caches.redis.connection import Unavailable
 from guidkeep.caches.redis.server import give_up
 from guidkeep.record import Record
+from guidkeep.testing.looks import look
 from servers import redis
 from servers.processes import free_port
-from tests.caches.looks import look
 from tests.caches.redis.conftest import (
     NEWER,
     NOW,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.caches.redis import scripts
+from guidkeep.testing.looks import look
 from servers.redis import prefix_of
-from tests.caches.looks import look
 from tests.caches.redis.conftest import NEWER, NOW, RECORD, held, keep
 from tests.caches.test_entries import WRONG
 from tests.support import GUID, until

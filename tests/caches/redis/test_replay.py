@@ -15,8 +15,8 @@ from guidkeep.caches import Lease, watch_cache
 from guidkeep.caches.entries import entry_of, render
 from guidkeep.caches.redis import cache as redis_cache
 from guidkeep.metrics import Metrics
+from guidkeep.testing.looks import look
 from servers.processes import free_port
-from tests.caches.looks import look
 from tests.caches.redis.conftest import (
     NEVER,
     NEWER,

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from guidkeep.testing.stores import *  # noqa: F403 - its tests are run here too
 from servers.postgresql import Bouncer, Server, pgbouncer
 from tests.engines import here
 from tests.stores.records import make_record
-from tests.stores.test_contract import *  # noqa: F403 - its tests are run here too
-from tests.stores.test_contract_lists import *  # noqa: F403 - the same
-from tests.stores.test_contract_model import *  # noqa: F403 - the same
-from tests.stores.test_contract_races import *  # noqa: F403 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

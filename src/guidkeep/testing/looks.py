@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.support import GUID, MARCH_2015
+from guidkeep.testing.records import GUID, NOW
 
 if TYPE_CHECKING:
     from guidkeep.caches import Cache
 
 
-async def look(cache: Cache, now: float = MARCH_2015, guid: str = GUID) -> bytes | None:
+async def look(cache: Cache, now: float = NOW, guid: str = GUID) -> bytes | None:
     """Returns the response; None: unknown, or there is no server to ask."""
     told: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
     if not cache.peek(guid, now, told.set_result):

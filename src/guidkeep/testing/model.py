@@ -17,8 +17,8 @@ from hypothesis.stateful import (
 )
 
 from guidkeep.record import Query, Record
-from tests.stores.conftest import opener_of
-from tests.stores.records import NOW, guid_of
+from guidkeep.testing.opening import opener_of
+from guidkeep.testing.records import NOW, guid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
