@@ -92,7 +92,7 @@ def test_a_version_that_no_header_can_carry_is_refused(
     run: Run, capsys: Capture, guid: str, version: str
 ) -> None:
     assert run("update", guid, "user=Ann", "--if-match", version) == exits.REFUSED
-    assert "is no version of a record" in capsys.readouterr().err
+    assert "is not a version of a record" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ async def test_addresses_below_a_path_are_asked_there(
     kind: type[Client | AsyncClient], client: Awaited
 ) -> None:
     other = Awaited(kind(f"{client.client.url}/below/"))
-    with pytest.raises(UnknownAnswer, match="a path too much"):
+    with pytest.raises(UnknownAnswer, match="a wrong path"):
         await other.stats()
     await other.close()
 

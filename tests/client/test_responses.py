@@ -83,25 +83,28 @@ PLACE = "https://ann:secret@there/"
 @pytest.mark.parametrize(
     ("strange", "said"),
     [
-        (Response(200, {}, b""), "200, with nothing in it, is no response of Guidkeep's"),
+        (Response(200, {}, b""), "200, with no content, is not a response of Guidkeep's"),
         (
             Response(200, {}, b"<TITLE>Log in</TITLE>"),
-            "200, with the page 'Log in', is no response",
+            "200, with the page 'Log in', is not a response",
         ),
-        (Response(404, {}, NOT_FOUND_PAGE), "404, with the page '404 Not Found', is no response"),
-        (Response(404, {}, b"\x1b[2J"), r"404, with '\x1b[2J', is no response"),
+        (
+            Response(404, {}, NOT_FOUND_PAGE),
+            "404, with the page '404 Not Found', is not a response",
+        ),
+        (Response(404, {}, b"\x1b[2J"), r"404, with '\x1b[2J', is not a response"),
         (
             Response(404, {}, b'{"type": "urn:guidkeep:problem:no-such-address"}'),
-            "a path too much?",
+            "a wrong path in the URL?",
         ),
         (Response(301, {"location": PLACE}, b""), "301 leads to 'https://there/', and is"),
         (Response(302, {"location": "/a?key=b#c"}, b""), "302 leads to '/a', and is not"),
-        (Response(302, {}, b""), "302, with nothing in it, is no response"),
+        (Response(302, {}, b""), "302, with no content, is not a response"),
         (
             Response(502, {}, b"Bad Gateway"),
             "502, with 'Bad Gateway', is not Guidkeep's: something",
         ),
-        (Response(524, {}, b""), "524, with nothing in it, is not Guidkeep's: something"),
+        (Response(524, {}, b""), "524, with no content, is not Guidkeep's: something"),
     ],
 )
 def test_what_answered_in_its_place_is_told(strange: Response, said: str) -> None:

@@ -143,7 +143,7 @@ async def test_an_answer_that_does_not_come_in_time_is_not_waited_for(
     kind: Any, operation: str
 ) -> None:
     arguments = (GUID,) if operation == "read" else ()
-    with odd(SILENCE) as server, pytest.raises(Unreachable, match="did not answer in time"):
+    with odd(SILENCE) as server, pytest.raises(Unreachable, match="did not respond in time"):
         await ask(kind, server.address, operation, *arguments, timeout=0.1, attempts=1)
 
 

@@ -1,7 +1,7 @@
 """The client: the registry's operations over HTTP, for programs and for the command line.
 
-`operations.py` says what is asked and what the responses mean, `retry.py` when a request is sent
-again; neither does I/O. `synchronous.py` and `asynchronous.py` do nothing else.
+`operations.py` makes the requests and interprets the responses, `retry.py` decides when a request
+is repeated; neither does I/O. `synchronous.py` and `asynchronous.py` do only I/O.
 """
 
 from guidkeep.client.asynchronous import AsyncClient

@@ -1,4 +1,4 @@
-"""What the client sends: members of a record, as a mapping or as JSON text whose digits count."""
+"""The arguments of operations: members as a mapping or JSON text, times, versions, GUIDs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Keep(Enum):
 
 
 KEEP: Final = _Keep.KEEP
-"""For `expire`: nothing is said of it. An update leaves it; a creation takes the default."""
+"""For `expire`: sends none. An update keeps the expiry; a creation gets the default."""
 
 
 class _Any(Enum):
@@ -30,31 +30,31 @@ class _Any(Enum):
 
 
 ANY: Final = _Any.ANY
-"""For `if_match`: whatever the version is."""
+"""For `if_match`: any version."""
 
 IfMatch = str | Literal[_Any.ANY] | None
-"""A version, as in `Record.etag`, or `ANY`. None is refused: a record of a list has no version, and
-a write that was meant to be held back would go through."""
+"""A version, from `Record.etag`, or `ANY`. None is refused: a record of a list has no version, and
+a write that was meant to be conditional would go through."""
 
 Metadata = Mapping[str, Any] | str | bytes
-"""Members of a record: a mapping, or the text of a JSON object, which is kept as it is written."""
+"""Members of a record: a mapping, or the text of a JSON object, which is kept as written."""
 
 Expire = int | datetime | timedelta | None | Literal[_Keep.KEEP]
-"""Unix time in whole seconds, an instant with its zone, or a time from now (by the clock of this
-machine). None: the default lifetime from now."""
+"""Unix time in whole seconds, an instant with its time zone, or a time from now (by this machine's
+clock). None: the default lifetime from now."""
 
 
 Ttl = int | timedelta | None
-"""Seconds from now, by the clock of the service: whole ones, or a `timedelta`, whose fraction of a
-second is left out. None: nothing is said of it."""
+"""Whole seconds from now, or a `timedelta`, by the service's clock; fractions are dropped. None:
+sends none."""
 
 
 def members_of(metadata: Metadata, expire: Expire = KEEP, ttl: Ttl = None) -> dict[str, Member]:
-    """The members that are to be sent, each with its text.
+    """Returns the members to send, each with its text.
 
     Raises:
-        InvalidRequest: a text is no JSON object; as the service would refuse it.
-        ValueError, TypeError: a value can't be JSON, or `expire` is no instant.
+        InvalidRequest: a text is not a JSON object; the same error as the service's.
+        ValueError, TypeError: a value can't be JSON, or `expire` is not an instant.
     """
     if isinstance(metadata, Mapping):
         members = {name: _member(name, value) for name, value in metadata.items()}
@@ -68,7 +68,7 @@ def members_of(metadata: Metadata, expire: Expire = KEEP, ttl: Ttl = None) -> di
 
 
 def aged(members: Mapping[str, Member], seconds: int) -> Mapping[str, Member]:
-    """The members with what is left of `ttl` after so many seconds, one at least."""
+    """Returns the members with the rest of `ttl` after some seconds, at least one."""
     ttl = members.get("ttl")
     asked = parse_seconds(ttl.value) if ttl and seconds else None
     if asked is None or asked < 1:
@@ -77,15 +77,15 @@ def aged(members: Mapping[str, Member], seconds: int) -> Mapping[str, Member]:
 
 
 def body_of(members: Mapping[str, Member]) -> bytes:
-    """The text of the object, for the wire."""
+    """Returns the text of the JSON object, encoded."""
     return format_object(dict(members)).encode(errors="surrogatepass")  # the service refuses those
 
 
 def unix_time(expire: int | datetime | timedelta | None) -> int | None:
-    """That instant as Unix time in whole seconds.
+    """Returns an instant as Unix time in whole seconds.
 
     Raises:
-        ValueError: it has no zone.
+        ValueError: it has no time zone.
     """
     if isinstance(expire, timedelta):
         return int(time.time() + expire.total_seconds())
@@ -97,33 +97,33 @@ def unix_time(expire: int | datetime | timedelta | None) -> int | None:
 
 
 def conditions_of(if_match: IfMatch) -> dict[str, str]:
-    """The headers that state it.
+    """Returns the headers for `if_match`.
 
     Raises:
         ValueError: it is None.
-        InvalidRequest: no header can carry it.
+        InvalidRequest: it can't be in a header.
     """
     if if_match is None:
-        raise ValueError("if_match is None: lists do not tell a record's version, `read` does")
+        raise ValueError("if_match is None: records of lists have no version; use `read`")
     return {} if isinstance(if_match, _Any) else {"if-match": checked_etag(if_match)}
 
 
 def checked_etag(etag: str) -> str:
-    """The version as the service wrote it, if a header can carry it.
+    """Returns the version in the service's form.
 
     Raises:
-        InvalidRequest: it can't.
+        InvalidRequest: it can't be in a header.
     """
     if not (etag.isascii() and etag.isprintable()) or etag != etag.strip():
-        raise InvalidRequest(f"{shortened(etag)!r} is no version of a record: none is so written.")
+        raise InvalidRequest(f"{shortened(etag)!r} is not a version of a record.")
     return strong(etag)
 
 
 def checked(guid: str) -> str:
-    """The GUID, if it is one: nothing else may become a part of an address.
+    """Returns the GUID if it is valid: nothing else may become part of a path.
 
     Raises:
-        InvalidRequest: it is none; as the service would refuse it.
+        InvalidRequest: it is not valid; the same error as the service's.
     """
     if wrong := guid_fault(guid):
         raise InvalidRequest([Fault(wrong, parameter="guid")])

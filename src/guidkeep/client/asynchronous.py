@@ -197,7 +197,7 @@ class AsyncClient:
                 yield result
 
     async def write(self, batch: Sequence[Sent], *, create_only: bool = False) -> Sequence[Line]:
-        """Writes one batch of a bulk write; of several at once none may share a GUID."""
+        """Writes one batch of a bulk write; batches at the same time must not share a GUID."""
         return await self._run(self._operations.bulk(batch, create_only=create_only))
 
     async def check(self) -> Literal["ok", "degraded"]:
@@ -216,7 +216,7 @@ class AsyncClient:
         """As `Client.max_body`."""
         return await self._run(self._operations.max_body())
 
-    # From what an operation wants to what the transport does.
+    # The actions of operations, done by the transport.
 
     async def _run(self, steps: Steps[Result]) -> Result:
         came: Response | Lost | None = None
@@ -269,7 +269,7 @@ class AsyncClient:
     async def _open(
         self, request: Request, opened: AsyncExitStack
     ) -> tuple[Response | Lost, AsyncIterator[bytes]]:
-        """Sends it; returns the response, and its content if that is to be taken in pieces."""
+        """Sends the request; returns the response, and the content if it is read in pieces."""
         try:
             received = await opened.enter_async_context(aclosing(await self._begin(request)))
             if received.is_success:
@@ -279,7 +279,7 @@ class AsyncClient:
             return transport.lost(error, self.url), _each(())
 
     async def _begin(self, request: Request) -> httpx2.Response:
-        """Sends it; returns when the response's headers are there."""
+        """Sends the request; returns when the response's headers have arrived."""
         http = self._http.own()
         return await http.send(transport.build(http, request), stream=True)
 

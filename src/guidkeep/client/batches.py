@@ -1,11 +1,11 @@
 """Bulk writes, cut into batches.
 
-HTTP/1.1 libraries send a whole request before they read its response. The service answers a bulk
-request while it still arrives, and keeps the unread part of the response only up to a limit; then
-it stops reading. A request without an end could therefore wait for the service, and the service
-for its sender. So a batch is never longer than what sockets hold: it is always sent whole, then
-its response is read. A batch is also what is sent again when its response is lost. A single line
-may be longer, for until its end there is nothing to answer.
+HTTP/1.1 libraries send a whole request before they read its response. The service responds to a
+bulk request while it is still arriving, and holds the unread part of the response only up to a
+limit; then it stops reading. So with an unlimited request, the client and the service could wait
+for each other. Therefore a batch is never longer than the sockets' buffers: it is always sent as a
+whole, then its response is read. A batch is also the unit that is repeated when its response is
+lost. A single line may be longer, because there is no response before its end.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BATCH_BYTES = 65_536
-"""Bytes of a batch at most, unless it is one line: less than a socket's buffers hold."""
+"""The largest number of bytes of a batch of several lines: less than a socket's buffers hold."""
 BATCH_LINES = 1000
 
 _WHITE = b" \t\r\n"
-"""What JSON takes for white space: with more of it taken away, what is refused would be valid."""
+"""JSON's white space. If more were stripped, invalid lines would become valid."""
 
 
 class Sent(NamedTuple):
     """A line of a batch.
 
     Attributes:
-        number: which it is in the whole, from 1, blank ones counted.
+        number: its number in the whole input, from 1, including blank lines.
         text: the JSON, without a line end.
-        guid: which record it is about, as far as that can be seen.
-        is_drawn: whether the GUID was drawn for this line, so that nobody else has it.
+        guid: the GUID of its record, if it can be read.
+        is_drawn: whether the GUID was generated for this line, so that no other record has it.
     """
 
     number: int
@@ -48,20 +48,20 @@ class Sent(NamedTuple):
 
 @dataclass(slots=True)
 class Batches:
-    """Gathers lines until they make up a batch."""
+    """Collects lines until they fill a batch."""
 
     _number: int = 0
     _lines: list[Sent] = field(default_factory=list)
     _bytes: int = 0
 
     def add(self, line: Metadata | Record) -> Sequence[Sent] | None:
-        """Takes a line; returns the batch before it, if that is full."""
+        """Adds a line; returns the batch before it, if that is full."""
         self._number += 1
         sent = line_of(self._number, line)
         return self.put(sent) if sent.text else None
 
     def put(self, line: Sent) -> Sequence[Sent] | None:
-        """The same with a line that has its number and GUID."""
+        """Adds a line with its number and GUID; returns the batch before it, if that is full."""
         full = None
         size = len(line.text) + 1
         if self._lines and (self._bytes + size > BATCH_BYTES or len(self._lines) == BATCH_LINES):
@@ -71,16 +71,16 @@ class Batches:
         return full
 
     def rest(self) -> Sequence[Sent]:
-        """The batch as far as it has come; may be empty."""
+        """Returns the current batch, which may be empty."""
         lines, self._lines, self._bytes = self._lines, [], 0
         return lines
 
 
 def line_of(number: int, line: Metadata | Record, fresh: Callable[[], str] = new_guid) -> Sent:
-    """The line as it is sent, with a `fresh` GUID if it names none.
+    """Returns the line to send, with a `fresh` GUID if it has none.
 
-    With a GUID a line can be sent again when its response is lost, without making a second record.
-    What is no JSON object stays as it is: the service says what is wrong with it.
+    With a GUID, a line can be repeated when its response is lost, without creating a second record.
+    A line that is not a JSON object stays unchanged: the service reports the error.
     """
     if isinstance(line, Record):
         line = line.text
@@ -103,9 +103,9 @@ def line_of(number: int, line: Metadata | Record, fresh: Callable[[], str] = new
 
 
 def has_null(line: Sent) -> bool:
-    """Whether to do the line twice may be more than to do it once.
+    """Returns whether doing the line twice may differ from doing it once.
 
-    The first time creates the record and keeps a null, the second merges and removes it.
+    The first time creates the record and keeps a null; the second merges and removes it.
     """
     try:
         return b"null" in line.text and is_removing(lenient.decode(line.text.decode()))
@@ -114,7 +114,7 @@ def has_null(line: Sent) -> bool:
 
 
 def text_after(line: Sent, seconds: int) -> bytes:
-    """The line as it is repeated so many seconds later: with what is left of its `ttl`."""
+    """Returns the line for a repeat some seconds later, with the rest of its `ttl`."""
     if not seconds or not (b'"ttl"' in line.text or b"\\u" in line.text):
         return line.text
     try:
@@ -126,12 +126,12 @@ def text_after(line: Sent, seconds: int) -> bytes:
 
 
 def is_removing(value: object, *, is_record: bool = True) -> bool:
-    """Whether the value has a null that a merge (RFC 7396) takes as removal.
+    """Returns whether the value has a null that means removal in a merge (RFC 7396).
 
     Args:
-        value: what is merged.
-        is_record: whether it is the record itself, where the nulls of `expire` and `ttl` are no
-            removal.
+        value: the value to merge.
+        is_record: whether it is the record itself, in which nulls of `expire` and `ttl` do not
+            mean removal.
     """
     return isinstance(value, dict) and any(
         is_removing(inner, is_record=False)
@@ -142,7 +142,7 @@ def is_removing(value: object, *, is_record: bool = True) -> bool:
 
 
 def _on_one_line(text: bytes) -> bytes:
-    """The text without a line feed, and as valid as it was: CR is as wrong in a string as that."""
+    """Returns the text without line feeds, still as valid: a CR in a string is invalid too."""
     if b"\n" not in text:
         return text
     try:
@@ -154,7 +154,7 @@ def _on_one_line(text: bytes) -> bytes:
 
 
 def _named(text: bytes) -> tuple[str | None, bool]:
-    """The GUID that a line names, if it is one, and whether the line must be left as it is."""
+    """Returns a line's GUID, if it is valid, and whether the line must stay unchanged."""
     try:
         members = lenient.decode(text.decode())
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The lines of a bulk write: what is sent, what became of each, and which are sent again."""
+"""The lines of a bulk write: the request, the results, and the lines to repeat."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 CREATED = 201
 NOT_TAKEN = (Stopping, RequestTimeout)
-"""By these the response to a line says that it and all after it were not done."""
+"""The response to a line with one of these means that it and all after it were not done."""
 
 
 def joined(lines: Sequence[Sent], age: int) -> bytes:
-    """The body of the lines, `age` seconds after the first attempt that may have been done."""
+    """Returns the lines' body, `age` seconds after the first attempt that may have been done."""
     return b"".join([b"%b\n" % text_after(line, age) for line in lines])
 
 
 def lines_of(response: Response, sent: Sequence[Sent]) -> list[Line]:
-    """What became of each line; the last says it for all that the service did not take."""
+    """Returns the result of each line; the last one applies to all lines that were not taken."""
     texts = Splitter().feed(response.body + b"\n")
     lines = [
         _own(line_of(response, text, line.number), line)
@@ -47,14 +47,14 @@ def lines_of(response: Response, sent: Sequence[Sent]) -> list[Line]:
 
 
 def _own(came: Line, sent: Sent) -> Line:
-    """A record of a GUID that was drawn for it, and is there already: an attempt before made it."""
+    """Returns a success if the record of a generated GUID exists: an earlier attempt created it."""
     if sent.is_drawn and isinstance(came.error, PreconditionFailed):
         return Line(came.number, CREATED, sent.guid, None, None)
     return came
 
 
 def failed(sent: Sent, before: Line | None, error: GuidkeepError, status: int) -> Line:
-    """What is known of a line that was sent in vain, after what a response said of it before."""
+    """Returns the error of a line that got no response now, given its result from before."""
     was_done = before is not None and before.error is None
     was_open = before is not None and isinstance(before.error, OutcomeUnknown)
     if before and (was_done or was_open) and not isinstance(error, OutcomeUnknown):
@@ -63,19 +63,19 @@ def failed(sent: Sent, before: Line | None, error: GuidkeepError, status: int) -
 
 
 def is_safe(line: Sent, *, create_only: bool) -> bool:
-    """Whether the line may be sent again though it may have been done."""
+    """Returns whether the line may be repeated although it may have been done."""
     return line.is_drawn or not (create_only or has_null(line))
 
 
 def is_temporary(error: GuidkeepError | None) -> bool:
-    """Whether what became of a line may be another in a moment."""
+    """Returns whether a repeat of the line may succeed."""
     return isinstance(error, (TemporaryError, *NOT_TAKEN))
 
 
 def to_repeat(
     sent: Sequence[Sent], found: Mapping[int, Line], *, create_only: bool
 ) -> Sequence[Sent]:
-    """The lines that may be done in a moment, and those after them that are about their records."""
+    """Returns the lines whose repeat may succeed, and later lines of the same records."""
     again: list[Sent] = []
     guids: set[str | None] = set()
     for line in sent:

@@ -1,4 +1,4 @@
-"""What the client returns: records, pages, what became of a write, figures."""
+"""The client's results: records, pages, results of writes, statistics."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Record:
-    """A live record, as the service answered it.
+    """A live record, as the service returned it.
 
     Attributes:
         text: its JSON, character for character (in an export, a line break between tokens is a
             space): one flat object, `guid` and `expire` first.
-        etag: its version as an entity tag, for `if_match`; None in lists and exports, which
-            do not tell it.
+        etag: its version as an entity tag, for `if_match`; None in lists and exports.
     """
 
     text: str
@@ -52,7 +51,7 @@ class Record:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The other members, decoded. Only `text` has a number's digits as they were written."""
+        """The other members, decoded. Only `text` has the digits of numbers as written."""
         return {
             name: value for name, value in self._members.items() if name not in ("guid", "expire")
         }
@@ -65,12 +64,12 @@ class Record:
 
 
 class Written(NamedTuple):
-    """What a write left behind.
+    """The result of a write.
 
     Attributes:
-        record: as it is now.
-        created: whether there was none before. After an attempt whose response was lost it may be
-            False for a record that this very call created.
+        record: the record after the write.
+        created: whether there was none before. After a lost response it may be False for a record
+            that this call created.
     """
 
     record: Record
@@ -81,8 +80,8 @@ class Page(NamedTuple):
     """A part of a list.
 
     Attributes:
-        records: in the order of their GUIDs. There may be fewer than were asked for, or none,
-            though there are more: a page ends when the service has looked at enough records.
+        records: in the order of their GUIDs. There may be fewer than `limit`, or none, although
+            there are more: a page ends when the service has examined enough records.
         after: the GUID after which the next page begins; None: there are no more.
     """
 
@@ -91,21 +90,21 @@ class Page(NamedTuple):
 
     @property
     def more(self) -> bool:
-        """Whether there may be others after these."""
+        """Whether there may be more records after this page."""
         return self.after is not None
 
 
 class Line(NamedTuple):
-    """What became of one line of a bulk write.
+    """The result of one line of a bulk write.
 
     Attributes:
-        number: which one it was, from 1.
-        status: the HTTP status that the line alone would have been answered with; that of the
-            error, if there was no response.
-        guid: whose line it was; None if it named none that is one.
-        etag: the record's version, if it was written; None if that was done by an attempt whose
-            response was lost.
-        error: why it was not, else None.
+        number: the number of the line, from 1.
+        status: the HTTP status that a single request would have got; the error's status, if there
+            was no response.
+        guid: the GUID of the line; None if it had no valid one.
+        etag: the record's version, if it was written; None if an attempt whose response was lost
+            wrote it.
+        error: the reason if it was not written, else None.
     """
 
     number: int
@@ -124,17 +123,17 @@ class Day(NamedTuple):
 
 @dataclass(frozen=True)
 class Stats:
-    """Figures of the service.
+    """Statistics of the service.
 
     Attributes:
-        as_of: Unix time in whole seconds at which they held.
-        live: live records.
+        as_of: Unix time of the count in whole seconds.
+        live: the number of live records.
         forecast: the next 90 days, today first.
         later: records that expire after those.
-        cache: of the cache: its `url` (the scheme alone), `hits`, `misses`, `entries` and `bytes`.
-        reclaimed: expired records whose room was given back.
-        requests: of the requests that were answered.
-        text: the JSON as it came.
+        cache: the cache's `url` (only the scheme), `hits`, `misses`, `entries` and `bytes`.
+        reclaimed: expired records that the sweep deleted.
+        requests: counts and durations of requests.
+        text: the JSON as received.
     """
 
     as_of: int

@@ -1,4 +1,4 @@
-"""The registry's operations over HTTP: what is asked, and what the responses mean. No I/O."""
+"""The registry's operations over HTTP: makes requests and interprets responses, without I/O."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ if TYPE_CHECKING:
     from guidkeep.jsontext import Member
 
     Body = Callable[[int], bytes]
-    """What is sent, from the seconds since the first attempt that may have been done."""
+    """Makes a request's body, given the seconds since the first attempt that may have been done."""
 
 OK, CREATED, NO_CONTENT = 200, 201, 204
 NOT_MODIFIED, PRECONDITION_FAILED = 304, 412
 
 
 class Operations:
-    """Makes them; see `guidkeep.client.Client` for what each does.
+    """Makes operations; see `guidkeep.client.Client` for each.
 
     Args:
-        patience: how often and how long each tries.
+        patience: the limits on attempts and time of each operation.
     """
 
     def __init__(self, patience: Patience) -> None:
@@ -86,14 +86,14 @@ class Operations:
         if_match: IfMatch,
         ttl: Ttl = None,
     ) -> Steps[Written]:
-        """A record where there is none, else a change of the one that is there."""
+        """Creates a record if there is none, else updates it."""
         members = members_of(metadata, expire, ttl)
         return (yield from self._post(members, guid, conditions_of(if_match)))
 
     def replace(
         self, guid: str, metadata: Metadata, expire: Expire, if_match: IfMatch, ttl: Ttl = None
     ) -> Steps[Written]:
-        """The whole record."""
+        """Creates or replaces a record as a whole."""
         body = _body(members_of(metadata, expire, ttl))
         outcome = yield from self._write("PUT", guid, body, conditions_of(if_match))
         return _written(outcome)
@@ -101,7 +101,7 @@ class Operations:
     def update(
         self, guid: str, metadata: Metadata, expire: Expire, if_match: IfMatch, ttl: Ttl = None
     ) -> Steps[Record]:
-        """A change of the record that is there."""
+        """Updates a live record."""
         body = _body(members_of(metadata, expire, ttl))
         outcome = yield from self._write("PATCH", guid, body, conditions_of(if_match))
         return record_of(_require(outcome.response, OK))
@@ -118,7 +118,7 @@ class Operations:
             return None
 
     def read_if_changed(self, guid: str, etag: str) -> Steps[Record | None]:
-        """The record unless it is that version still."""
+        """Returns the live record, or None if it still has the version."""
         outcome = yield from self._exchange(
             "GET", f"/guid/{checked(guid)}", {"if-none-match": checked_etag(etag)}
         )
@@ -127,7 +127,7 @@ class Operations:
         return record_of(_require(outcome.response, OK))
 
     def delete(self, guid: str, if_match: IfMatch) -> Steps[None]:
-        """The record's end. One that a lost attempt may have deleted counts as deleted."""
+        """Deletes a record. A record that a lost attempt may have deleted counts as deleted."""
         outcome = yield from self._write("DELETE", guid, None, conditions_of(if_match))
         was_there = problem_type(outcome.response) != NotFound.code
         if not outcome.is_repeated or was_there:
@@ -136,7 +136,7 @@ class Operations:
     def list(
         self, limit: int, after: str | None, user: str | None, expires_before: int | None
     ) -> Steps[Page]:
-        """A page of the list."""
+        """Returns a page of the list."""
         query = {
             "limit": limit,
             "after": None if after is None else checked(after),
@@ -146,7 +146,7 @@ class Operations:
         return page_of((yield from self._get(_address("/guid", query))))
 
     def check(self) -> Steps[Literal["ok", "degraded"]]:
-        """How the service fares."""
+        """Returns the service's state."""
         response = yield from self._get("/readyz")
         status = document_of(response).get("status")
         if status == "ok":
@@ -156,11 +156,11 @@ class Operations:
         return strange(response)
 
     def stats(self) -> Steps[Stats]:
-        """Its figures."""
+        """Returns the service's statistics."""
         return stats_of((yield from self._get("/stats")))
 
     def metadata_schema(self) -> Steps[Any]:
-        """The JSON Schema that metadata is checked against."""
+        """Returns the JSON Schema for metadata."""
         response = yield from self._get("/openapi.json")
         try:
             return document_of(response)["components"]["schemas"]["Metadata"]
@@ -168,22 +168,22 @@ class Operations:
             return strange(response)
 
     def max_body(self) -> Steps[int]:
-        """How large a body may be, and the metadata of a record."""
+        """Returns the largest size of a body, and of the metadata of a record."""
         response = yield from self._get("/openapi.json")
         most = document_of(response).get("x-max-body")
         return most if isinstance(most, int) else strange(response)
 
     def bulk(self, batch: Sequence[Sent], *, create_only: bool) -> Steps[Sequence[Line]]:
-        """What became of each line; those that could not be done for now are sent again.
+        """Writes a batch and returns the result of each line; repeats lines that may succeed later.
 
-        Lines whose GUID was drawn for them go by themselves, to create only: so they can be sent
-        again whatever became of them. They share no GUID with others, so the order does not matter.
+        Lines with a generated GUID are sent separately, and only create: so they can be repeated
+        whatever their outcome. They share no GUID with other lines, so the order does not matter.
         """
         attempts, found = Attempts(self.patience), dict[int, Line]()
         drawn = [line for line in batch if line.is_drawn]
         others = [line for line in batch if not line.is_drawn]
         yield from self._part(drawn, found, attempts, create_only=True)
-        attempts.forget()  # the responses to the others are none about these
+        attempts.forget()  # the responses to the other lines say nothing about these
         yield from self._part(others, found, attempts, create_only=create_only)
         return [found[line.number] for line in batch]
 
@@ -195,7 +195,7 @@ class Operations:
         *,
         create_only: bool,
     ) -> Steps[None]:
-        """Adds to `found` what became of lines that go in one request."""
+        """Adds to `found` the results of lines that are sent in one request."""
         headers = {"content-type": NDJSON} | ({"if-none-match": "*"} if create_only else {})
         waiting = part
         while waiting:
@@ -215,7 +215,7 @@ class Operations:
             except GuidkeepError as error:
                 if not found:
                     raise
-                # What is known of other lines is not given up for it.
+                # The results of other lines are kept.
                 status = own_status(error) if answered == OK else answered
                 lines = [failed(line, found.get(line.number), error, status) for line in waiting]
                 found.update((line.number, line) for line in lines)
@@ -228,7 +228,7 @@ class Operations:
             yield pause
 
     def export(self, user: str | None, after: str | None) -> Stream:
-        """All records; a connection that is lost on the way is made again, and it goes on."""
+        """Iterates over all records; continues on a new connection if one is lost."""
         last = "" if after is None else checked(after)
         user = _filter(user)
         attempts = Attempts(self.patience)
@@ -256,12 +256,12 @@ class Operations:
     def _post(
         self, members: Mapping[str, Member], guid: str | None, conditions: Mapping[str, str]
     ) -> Steps[Written]:
-        """`POST`. Without a GUID it is given one here, so that it can be repeated."""
+        """Sends a `POST`. Without a GUID, generates one, so that it can be repeated."""
         body = _body(members)
         values = {name: member.value for name, member in members.items()}
         can_be_twice = not conditions and not is_removing(values)
         if guid is None and "guid" in members:
-            # To the collection: the service takes the GUID from the body, or says what is wrong.
+            # To the collection: the service takes the GUID from the body, or reports its error.
             outcome = yield from self._exchange(
                 "POST", "/guid", conditions, body, is_repeatable=can_be_twice
             )
@@ -276,7 +276,7 @@ class Operations:
             "POST", guid, body, conditions, is_repeatable="if-match" not in conditions
         )
         if outcome.is_repeated and outcome.response.status == PRECONDITION_FAILED:
-            return Written((yield from self.read(guid)), created=True)  # an attempt before made it
+            return Written((yield from self.read(guid)), created=True)  # an earlier one did
         return _written(outcome)
 
     def _write(
@@ -333,7 +333,7 @@ def _written(outcome: Outcome) -> Written:
 
 
 def _filter(user: str | None) -> str | None:
-    """The filter; an empty one would count as none, and everybody's records would be answered."""
+    """Returns the filter; an empty one would select the records of all users."""
     if user == "":
         raise InvalidRequest([Fault("user must not be empty; leave it out.", parameter="user")])
     try:

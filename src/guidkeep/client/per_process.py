@@ -1,4 +1,4 @@
-"""What each process has for itself: after a fork the child makes its own.
+"""Objects that each process has for itself: after a fork the child makes its own.
 
 Two processes that share a connection would read each other's responses.
 """
@@ -15,22 +15,22 @@ Owned = TypeVar("Owned")
 
 
 class PerProcess(Generic[Owned]):
-    """Something that `make` makes, once in each process that asks for it.
+    """An object that `make` makes once in each process that uses it.
 
     Args:
-        make: makes it.
-        process: returns the id of the process that asks.
+        make: makes the object.
+        process: returns the id of the current process.
     """
 
     def __init__(self, make: Callable[[], Owned], process: Callable[[], int] = os.getpid) -> None:
         self._make = make
         self._process = process
-        # By process. What was inherited stays, and open: to close it could wait for a lock that a
-        # thread of the parent held when it forked.
+        # By process. Inherited objects stay open: closing one could wait for a lock that a thread
+        # of the parent held at the fork.
         self._owned = {process(): make()}
 
     def own(self) -> Owned:
-        """That of this process, the same in all its threads."""
+        """Returns the object of this process, the same in all its threads."""
         process = self._process()
         if process not in self._owned:
             self._owned.setdefault(process, self._make())

@@ -1,4 +1,4 @@
-"""From responses to records and errors: the way back of `guidkeep.http.problems`."""
+"""Turns responses into records and errors: the reverse of `guidkeep.http.problems`."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ OWN_STATUSES = {
     BodyTooLarge.code: 413,
     OutcomeUnknown.code: 503,
 }
-"""By the error's code, the service's statuses for what the client says itself: of a line that it
-does not send, or that has no response."""
+"""The service's statuses by error code, for the client's own errors: about a line that it does not
+send, or that has no response."""
 
 _record_begins = re.compile(
     r'\s*\{\s*"guid"\s*:\s*"[0-9A-F]{32}"\s*,\s*"expire"\s*:\s*"[0-9]{1,12}"\s*[,}]'
@@ -47,11 +47,11 @@ _title = re.compile(rb"<title[^>]*>(.{1,300}?)</title", re.IGNORECASE | re.DOTAL
 
 
 def strong(etag: str) -> str:
-    """The version as the service wrote it.
+    """Returns the version in the service's form.
 
     A proxy that compresses a response makes its tag weak (nginx: `W/"5"`) or adds the coding to it
     (Apache, Caddy: `"5-gzip"`), and neither ever matches `If-Match`. The service itself writes
-    nothing but digits.
+    only digits.
     """
     if found := _altered_tag(etag):
         return f'"{found[1]}"'
@@ -59,27 +59,27 @@ def strong(etag: str) -> str:
 
 
 def problem_type(response: Response) -> str | None:
-    """Which kind of problem a response is, as in `not-found`; None: it is no problem document."""
+    """Returns the kind of a problem, such as `not-found`; None: the response is not a problem."""
     document = _object(response.body)
     return _type(document) if document else None
 
 
 def error_of(response: Response) -> GuidkeepError:
-    """The exception that the service's registry raised, its faults included."""
+    """Returns the exception that the service's registry raised, with its faults."""
     document = _object(response.body)
     if document is None or response.status < REFUSED:
         return _strange(response)
     error = _error(document, response.headers.get("allow", ""))
-    # A GUID in a path is checked before it is sent: the service read something else for one.
+    # A GUID in a path is checked before it is sent, so the service took another part for one.
     is_misled = error is not None and any(fault.parameter == "guid" for fault in error.faults)
     return _strange(response) if error is None or is_misled else error
 
 
 def record_of(response: Response) -> Record:
-    """The record that a response with a 200 or 201 carries.
+    """Returns the record of a response with a 200 or 201.
 
     Raises:
-        UnknownAnswer: it carries none.
+        UnknownAnswer: it has none.
     """
     document = document_of(response)
     etag = response.headers.get("etag")
@@ -89,10 +89,10 @@ def record_of(response: Response) -> Record:
 
 
 def streamed_record_of(response: Response, line: bytes) -> Record:
-    """The record on a line of an export, of which only the beginning and the end are looked at.
+    """Returns the record on a line of an export; parses only the beginning and the end.
 
     Raises:
-        UnknownAnswer: there is none on it.
+        UnknownAnswer: the line has no record.
     """
     try:
         text = line.decode()
@@ -104,7 +104,7 @@ def streamed_record_of(response: Response, line: bytes) -> Record:
 
 
 def page_of(response: Response) -> Page:
-    """The page of a list, each record with the text that it has in it."""
+    """Returns the page of a list, each record with its text."""
     document = document_of(response)
     if not isinstance(document.get("guids"), list):
         raise _strange(response)
@@ -122,7 +122,7 @@ def page_of(response: Response) -> Page:
 
 
 def stats_of(response: Response) -> Stats:
-    """The figures of `GET /stats`."""
+    """Returns the statistics of `GET /stats`."""
     found = document_of(response)
     if not (isinstance(found.get("cache"), dict) and isinstance(found.get("requests"), dict)):
         raise _strange(response)
@@ -142,7 +142,7 @@ def stats_of(response: Response) -> Stats:
 
 
 def line_of(response: Response, text: bytes, number: int) -> Line:
-    """What a line of the response to `POST /bulk` says, about the line with that number."""
+    """Returns the result in a line of the response to `POST /bulk`, for a line's number."""
     document = _object(text)
     if document is None or not isinstance(document.get("status"), int):
         raise _strange(response)
@@ -156,21 +156,21 @@ def line_of(response: Response, text: bytes, number: int) -> Line:
 
 
 def _unexplained(status: int) -> GuidkeepError:
-    """The error of a line whose reason is not told any more."""
-    told = "The service refused the line; it says no reason after many others that it refused."
+    """Returns the error of a line that was refused in short, without a reason."""
+    told = "The service refused the line without a reason, because it had refused many others."
     return BodyTooLarge(told) if status == OWN_STATUSES[BodyTooLarge.code] else InvalidRequest(told)
 
 
 def own_status(error: GuidkeepError) -> int:
-    """The status of a line to which the client says itself what is wrong with it."""
+    """Returns the status of a line that the client itself refused."""
     return OWN_STATUSES.get(error.code, BROKEN)
 
 
 def document_of(response: Response) -> dict[str, Any]:
-    """The JSON object that a response carries.
+    """Returns the JSON object of a response.
 
     Raises:
-        UnknownAnswer: it carries none.
+        UnknownAnswer: it has none.
     """
     document = _object(response.body)
     if document is None:
@@ -184,7 +184,7 @@ def strange(response: Response) -> NoReturn:
 
 
 def _error(document: dict[str, Any], allow: str) -> GuidkeepError | None:
-    """The error that a problem document tells of; None: it is of no type that is known."""
+    """Returns the error of a problem document; None: its type is unknown."""
     kind = errors.by_code().get(_type(document) or "")
     if kind is None or kind is NoSuchAddress:
         return None
@@ -213,7 +213,7 @@ def _type(document: dict[str, Any]) -> str | None:
 def _strange(response: Response) -> UnknownAnswer:
     document = _object(response.body)
     if document and _type(document) in (NoSuchAddress.code, InvalidRequest.code):
-        told = "Guidkeep is there, but knows no such address: has the URL a path too much?"
+        told = "Guidkeep responds, but has no route for the path: is there a wrong path in the URL?"
     elif 300 <= response.status < 400 and (place := response.headers.get("location")):  # noqa: PLR2004 - RFC 9110 §15.4
         told = (
             f"{response.status} leads to {_shown_place(place)!r}, and is not followed: "
@@ -222,21 +222,21 @@ def _strange(response: Response) -> UnknownAnswer:
     elif response.status >= 500 and _type(document or {}) is None:  # noqa: PLR2004 - as above, §15.6
         told = f"{_shown(response)} is not Guidkeep's: something in front of it failed."
     else:
-        told = f"{_shown(response)} is no response of Guidkeep's: is the address right?"
+        told = f"{_shown(response)} is not a response of Guidkeep's: is the address right?"
     return UnknownAnswer(told, response.status)
 
 
 def _shown_place(place: str) -> str:
-    """Where a redirect leads, without what may be a secret."""
+    """Returns the target of a redirect, without parts that may be secret."""
     place = re.split("[?#]", place, maxsplit=1)[0]
     return shortened(redacted(place) if "//" in place else place, 200)
 
 
 def _shown(response: Response) -> str:
-    """A response in a few words."""
+    """Describes a response in a few words."""
     text = " ".join(response.body.decode(errors="replace").split())
     if not text:
-        return f"{response.status}, with nothing in it,"
+        return f"{response.status}, with no content,"
     if title := _title(response.body):
         text = " ".join(title[1].decode(errors="replace").split())
         return f"{response.status}, with the page {shortened(text, 80)!r},"
@@ -244,10 +244,10 @@ def _shown(response: Response) -> str:
 
 
 def _checked(response: Response, member: Any, text: str) -> str:
-    """The text of a record.
+    """Returns the text of a record.
 
     Raises:
-        UnknownAnswer: it is none.
+        UnknownAnswer: it is not a record.
     """
     is_one = isinstance(member, dict) and is_guid(str(member.get("guid")))
     if not is_one or parse_seconds(member.get("expire")) is None:
@@ -264,7 +264,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 
 def _texts(page: str) -> Iterator[str]:
-    """Cuts the records out of a page's text, which is known to be valid."""
+    """Splits the text of a page, which is known to be valid, into its records."""
     at = page.index("[") + 1
     while True:
         try:
@@ -272,4 +272,4 @@ def _texts(page: str) -> Iterator[str]:
         except JSONDecodeError:  # the array's end
             return
         yield page[at:end]
-        at = end + 1  # past the comma; the service writes no space there
+        at = end + 1  # after the comma; the service writes no space there

@@ -1,20 +1,20 @@
-"""When a request is sent again, and after how long.
+"""When a request is repeated, and after which pause.
 
-*What is safe.* A request that the service did not get, or of which it says that nothing was done,
-can always be sent again: no connection, 408, 429, and a 503 of the type `store-unavailable`.
-After a lost connection, a time-out, a 503 that leaves the outcome open, or a 500, 502, 504 or the
-like of something in between, nobody knows whether it was done. Then only what does the same when it
-is done twice is sent again: reads, and writes on no condition, but for one: a null that creates a
-record is kept, and merged into it a second time it would be removed, so what creates or updates a
-GUID of the caller's is not sent again if it has one. A write with `if_match` is not either, for if
-the first attempt went through the second would be told that the record has changed, and the caller
-could not tell that from somebody else's change.
+*Safety.* A request can always be repeated if the service did not get it, or reports that nothing
+was done: no connection, 408, 429, and a 503 of the type `store-unavailable`. After a lost
+connection, a timeout, a 503 with an unknown outcome, or a 500, 502, 504 or similar of a proxy, it
+is unknown whether the request was done. Then it is repeated only if it is idempotent: reads, and
+unconditional writes. There is one exception: a null is kept when the record is created, but a
+second merge removes it, so a request that creates or updates a given GUID and has a null is not
+repeated. A write with `if_match` is not repeated either: if the first attempt succeeded, the second
+would fail because the record has changed, and the caller could not distinguish that from another
+client's change.
 
-*What a repeat says.* A `ttl` counts from the first attempt that may have been done: a repeat asks
-for what is left of it, so that the record gets no more time than was asked for.
+*The repeat's `ttl`.* A `ttl` counts from the first attempt that may have been done: a repeat sends
+the rest, so that the record does not live longer than requested.
 
-*How long.* As `Retry-After` says, else twice as long after each attempt; in both cases with a
-random part, so that a crowd that was turned away together does not come back together.
+*Pauses.* As `Retry-After` says, otherwise doubled after each attempt; both with a random part, so
+that clients that were refused at the same time do not return at the same time.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ if TYPE_CHECKING:
     from guidkeep.errors import GuidkeepError
 
 BACKOFF = Backoff(first=0.1, longest=5.0, spread=1.0)
-"""Before each further attempt, beside what `Retry-After` asks for."""
+"""The pauses before further attempts, without a `Retry-After`."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 _NOTHING_DONE = frozenset({408, 429})
 _OPEN = frozenset({502, 503, 504, *range(520, 531)})
-"""Those above 504 are Cloudflare's."""
+"""Statuses above 504 are Cloudflare's."""
 _NOT_IMPLEMENTED = frozenset({501, 505})
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often and how long an operation tries.
+    """The limits of an operation's attempts.
 
     Attributes:
-        timeout: seconds for all of it, pauses included; None: any time.
-        attempts: how often a request is sent at most.
-        clock: returns seconds, from any beginning.
+        timeout: seconds for the operation, including pauses; None: no limit.
+        attempts: the largest number of attempts.
+        clock: returns seconds, from any origin.
         wall: returns Unix time, for a `Retry-After` that is a date.
         chance: returns a random number from 0 to 1.
     """
@@ -66,11 +66,11 @@ class Patience:
 
 
 class Outcome(NamedTuple):
-    """A response that is not repeated.
+    """The final response of a request.
 
     Attributes:
-        response: the last one.
-        is_repeated: whether an attempt before it may have been done too.
+        response: the response of the last attempt.
+        is_repeated: whether an earlier attempt may have been done too.
     """
 
     response: Response
@@ -88,30 +88,30 @@ class Attempts:
 
     @property
     def left(self) -> float | None:
-        """Seconds that are left; None: any time."""
+        """The seconds that are left; None: no limit."""
         limit = self._patience.timeout
         return None if limit is None else max(self._began + limit - self._patience.clock(), 0.001)
 
     @property
     def may_be_done(self) -> bool:
-        """Whether one of them may have been done though nobody said so."""
+        """Whether an attempt without a response may have been done."""
         return self._open_since is not None
 
     @property
     def age(self) -> int:
-        """Whole seconds since the first attempt that may have been done was sent."""
+        """Whole seconds since the first attempt that may have been done."""
         return 0 if self._open_since is None else int(self._patience.clock() - self._open_since)
 
     def forget(self) -> None:
-        """What was sent before is nothing that the following attempts repeat."""
+        """Forgets earlier requests: later attempts do not repeat them."""
         self._open_since = None
 
     def begin(self) -> None:
-        """An attempt is sent."""
+        """Counts an attempt."""
         self._sent = self._patience.clock()
 
     def pause(self, came: Response | Lost, *, is_repeatable: bool) -> Pause | None:
-        """What is to be waited for before the next attempt; None: there shall be none."""
+        """Returns the pause before the next attempt; None: there shall be none."""
         is_open = _is_open(came)
         if is_open and self._open_since is None:
             self._open_since = self._sent
@@ -122,7 +122,7 @@ class Attempts:
         return self.next_pause(self._asked_for(came))
 
     def next_pause(self, asked_for: float) -> Pause | None:
-        """The pause before one more attempt, so many seconds at least; None: none is left."""
+        """Returns the pause before one more attempt, at least `asked_for`; None: none is left."""
         self._made += 1
         if self._made >= self._patience.attempts:
             return None
@@ -130,7 +130,7 @@ class Attempts:
         return None if self.left is not None and seconds >= self.left else Pause(seconds)
 
     def _asked_for(self, came: Response | Lost) -> float:
-        """Seconds that `Retry-After` names (RFC 9110 §10.2.3), or 0."""
+        """Returns the seconds in `Retry-After` (RFC 9110 §10.2.3), or 0."""
         text = came.headers.get("retry-after", "") if isinstance(came, Response) else ""
         if text.isascii() and text.isdigit():
             return float(text)
@@ -143,16 +143,16 @@ class Attempts:
 def exchange(
     request: Callable[[float | None], Request], attempts: Attempts, *, is_repeatable: bool
 ) -> Steps[Outcome]:
-    """Sends a request, again if that is safe and of use; returns the response that remains.
+    """Sends a request, and repeats it if that is safe and useful; returns the final response.
 
     Args:
-        request: makes it, told how many seconds are left.
-        attempts: those that were made already, and how many there may be.
-        is_repeatable: whether it may be done twice.
+        request: makes the request, given the seconds that are left.
+        attempts: the attempts so far, and their limits.
+        is_repeatable: whether the request is idempotent.
 
     Raises:
         Unreachable: there is no response, and nothing was done.
-        OutcomeUnknown: there is none, and the write may have been done.
+        OutcomeUnknown: there is no response, and the write may have been done.
     """
     while True:
         sent = request(attempts.left)
@@ -169,7 +169,7 @@ def exchange(
 
 
 def failure(method: str, came: Response | Lost, attempts: Attempts) -> GuidkeepError:
-    """What is raised when there is no response to go by."""
+    """Returns the error for a request without a usable response."""
     told = Unreachable(came.reason) if isinstance(came, Lost) else error_of(came)
     error: GuidkeepError
     if attempts.may_be_done and method not in SAFE_METHODS:
@@ -182,12 +182,12 @@ def failure(method: str, came: Response | Lost, attempts: Attempts) -> GuidkeepE
 
 
 def _is_final(came: Response, method: str, *, was_open: bool) -> bool:
-    """Whether the response says what became of the operation."""
+    """Returns whether the response gives the operation's outcome."""
     if _is_nothing_done(came):
-        return not was_open  # of this attempt, but not of the one before
+        return not was_open  # for this attempt, but not for an earlier one
     if method in SAFE_METHODS or problem_type(came) == OutcomeUnknown.code:
         return True
-    # To a write, a gateway's 502 and a 503 `stopping` are none: it may have been done behind them.
+    # For a write, a gateway's 502 and a 503 `stopping` do not: it may have been done.
     return not _is_open(came) and not (was_open and _is_strange(came))
 
 
@@ -198,7 +198,7 @@ def _is_nothing_done(response: Response) -> bool:
 
 
 def _is_open(came: Response | Lost) -> bool:
-    """Whether the request may have been done though nobody says so."""
+    """Returns whether the request may have been done."""
     if isinstance(came, Lost):
         return came.was_sent
     if came.status in _OPEN:
@@ -207,5 +207,5 @@ def _is_open(came: Response | Lost) -> bool:
 
 
 def _is_strange(came: Response) -> bool:
-    """Whether something in between refused the request, and not Guidkeep."""
+    """Returns whether a proxy, and not Guidkeep, refused the request."""
     return came.status >= REFUSED and problem_type(came) is None

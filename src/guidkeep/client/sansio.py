@@ -1,8 +1,8 @@
-"""What the client's operations and its transports say to each other.
+"""The protocol between the client's operations and its transports.
 
-An operation is a generator. It yields what it wants done, a `Request` to be sent or a `Pause` to be
-made, is sent what came of it, and returns its result. It does no I/O and reads no clock but the one
-it was given, so one implementation serves `Client`, `AsyncClient` and the tests.
+An operation is a generator. It yields an action, such as a `Request` to send or a `Pause` to make,
+receives the result of the action, and returns its own result. It does no I/O and reads only the
+clock that it was given, so one implementation serves `Client`, `AsyncClient` and the tests.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that is to be sent.
+    """A request to send.
 
     Attributes:
         method: as in `GET`.
         path: below the service's address, with the query, percent-encoded.
         body: the content.
-        headers: those that the request has of its own.
-        timeout: seconds that may pass until the response is there; None: any time.
+        headers: the headers of this request.
+        timeout: seconds until the response must have arrived; None: no limit.
     """
 
     method: str
@@ -38,12 +38,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the service, or something in front of it, answered.
+    """A response of the service, or of a proxy in front of it.
 
     Attributes:
         status: the HTTP status.
         headers: by lower-case name.
-        body: the content; empty if it is taken piece by piece, with `More`.
+        body: the content; empty if it is read piece by piece, with `More`.
     """
 
     status: int
@@ -53,12 +53,12 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """There is no response.
+    """The failure of a request without a response.
 
     Attributes:
-        reason: why, as a part of a sentence.
-        was_sent: whether the service may have got the request.
-        cause: what the transport raised.
+        reason: the reason, as a part of a sentence.
+        was_sent: whether the service may have received the request.
+        cause: the transport's exception.
     """
 
     reason: str
@@ -68,19 +68,19 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing is to be done for so many seconds."""
+    """A pause of some seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """The next piece of the streamed response is wanted: bytes, empty at the end, or `Lost`."""
+    """A request for the next piece of a streamed response: bytes, empty at the end, or `Lost`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Give:
-    """Records for whoever iterates."""
+    """Records for the caller that iterates."""
 
     records: Sequence[Record]
 
@@ -88,7 +88,7 @@ class Give:
 Result = TypeVar("Result")
 
 Steps = Generator[Request | Pause, Any, Result]
-"""An operation: is sent a `Response` or `Lost` for a request, None for a pause."""
+"""An operation: receives a `Response` or `Lost` for a request, None for a pause."""
 
 Stream = Generator[Request | Pause | More | Give, Any, None]
-"""An operation that gives record after record."""
+"""An operation that yields records."""

@@ -10,7 +10,7 @@ class Splitter:
         self._rest = b""
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """The lines that are complete with this piece; an empty one is the end."""
+        """Returns the lines that this piece completes; an empty piece is the end."""
         *lines, self._rest = (self._rest + piece).split(b"\n")
         if not piece and self._rest:
             lines.append(self._rest)

@@ -1,4 +1,4 @@
-"""The client for programs that wait for each response."""
+"""The client for synchronous programs."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ Result = TypeVar("Result")
 
 
 class Client:
-    """A connection to a running Guidkeep: the registry's operations, over HTTP.
+    """A client of a running Guidkeep: the registry's operations, over HTTP.
 
-    It keeps its connections open and may be used by several threads, and after a fork by parent and
-    child, each on connections of its own. Use it in a `with` statement, or call `close`.
+    It keeps its connections open. Several threads may use it, and after a fork both parent and
+    child, each with its own connections. Use it in a `with` statement, or call `close`.
 
-    What goes wrong is raised as the exceptions of `guidkeep.errors` that the service itself uses:
-    `InvalidRequest` with all its `faults`, each with its pointer, `NotFound`, `PreconditionFailed`
-    and the others. `Unreachable` is raised when the service can't be reached and nothing was
-    written, `OutcomeUnknown` when a write may have happened though its response was lost, and
-    `UnknownAnswer` when something that is no Guidkeep answers. `GuidkeepError` is all of them.
+    Errors are the exceptions of `guidkeep.errors` that the service itself uses: `InvalidRequest`
+    with all its `faults`, each with its pointer, `NotFound`, `PreconditionFailed` and others.
+    `Unreachable` means that the service can't be reached and nothing was written, `OutcomeUnknown`
+    that a write may have happened but its response was lost, and `UnknownAnswer` that the response
+    is not Guidkeep's. All of them are a `GuidkeepError`.
 
-    What did not happen is tried again, and so are reads, and writes on no condition, when their
-    response was lost; never a write with `if_match`, nor one that creates or updates a record of a
-    GUID given to it and has a null, which a repeat would remove. Pauses grow from a tenth of a
-    second to five, with chance in them; a `Retry-After` is honoured.
+    A request that was not done is repeated. If a response was lost, reads are repeated, and so are
+    unconditional writes, except one that creates or updates a record of a given GUID and has a
+    null, which a repeat would remove. A write with `if_match` is never repeated then. Pauses grow
+    from a tenth of a second to five, with random variation; a `Retry-After` is honoured.
 
     Attributes:
-        url: where the service is, as it may be shown: without a password.
+        url: the service's address for display, without a password.
 
     Args:
-        url: where the service is; None: `GUIDKEEP_URL`, or `http://127.0.0.1:8080`. It may have
+        url: the service's address; None: `GUIDKEEP_URL`, or `http://127.0.0.1:8080`. It may have
             a user and a password (`https://user:password@host`), and a path.
-        timeout: seconds for a whole call, all its attempts and pauses; None: any time. For
-            `export` it holds for each piece that is waited for, for `bulk` for each batch.
-        attempts: how often a request is sent at most; 1: never again.
-        headers: more headers for every request, as for a proxy that checks identities.
+        timeout: seconds for a whole call with all its attempts and pauses; None: no limit. For
+            `export` it applies to each piece, for `bulk` to each batch.
+        attempts: the largest number of attempts for a request; 1: no repeats.
+        headers: additional headers for every request, for example for a proxy that authenticates.
 
     Raises:
-        ValueError: `url` is no address of a service.
+        ValueError: `url` is not the address of a service.
     """
 
     def __init__(
@@ -103,18 +103,18 @@ class Client:
         expire: Expire = KEEP,
         ttl: Ttl = None,
     ) -> Record:
-        """Creates a record where there is none.
+        """Creates a record if the GUID has no live one.
 
         Args:
             metadata: the record's members: a mapping, or the text of a JSON object, whose numbers
                 keep their digits.
             guid: 32 upper-case hexadecimal digits; None: a random one.
-            expire: Unix time in whole seconds, a `datetime` with a zone, or a `timedelta` from
-                now. Left out, or None: the service's default lifetime, 30 days.
+            expire: Unix time in whole seconds, a `datetime` with a time zone, or a `timedelta`
+                from now. Left out, or None: the service's default lifetime, 30 days.
             ttl: instead of `expire`: seconds from now, or a `timedelta`, by the service's clock.
 
         Raises:
-            InvalidRequest: with all that is wrong in `faults`.
+            InvalidRequest: `faults` has all errors.
             PreconditionFailed: there is a live record of that GUID.
         """
         return self._run(self._operations.create(metadata, guid, expire, ttl))
@@ -135,8 +135,8 @@ class Client:
             guid: None: a random one, unless `metadata` names one.
             expire: as for `create`; left out of an update, it stays.
             ttl: as for `create`.
-            if_match: the version that the record must have, as in `Record.etag`; a ValueError if
-                that is None, as in lists.
+            if_match: the version that the record must have, from `Record.etag`; ValueError if
+                it is None, as in lists.
 
         Raises:
             InvalidRequest, PreconditionFailed.
@@ -152,7 +152,7 @@ class Client:
         ttl: Ttl = None,
         if_match: IfMatch = ANY,
     ) -> Written:
-        """Creates the record, or replaces it as a whole: what is left out is gone.
+        """Creates the record, or replaces it as a whole: members left out are gone.
 
         Raises:
             InvalidRequest, PreconditionFailed.
@@ -176,24 +176,24 @@ class Client:
         return self._run(self._operations.update(guid, metadata, expire, if_match, ttl))
 
     def read(self, guid: str) -> Record:
-        """The live record.
+        """Returns the live record.
 
         Raises:
-            InvalidRequest: `guid` is none.
+            InvalidRequest: `guid` is not valid.
             NotFound: there is no live record of it.
         """
         return self._run(self._operations.read(guid))
 
     def get(self, guid: str) -> Record | None:
-        """The live record, or None if there is none.
+        """Returns the live record, or None if there is none.
 
         Raises:
-            InvalidRequest: `guid` is none.
+            InvalidRequest: `guid` is not valid.
         """
         return self._run(self._operations.get(guid))
 
     def read_if_changed(self, guid: str, etag: str) -> Record | None:
-        """The live record, or None while it still has the version `etag`.
+        """Returns the live record, or None while it still has the version `etag`.
 
         Raises:
             InvalidRequest, NotFound.
@@ -203,8 +203,8 @@ class Client:
     def delete(self, guid: str, *, if_match: IfMatch = ANY) -> None:
         """Deletes the live record.
 
-        If the response of an attempt was lost and the next finds no record, it counts as deleted:
-        either that attempt did it, or there was none.
+        If the response to an attempt was lost and the next attempt finds no record, it counts as
+        deleted: either the first attempt deleted it, or there was none.
 
         Raises:
             InvalidRequest, NotFound, PreconditionFailed.
@@ -219,13 +219,13 @@ class Client:
         user: str | None = None,
         expires_before: int | None = None,
     ) -> Page:
-        """A page of live records, in the order of their GUIDs.
+        """Returns a page of live records, in the order of their GUIDs.
 
         Args:
-            limit: at most so many, 1 to 1000.
+            limit: the largest number of records, 1 to 1000.
             after: only GUIDs greater than this one.
             user: only records of this user.
-            expires_before: only those that expire before this Unix time.
+            expires_before: only records that expire before this Unix time.
 
         Raises:
             InvalidRequest.
@@ -240,7 +240,7 @@ class Client:
         user: str | None = None,
         expires_before: int | None = None,
     ) -> Iterator[Page]:
-        """The list page by page, from `after` to its end; each is asked for when it is wanted."""
+        """Iterates over the pages of a list from `after` on; requests each page when needed."""
         more = True
         while more:
             page = self.list(limit=limit, after=after, user=user, expires_before=expires_before)
@@ -254,15 +254,15 @@ class Client:
         user: str | None = None,
         expires_before: int | None = None,
     ) -> Iterator[Record]:
-        """The list record by record. For all there are, `export` is quicker."""
+        """Iterates over the records of a list. For all records, `export` is faster."""
         for page in self.pages(after=after, user=user, expires_before=expires_before):
             yield from page.records
 
     def export(self, *, user: str | None = None, after: str | None = None) -> Iterator[Record]:
-        """All live records in the order of their GUIDs, streamed: few are held at a time.
+        """Iterates over all live records in the order of their GUIDs, holding few at a time.
 
-        When the connection is lost on the way it is made again, and the export goes on after the
-        last record. A record that is written meanwhile may or may not be seen.
+        If the connection is lost, the export reconnects and continues after the last record. A
+        record that is written meanwhile may or may not be returned.
 
         Args:
             user: only records of this user.
@@ -273,18 +273,18 @@ class Client:
     def bulk(
         self, lines: Iterable[Metadata | Record], *, create_only: bool = False
     ) -> Iterator[Line]:
-        """Creates or updates a record for each line, many in one commit; yields what became of it.
+        """Creates or updates a record for each line, many in one commit; yields the results.
 
-        Each line is what `create_or_update` would be given, its `guid` and `expire` or `ttl` among
-        the members. Lines are taken as they are needed and sent in batches, so it may be endless;
-        the results come in order, after each batch. One that is refused does not hold up the
-        others. Blank lines count, and have no result. What is wrong with a batch as a whole is
-        raised, unless some of its lines have a response; then it is the error of the others.
+        A line is the argument of `create_or_update`, with its `guid` and `expire` or `ttl` among
+        the members. Lines are read when needed and sent in batches, so their number may be
+        unlimited. Results come in order, after each batch. A refused line does not affect the
+        others. Blank lines count, and have no result. An error of a whole batch is raised, unless
+        some of its lines have a result; then it is the error of the other lines.
 
         Args:
-            lines: mappings, texts of JSON objects, or records, as those of an `export`.
-            create_only: refuse, with PreconditionFailed, lines whose record is there already. Of
-                a batch whose response was lost, only lines without a GUID are then sent again.
+            lines: mappings, texts of JSON objects, or records, such as those of an `export`.
+            create_only: refuse lines whose record exists already, with PreconditionFailed. If the
+                response to a batch was lost, only lines without a GUID are then sent again.
         """
         batches = Batches()
         for line in lines:
@@ -294,7 +294,7 @@ class Client:
             yield from self._run(self._operations.bulk(batch, create_only=create_only))
 
     def check(self) -> Literal["ok", "degraded"]:
-        """Whether the service can do its work; "degraded" is without its cache.
+        """Returns whether the service can serve requests; "degraded" means without its cache.
 
         Raises:
             StoreUnavailable, Stopping, Unreachable.
@@ -302,18 +302,18 @@ class Client:
         return self._run(self._operations.check())
 
     def stats(self) -> Stats:
-        """The service's figures: live records, when they expire, the cache."""
+        """Returns the service's statistics: live records, when they expire, the cache."""
         return self._run(self._operations.stats())
 
     def metadata_schema(self) -> Any:
-        """The JSON Schema (2020-12) that the service checks metadata against."""
+        """Returns the JSON Schema (2020-12) that the service requires metadata to match."""
         return self._run(self._operations.metadata_schema())
 
     def max_body(self) -> int:
-        """Bytes that a body and the metadata of a record may have at most."""
+        """Returns the largest number of bytes of a body, and of the metadata of a record."""
         return self._run(self._operations.max_body())
 
-    # From what an operation wants to what the transport does.
+    # The actions of operations, done by the transport.
 
     def _run(self, steps: Steps[Result]) -> Result:
         came: Response | Lost | None = None
@@ -363,7 +363,7 @@ class Client:
             return transport.lost(error, self.url)
 
     def _open(self, request: Request, opened: ExitStack) -> tuple[Response | Lost, Iterator[bytes]]:
-        """Sends it; returns the response, and its content if that is to be taken in pieces."""
+        """Sends the request; returns the response, and the content if it is read in pieces."""
         try:
             received = opened.enter_context(closing(self._begin(request)))
             if received.is_success:
@@ -373,7 +373,7 @@ class Client:
             return transport.lost(error, self.url), iter(())
 
     def _begin(self, request: Request) -> httpx2.Response:
-        """Sends it; returns when the response's headers are there."""
+        """Sends the request; returns when the response's headers have arrived."""
         http = self._http.own()
         return http.send(transport.build(http, request), stream=True)
 

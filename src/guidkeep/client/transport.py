@@ -1,4 +1,4 @@
-"""What the two transports share: the address, httpx's settings, and what its exceptions mean."""
+"""The common parts of the two transports: the address, httpx's settings, its exceptions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 URL_VARIABLE = "GUIDKEEP_URL"
 _RIGHT = f"write {DEFAULT_URL}"
 CONNECT_TIMEOUT = 5.0
-"""Seconds that an attempt waits for a connection at most."""
+"""The most seconds that an attempt waits for a connection."""
 
 _NOTHING_SENT = (
     httpx2.ConnectError,
@@ -35,14 +35,14 @@ _NOTHING_SENT = (
 )
 
 _is_no_tls = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|HTTP_REQUEST").search
-"""How OpenSSL says, by its names of errors, that the other side does not speak TLS."""
+"""OpenSSL's names of the errors that mean that the other side does not speak TLS."""
 
 
 def address_of(url: str | None) -> str:
-    """The service's address, without a slash at its end.
+    """Returns the service's address, without a slash at its end.
 
     Raises:
-        ValueError: it is no HTTP URL.
+        ValueError: it is not an HTTP URL.
     """
     url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
     if "://" not in url:
@@ -64,7 +64,7 @@ def address_of(url: str | None) -> str:
 
 
 def is_here(url: str) -> bool:
-    """Whether that is this machine: no proxy leads there."""
+    """Returns whether the host is this machine, to which no proxy leads."""
     host = split(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -73,23 +73,23 @@ def is_here(url: str) -> bool:
 
 
 def certificates_of(url: str) -> ssl.SSLContext | bool:
-    """What httpx takes for `verify`: it reads all certificates only where TLS is spoken.
+    """Returns httpx's argument `verify`: all certificates are read only for TLS.
 
-    That takes longer than a request does.
+    Reading them takes longer than a request.
     """
     return split(url).scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def headers_of(given: Mapping[str, str] | None) -> dict[str, str]:
-    """The headers that every request has."""
+    """Returns the headers of every request."""
     return {"user-agent": f"guidkeep/{VERSION}", "accept": "*/*", **(given or {})}
 
 
 def build(http: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.Request:
-    """The request as httpx sends it: the time-out is that of each step of it.
+    """Returns the request for httpx, with the timeout of each step.
 
     Raises:
-        HeadersTooLarge: the address is longer than httpx sends one, as of a user that is listed;
+        HeadersTooLarge: the path is too long for httpx, for example with a long user in a list;
             the service would refuse it.
     """
     connect = CONNECT_TIMEOUT if request.timeout is None else min(CONNECT_TIMEOUT, request.timeout)
@@ -106,14 +106,14 @@ def build(http: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.
 
 
 def response_of(received: httpx2.Response, body: bytes) -> Response:
-    """A received as the operations see it."""
+    """Returns a response in the form for operations."""
     return Response(received.status_code, received.headers, body)
 
 
 def lost(error: httpx2.RequestError, url: str) -> Lost:
-    """What it means that the transport raised."""
+    """Returns the meaning of a transport's exception."""
     if isinstance(error, _NOTHING_SENT):
-        why = str(error) or "it takes no connection"
+        why = str(error) or "it accepts no connection"
         if _is_no_tls(why):
             why = "what listens there speaks no TLS; is it http://?"
         return Lost(f"There is no connection to {url}: {why}.", was_sent=False, cause=error)
@@ -124,10 +124,10 @@ def lost(error: httpx2.RequestError, url: str) -> Lost:
 
 
 def late(url: str, error: BaseException | None = None) -> Lost:
-    """What it means that the time is over."""
-    return Lost(f"{url} did not answer in time.", was_sent=True, cause=error)
+    """Returns the failure after a timeout."""
+    return Lost(f"{url} did not respond in time.", was_sent=True, cause=error)
 
 
 def forked() -> Lost:
-    """What it means that the process which reads a response is not the one that asked."""
+    """Returns the failure for a response that is read in another process than its request's."""
     return Lost("The process forked; the response is its parent's.", was_sent=True)
