@@ -1,8 +1,8 @@
 """Three nodes, one Redis, one store: what clients see while something fails.
 
-GUIDKEEP_TEST_NEMESIS_SECONDS is how long each nemesis works on each SQL store (4; in CI 30, which
-is a minute on both): it strikes, heals, and strikes again for as long, once at least. See also
-`test_soak`.
+GUIDKEEP_TEST_NEMESIS_SECONDS is how long each nemesis works on each SQL store (4; in CI 8): it
+strikes, heals, and strikes again for as long, once at least. The longest round takes 7.7 seconds.
+See also `test_soak`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN = {"console", "json", "python"}
-NOT_RUN = {"sh", "ini", "nginx", "promql", "py", "text"}
+NOT_RUN = {"sh", "ini", "nginx", "promql", "py", "text", "toml"}
 """Commands that set things up, other programs' settings, and signatures."""
 
 CREATE = "http://127.0.0.1:8080/guid/9094E4C980C74043A4B586B420E69DDF"
