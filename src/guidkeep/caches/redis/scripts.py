@@ -1,5 +1,7 @@
 """The steps of `guidkeep.caches` as scripts that Redis runs: one call, one key, one round trip.
 
+The scripts are put together from the `.lua` files beside this one.
+
 A key holds what MessagePack makes of these, in this order, and trailing ones that are nothing are
 left out:
 
@@ -32,165 +34,27 @@ and `release` do the same without an entry.
 from __future__ import annotations
 
 from hashlib import sha256
+from importlib.resources import files
 from typing import Final
 
 FORMAT: Final = "2"
 """Changes when the layout of a key's value does; what another one wrote counts as nothing."""
 
-_NAMES = """\
-local GENERATION, LEASE_TIME = '%(generation)s', %(lease_time)d
-local key = KEYS[1]
-local function number(value) return tonumber(value) or 0 end
-local function standings(value) return type(value) == 'table' and value or {} end
-"""
-_CLOCK = """\
-local time = redis.call('TIME')
-local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-"""
-
-_LOOK = (
-    _NAMES
-    + """\
-local value = redis.call('GET', key)
-local known, generation, till, due, answer, reader, reader_due, last, writers
-if value then
-  known, generation, till, due, answer, reader, reader_due, last, writers =
-    pcall(cmsgpack.unpack, value)
-  known = known and generation == GENERATION
-end
-if not (known and type(answer) == 'string' and tonumber(ARGV[1]) < number(till)) then
-  answer = nil
-elseif not writers then
-  return answer  -- it is alone: the key ends when it does
-end
-"""
-)
-
-_PEEK = _LOOK + "return 0\n"
-
-_GET = (
-    _LOOK
-    + _CLOCK
-    + """\
-if known then
-  if answer and ms < number(due) then return answer end
-  if reader and ms < number(reader_due) then return 2 end
-  for _, standing in pairs(standings(writers)) do
-    if ms < number(standing) then return 0 end
-  end
-end
-redis.call('SET', key,
-  cmsgpack.pack(GENERATION, false, false, false, ARGV[2], ms + LEASE_TIME), 'PX', LEASE_TIME)
-return 1
-"""
-)
-
-_STATE = (
-    _NAMES
-    + _CLOCK
-    + """\
-local till, due, answer, reader, reader_due, last, writers
-local value = redis.call('GET', key)
-if value then
-  local known, generation, a, b, c, d, e, f, g = pcall(cmsgpack.unpack, value)
-  if known and generation == GENERATION then
-    if type(c) == 'string' and ms < number(b) then till, due, answer = number(a), number(b), c end
-    if type(d) == 'string' and ms < number(e) then reader, reader_due = d, number(e) end
-    for token, standing in pairs(standings(g)) do
-      if ms < number(standing) then
-        last, writers = f, writers or {}
-        writers[token] = standing
-      end
-    end
-  end
-end
-
-local function put(until_, ttl, text)
-  till, due, answer = tonumber(until_), ms + tonumber(ttl), text
-end
-
-local function save()
-  local ends = math.max(due or 0, reader_due or 0)
-  for _, standing in pairs(writers or {}) do ends = math.max(ends, standing) end
-  if ends <= ms then
-    redis.call('DEL', key)
-  elseif writers then
-    redis.call('SET', key, cmsgpack.pack(GENERATION, till or false, due or false,
-      answer or false, false, false, last, writers), 'PX', ends - ms)
-  elseif reader then
-    redis.call('SET', key, cmsgpack.pack(GENERATION, false, false, false, reader, reader_due),
-      'PX', ends - ms)
-  else
-    redis.call('SET', key, cmsgpack.pack(GENERATION, till, due, answer), 'PX', ends - ms)
-  end
-end
-"""
-)
-
-_FILL = (
-    _STATE
-    + """\
-if reader ~= ARGV[1] then return 0 end
-reader, reader_due = nil, nil
-if ARGV[2] then put(ARGV[2], ARGV[3], ARGV[4]) end
-save()
-return 1
-"""
-)
-
-_LEASE = (
-    _STATE
-    + """\
-till, due, answer, reader, reader_due = nil, nil, nil, nil, nil
-writers = writers or {}
-writers[ARGV[1]] = ms + LEASE_TIME
-last = ARGV[1]
-save()
-return 1
-"""
-)
-
-_SETTLE = (
-    _STATE
-    + """\
-if writers and writers[ARGV[1]] then
-  writers[ARGV[1]] = nil
-  if not next(writers) then writers = nil end
-  if ARGV[2] and last == ARGV[1] then put(ARGV[2], ARGV[3], ARGV[4]) end
-  save()
-  return 1
-end
-till, due, answer, reader, reader_due = nil, nil, nil, nil, nil
-save()
-return 0
-"""
-)
-
-_DROP = (
-    _STATE
-    + """\
-till, due, answer, reader, reader_due = nil, nil, nil, nil, nil
-if writers then
-  writers[ARGV[1]] = nil
-  if not next(writers) then writers = nil end
-end
-last = ''
-save()
-return 1
-"""
-)
-
-_BODIES = {
-    "peek": ("allow-oom", _PEEK),
-    "get": ("allow-oom", _GET),
-    "fill": ("", _FILL),
-    "unread": ("allow-oom", _FILL),
-    "lease": ("allow-oom", _LEASE),
-    "settle": ("", _SETTLE),
-    "release": ("allow-oom", _SETTLE),
-    "drop": ("allow-oom", _DROP),
+_LOOKING = ("names", "look")
+_CHANGING = ("names", "clock", "state")
+_SCRIPTS = {
+    "peek": ("allow-oom", *_LOOKING, "peek"),
+    "get": ("allow-oom", *_LOOKING, "clock", "get"),
+    "fill": ("", *_CHANGING, "fill"),
+    "unread": ("allow-oom", *_CHANGING, "fill"),
+    "lease": ("allow-oom", *_CHANGING, "lease"),
+    "settle": ("", *_CHANGING, "settle"),
+    "release": ("allow-oom", *_CHANGING, "settle"),
+    "drop": ("allow-oom", *_CHANGING, "drop"),
 }
-"""What each takes as arguments, after the key:
+"""Each script's flags, and the files beside this one that it is made of, in order.
+
+What each takes as arguments, after the key:
 
     peek     now: the entry if no leases stand beside it; or 0. Changes nothing; yet it is not
              flagged so, for a server that refuses writes is not the one to ask
@@ -205,6 +69,12 @@ _BODIES = {
              back if it is there, and overtakes all writers whose leases stand: they will put
              nothing in. As if a writer had leased and given back at once
 """
+
+_HERE = files("guidkeep.caches.redis")
+_BODIES = {
+    name: (flags, "".join((_HERE / f"{part}.lua").read_text("utf-8") for part in parts))
+    for name, (flags, *parts) in _SCRIPTS.items()
+}
 
 
 def generation_of(run_id: str, replication_id: str) -> str:
