@@ -1,1 +1,1 @@
-"""Guidkeep over HTTP: routes, problems, the OpenAPI document, and the protocol beneath."""
+"""Guidkeep over HTTP: routes, problems, the OpenAPI document, and the connections."""

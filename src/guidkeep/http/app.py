@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 _VARIES = 2
-"""The segment of a path that may vary: what follows `/guid/`."""
+"""The segment of a path that may vary: the one after `/guid/`."""
 
 
 def make_app(
@@ -45,17 +45,17 @@ def make_app(
     is_draining: Callable[[], bool] = lambda: False,
     memory: Memory | None = None,
 ) -> Application:
-    """The whole service as an ASGI application.
+    """Returns the whole service as an ASGI application.
 
     Args:
-        registry: does what is asked for.
+        registry: performs the operations.
         settings: see there.
-        schema: of metadata.
-        metrics: where requests are counted.
-        hosts: the hosts that the service answers to.
+        schema: the schema of metadata.
+        metrics: the metrics in which requests are counted.
+        hosts: the hosts that the service accepts.
         gather: gathers the numbers of all workers, if there are several.
         is_draining: whether the server is about to stop.
-        memory: the budget, if the server has one that it shares.
+        memory: the server's shared budget, if it has one.
     """
     limits = Limits(
         metrics=metrics,
@@ -121,7 +121,7 @@ def _routed(resources: Iterable[tuple[Route, Resource]], anything_else: Resource
 
 
 def _form(path: str) -> str:
-    """The path with its second segment left out, which is the one that may vary."""
+    """Returns the path without its second segment, the one that may vary."""
     parts = path.split("/", 3)
     if len(parts) > _VARIES:
         parts[_VARIES] = ""
@@ -129,6 +129,6 @@ def _form(path: str) -> str:
 
 
 def _share(settings: Settings) -> int:
-    """How many streams a client may have: a part of all, where clients are counted one by one."""
+    """Returns the streams that one client may have: a share of all, if clients are counted."""
     most = settings.max_streams
     return max(1, most // SHARE) if settings.max_connections_per_client else most

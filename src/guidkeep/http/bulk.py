@@ -1,26 +1,26 @@
 """`POST /bulk`: many records in one request, a line in and a line out.
 
-*Each line is a request.* It goes the way of `POST /guid`: the same parsing, the same operation of
-the registry, the same errors. So nothing here knows of expiry, versions or leases.
+*Each line is a request.* It is processed like `POST /guid`: the same parsing, the same operation of
+the registry, the same errors. So this module knows nothing of expiry, versions or leases.
 
-*Many at once.* Up to `WINDOW` lines are worked on at a time, and the store makes batches of what
-arrives together, so they share commits. A line waits for an earlier line of the same GUID: two
+*Many at once.* Up to `WINDOW` lines are processed at a time, and the store batches operations that
+arrive together, so they share commits. A line waits for an earlier line of the same GUID: two
 lines of one GUID take effect in their order. The result lines come in the order of the lines.
 
-*Bounded both ways.* A line is taken when there is a place in the window, and among all requests
-that the server works on at once (`--max-pending`); else nothing is read. Results that the client
-has not read are spooled, up to a limit (`guidkeep.http.spool`); beyond it no further line is taken.
+*Bounded both ways.* A line is read only if there is room in the window, and among the requests
+that the server processes at once (`--max-pending`). Results that the client
+has not read are spooled, up to a limit (`guidkeep.http.spool`); beyond it no further line is read.
 
 *When the response begins.* At once, if the request comes in chunks. If its head gives its length,
-the response begins when all of it is there, or when the spool has reached its limit: such a client
-waits for no result before it sends the next line. And a proxy that has passed on the head of a
-response may not pass on the rest of the request: nginx does not, once a buffer was full.
+the response begins when the request is complete, or when the spool has reached its limit: such a
+client waits for no result before it sends the next line. And once a proxy has passed on the head of
+a response, it may not pass on the rest of the request: nginx stops when a buffer is full.
 
-*Fairness.* However many bulk requests there are, one event-loop iteration begins lines of one of
-them, and few. All else that the server does has the rest of its time.
+*Fairness.* In one event-loop iteration only one bulk request begins lines, and only a few. The rest
+of the iteration is for other work.
 
-*Time.* A request may last as long as it will, if a whole line comes every `--request-timeout`. Time
-in which nothing is read does not count. When the server stops it takes no more lines.
+*Time.* A request may last for any time, if a whole line arrives every `--request-timeout`. Time in
+which the server does not read is not counted. A stopping server reads no more lines.
 """
 
 from __future__ import annotations
@@ -64,32 +64,32 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.http")
 
 WINDOW = 512
-"""Lines that are worked on at once, of one request."""
+"""Lines of one request that are processed at once."""
 WINDOW_BYTES = 1 << 20
-"""Bytes that they have at most, unless one alone has more."""
+"""The most bytes of these lines, unless a single line has more."""
 LINES_AT_ONCE = 32
-"""Lines that are cut and begun in one event-loop iteration, of all requests together."""
+"""Lines of all requests together that are begun in one event-loop iteration."""
 LONG = 1024
-"""Bytes of a line that count as a line more: what is long may take long to read."""
+"""For every so many bytes a line counts as one more: a long line takes longer to parse."""
 TICK = 1.0
-"""Seconds after which a request that waits for a line looks whether the server stops."""
-STOPPING = "This server is stopping; this line and what follows was not done. Send it to another."
+"""Seconds between two checks whether the server stops, while a request waits for a line."""
+STOPPING = "This server is stopping; this line and the rest were not done. Send them to another."
 WHY = 65_536
-"""Bytes of results for the refused lines of a request, and `WHY_FACTOR` more for each byte of a
-line. After those a result gives no reason: else each line of one byte would cost hundreds."""
+"""Bytes of a request's results with reasons for refused lines, plus `WHY_FACTOR` for each byte of a
+line. Then results give no reason: otherwise a line of one byte would cost hundreds."""
 WHY_FACTOR = 10
 HELD = 256 << 20
-"""Bytes of responses on the disk, of all requests together."""
+"""The most bytes of results on the disk, for all requests together."""
 
 
 class Bulk:
-    """Answers such requests.
+    """The handler of `POST /bulk`.
 
     Args:
-        registry: does what the lines ask for.
-        limits: counts what is worked on.
-        max_body: bytes of a record's metadata at most; a line may have `ENVELOPE` more.
-        patience: seconds in which a whole line has to come.
+        registry: performs the operations of the lines.
+        limits: the limits in which lines are counted.
+        max_body: the most bytes of a record's metadata; a line may have `ENVELOPE` more.
+        patience: seconds in which a whole line must arrive.
         is_draining: whether the server is about to stop.
     """
 
@@ -118,7 +118,7 @@ class Bulk:
 
 @dataclass(slots=True)
 class _Work:
-    """A line that is worked on: its size, the task that does it, and then its result."""
+    """A line in progress: its size, its task, and then its result."""
 
     size: int
     task: asyncio.Task[None] | None = None
@@ -126,25 +126,25 @@ class _Work:
 
 
 class _BulkRequest:
-    """One such request while it lasts."""
+    """One bulk request in progress."""
 
     def __init__(self, bulk: Bulk, request: Request, condition: Preconditions) -> None:
         self._bulk = bulk
         self._request = request
         self._condition = condition
         self._lines = Lines(bulk.max_line)
-        self._waited = 0.0  # for a whole line, in seconds
+        self._waited = 0.0  # seconds of waiting for a whole line
         self._working: deque[_Work] = deque()
         self._size = 0
-        self._last: dict[str, asyncio.Task[None]] = {}  # by GUID, what works on it, or will last
-        self._news = asyncio.Event()  # a result is there, or there will be no more
+        self._last: dict[str, asyncio.Task[None]] = {}  # by GUID, its last task
+        self._news = asyncio.Event()  # there is a result, or there will be no more
         self._room = asyncio.Event()  # there may be room for a line
-        self._may_begin = asyncio.Event()  # the response
+        self._may_begin = asyncio.Event()  # the response may begin
         self._has_failed = False
-        self._why = WHY  # bytes that are left for saying why lines were refused
+        self._why = WHY  # bytes left for the reasons of refusals
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """The content of the response."""
+        """Yields the content of the response."""
         self._request.stream.read_on()
         spool = Spool(self._bulk.space, self._tell)
         taking = asyncio.create_task(self._take_lines())
@@ -161,11 +161,11 @@ class _BulkRequest:
             taking.cancel()
             putting.cancel()
             doing = [work.task for work in self._working if work.task is not None]
-            # A write can't be cancelled. What they ended with was raised above, or nobody asks.
+            # A write can't be cancelled. Errors were raised above, or are not needed any more.
             await asyncio.gather(taking, putting, *doing, return_exceptions=True)
 
     def _tell(self, has_room: bool) -> None:
-        """The spool has room again, or none until the client reads."""
+        """Called when the spool is full until the client reads, and when it has room again."""
         self._request.stream.takes = has_room
         if not has_room:
             self._may_begin.set()
@@ -203,7 +203,7 @@ class _BulkRequest:
                 await self._begin(line)
 
     async def _piece(self) -> tuple[bytes, bool]:
-        """What came, and whether there is more to come; raises why no more is taken."""
+        """Returns the next bytes, and whether more will come; raises the reason to stop reading."""
         patience, now = self._bulk.patience, asyncio.get_running_loop().time
         while self._waited < patience:
             began = now()
@@ -216,7 +216,7 @@ class _BulkRequest:
             finally:
                 self._waited += now() - began
         raise RequestTimeout(
-            f"No whole line arrived within {patience:g} s; this one and what follows was not done."
+            f"No whole line arrived within {patience:g} s; this line and the rest were not done."
         )
 
     async def _wait_for_iteration(self) -> None:
@@ -270,9 +270,9 @@ class _BulkRequest:
         try:
             if before is not None:
                 await asyncio.wait([before])
-                now = None  # some time has passed
+                now = None  # time has passed since
             written = await self._bulk.registry.create_or_update(change, self._condition, now)
-        except Exception as error:  # noqa: BLE001 - whatever it is becomes a result
+        except Exception as error:  # noqa: BLE001 - every error becomes a result
             work.result = self._failed(number, change.guid, error)
         else:
             work.result = self._done(number, written)
@@ -285,7 +285,7 @@ class _BulkRequest:
     # Putting results.
 
     async def _put_results(self, taking: asyncio.Task[None], spool: Spool) -> None:
-        """Puts them in order, all that are there at once; ends as `taking` ended."""
+        """Puts results into the spool, in the order of the lines; ends as `taking` ended."""
         try:
             while self._working or not taking.done():
                 ready = []
@@ -311,7 +311,7 @@ class _BulkRequest:
         )
 
     def _refuse(self, number: int, guid: str | None, error: GuidkeepError) -> None:
-        """Answers a line that is not worked on."""
+        """Adds the result of a line that is refused without an operation."""
         self._working.append(_Work(0, result=self._failed(number, guid, error)))
         self._news.set()
 
@@ -320,7 +320,7 @@ class _BulkRequest:
         status, request_id = problems.problem_of(shown).status, None
         if problems.problem_of(shown).is_logged:
             request_id = self._request.id
-            if not self._has_failed:  # the first, for a million may follow
+            if not self._has_failed:  # only the first, because a million may follow
                 self._has_failed = True
                 told = {"request_id": request_id, "line": number}
                 if isinstance(error, StoreUnavailable):

@@ -1,4 +1,4 @@
-"""Clients: each is an address of IPv4, or a /64 of IPv6 (RFC 6177 §2)."""
+"""Clients: each is an IPv4 address, or a /64 of IPv6 (RFC 6177 §2)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 PREFIX_LENGTH = 8
-"""Bytes of an IPv6 address that are the client's network."""
+"""Bytes of an IPv6 address that identify the client's network."""
 
 
 def client_of(host: str | None) -> Hashable:
-    """Whom what comes from that address counts for; None: it has none."""
+    """Returns the client of an address; None if the connection has no address."""
     if host is None or ":" not in host:
         return host
     address = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])

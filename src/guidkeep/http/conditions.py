@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from guidkeep.record import Record
 
 _TAG = r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")'
-# Possessive throughout: a long header that is none is refused in one pass.
+# Possessive quantifiers: a long malformed header is refused in one pass.
 _list = re.compile(rf"[ \t,]*+(?:{_TAG}[ \t]*+(?:,[ \t,]*+|$))++").fullmatch
 _tags = re.compile(_TAG).findall
 
 
 @dataclass(frozen=True, slots=True)
 class Preconditions:
-    """`If-Match` and `If-None-Match` (RFC 9110 §13.1): the registry's condition, as HTTP says it.
+    """`If-Match` and `If-None-Match` (RFC 9110 §13.1): the HTTP form of the registry's condition.
 
     Attributes:
-        if_match: the entity tags that the header lists, or `*`; None: it was not there.
-        if_none_match: the same.
-        weakened: the weak tags of `If-Match`, without their `W/`, for the refusal's sentence. A
-            weak tag never matches there.
+        if_match: the entity tags of the header, or `*`; None without the header.
+        if_none_match: the same for `If-None-Match`.
+        weakened: the weak tags of `If-Match`, without their `W/`, for the message. A weak tag
+            never matches there.
     """
 
     if_match: frozenset[str] | None = None
@@ -35,11 +35,11 @@ class Preconditions:
     weakened: frozenset[str] = field(default=frozenset(), compare=False)
 
     def match_holds(self, current: Record | None) -> bool:
-        """Whether `If-Match` lets the request through."""
+        """Returns whether `If-Match` lets the request through."""
         return self.if_match is None or _lists(self.if_match, current)
 
     def none_match_holds(self, current: Record | None) -> bool:
-        """Whether `If-None-Match` lets the request through."""
+        """Returns whether `If-None-Match` lets the request through."""
         return self.if_none_match is None or not _lists(self.if_none_match, current)
 
     def require_match(self, current: Record | None) -> None:
@@ -49,17 +49,17 @@ class Preconditions:
             if self.weakened:
                 raise PreconditionFailed(
                     f"If-Match has a weak tag, W/{min(self.weakened)}, which never matches: "
-                    "something between client and service, a proxy that compresses say, has "
+                    "something between client and service, such as a compressing proxy, has "
                     f"weakened it. Send it without W/; {state}."
                 )
             raise PreconditionFailed(f"If-Match names another version of the record: {state}.")
 
     def require(self, current: Record | None) -> None:
-        """Raises PreconditionFailed unless all of it holds for the live record."""
+        """Raises PreconditionFailed unless both headers hold for the live record."""
         self.require_match(current)
         if current is not None and not self.none_match_holds(current):
             raise PreconditionFailed(
-                "If-None-Match rules this out: there is a live record, its ETag is "
+                "If-None-Match does not hold: there is a live record, and its ETag is "
                 f"{etag_of(current)}."
             )
 
@@ -69,10 +69,10 @@ UNCONDITIONAL = Preconditions()
 
 
 def parse(if_match: bytes | None, if_none_match: bytes | None) -> tuple[Preconditions, list[Fault]]:
-    """The preconditions that the two headers state, and what is wrong with them.
+    """Returns the preconditions of the two headers, and their faults.
 
-    A header that is no list of entity tags is refused, not ignored: the request would pass though
-    the client wanted it to be held back.
+    A malformed header is refused, not ignored: otherwise a request would be executed that the
+    header should have stopped.
     """
     faults: list[Fault] = []
     match, weakened = _parse("If-Match", if_match, faults)
@@ -83,17 +83,17 @@ def parse(if_match: bytes | None, if_none_match: bytes | None) -> tuple[Precondi
 
 
 def stated(request: Request) -> tuple[Preconditions, list[Fault]]:
-    """The preconditions of a request, and what is wrong with them."""
+    """Returns the preconditions of a request, and their faults."""
     if b"if-match" not in request.headers and b"if-none-match" not in request.headers:
         return UNCONDITIONAL, []
     return parse(request.list_of(b"if-match"), request.list_of(b"if-none-match"))
 
 
 def preconditions_of(request: Request) -> Preconditions:
-    """The preconditions of a request.
+    """Returns the preconditions of a request.
 
     Raises:
-        InvalidRequest: something is wrong with them.
+        InvalidRequest: a header is malformed.
     """
     preconditions, faults = stated(request)
     if faults:
@@ -104,7 +104,7 @@ def preconditions_of(request: Request) -> Preconditions:
 def _parse(
     name: str, value: bytes | None, faults: list[Fault]
 ) -> tuple[frozenset[str] | None, frozenset[str]]:
-    """The strong tags that a header lists, and the weak ones without their `W/`."""
+    """Returns the strong tags of a header, and the weak ones without their `W/`."""
     if value is None:
         return None, frozenset()
     text = value.decode("latin-1")

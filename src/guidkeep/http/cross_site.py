@@ -1,16 +1,15 @@
-"""Pages of other sites: what they may do, and what browsers let them see.
+"""Pages of other sites: their permissions, and the headers with which browsers enforce them.
 
-A browser says where a request comes from: in `Sec-Fetch-Site`, where it trusts the way to the
-server, and in `Origin` with a write, or with what a page wants to read. No page can forge either
-(Fetch, and W3C's Fetch Metadata). Other clients send neither, and nothing here changes anything for
-them.
+A browser sends the origin of a request: in `Sec-Fetch-Site`, on a secure connection or to
+`localhost`, and in `Origin`, with a write or with a read by a script. No page can forge either
+(Fetch, and W3C's Fetch Metadata). Other clients send neither, and this module does not affect them.
 
-*Refused* is whatever a page of another site writes or reads, before anything is looked up, so that
-the response does not depend on what is stored. A link that somebody follows is let through: the
-page that has it does not see where it leads.
+Reads and writes of other sites' pages are *refused* before anything is looked up, so that the
+response does not depend on stored records. Following a link is let through: the page with the link
+does not see the response.
 
-*Allowed* are the origins that the operator lists. Their pages get the headers of CORS, and
-preflights are served, which are requests like any other.
+The origins that the operator lists are *allowed*. Their pages get the CORS headers, and their
+preflights are served like any other request.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 """The safe methods (RFC 9110 §9.2.1), without TRACE, which no route has."""
 OWN = (b"same-origin", b"none")
-"""What `Sec-Fetch-Site` says of the service's own pages, and of what somebody typed."""
+"""Values of `Sec-Fetch-Site` for the service's own pages, and for an address typed by the user."""
 
 _PREFLIGHT = [
     (
@@ -48,23 +47,23 @@ VARY = (b"vary", b"Origin")
 
 
 class CrossSitePolicy:
-    """See the module's text; `allowed` are the origins that the operator lists, normalised."""
+    """The policy in the module's text; `allowed` are the operator's origins, normalised."""
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._allowed = frozenset(allowed)
         self.common = [VARY] if self._allowed else []
-        """The headers of every response, whatever the origin."""
+        """The headers of every response, for any origin."""
 
     def require(self, request: Request, *, may_be_linked: bool) -> None:
-        """Lets the request pass unless a page of another site sends it.
+        """Lets the request pass unless a page of another site sent it.
 
         Args:
-            request: it.
-            may_be_linked: whether somebody may follow a link there. Not where one click would
-                cost the store a walk through all records.
+            request: the request.
+            may_be_linked: whether a link to this route may be followed. Not if one click would make
+                the store read all records.
 
         Raises:
-            CrossSiteRefused: one does.
+            CrossSiteRefused: a page of another site sent it.
         """
         headers = request.headers
         site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
@@ -89,21 +88,21 @@ class CrossSitePolicy:
         )
 
     def preflight_method(self, request: Request) -> str | None:
-        """The method of which a browser asks whether a page of an allowed origin may use it."""
+        """Returns the method of a preflight for a page of an allowed origin; None otherwise."""
         wanted = request.headers.get(b"access-control-request-method")
         if wanted is None or request.method != "OPTIONS":
             return None
         return wanted.decode("latin-1") if self._allows(request.headers.get(b"origin")) else None
 
     async def preflight(self, request: Request, methods: Iterable[str]) -> Response:
-        """All that such a page may do there, whatever else the browser asks for: it compares."""
+        """Responds with everything that such a page may do; the browser compares."""
         allowed = (b"access-control-allow-methods", ", ".join(sorted(methods)).encode())
         wants = request.headers.get(b"access-control-request-private-network")
         private = [_PRIVATE_NETWORK] if wants == b"true" else []
         return Response(204, [allowed, *_PREFLIGHT, *private])
 
     def cors_headers(self, request: Request) -> list[tuple[bytes, bytes]]:
-        """The headers by which a browser lets a page of an allowed origin see the response."""
+        """Returns the headers that let a page of an allowed origin see the response."""
         origin = request.headers.get(b"origin")
         if origin is None or not self._allows(origin):
             return self.common
@@ -127,7 +126,7 @@ def _is_followed_link(request: Request) -> bool:
 
 
 def _names(origin: bytes | None, host: bytes | None) -> bool:
-    """Whether that is the origin of the host itself: an older browser says no more."""
+    """Returns whether the origin is the host's own, for browsers that send only `Origin`."""
     if not origin or not host:
         return False
     return origin.partition(b"://")[2].lower() == host.lower()

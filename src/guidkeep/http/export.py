@@ -1,4 +1,4 @@
-"""`GET /export`: all live records, a line each, as fast as the client reads them."""
+"""`GET /export`: all live records, one on each line, as fast as the client reads them."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 FIRST_PAGE = 64
 PAGE = 1000
-"""Records that are read from the store at once, the first time and at most. The pages grow as long
-as the client reads them: one that reads nothing has cost a small one."""
+"""Records in the first page read from the store, and in the largest. The pages grow while the
+client reads: a client that reads nothing costs only a small page."""
 PAGE_BYTES = 512 * 1024
-"""Bytes that a page shall have, judged by the one before."""
+"""The intended size of a page in bytes, estimated from the previous page."""
 PIECE = 100
 PIECE_BYTES = 64 * 1024
-"""Records, and bytes but for the last record, that are sent at once: each record is looked at once
-more before, whether it is still live."""
+"""The most records, and bytes before the last record, that are sent at once. Just before, each
+record is checked again for expiry."""
 
 
 class Export:
-    """See the module's text.
+    """The handler of `GET /export`.
 
-    It is no snapshot. The store is read a page at a time, in GUID order, and nothing is held there
-    in between: a record that is written or deleted meanwhile may be in it as it was, as it is, or
-    not at all. Every other one is in it exactly once.
+    An export is not a snapshot. The store is read a page at a time, in GUID order, and nothing is
+    held there in between. A record that is written or deleted meanwhile appears in its former or
+    its new state, or not at all. Every other record appears exactly once.
     """
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
     async def get(self, request: Request) -> StreamedResponse:
-        """`GET /export`. The pieces are made as they are sent."""
+        """`GET /export`. The pieces are made while they are sent."""
         query = parse_query(request.query, names=("after", "user"))
         first = replace(query, limit=min(FIRST_PAGE, PAGE))
         return StreamedResponse(200, NDJSON_LINES, self._pieces(first))
@@ -59,7 +59,7 @@ class Export:
             query, reads_on = replace(query, after=after, limit=limit), after is not None
 
     def _piece(self, records: list[Record]) -> bytes:
-        """What is sent next; it is taken from the end of the records, so nothing is held twice."""
+        """Returns the next piece; removes its records from the list, so that none is held twice."""
         now = self._registry.clock()
         lines: list[str] = []
         size = 0

@@ -1,7 +1,7 @@
-"""What application and connection tell each other beyond ASGI's messages.
+"""The interface between application and connection beyond ASGI's messages.
 
-These are extensions in ASGI's sense: keys of `scope["extensions"]`. Under a server that does not
-have them, and beneath middleware that reads the messages, the application does without.
+These are ASGI extensions: keys of `scope["extensions"]`. Under a server that does not offer them,
+and beneath middleware that reads the messages, the application works without them.
 """
 
 from __future__ import annotations
@@ -9,31 +9,31 @@ from __future__ import annotations
 from typing import Protocol
 
 CONNECTION = "guidkeep.connection"
-"""What the connection does for the request. `begin_stream` returns the request's `Stream`.
-`take_whole_body` returns the body, if all of it is there, without a message; else None.
-`body_taken` is called when the application has taken what came of the body, and `response_waits`
-with the size of a whole response that can't be sent at once."""
+"""Functions of the connection. `begin_stream` returns the request's `Stream`. `take_whole_body`
+returns the body without a message if it is complete, or else None. The application calls
+`body_taken` when it has taken the received part of the body, and `response_waits` with the size of
+a whole response that can't be sent at once."""
 
 WHOLE_RESPONSE = "guidkeep.whole_response"
-"""Sends a response in one write to the socket, in place of two. Its `send` takes the status, the
-headers as lines, and the body, and returns False if it can't."""
+"""Sends a response with one write to the socket instead of two. Its `send` takes the status, the
+headers as lines, and the body, and returns False if that is not possible."""
 
 BEGAN = "guidkeep.began"
-"""`at` which `perf_counter()` the server began to work on the request, where that is not now."""
+"""`at`: the `perf_counter()` at which the server began to process the request, if not now."""
 
 
 class Stream(Protocol):
     """A request that is read, or whose response is sent, piece by piece.
 
     Attributes:
-        takes: whether the application takes what the client sends. As long as it does the client
-            need not read: it may mean to send everything first.
+        takes: whether the application reads what the client sends. While it does, the client need
+            not read: it may intend to send everything first.
     """
 
     takes: bool
 
     def read_on(self) -> None:
-        """The application reads the body as it comes, and sees to it that it does come."""
+        """Lets the application read the body as it arrives, and limit the time for that itself."""
         ...
 
     def has_left(self) -> bool:
@@ -41,7 +41,7 @@ class Stream(Protocol):
         ...
 
     def finish(self) -> None:
-        """The last message follows; what the client still sends is thrown away."""
+        """Called before the last message; bytes that the client still sends are discarded."""
         ...
 
     def cut(self) -> None:
@@ -58,7 +58,7 @@ class NoStream:
         """Does nothing."""
 
     def has_left(self) -> bool:
-        """Not as far as is known."""
+        """Returns False: it is not known."""
         return False
 
     def finish(self) -> None:

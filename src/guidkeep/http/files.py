@@ -1,4 +1,4 @@
-"""Files that are served to browsers as they lie in a package."""
+"""Files of a package that are served to browsers unchanged."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _TYPES = {
 
 
 def served(package: str, policy: bytes) -> dict[str, Callable[[Request], Awaitable[Response]]]:
-    """The handler of each file of that package that is for browsers, by the file's name.
+    """Returns the handler of each file of the package that is for browsers, by the file's name.
 
     Args:
         package: the name of the package.
-        policy: the Content-Security-Policy of all of them.
+        policy: the Content-Security-Policy of all files.
     """
     return {
         file.name: _file(_TYPES[kind], file.read_bytes(), policy)
@@ -39,7 +39,7 @@ def served(package: str, policy: bytes) -> dict[str, Callable[[Request], Awaitab
 def _file(kind: bytes, content: bytes, policy: bytes) -> Callable[[Request], Awaitable[Response]]:
     etag = f'"{sha256(content).hexdigest()[:32]}"'
     headers = [(b"etag", etag.encode()), (b"referrer-policy", b"no-referrer")]
-    # Asked about before each use: after an update no page is made of old and new files.
+    # Revalidated before each use, so that after an update no page mixes old and new files.
     common = shared(b"no-cache", policy)
 
     async def respond(request: Request) -> Response:

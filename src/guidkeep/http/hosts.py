@@ -1,11 +1,11 @@
-"""The hosts that a server answers to.
+"""The hosts that a server accepts.
 
 A page on the web can make a browser believe that its own name has moved to 127.0.0.1 (DNS
-rebinding). To the browser the service is then of that page's origin, and the page may read and
-write everything. What gives it away is the request's Host, which names the page's host: a server
-on a loopback address answers only to loopback names and addresses, and to what the operator lists.
+rebinding). For the browser the service then has that page's origin, and the page may read and
+write everything. But the request's Host still names the page's host: a server on a loopback address
+accepts only loopback names and addresses, and the hosts that the operator lists.
 
-Clients that name no host, which HTTP/1.0 allows, are no browsers.
+Clients that send no Host, which HTTP/1.0 allows, are not browsers.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from guidkeep.http.requests import Request
 
 KNOWN = 256
-"""Values of Host that are remembered, each of which was found right once."""
+"""The most accepted values of Host that are remembered."""
 
 
 class Hosts:
-    """See the module's text.
+    """The accepted hosts.
 
     Args:
-        names: hosts that the operator lists, normalised.
-        bound: the address that the server listens on, or its name.
+        names: the hosts that the operator lists, normalised.
+        bound: the address or name that the server listens on.
 
     Attributes:
-        known: values of Host, as they came, that are right; None: any is. A hit is served only
-            for one of these; a request with another goes to the application.
+        known: accepted values of Host, as received; None if all are accepted. A hit is served only
+            for one of these; a request with another value goes to the application.
     """
 
     def __init__(self, names: Iterable[str], *, bound: str) -> None:
@@ -43,10 +43,10 @@ class Hosts:
         self.known: set[bytes] | None = set() if self._is_loopback or self._names else None
 
     def require(self, request: Request) -> None:
-        """Lets the request pass if it names a host that this server answers to.
+        """Lets the request pass if this server accepts its host.
 
         Raises:
-            MisdirectedRequest: it names another.
+            MisdirectedRequest: it names another host.
         """
         host = request.headers.get(b"host")
         if self.known is None or host is None or host in self.known:
@@ -72,7 +72,7 @@ class Hosts:
         if self._is_loopback:
             answered = ["localhost", "127.0.0.0/8", "[::1]", *answered]
         return (
-            f"The request is for the host {given!r}, and this server answers to "
-            f"{', '.join(answered)} only. If that host is meant to lead here, the operator lists "
-            "it in --allow-host."
+            f"The request is for the host {given!r}, but this server answers only to "
+            f"{', '.join(answered)}. If that host is meant to lead here, list it in "
+            "--allow-host."
         )

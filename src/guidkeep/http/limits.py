@@ -1,8 +1,8 @@
-"""The limits that all requests of a server share, and what each request takes of them.
+"""The limits that all requests of a server share, and the share of each request.
 
-A request has its `Place` from the moment in which all of it has arrived, or, if it is read or
-answered piece by piece, from its head on. Before that nobody works on it, and it keeps nobody out:
-see `guidkeep.http.connection.reading`.
+A request takes its `Place` when it has arrived completely, or, if it is streamed, after its head.
+Before that it is not processed and blocks no other request: see
+`guidkeep.http.connection.reading`.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
     from guidkeep.metrics import Metrics
 
 STREAM_COST = 1 << 20
-"""Bytes that are taken for a request that is read or answered piece by piece."""
+"""Bytes that a streamed request takes."""
 SHARE = 4
-"""So many clients it takes to have all places for such requests."""
+"""One client may have at most this fraction of the streams: one in `SHARE`."""
 
 
 @dataclass(slots=True)
 class Limits:
-    """What all resources of a server share.
+    """The limits that all resources of a server share.
 
     Attributes:
-        metrics: where requests are counted.
+        metrics: the metrics in which requests are counted.
         memory: the budget of bytes.
-        max_pending: requests worked on at once at most.
-        max_streams: requests read or answered piece by piece at once, at most.
-        max_streams_per_client: the same, of one client.
-        max_body: bytes of a body that is taken whole, at most.
-        hosts: the hosts that the server answers to.
-        cross_site: what pages of other sites may do.
+        max_pending: the most requests in progress.
+        max_streams: the most streamed requests in progress.
+        max_streams_per_client: the same for one client.
+        max_body: the most bytes of a whole body.
+        hosts: the hosts that the server accepts.
+        cross_site: the policy for pages of other sites.
         access_log: whether every request is logged.
-        pending: requests worked on at this moment.
-        streams: requests read or answered piece by piece at this moment, by client.
+        pending: the number of requests in progress.
+        streams: the numbers of streamed requests in progress, by client.
     """
 
     metrics: Metrics
@@ -60,28 +60,28 @@ class Limits:
     streams: Counter[Hashable] = field(default_factory=Counter)
 
     def require_room(self) -> None:
-        """Raises TooManyRequests if no request more can be worked on."""
+        """Raises TooManyRequests if the limit for requests is reached."""
         if self.pending >= self.max_pending:
             raise TooManyRequests(
-                f"{self.max_pending} requests are being worked on, which is as many as "
+                f"{self.max_pending} requests are being worked on, the most that "
                 "this server takes on; nothing was done. Try again in a moment."
             )
 
     def require_stream(self, client: Hashable) -> None:
-        """Raises TooManyRequests if no request of that client more can be one piece by piece."""
+        """Raises TooManyRequests if a limit for streamed requests is reached."""
         for count, most, whose in (
             (self.streams.total(), self.max_streams, "this server takes on"),
             (self.streams[client], self.max_streams_per_client, "one client may have"),
         ):
             if count >= most:
                 raise TooManyRequests(
-                    f"{most} requests to /bulk and /export are being worked on, which is as many "
-                    f"as {whose}; nothing was done. Try again in a moment."
+                    f"{most} requests to /bulk and /export are being worked on, the most that "
+                    f"{whose}; nothing was done. Try again in a moment."
                 )
 
     @contextmanager
     def taken(self, size: int) -> Iterator[None]:
-        """Takes that many bytes of the budget as long as it lasts.
+        """Takes that many bytes of the budget during the `with` block.
 
         Raises:
             TooManyRequests: there are none.
@@ -102,7 +102,7 @@ class Limits:
 
 
 class Place:
-    """What one request has taken, until it leaves."""
+    """The share of the limits that one request has taken."""
 
     __slots__ = ("_bytes", "_client", "_is_pending", "_is_stream", "_limits")
 
@@ -113,7 +113,7 @@ class Place:
         self._client: Hashable = None
 
     def enter(self, size: int) -> None:
-        """The whole request is there, with a body of that many bytes.
+        """Takes the place of a complete request with a body of that many bytes.
 
         Raises:
             TooManyRequests: there is no room for it.
@@ -124,7 +124,7 @@ class Place:
         self._is_pending = True
 
     def enter_stream(self, client: Hashable) -> None:
-        """A request of that client will be read, or answered, piece by piece.
+        """Takes the place of a streamed request of that client.
 
         Raises:
             TooManyRequests: there is no room for it.
@@ -135,7 +135,7 @@ class Place:
         self._is_stream, self._client = True, client
 
     def take(self, size: int) -> None:
-        """Takes that many bytes more.
+        """Takes that many more bytes.
 
         Raises:
             TooManyRequests: there are none.
@@ -144,12 +144,12 @@ class Place:
         self._bytes += size
 
     def done(self) -> None:
-        """Nobody works on it any more; what it has taken stays taken."""
+        """Ends the request's processing; its bytes stay taken."""
         self._limits.pending -= self._is_pending
         self._is_pending = False
 
     def leave(self) -> None:
-        """Gives everything back; the last that is done with it."""
+        """Gives everything back, at the end of the request."""
         self._limits.pending -= self._is_pending
         if self._is_stream:
             streams = self._limits.streams
@@ -159,6 +159,6 @@ class Place:
         self.give_back()
 
     def give_back(self) -> None:
-        """Gives back the bytes: nothing is left of the request but its response."""
+        """Gives back the bytes: only the response is left of the request."""
         self._limits.memory.give(self._bytes)
         self._bytes = 0

@@ -1,18 +1,18 @@
-"""One budget of bytes for everything that requests in flight hold in memory.
+"""One budget of bytes for everything that requests in progress hold in memory.
 
-*What counts.* What has arrived and is not yet a whole request: parts of bodies, and bytes that are
-not parsed yet since the request before them is being served. What is made of a request while it is
-worked on. Responses that the client has not read.
+*What counts.* Received bytes that are not yet a complete request: parts of bodies, and bytes that
+are not parsed because the request before them is being served. The memory for processing a request.
+Responses that the client has not read.
 
 *What happens when the budget is used up.* Two things, in this order:
 
-1. A connection whose request is not complete can lose it without harm: nothing was done. One whose
-   client does not read its response is cut off. The connection that has held bytes longest gives
-   way first. So bodies that come slowly, or never to their end, keep nobody out.
-2. A whole request for which nothing can give way any more is refused with 429 before anything is
+1. A connection gives way: if its request is incomplete, the request is dropped without harm, as
+   nothing was done; if its client does not read the response, it is disconnected. The connection
+   that has held bytes longest gives way first. So slow or endless bodies block no other request.
+2. If no connection can give way any more, a complete request is refused with 429 before anything is
    done.
 
-So the memory never grows beyond the budget by more than the system call in progress has read.
+So the memory exceeds the budget at most by the bytes that the present system call has read.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ import sys
 from typing import Protocol
 
 FALL = 16 << 20
-"""Bytes fewer than once were used that are worth giving back to the system."""
+"""Freed memory is given back to the system when the use has fallen by this many bytes."""
 M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -3, -4, -8  # malloc.h
 LARGE = 32 * 1024
-"""Bytes of what lies outside of the heap."""
+"""Pieces of at least this many bytes are allocated outside of the heap."""
 MAPPINGS = 16_384
-"""Of those so many at most: Linux gives a process 65,530 mappings, and it needs others too."""
+"""The most of these: Linux gives a process 65,530 mappings, and it needs others too."""
 
 
 class Holder(Protocol):
-    """A connection that holds bytes of which nobody is working on.
+    """A connection that holds bytes of a request that is not in progress.
 
     Attributes:
-        held: how many of the budget; only `Memory` sets it.
+        held: its bytes of the budget; only `Memory` sets it.
     """
 
     held: int
 
     def give_way(self) -> None:
-        """Throws away what it holds."""
+        """Discards the bytes that it holds."""
         ...
 
 
@@ -48,23 +48,23 @@ class Memory:
     """The budget.
 
     Args:
-        size: in bytes.
+        size: the budget in bytes.
 
     Attributes:
-        used: bytes, by holders and by requests that are worked on.
-        peak: the most that was used since it was last given back to the system.
-        evictions: how often a holder had to give way.
+        used: bytes used by holders and by requests in progress.
+        peak: the maximum of `used` since memory was last given back to the system.
+        evictions: the number of holders that had to give way.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.used = self.peak = 0
         self.evictions = 0
-        self._held = 0  # by the holders
-        self._holders: dict[Holder, None] = {}  # the one that has held longest comes first
+        self._held = 0  # bytes of the holders
+        self._holders: dict[Holder, None] = {}  # the longest holder comes first
 
     def hold(self, holder: Holder, size: int) -> None:
-        """From now on the holder holds so many bytes; it may have to give way at once."""
+        """Notes that the holder now holds `size` bytes; it may have to give way at once."""
         self.used += size - holder.held
         self._held += size - holder.held
         holder.held = size
@@ -76,27 +76,27 @@ class Memory:
             self._holders.pop(holder, None)
 
     def take(self, size: int) -> bool:
-        """Takes bytes for a whole request, until they are given back; False: there are none."""
+        """Takes bytes for a complete request. Returns False if there are not enough."""
         if self.used + size > self.size and not self._make_room(size):
             return False
         self.used += size
-        if self.used > self.peak:  # noqa: PLR1730 - a call of max() takes as long as all the rest
+        if self.used > self.peak:  # noqa: PLR1730 - a call of max() would double the time of this method
             self.peak = self.used
         return True
 
     def give(self, size: int) -> None:
-        """Gives back what was taken."""
+        """Gives back bytes of `take`."""
         self.used -= size
 
     def has_fallen(self) -> bool:
-        """Whether much less is used than once was; said once of each time."""
+        """Returns, once for each fall, whether the use has fallen by more than `FALL`."""
         if self.peak - self.used <= FALL:
             return False
         self.peak = self.used
         return True
 
     def _make_room(self, size: int) -> bool:
-        """Lets holders give way until so much is free; False: all of them would not be enough."""
+        """Lets holders give way until `size` bytes are free. Returns False if there can't be."""
         if self.used - self._held + size > self.size:
             return False
         while self.used + size > self.size:
@@ -111,27 +111,27 @@ class Memory:
 
 
 def keep_in_one_piece() -> None:
-    """Tells the C library to reuse what is freed, whichever thread freed it, and to return it.
+    """Makes the C library reuse memory that any thread freed, and return it to the system.
 
-    By itself it has a heap for each thread, none of which reuses what another has freed: bodies
-    arrive in one thread, and what is made of them in others. And what is freed between what is
-    still used stays where it is. So there is one heap, and what is large lies outside of it, in
-    mappings of its own (but for more of them than a process may well have).
+    By default it has a heap for each thread, which does not reuse memory freed in another: bodies
+    arrive in one thread and are processed in others. And freed memory between used pieces stays
+    with the process. So there is one heap, and large pieces are allocated outside of it, in their
+    own mappings (up to a safe number of mappings).
     """
     for option, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, LARGE), (M_MMAP_MAX, MAPPINGS)):
         _c_library("mallopt", option, value)
 
 
 def give_back() -> None:
-    """Gives freed memory back to the system, which the C library keeps between what is not freed.
+    """Gives freed memory back to the system that the C library keeps between used pieces.
 
-    It may take some milliseconds, in which other threads go on.
+    It may take some milliseconds, in which other threads continue.
     """
     _c_library("malloc_trim", 0)
 
 
 def _c_library(name: str, *arguments: int) -> None:
-    """Calls a function that only glibc has."""
+    """Calls a function that exists only in glibc."""
     if sys.platform == "linux":  # pragma: no branch - the tests run there
         function = getattr(ctypes.CDLL(None), name, None)
         if function is not None:  # pragma: no branch - the tests run with glibc

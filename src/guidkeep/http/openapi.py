@@ -1,10 +1,10 @@
 """The OpenAPI 3.1 document: `openapi.json` with its holes filled.
 
-The file is a valid document itself. It has a hole wherever something varies:
+The file is itself a valid document. It has a hole for each part that varies:
 
-- `{{NAME}}` in a text stands for a value, and so does `{"x-hole": NAME}` for one of any type;
-- `"x-problems"` among the responses of an operation lists the codes of its own errors. Those that
-  any request may meet with are added, and the problems' headers, from the one table of problems.
+- `{{NAME}}` in a text stands for a value, and `{"x-hole": NAME}` for a value of any type;
+- `"x-problems"` among the responses of an operation lists the codes of its own errors. The errors
+  of any request, and the problems' headers, are added from the table of problems.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from guidkeep.settings import Settings
 
 HOST_IS_WRONG = "misdirected-request"
-"""What any request may meet with, but those for the service's health."""
+"""An error of any request, except those for the service's health."""
 
 _hole = re.compile(r"\{\{(\w+)\}\}")
 
 
 def template() -> dict[str, Any]:
-    """The document with its holes."""
+    """Returns the document with its holes."""
     text = files(__package__).joinpath("openapi.json").read_text("utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
 
 
 def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
-    """The document, as a client of this server needs it, the metadata schema included."""
+    """Returns the document for clients of this server, with the metadata schema."""
     holes = {
         "version": VERSION,
         "lifetime": f"{settings.lifetime:g}",
@@ -60,7 +60,7 @@ def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
 
 
 def filled(part: Any, holes: Mapping[str, Any]) -> Any:
-    """A part of the document with its holes filled. What is filled in has none."""
+    """Returns a part of the document with its holes filled. The values have no holes."""
     if isinstance(part, dict):
         if part.keys() == {"x-hole"}:
             return holes[part["x-hole"]]
@@ -73,7 +73,7 @@ def filled(part: Any, holes: Mapping[str, Any]) -> Any:
 
 
 def _responses(path: str, method: str, own: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The responses of an operation, with those of its problems in the place of their codes."""
+    """Yields the responses of an operation, with problems in place of the codes."""
     codes = {*own.pop("x-problems"), *_of_any_request(path)}
     yield from own.items()
     for status in sorted({PROBLEMS[code].status for code in codes}):
@@ -89,7 +89,7 @@ def _of_any_request(path: str) -> Iterable[str]:
 
 
 def _problem(status: int, headers: Mapping[str, Any]) -> dict[str, Any]:
-    """What the table of problems says of the responses with that status."""
+    """Returns the parts of a response with that status that follow from the table of problems."""
     kinds = [problem for problem in PROBLEMS.values() if problem.status == status]
     sent = {name for problem in kinds for name in problem.headers}
     if any(problem.is_logged for problem in kinds):

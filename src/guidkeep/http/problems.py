@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 INSIDE = "Something went wrong inside; the log has the details under this request_id."
-"""The `detail` of every fault in Guidkeep: a client sees nothing of the inside."""
+"""The `detail` of every internal error: a client sees no internals."""
 
 
 class Problem(NamedTuple):
-    """How errors of one code look over HTTP.
+    """The HTTP form of the errors with one code.
 
     Attributes:
         status: the HTTP status.
-        title: the kind of error in words. It never changes.
+        title: the kind of error in words, which never changes.
         when: when it happens, for `docs/api.md`.
-        headers: the response's headers, by lower-case names: the value, or what makes it of the
-            error.
-        is_logged: whether the log has the details under the request's id. The response then
-            has that id.
-        of_any_request: whether a request to any route may meet with it.
+        headers: the response's headers, by lower-case names: the value, or a function that makes
+            it from the error.
+        is_logged: whether the log has the details under the request's id, which the response then
+            contains.
+        of_any_request: whether a request to any route may cause it.
     """
 
     status: int
@@ -113,29 +113,29 @@ PROBLEMS: Mapping[str, Problem] = {
     "internal": Problem(
         500,
         "Internal error",
-        "a fault in Guidkeep; nothing of the inside is shown",
+        "a fault in Guidkeep; no internals are shown",
         is_logged=True,
         of_any_request=True,
     ),
     "store-unavailable": Problem(
         503,
         "The store can't answer",
-        "the store can't answer, or not in time; **nothing was written**",
+        "the store failed, or did not respond in time; **nothing was written**",
         headers=_AGAIN,
         is_logged=True,
     ),
     "stopping": Problem(
         503,
         "This server is stopping",
-        "this server is about to stop: `/readyz`, or a request that had no answer yet when "
+        "this server is about to stop: `/readyz`, or a request that had no response yet when "
         "`--drain-timeout` was over: a write **may have happened**",
         headers=_AGAIN,
     ),
     "outcome-unknown": Problem(
         503,
         "The outcome of the write is unknown",
-        "the store did not say in time whether the write happened; **it may have, or may yet**: "
-        "read the record again",
+        "the store did not report in time whether the write happened; **it may have, or may "
+        "yet**: read the record again",
         headers=_AGAIN,
         is_logged=True,
     ),
@@ -143,12 +143,12 @@ PROBLEMS: Mapping[str, Problem] = {
 
 
 def problem_of(error: GuidkeepError | type[GuidkeepError]) -> Problem:
-    """The row of an error, or of a kind of error."""
+    """Returns the row of an error, or of a class of errors."""
     return PROBLEMS[error.code]
 
 
 def document(error: GuidkeepError, request_id: str | None = None) -> dict[str, Any]:
-    """The problem as JSON."""
+    """Returns the problem as a JSON object."""
     problem = problem_of(error)
     members: dict[str, Any] = {
         "type": TYPE_PREFIX + error.code,
@@ -164,7 +164,7 @@ def document(error: GuidkeepError, request_id: str | None = None) -> dict[str, A
 
 
 def response_of(error: GuidkeepError, request_id: str | None = None) -> Response:
-    """The response to the error."""
+    """Returns the response to the error."""
     problem = problem_of(error)
     headers = [(b"content-type", b"application/problem+json")]
     for name, value in problem.headers.items():
@@ -176,7 +176,7 @@ def response_of(error: GuidkeepError, request_id: str | None = None) -> Response
 
 
 def last_bytes(error: GuidkeepError) -> bytes:
-    """The same response as bytes, for a connection that closes with it."""
+    """Returns the response as bytes, for a connection that closes with it."""
     status, headers, body, common = response_of(error)
     headers += [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
     first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
@@ -184,5 +184,5 @@ def last_bytes(error: GuidkeepError) -> bytes:
 
 
 def shown(error: Exception) -> GuidkeepError:
-    """The error as the client sees it: an exception that is not Guidkeep's shows nothing."""
+    """Returns the error for the client: an exception that is not Guidkeep's shows nothing."""
     return error if isinstance(error, GuidkeepError) else GuidkeepError(INSIDE)

@@ -1,4 +1,4 @@
-"""The operations on single records, and the list of them."""
+"""The handlers for single records and for the list."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from guidkeep.registry.registry import Registry
 
 LISTS = 16
-"""Pages of lists that are made at once; more wait. Fewer, if they would take half the memory."""
+"""The most pages of lists made at once; others wait. Fewer, if they would take half the memory."""
 
 
 class Records:
-    """The operations on records."""
+    """The handlers for records."""
 
     def __init__(self, registry: Registry, limits: Limits) -> None:
         self._registry = registry
@@ -70,7 +70,7 @@ class Records:
         record = await self._registry.read(request.guid)
         condition.require_match(record)
         if not condition.none_match_holds(record):
-            # RFC 9110 §15.4.5: a 304 carries what the 200 would have, but of the content nothing
+            # RFC 9110 §15.4.5: a 304 has the headers of the 200, but nothing of its content
             return Response(304, validators(record), shared=REVALIDATED)
         return _record_response(record)
 
@@ -84,13 +84,13 @@ class Records:
     async def _wanted(
         self, request: Request, guid: str | None
     ) -> tuple[Change, Preconditions, float]:
-        """What a write is to change, on what condition, and the time for all that is decided."""
+        """Returns a write's change, its preconditions, and the time for all decisions."""
         condition, faults = stated(request)
         now = self._registry.clock()
         content, request.content = (
             request.content,
             b"",
-        )  # else it stays until it is sent
+        )  # else it is held until the response is sent
         parse = partial(parse_change, content, now=int(now), guid=guid, faults=faults)
         return await self._registry.aside.do(len(content), parse), condition, now
 
@@ -116,7 +116,7 @@ def _page_response(page: Page, query: Query) -> Response:
         headers.append((b"link", f'<{next_url}>; rel="next"'.encode()))
     records = []
     page.records.reverse()
-    while page.records:  # each is let go as it is encoded, so that nothing is there twice
+    while page.records:  # each is freed once encoded, so that nothing is held twice
         records.append(page.records.pop().json.encode())
     body = b'{"guids":[%b],"next":%b}' % (b",".join(records), json.dumps(next_url).encode())
     return Response(200, headers, body)

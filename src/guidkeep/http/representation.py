@@ -1,7 +1,7 @@
-"""A record's rendered HTTP response, with which a hit is served, and the way back.
+"""The rendered HTTP response of a record, with which a hit is served; and its parser.
 
-Caches are opened with this module as their `Form`, and know nothing of HTTP. It is what no other
-record's response has; the status line and the headers that all hits share come before it:
+Caches are opened with this module as their `Form`, and know nothing of HTTP. The rendered response
+has the parts that differ between records; the status line and the common headers come before it:
 
     content-length: 88
     etag: "1425144345000000"
@@ -9,7 +9,7 @@ record's response has; the status line and the headers that all hits share come 
 
     {"guid":"9094E4C980C74043A4B586B420E69DDF","expire":"1427736345","user":"Cylance, Inc."}
 
-It holds everything there is to know of the record, so nothing else is kept beside it.
+It contains all data of the record, so nothing else is kept beside it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _parts = re.compile(
 
 
 def etag_of(record: Record) -> str:
-    """The record's strong entity tag (RFC 9110 §8.8.3), with its quotes: its version."""
+    """Returns the record's strong entity tag (RFC 9110 §8.8.3), in quotes: its version."""
     return f'"{record.version}"'
 
 
 def validators(record: Record) -> list[tuple[bytes, bytes]]:
-    """The headers by which a client knows the record's version, and how long it is valid."""
+    """Returns the headers with the record's version and the end of its validity."""
     return [
         (b"etag", etag_of(record).encode()),
         (b"sunset", _http_date(record.expire)),  # RFC 8594
@@ -43,7 +43,7 @@ def validators(record: Record) -> list[tuple[bytes, bytes]]:
 
 
 def render(entry: Entry) -> bytes:
-    """The rendered response."""
+    """Returns the rendered response."""
     body, expire, version = entry
     return b'content-length: %d\r\netag: "%d"\r\nsunset: %b\r\n\r\n%b' % (
         len(body), version, _http_date(expire), body,
@@ -55,20 +55,20 @@ _SECONDS = [b":%02d GMT" % second for second in range(60)]
 
 
 def _http_date(seconds: int) -> bytes:
-    """That instant as HTTP writes it, as in `Mon, 30 Mar 2015 17:25:45 GMT`."""
+    """Returns the instant as an HTTP date, as in `Mon, 30 Mar 2015 17:25:45 GMT`."""
     day, second = divmod(seconds, 86_400)
     minute, second = divmod(second, 60)
     return _http_day(day) + _MINUTES[minute] + _SECONDS[second]
 
 
-@lru_cache(maxsize=1024)  # the library's way takes as long as all the rest of a response
+@lru_cache(maxsize=1024)  # the library's function would double the time of a response
 def _http_day(day: int) -> bytes:
     date, _, _ = formatdate(day * 86_400, usegmt=True).rpartition(" 00:00:00")
     return date.encode()
 
 
 def parse(response: bytes) -> Record:
-    """The record of a rendered response: `parse(render(entry_of(record))) == record`."""
+    """Returns the record of a rendered response: `parse(render(entry_of(record))) == record`."""
     found = _parts(response)
     if not found:
         raise ValueError("not a response that render() made")

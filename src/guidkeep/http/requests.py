@@ -1,4 +1,4 @@
-"""Requests: what is read from one, its body within limits, its query."""
+"""Requests: their headers, their body within limits, their query."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LONGEST_ID = 128
 RECORD_PREFIX = "/guid/"
 RECORD_ROUTE = "/guid/{guid}"
 NO_ROUTE = "(none)"
-"""The label in the metrics of what is at no route's address, or became no request."""
+"""The metrics' label for paths without a route, and for bytes that became no request."""
 LIST_PARAMETERS = ("limit", "after", "user", "expires_before")
 
 
@@ -37,15 +37,15 @@ class ClientLeft(Exception):
 
 
 class Request:
-    """What handlers see of a request.
+    """A request, as handlers see it.
 
     Attributes:
-        method: as it came.
+        method: as received.
         path: decoded.
-        headers: by lower-case names; of one that is repeated, the last.
-        query: the query string as it came.
+        headers: by lower-case names; of a repeated header, the last.
+        query: the query string as received.
         client: the address of the client, if known.
-        content: the whole body, of a request whose handler wants it whole.
+        content: the whole body, unless the request is streamed.
     """
 
     __slots__ = (
@@ -77,18 +77,18 @@ class Request:
 
     @property
     def guid(self) -> str:
-        """What stands in the address where a GUID should."""
+        """The part of the path that should be a GUID."""
         return self.path[len(RECORD_PREFIX) :]
 
     def list_of(self, name: bytes) -> bytes | None:
-        """A header that is a list, which may be spread over several lines (RFC 9110 §5.3)."""
+        """Returns a list header, which may be spread over several lines (RFC 9110 §5.3)."""
         if name not in self.headers:
             return None
         return b", ".join(value for line, value in self._lines if line == name)
 
     @property
     def id(self) -> str:
-        """The id that the client or a proxy gave the request, if a decent one, or a new one."""
+        """The request's id: the client's or a proxy's, if short and printable, or a new one."""
         if not self._request_id:
             given = self.headers.get(b"x-request-id", b"").decode("latin-1")
             decent = given.isascii() and given.isprintable() and len(given) <= LONGEST_ID
@@ -97,7 +97,7 @@ class Request:
 
     @property
     def stream(self) -> Stream:
-        """The request as a stream: from now on it is read, or answered, piece by piece."""
+        """The request as a stream: from the first access on it is read, or answered, in pieces."""
         if self._stream is None:
             extension = self._scope.get("extensions", {}).get(CONNECTION)
             self._stream = extension["begin_stream"]() if extension else NoStream()
@@ -107,17 +107,17 @@ class Request:
         """Lets the request pass unless its body is encoded.
 
         Raises:
-            EncodedBody: it is compressed, say.
+            EncodedBody: the body is encoded, for example compressed.
         """
         codings = self.list_of(b"content-encoding")
         if codings is not None and codings.strip().lower() not in (b"", b"identity"):
             given = shortened(codings.decode("latin-1"))
             raise EncodedBody(
-                f"The body's Content-Encoding is {given!r}; send it as it is, without one."
+                f"The body's Content-Encoding is {given!r}; send the body without encoding."
             )
 
     async def piece(self) -> tuple[bytes, bool]:
-        """What came of the body since the last time, and whether there is more to come.
+        """Returns the part of the body since the last call, and whether more will come.
 
         Raises:
             ClientLeft: it never came to its end.
@@ -131,10 +131,10 @@ class Request:
         return message.get("body", b""), message.get("more_body", False)
 
     async def body(self, limit: int) -> bytes:
-        """The whole body.
+        """Returns the whole body.
 
         Raises:
-            BodyTooLarge: it has more than `limit` bytes; no more than that is ever held.
+            BodyTooLarge: it has more than `limit` bytes; more are never held.
             ClientLeft: it never came to its end.
         """
         extension = self._scope.get("extensions", {}).get(CONNECTION)
@@ -150,14 +150,14 @@ class Request:
 
 
 def parse_query(query_string: bytes, *, names: Sequence[str] = LIST_PARAMETERS) -> Query:
-    """The query of a list; a parameter without a value counts as not given.
+    """Returns the query of a list; a parameter without a value counts as not given.
 
     Args:
-        query_string: as it came.
-        names: the parameters that there are.
+        query_string: as received.
+        names: the names of all parameters.
 
     Raises:
-        InvalidRequest: with all that is wrong.
+        InvalidRequest: with all faults.
     """
     given, faults = _pairs(query_string, names)
     limit, expires_before = _number(given, "limit"), _number(given, "expires_before")
@@ -188,7 +188,7 @@ def _pairs(query_string: bytes, names: Sequence[str]) -> tuple[dict[str, str], l
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
     except (UnicodeDecodeError, ValueError) as error:
         raise InvalidRequest(
-            "The query must be ASCII, anything else percent-encoded UTF-8, with few fields."
+            "The query must be ASCII with few fields; percent-encode other characters as UTF-8."
         ) from error
     faults = []
     given: dict[str, str] = {}
@@ -197,7 +197,7 @@ def _pairs(query_string: bytes, names: Sequence[str]) -> tuple[dict[str, str], l
             detail = f"There is no parameter {name!r}; {', '.join(names)} are."
             faults.append(Fault(detail, parameter=name))
         elif value and name in given:
-            faults.append(Fault(f"{name} stands twice; give it once.", parameter=name))
+            faults.append(Fault(f"{name} is given twice; give it once.", parameter=name))
         if value:
             given[name] = value
     return given, faults

@@ -1,7 +1,7 @@
-"""A resource: an address and its methods, and what every request shares.
+"""A resource: a route's methods, and the common processing of every request.
 
-Whatever a method raises becomes a problem here; every request is counted, timed and, if asked
-for, logged here; and here the number of requests that are worked on at once is bounded.
+An error of a method becomes a problem here. Every request is counted, timed and, with
+`--access-log`, logged here, and the number of requests in progress is limited here.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.http")
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-"""The methods whose requests have a body that is read."""
+"""The methods whose request bodies are read."""
 READING = frozenset({"GET", "HEAD"})
-"""The methods after which nothing is changed."""
+"""The methods that change nothing."""
 PIECE = 65_536
 """Bytes of a response that are handed over at once; more only when the client has read them."""
 
 
 class Resource:
-    """An ASGI application for one address.
+    """An ASGI application for one route.
 
     Args:
-        route: the address' template, for metrics; never a real path.
-        limits: see there.
+        route: the path's template, for metrics; never a real path.
+        limits: the limits of the server.
         is_bounded: whether its requests count for the limits; those for health and metrics do
             not.
-        any_host: whether it is open to any Host.
-        is_streamed: whether its requests are read, or answered, piece by piece; else they are
-            handled when the whole body is there.
-        otherwise: the handler of all other methods; None: they are not allowed.
+        any_host: whether any Host is accepted.
+        is_streamed: whether its requests are read, or answered, in pieces; otherwise they are
+            handled when the body is complete.
+        otherwise: the handler of all other methods; None if they are not allowed.
         methods: the handler of each method; that of GET is HEAD's too.
     """
 
@@ -86,7 +86,7 @@ class Resource:
             self._methods["HEAD"] = methods["GET"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Serves one request."""
         began = scope.get("extensions", {}).get(BEGAN, {}).get("at") or perf_counter()
         request = Request(scope, receive)
         place = Place(self._limits)
@@ -102,7 +102,7 @@ class Resource:
             return
         finally:
             place.leave()
-            scope.pop("extensions", None)  # they lead back to it: garbage that is found late
+            scope.pop("extensions", None)  # a reference cycle would delay its deallocation
         self._count(request, status, perf_counter() - began)
 
     async def _respond(self, request: Request, place: Place) -> Response | StreamedResponse:
@@ -117,12 +117,12 @@ class Resource:
                 place.take(len(response.body))
         except ClientLeft:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is becomes a response
+        except Exception as error:  # noqa: BLE001 - every error becomes a response
             return self._problem(error, request)
         return response
 
     async def _admit(self, request: Request, place: Place) -> None:
-        """Waits for the body, and takes what the request needs."""
+        """Waits for the body, and takes the request's share of the limits."""
         if self._is_streamed:
             place.enter_stream(client_of(request.client))
             return
@@ -134,21 +134,21 @@ class Resource:
     async def _stream(
         self, response: StreamedResponse, request: Request, scope: Scope, send: Send
     ) -> int:
-        """Sends a response piece by piece; returns its status, or that of what went wrong."""
+        """Sends a response in pieces; returns its status, or that of an error on the way."""
         try:
             cors = self._cross_site.cors_headers(request)
             headers = [*response.headers, *response.shared.headers, *cors]
             await send_pieces(response, headers, request.stream, scope, send)
         except ClientLeft:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the response has begun
+        except Exception as error:  # noqa: BLE001 - after any error the response must be cut off
             status = self._problem(error, request).status
             request.stream.cut()
             return status
         return response.status
 
     def _problem(self, error: Exception, request: Request) -> Response:
-        """The response to an error. What it does not say is in the log."""
+        """Returns the response to an error; logs the details that it hides."""
         shown = problems.shown(error)
         if not problems.problem_of(shown).is_logged:
             return problems.response_of(shown)
@@ -165,12 +165,12 @@ class Resource:
         return problems.response_of(shown, request.id)
 
     def _handler(self, request: Request) -> Handler:
-        """The handler of the request, if it may be served at all."""
+        """Returns the handler of the request, if the request is allowed."""
         cross_site, method = self._cross_site, request.method
         if not self._any_host:
             self._limits.hosts.require(request)
         cross_site.require(request, may_be_linked=self._may_be_linked)
-        asked = cross_site.preflight_method(request)  # one that is unknown is refused like itself
+        asked = cross_site.preflight_method(request)  # refused as its request would be
         handler = self._methods.get(method if asked is None else asked) or self._otherwise
         if handler is None:
             raise MethodNotAllowed(method if asked is None else shortened(asked), [*self._methods])
@@ -181,7 +181,7 @@ class Resource:
         return handler
 
     def _count(self, request: Request, status: int, seconds: float) -> None:
-        # Any word can be a method: only those of the route become labels.
+        # A client can send any word as a method: only the route's methods become labels.
         is_known = request.method in self._methods or self._cross_site.preflight_method(request)
         method = request.method if is_known else "other"
         metrics = self._limits.metrics
@@ -199,9 +199,9 @@ class Resource:
 
 
 async def nowhere(_: Request) -> Response:
-    """Answers for addresses where there is nothing."""
+    """Responds to requests without a route."""
     raise NoSuchAddress(
-        "There is nothing at this address; /docs shows what there is, /console what is stored."
+        "There is nothing at this address; see /docs for the API, /console for the records."
     )
 
 
@@ -221,7 +221,7 @@ async def _send(
             return
     place.done()
     if connection := extensions.get(CONNECTION):
-        place.give_back()  # from here on the connection has the response, and may lose it
+        place.give_back()  # from here on the response is held by the connection, which may give way
         connection["response_waits"](len(body))
     headers += response.shared.headers
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NEVER_FRAMED = b"frame-ancestors 'none'"
-"""The Content-Security-Policy of what is no page; a page's has more in it."""
+"""The Content-Security-Policy of responses that are not pages; that of a page has more."""
 
 
 class Shared(NamedTuple):
-    """Headers that many responses have, and the same as lines that are ready to be sent."""
+    """Headers that many responses have, and the same headers as lines for sending."""
 
     headers: list[tuple[bytes, bytes]]
     lines: bytes
 
 
 def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Headers as they go over the wire."""
+    """Returns headers as lines for sending."""
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def shared(cache_control: bytes, policy: bytes = NEVER_FRAMED) -> Shared:
-    """The headers that every response carries.
+    """Returns the headers of every response.
 
-    Browsers neither guess its type, nor show it in a frame, nor hand it to a page of another site
-    (Fetch, Cross-Origin-Resource-Policy). Nobody keeps it for longer than `cache_control` says.
+    With them browsers neither guess the type, nor show the response in a frame, nor give it to a
+    page of another site (Fetch, Cross-Origin-Resource-Policy). `cache_control` limits HTTP caches.
     """
     headers = [
         (b"cache-control", cache_control),
@@ -42,9 +42,9 @@ def shared(cache_control: bytes, policy: bytes = NEVER_FRAMED) -> Shared:
 
 
 NOT_KEPT = shared(b"no-store")
-"""Of what is right at this moment only: lists, statistics, problems. The default."""
+"""For responses that are right only now: lists, statistics, problems. The default."""
 REVALIDATED = shared(b"no-cache")
-"""Of what has an ETag: a copy may be kept, and must be revalidated before it is used."""
+"""For responses with an ETag: a copy may be kept, and must be revalidated before use."""
 
 JSON = [(b"content-type", b"application/json")]
 NDJSON_LINES = [(b"content-type", NDJSON.encode())]
@@ -55,9 +55,9 @@ class Response(NamedTuple):
 
     Attributes:
         status: the HTTP status.
-        headers: those of this response alone.
+        headers: the headers of this response alone.
         body: its content.
-        shared: those that every response has; see `shared`.
+        shared: the headers of every response; see `shared`.
     """
 
     status: int
@@ -67,5 +67,5 @@ class Response(NamedTuple):
 
 
 def json_response(content: dict[str, Any]) -> Response:
-    """A 200 with content that is right at this moment only."""
+    """Returns a 200 with content that is right only now."""
     return Response(200, JSON, json.dumps(content).encode())

@@ -30,25 +30,25 @@ if TYPE_CHECKING:
 
 
 class Cost(Enum):
-    """What a request to a route may cost, and so which limit it counts for."""
+    """The cost of a request to a route, and so the limit that it counts for."""
 
-    NOTHING = "answered however much else there is to do"
-    WHOLE = "handled when its whole body is there; one of --max-pending"
-    STREAMED = "read or answered piece by piece; one of --max-streams"
+    NOTHING = "served under any load"
+    WHOLE = "handled when its body is complete; one of --max-pending"
+    STREAMED = "read or answered in pieces; one of --max-streams"
 
 
 class Route(NamedTuple):
     """A row of the table.
 
     Attributes:
-        path: as `/openapi.json` has it. One segment in braces may stand in it, after the first.
+        path: as in `/openapi.json`. Its second segment may be variable, in braces.
         methods: the handler of each method; that of GET is HEAD's too.
-        owner: the class whose object the handlers are bound to; None: they need none.
+        owner: the class whose object the handlers are bound to; None if they need none.
         cost: see there.
-        is_health: whether it is answered whatever the Host, and to connections beyond the limits:
-            an orchestrator without a response would end a healthy process.
+        is_health: whether it is served for any Host, and to connections beyond the limits: an
+            orchestrator without a response would end a healthy process.
         also: other paths of the same route.
-        label: the value of `route` in the metrics; None: the path.
+        label: the value of `route` in the metrics; None for the path.
         is_documented: whether `/openapi.json` has it.
     """
 
@@ -91,23 +91,23 @@ _ROUTES = (
 )
 
 HEALTH = frozenset(route.path for route in _ROUTES if route.is_health)
-"""The paths of the service's health."""
+"""The paths of health checks."""
 
 
 @cache
 def routes() -> tuple[Route, ...]:
-    """All routes, those of the files for browsers included, which are read now."""
+    """Returns all routes, including those of the files for browsers, which are read here."""
     return (*_ROUTES, *_files(docs.pages()), *_files(console.pages(), label=console.ROUTE))
 
 
 def methods() -> set[str]:
-    """Every method that a route knows."""
+    """Returns every method of any route."""
     known = {method for route in routes() for method in route.methods}
     return known | {"HEAD"}
 
 
 def _files(pages: Mapping[str, Bound], label: str | None = None) -> list[Route]:
-    """Of each page's files only the page itself is documented."""
+    """Returns the routes of a page's files; only the page itself is documented."""
     return [
         Route(path, {"GET": page}, label=label, is_documented=path.count("/") == 1)
         for path, page in pages.items()

@@ -1,4 +1,4 @@
-"""The routes about the service itself: health, metrics, its own description."""
+"""The handlers for the service itself: health, metrics, the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """What is asked of the service itself.
+    """The handlers for the service itself.
 
     Args:
-        registry: its store and cache are asked whether they can be reached.
+        registry: its store and cache are checked.
         gather: gathers the numbers of all workers, for `/metrics`.
         document: the content of `/openapi.json`.
-        methods: all that any route knows.
+        methods: the methods of all routes.
         is_draining: whether the server is about to stop.
     """
 

@@ -1,12 +1,12 @@
-"""What a client has not read yet of a response: a little in memory, the rest in a file.
+"""Unread parts of a response: a little in memory, the rest in a file.
 
 A client may send everything before it reads anything; many HTTP libraries do. The response fills
 the sockets' buffers. If the server then waited for the client to read, and the client for the
-server to read, both would wait for ever. So the server spools what the client has not read, to a
-file on the disk without a name, which is gone when it is closed, however that happens.
+server to read, both would wait for ever. So the server spools the unread part to a file on the disk
+without a name, which is gone when it is closed, even by the end of the process.
 
-All requests together have so much space on the disk (`SpoolSpace`). When it is used up, or the disk
-full, `put` waits for the client.
+All requests together have a limited space on the disk (`SpoolSpace`). When it is used up, or the
+disk is full, `put` waits for the client.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.http")
 
 IN_MEMORY = 256 * 1024
-"""Bytes in memory; one piece may go beyond."""
+"""Bytes in memory; one piece may exceed them."""
 PIECE = 256 * 1024
 """Bytes that are read from the file at once."""
 TICK = 1.0
-"""Seconds after which a `put` that waits for space looks again."""
+"""Seconds between two checks for space, while a `put` waits."""
 
 
 class SpoolSpace:
-    """Bytes that may still be put on the disk."""
+    """The bytes that may still be written to the disk."""
 
     def __init__(self, size: int) -> None:
         self.left = size
@@ -45,7 +45,7 @@ class Spool:
     """A queue of bytes, from one writer to one reader.
 
     Args:
-        space: on the disk; shared.
+        space: the shared space on the disk.
         tell: called with False when there is no space left, and with True when there is again.
     """
 
@@ -63,14 +63,14 @@ class Spool:
         self._is_closed = False
 
     async def put(self, data: bytes) -> None:
-        """Puts in; waits, if there is no space, until something was taken."""
+        """Adds data; if there is no space, waits until the reader has taken some."""
         while self._written or self._size >= IN_MEMORY:
             self._went.clear()
             if await self._spill(data):
                 self._tell(True)
                 return
             self._tell(False)
-            with suppress(TimeoutError):  # others may have given room back
+            with suppress(TimeoutError):  # other requests may have given space back
                 async with asyncio.timeout(TICK):
                     await self._went.wait()
         self._tell(True)
@@ -79,12 +79,12 @@ class Spool:
         self._came.set()
 
     def end(self) -> None:
-        """Nothing more is put in."""
+        """Called when no more data will be added."""
         self._is_over = True
         self._came.set()
 
     async def take(self) -> AsyncGenerator[bytes, None]:
-        """All that is put in, in order, as soon as it is there; to be closed."""
+        """Yields all data in order, as soon as it is there. The caller must close the generator."""
         try:
             while True:
                 if self._pieces:
@@ -105,7 +105,7 @@ class Spool:
             await self._close()
 
     async def _spill(self, data: bytes) -> bool:
-        """Puts it on the disk, if there is space."""
+        """Writes the data to the disk, if there is space; returns whether it did."""
         async with self._disk:
             if self._is_closed or self._space.left < len(data):
                 return False
@@ -131,7 +131,7 @@ class Spool:
             at, data = at + done, data[done:]
 
     async def _unspill(self) -> bytes:
-        """What comes next on the disk; when that was the last, its room is given back."""
+        """Returns the next data from the disk; after the last, gives the space back."""
         async with self._disk:
             file, size = self._file, min(PIECE, self._written - self._read)
             assert file is not None  # noqa: S101 - something was written
@@ -145,7 +145,7 @@ class Spool:
 
     async def _close(self) -> None:
         async with self._disk:
-            self._is_closed = True  # before the file: a thread may still want to write to it
+            self._is_closed = True  # first: a thread may still want to write
             self._space.left += self._written
             self._written = self._read = 0
             if self._file is not None:

@@ -1,4 +1,4 @@
-"""`GET /stats`: what there is and when it will expire, and how the service fares, for people.
+"""`GET /stats`: the numbers of live and expiring records, and the state of the service.
 
 The counts are those of the census (see `guidkeep.registry.census`). The other numbers are those of
 the metrics, added up over all workers.
@@ -26,12 +26,12 @@ EPOCH = date(1970, 1, 1)
 
 
 class Stats:
-    """Answers with them.
+    """The handler of `GET /stats`.
 
     Args:
         registry: counts the records.
         gather: gathers the numbers of all workers.
-        cache: the URL of the cache; its kind alone is shown.
+        cache: the URL of the cache; only its scheme is shown.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ def _forecast(counted: Forecast) -> Iterator[dict[str, Any]]:
 
 
 def _kind(labels: tuple[str, ...], numbers: Sequence[float]) -> dict[str, Any]:
-    """Requests of one route, method and status: how many, how long in all, how many by bucket."""
+    """Returns the requests of one route, method and status: number, total time, histogram."""
     route, method, status = labels
     seconds, *counts = numbers
     return {

@@ -1,8 +1,8 @@
-"""Responses that are made while they are sent, and requests that are read meanwhile.
+"""Responses that are made while they are sent.
 
 uvicorn waits in `send` until the client has read most of what it was sent before. An empty message
 follows each piece, only for that wait: so a piece is made when the client is ready for it, and is
-right at that moment.
+up to date at that moment.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class StreamedResponse(NamedTuple):
-    """A response in pieces: a `guidkeep.http.responses.Response` whose content is made by and by.
+    """A `guidkeep.http.responses.Response` whose content is made in pieces.
 
-    What the first piece raises becomes a problem; what a later one raises ends the connection, so
-    that the client can't take what it has for the whole.
+    An error in the first piece becomes a problem. An error in a later piece closes the connection,
+    so that the client cannot take an incomplete response for a complete one.
     """
 
     status: int
@@ -34,7 +34,7 @@ class StreamedResponse(NamedTuple):
     shared: Shared = NOT_KEPT
 
     async def begun(self) -> StreamedResponse:
-        """The same with its first piece made."""
+        """Returns the response with its first piece made."""
         first = await anext(self.pieces, b"")
         return self._replace(pieces=_again(first, self.pieces))
 
@@ -49,15 +49,15 @@ async def send_pieces(
     """Sends a response, of which the first piece is made, as fast as the client reads it.
 
     Args:
-        response: what is sent.
+        response: the response.
         headers: all of its headers.
-        stream: of the request.
-        scope: of the request.
+        stream: the request's stream.
+        scope: the request's scope.
         send: takes the messages.
 
     Raises:
-        ClientLeft: it does not read it any more.
-        Exception: whatever a piece raises.
+        ClientLeft: the client has closed the connection.
+        Exception: an error of a piece.
     """
     async with aclosing(response.pieces) as pieces:
         await send({"type": "http.response.start", "status": response.status, "headers": headers})

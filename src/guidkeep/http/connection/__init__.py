@@ -4,8 +4,8 @@ The class of a connection is an asyncio protocol in three layers on uvicorn's ow
 
 - `hits`: serves a cache hit before the application is called;
 - `reading`: takes one request at a time, and no more bytes than the memory budget has room for;
-- `protocol`: ends connections that take too long or want too much.
+- `protocol`: ends connections that take too long or use too much.
 
-`slices` and `framing` say where a request ends, `gate` who may connect, `writing` how a response is
-sent. `context` is what all connections of a server share.
+`slices` and `framing` find the end of a request, `gate` limits connections, and `writing` sends
+responses. `context` is the state that all connections of a server share.
 """

@@ -1,4 +1,4 @@
-"""What all connections of a server share."""
+"""The state that all connections of a server share."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ log = structlog.get_logger("guidkeep.http")
 REFUSED = "guidkeep_refused_connections"
 
 OTHER_DESCRIPTORS = 256
-"""Open files that are no connections of clients: the store's, the cache's, and a margin."""
+"""Open files that are not clients' connections: the store's, the cache's, and a margin."""
 FEW_DESCRIPTORS = 32
-"""So many that are left are few."""
+"""When fewer descriptors are left, new connections are closed."""
 LOG_AGAIN = 60.0
-"""Seconds after which it is logged again that they are few."""
+"""Seconds between two log events about that."""
 
 
 @dataclass(slots=True)
 class ConnectionContext:
-    """What all connections of a server share.
+    """The state that all connections of a server share.
 
     Attributes:
         settings: the limits.
-        hit: returns the rendered response of a GUID, if the cache has it here; None: every request
-            goes to the application.
-        metrics: where hits, and requests that never reach the application, are counted.
-        hosts: the hosts that the server answers to.
-        cross_site: what pages of other sites may do.
-        health: the paths that are open to connections beyond the limits too.
-        peek: asks a cache on another machine for it, see `Cache.peek`; None: nobody does.
+        hit: returns the rendered response of a GUID, if the cache has it in this process; None if
+            every request goes to the application.
+        metrics: counts hits, and requests that never reach the application.
+        hosts: the hosts that the server accepts.
+        cross_site: the policy for pages of other sites.
+        health: the paths that are also open to connections beyond the limits.
+        peek: asks a cache on another machine, see `Cache.peek`; None if there is none.
         draining: whether the server is about to stop.
         memory: the budget of bytes for all requests.
         gate: decides who may connect.
@@ -83,10 +83,10 @@ class ConnectionContext:
         )
 
     def descriptors_are_short(self, transport: asyncio.Transport) -> bool:
-        """Whether a new connection has taken one of the last descriptors.
+        """Returns whether a new connection has taken one of the last descriptors.
 
-        The loop itself says nothing when there are none: it closes what it can't accept. But the
-        system always gives the lowest number that is free.
+        The event loop gives no error when there are none: it closes a connection that it can't
+        accept. But the system always assigns the lowest free number.
         """
         if transport.get_extra_info("socket").fileno() < self._descriptors - FEW_DESCRIPTORS:
             return False
@@ -103,23 +103,23 @@ class ConnectionContext:
         return True
 
     def count_refusal(self, status: int) -> None:
-        """Counts a request that was too broken, slow or large to become one."""
+        """Counts bytes that were too broken, slow or large to become a request."""
         self.metrics.tally("guidkeep_request_seconds", NO_ROUTE, "other", status).observe(0)
 
     def preamble(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-        """The status line and the headers that all hits have."""
+        """Returns the status line and the headers of all hits."""
         if default_headers is not self._headers:
             self._renew(default_headers)
         return self._preamble
 
     def own_lines(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-        """The server's own headers, as lines that are ready to be sent."""
+        """Returns the server's headers as lines for sending."""
         if default_headers is not self._headers:
             self._renew(default_headers)
         return self._own_lines
 
     def _renew(self, default_headers: list[tuple[bytes, bytes]]) -> None:
-        """The date is another: once a second."""
+        """Makes the lines again when the date has changed, once a second."""
         self._headers = default_headers
         self._own_lines = lines_of(default_headers)
         of_hits = lines_of([*JSON, *REVALIDATED.headers, *self.cross_site.common])
@@ -127,5 +127,5 @@ class ConnectionContext:
 
 
 def connections_within(descriptors: int) -> int:
-    """How many clients may be connected if a process may have that many open files."""
+    """Returns how many clients may connect if the process may have that many open files."""
     return max(1, descriptors - OTHER_DESCRIPTORS)

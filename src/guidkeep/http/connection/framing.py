@@ -1,9 +1,9 @@
-"""How a request is framed: what its head may say about where its content ends. Pure.
+"""The framing of a request: the end of its content, from its head. Pure functions.
 
-The parser refuses what is no HTTP. What is left are heads that two parsers can read in two ways: a
-proxy in front may take another byte for the end of the request, and what one takes for content
-the other takes for the next request (request smuggling, RFC 9112 §11.2). Those are refused, and
-their connection closes, since nobody can say where the next request begins.
+The parser refuses bytes that are not HTTP. It accepts heads that two parsers can read in two ways:
+a proxy may then see the end of the request elsewhere, and treat as content what this server treats
+as the next request (request smuggling, RFC 9112 §11.2). Such heads are refused, and the connection
+closes, since the beginning of the next request is uncertain.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def content_length(headers: Iterable[tuple[bytes, bytes]], version: Callable[[], str]) -> int:
-    """Bytes of the content that follows a head; 0: there is none, or it comes in chunks.
+    """Returns the bytes of content after a head; 0 if there is none, or it comes in chunks.
 
     Args:
         headers: the fields of the head; names in lower case. The parser has accepted them.
-        version: returns the version of HTTP, as in `1.1`; most heads are right in any.
+        version: returns the version of HTTP, as in `1.1`; called only if it matters.
 
     Raises:
         InvalidRequest: two parsers could find two ends of the request.

@@ -1,10 +1,10 @@
-"""Who may connect: so many in all, so many of one client, and always a few that ask for health.
+"""Limits connections: in all and of each client, with a few more places for health checks.
 
-A connection beyond the limits is a *guest*. There are places for a few guests beside the limits. A
-guest's first request is read. If it asks for the service's health it gets its response, since an
-orchestrator without one would end a healthy process. Any other is refused with 429, and the
-connection closes. When all places are taken, the guest that came first leaves: so clients that
-connect and send nothing hold a place only until others come.
+A connection beyond the limits is a *guest*. There are a few places for guests. A guest's first
+request is read. A health check is served, since an orchestrator without a response would end a
+healthy process. Any other request is refused with 429, and the connection closes. When all places
+are taken, the oldest guest is disconnected: so clients that connect and send nothing hold a place
+only until others come.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Guest(Protocol):
-        """A connection that is there beyond the limits."""
+        """A connection beyond the limits."""
 
         def leave(self) -> bool:
-            """Ends the connection, unless its request is being served; whether it ends."""
+            """Ends the connection, unless its request is being served; returns whether it ends."""
             ...
 
 
@@ -31,10 +31,10 @@ class Gate:
     """Counts connections.
 
     Args:
-        most: connections in all.
-        most_per_client: from one client; 0: as many as there may be.
+        most: the most connections in all.
+        most_per_client: the most of one client; 0 for no limit.
         count_refusal: called with the reason for each connection that is refused: `connections`,
-            `client`, or `guests`, which is one that had to leave unheard.
+            `client`, or `guests` for a guest that had to leave for another.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Gate:
         self._guests: dict[Guest, None] = {}
 
     def admit(self, client: Hashable) -> bool:
-        """Counts a connection from that client; False: there are too many, so it is a guest."""
+        """Counts a connection from that client. Returns False beyond a limit: it is a guest."""
         if self._open >= self._most:
             self._count_refusal("connections")
             return False
@@ -62,7 +62,7 @@ class Gate:
         return True
 
     def let_go(self, client: Hashable) -> None:
-        """A connection that was admitted is closed."""
+        """Called when an admitted connection is closed."""
         self._open -= 1
         if self._most_per_client:
             count = self._clients[client] - 1
@@ -72,7 +72,7 @@ class Gate:
                 del self._clients[client]
 
     def seat(self, guest: Guest) -> bool:
-        """Gives a guest a place; False: nobody can leave for it."""
+        """Gives a guest a place. Returns False if no other guest can leave for it."""
         if len(self._guests) >= GUESTS:
             for other in self._guests:
                 if other.leave():
@@ -85,5 +85,5 @@ class Gate:
         return True
 
     def unseat(self, guest: Guest) -> None:
-        """The guest is gone, if it was one."""
+        """Frees the place of a guest, if it has one."""
         self._guests.pop(guest, None)

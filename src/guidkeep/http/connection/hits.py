@@ -1,16 +1,18 @@
 """Cache hits, served before the application is called.
 
-A plain `GET /guid/{guid}` whose response is in this process's cache is written to the socket while
-the headers are still being parsed: no task, no routing, no ASGI messages. If a cache on another
-machine may have it, that cache is asked, and its reply becomes the response, again without a task.
-Anything unusual goes to the application, which responds the same, only slower: a condition, a body,
-a header by which a browser names the page, a Host that was not seen before, a client that does not
-read, a server that stops. So does a request that the cache can't serve.
+For a plain `GET /guid/{guid}` whose response is in this process' cache, the response is written to
+the socket while the headers are still being parsed: no task, no routing, no ASGI messages. If a
+cache on another machine may have the entry, that cache is asked, and its reply becomes the
+response, again without a task. Any unusual request goes to the application, which gives the same
+response, only slower: one with a condition, a body, a browser's header about its page, or a Host
+not seen before; or if the client does not read, or the server stops. So does a request that the
+cache cannot serve.
 
-While a cache is asked, the request stands where uvicorn has its cycle. So the next request of the
-connection waits, and whatever happens to the connection happens to it: its end, a client that
-leaves, a server that stops. The cycle itself, and all that the application needs, is made only if
-the cache has nothing. Until then nothing else is parsed, so the parser still knows the request.
+While a cache is asked, an object for the request is in the place of uvicorn's cycle. So the next
+request of the connection waits, and this object gets the connection's events: its end, a client
+that leaves, a server that stops. The cycle itself, and the objects for the application, are created
+only if the cache has no entry. Until then nothing else is parsed, so the parser still knows the
+request.
 """
 
 from __future__ import annotations
@@ -49,25 +51,25 @@ OUT_OF_THE_ORDINARY = frozenset(
 
 
 class HitProtocol(HttpToolsProtocol):
-    """See the module's text."""
+    """The layer of the connection that serves hits. See the module's text."""
 
     def __init__(self, *arguments: Any, context: ConnectionContext, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.context = context
         self.since = perf_counter()
-        self.sought: str | None = None  # by the request that is about to be handed on
-        self._began: float | None = None  # to be worked on, where that is not just now
-        # Once for the connection: of its requests one is worked on at a time, `cycle`.
+        self.sought: str | None = None  # the GUID of the request that is about to be handed on
+        self._began: float | None = None  # when the request's processing began, if not just now
+        # Created once: the connection processes one request at a time, `cycle`.
         send = partial(send_whole, self, context)
         self.extensions: dict[str, Any] = {WHOLE_RESPONSE: {"send": send}}
 
     def is_idle(self) -> bool:
-        """Whether no request is being served."""
+        """Returns whether no request is being served."""
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is None or cycle.response_complete
 
     def serve_from_cache(self) -> bool:
-        """Serves the request whose headers are complete, if its response is in the cache here."""
+        """Serves the request from this process' cache, when its headers are complete."""
         context = self.context
         guid = self._guid_of_a_plain_get()
         response = context.hit(guid) if guid is not None and context.hit else None
@@ -79,7 +81,7 @@ class HitProtocol(HttpToolsProtocol):
         return True
 
     def _guid_of_a_plain_get(self) -> str | None:
-        """What stands in the address where a GUID should; None: it is nothing for a cache."""
+        """Returns the path's part that should be a GUID; None if no cache can serve the request."""
         if (
             self.context.hit is None
             or len(self.url) != URL_LENGTH
@@ -102,7 +104,7 @@ class HitProtocol(HttpToolsProtocol):
         return self.url[len(PREFIX) :].decode("latin-1") if hosts == 1 else None
 
     def seeks(self) -> bool:
-        """Asks a cache on another machine for what the request seeks, where that may have it."""
+        """Asks a cache on another machine, if it may have the entry; returns whether it does."""
         guid, self.sought = self.sought, None
         peek = self.context.peek
         if guid is None or peek is None:
@@ -114,7 +116,7 @@ class HitProtocol(HttpToolsProtocol):
         return True
 
     def _replied(self, sought: RequestResponseCycle, began: float, response: bytes | None) -> None:
-        """The cache has replied. What is raised here would end the cache's connection."""
+        """Called with the cache's reply. An error here would end the cache's connection."""
         if sought.disconnected or self.transport.is_closing():
             return
         if response is not None and sought.keep_alive:
@@ -124,22 +126,22 @@ class HitProtocol(HttpToolsProtocol):
             complete(self, sought)
             return
         self._began = began
-        sought.response_complete = True  # it makes room for a whole cycle
+        sought.response_complete = True  # a full cycle takes its place
         self.hand_on()
         self.cycle.keep_alive = sought.keep_alive
         super().on_message_complete()  # it has no body
 
     def hand_on(self) -> None:
-        """Makes of the request what the application gets, and a hit has no need of."""
+        """Creates the objects that the application needs, and a hit does not."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers = self.scope["headers"] = headers
         super().on_headers_complete()
-        self.headers = []  # takes the trailers, which are no headers (RFC 9110 §6.5.1)
+        self.headers = []  # receives the trailers, which are not headers (RFC 9110 §6.5.1)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """Begins to work on the request."""
+        """Starts the application on the request."""
         began, self._began = self._began, None
         extensions = self.extensions
         cycle.scope["extensions"] = (
@@ -149,7 +151,7 @@ class HitProtocol(HttpToolsProtocol):
 
 
 class _Sought(RequestResponseCycle):
-    """A request for which a cache is being asked: of a cycle what may change meanwhile."""
+    """A request for which a cache is being asked: the parts of a cycle that may change then."""
 
     def __init__(self) -> None:
         self.response_started = self.response_complete = self.disconnected = False

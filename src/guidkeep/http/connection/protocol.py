@@ -1,9 +1,8 @@
-"""The connection: limits for clients that are slow, greedy or broken.
+"""The connection: limits for slow, greedy or broken clients.
 
-uvicorn waits for ever for a request that began, and for a client that does not read. `watch` looks
-at all connections of a server once a second and ends those that take too long; a timer for each
-connection would cost more than a hit does. (Of a request that is read piece by piece, the
-application decides whether it takes too long.)
+uvicorn waits for ever for the rest of a request, and for a client that does not read. `watch`
+checks all connections of a server once a second and ends those that take too long; a timer for each
+connection would cost more than a hit. (The application limits the time of a streamed request.)
 """
 
 from __future__ import annotations
@@ -42,25 +41,25 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.http")
 
 _absolute = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)").match
-"""The scheme, and the host and port, of a request's target that has them."""
+"""Matches a request's target in absolute form: its scheme, and its host and port."""
 
 SCHEMES = (b"http", b"https")
-"""Those of the addresses that it has; a proxy in front may have taken TLS off."""
+"""The accepted schemes; a proxy in front may have terminated TLS."""
 
 WATCH_INTERVAL = 1.0
 LOOKS_AT_ONCE = 256
-"""Connections that are looked at in one event-loop iteration."""
+"""Connections that are checked in one event-loop iteration."""
 LINGER = 2.0
-"""Seconds that a connection that was ended is still read from."""
+"""Seconds for which an ended connection is still read."""
 GUEST_TIME = 2.0
-"""Seconds that a connection beyond the limits has to ask for the service's health."""
+"""Seconds that a connection beyond the limits has for its health check."""
 DRAIN_GRACE = 0.3
-"""Seconds that a stopping server still reads from idle connections: what was sent before the
-client could know is served."""
+"""Seconds for which a stopping server still reads idle connections, to serve requests sent before
+the client could know."""
 
 
 class GuidkeepProtocol(ReadingProtocol):
-    """See the module's text.
+    """One connection. See the module's text.
 
     A connection is idle, or receiving (a request has begun and is not complete), or waiting for
     its response.
@@ -86,9 +85,9 @@ class GuidkeepProtocol(ReadingProtocol):
     # From the transport.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own narrows it so
-        """Takes the connection; when there are too many, as a guest."""
+        """Accepts the connection; beyond the limits, as a guest."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(0)  # whatever the client has not read is known
+        transport.set_write_buffer_limits(0)  # so that all unread bytes are known
         self.flow = Flow(transport)
         gate = self.context.gate
         self._client = client_of(self.client[0] if self.client else None)
@@ -102,7 +101,7 @@ class GuidkeepProtocol(ReadingProtocol):
                 transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone: the application learns of it."""
+        """Tells the application that the connection is gone."""
         if self._is_guest:
             self.context.gate.unseat(self)
         else:
@@ -112,26 +111,26 @@ class GuidkeepProtocol(ReadingProtocol):
             cycle.message_event.set()
         self._pending.clear()
         super().connection_lost(exc)
-        self.extensions = {}  # they lead back to here: garbage that is found late
+        self.extensions = {}  # they refer back here, which would delay deallocation
         self._rest = b""
         self._body().clear()  # the application may still hold the request for long
         self.context.memory.hold(self, 0)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own type
-        """The client has said all that it will; True: it still hears what it asked for."""
+        """Called when the client has closed its side. Returns True while responses are due."""
         self._peer_is_done = True
         if self._is_guest and self.is_idle():
             self.end(_too_many())
         return not self.is_idle() and not self.is_receiving
 
     def pause_writing(self) -> None:
-        """The client does not read as fast as it asks."""
+        """Called when the client reads too slowly."""
         self.stalled_since = perf_counter()
         super().pause_writing()
         self.tell_memory()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """Called when the client has caught up."""
         self.stalled_since = None
         super().resume_writing()
         self.tell_memory()
@@ -139,7 +138,7 @@ class GuidkeepProtocol(ReadingProtocol):
     # From the parser.
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Called when a request begins."""
         self.since = perf_counter()
         self.is_receiving = True
         self._head_is_open = True
@@ -147,7 +146,7 @@ class GuidkeepProtocol(ReadingProtocol):
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
-        """Answers from the cache, or hands the request to the application."""
+        """Serves the request from the cache, or hands it to the application."""
         if self._size + self._piece_size > self._unusual_size and not self._examine():
             return
         if self.serve_from_cache():
@@ -155,7 +154,7 @@ class GuidkeepProtocol(ReadingProtocol):
             self._is_hit = True
             return
         if self.sought is None and (self.parser.should_upgrade() or not self._check_framing()):
-            return  # what is sought was looked at for all of that
+            return  # a request for a cache was checked for these before
         self._head_is_open = False
         if self.seeks():
             self._pending = {self.cycle}
@@ -165,7 +164,7 @@ class GuidkeepProtocol(ReadingProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """The request is complete."""
+        """Called when the request is complete."""
         self.is_receiving = False
         is_begun = not self._head_is_open and self._over_since is None
         self._head_is_open = True
@@ -178,15 +177,15 @@ class GuidkeepProtocol(ReadingProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """A response is complete: the next request is next.
+        """Called when a response is complete; continues with the next request.
 
-        Unlike uvicorn's own this sets no timer for a connection that is idle now: see `look`.
+        Unlike uvicorn's method this sets no timer for an idle connection: see `look`.
         """
         self.since = perf_counter()
-        self._pending.clear()  # there is one at a time
+        self._pending.clear()  # there is at most one
         self._owed = 0
         if self.cycle.body:
-            self.cycle.body = bytearray()  # nobody wants it any more
+            self.cycle.body = bytearray()  # no longer needed
         stream, self.stream = self.stream, None
         if stream is not None and stream.is_abandoned:
             self._over_since = perf_counter()
@@ -202,7 +201,7 @@ class GuidkeepProtocol(ReadingProtocol):
             self.shutdown()
 
     def hand_on(self) -> None:
-        """Makes of the request what the application gets."""
+        """Creates the objects that the application needs."""
         super().hand_on()
         self._pending = {self.cycle}
 
@@ -211,7 +210,7 @@ class GuidkeepProtocol(ReadingProtocol):
         return self.stream
 
     def _take_whole_body(self) -> bytes | None:
-        """Takes the body, as the message does that the application would wait for."""
+        """Returns the body, in place of the message that the application would await."""
         cycle = self.cycle
         if cycle.more_body or cycle.disconnected or cycle.response_complete:
             return None
@@ -220,20 +219,20 @@ class GuidkeepProtocol(ReadingProtocol):
         return body
 
     def _check_framing(self) -> bool:
-        """Ends the connection unless everybody would find the same end of the request."""
+        """Ends the connection if two parsers could find different ends of the request."""
         try:
             self._slices.content = content_length(self.headers, self.parser.get_http_version)
         except InvalidRequest as error:
             self.end(error)
             return False
         absolute = None if self.url.startswith(b"/") else _absolute(self.url)
-        if absolute:  # its host counts, and no other (RFC 9112 §3.2.2)
+        if absolute:  # its host replaces the Host header (RFC 9112 §3.2.2)
             if absolute[1].lower() not in SCHEMES:
                 scheme = shortened(absolute[1].decode())
                 self.end(
                     MisdirectedRequest(
-                        f"The request is for an address of the scheme {scheme!r}; this server has "
-                        "those of http and https."
+                        f"The request's URL has the scheme {scheme!r}; this server serves only "
+                        "http and https."
                     )
                 )
                 return False
@@ -242,7 +241,7 @@ class GuidkeepProtocol(ReadingProtocol):
         return True
 
     def _examine(self) -> bool:
-        """Ends the connection if its head has too much, or a guest asks for anything but health."""
+        """Ends the connection if its head is too large, or if a guest asks for no health check."""
         if self._is_guest:
             path = self.url.partition(b"?")[0].decode("latin-1")
             if path not in self.context.health:
@@ -253,15 +252,15 @@ class GuidkeepProtocol(ReadingProtocol):
     # From the server and its watch.
 
     def end(self, error: GuidkeepError, *, for_pending: bool = False) -> None:
-        """Closes the connection, and says why unless that looks like another request's response.
+        """Closes the connection, with a response unless that would look like another request's.
 
         Args:
-            error: what is wrong with the request that comes in, or, if it `for_pending`, with
-                all that wait for a response: then the first of them gets it.
-            for_pending: see there.
+            error: the fault of the incoming request, or, with `for_pending`, of all that wait for
+                a response: then the first of them gets it.
+            for_pending: whether the error is for the waiting requests.
 
-        It goes on reading for a moment, and throws away what comes: closed at once, the system
-        would reset the connection, and the client lose the response (RFC 9112 §9.6).
+        It reads on for a moment and discards the bytes: if it were closed at once, the system would
+        reset the connection, and the client would lose the response (RFC 9112 §9.6).
         """
         if self._over_since is not None:
             return
@@ -274,43 +273,43 @@ class GuidkeepProtocol(ReadingProtocol):
             self.context.count_refusal(problem_of(error).status)
         for cycle in self._pending:
             cycle.response_started = cycle.response_complete = cycle.disconnected = True
-            cycle.message_event.set()  # the application learns that no body comes
-        self.headers = []  # of a head that is too large they are many
+            cycle.message_event.set()  # tells the application that no body will come
+        self.headers = []  # they may be many
         self.throw_away()
         self.transport.write_eof()
 
     def give_way(self) -> None:
-        """Memory is short: what has arrived of requests that are not begun is thrown away."""
+        """Called when memory is short: discards the bytes of requests that have not begun."""
         if self.stalled_since is not None or self._owed:
             self.transport.abort()
         elif self.is_receiving or self.is_idle():
             detail = (
-                "So much is being sent to this server that the request could not be held; nothing "
-                "was done. Try again in a moment."
+                "The memory for requests is used up, and the request was not complete; nothing was "
+                "done. Try again in a moment."
             )
             self.end(TooManyRequests(detail))
         else:
             self.cycle.keep_alive = False  # the request before is served; then it ends
-            self.throw_rest_away()  # that one's body may not be taken yet
+            self.throw_rest_away()  # not its body, which the application may not have taken yet
 
     def leave(self) -> bool:
-        """Another guest needs the place."""
+        """Called when another guest needs the place; returns whether this one leaves."""
         is_busy = bool(self._pending) and self._over_since is None
         if not is_busy:
             self.transport.abort()
         return not is_busy
 
     def shutdown(self) -> None:
-        """The server stops: requests that have come are served, then the connection closes."""
+        """Called when the server stops: serves the requests that have arrived, then closes."""
         if self.is_idle():
             self.loop.call_later(DRAIN_GRACE, self._close_if_idle)
-        elif not self._rest:  # else the last that it has sent says that it closes
+        elif not self._rest:  # else the response to the last request says that it closes
             self.cycle.keep_alive = False
 
     def give_up(self) -> None:
-        """The server has waited long enough."""
+        """Called when the server's drain timeout is over."""
         if self._pending or self.is_receiving:
-            error = Stopping("This server is stopping: what became of the request is unknown.")
+            error = Stopping("This server is stopping: the outcome of the request is unknown.")
             self.end(error, for_pending=True)
         self.transport.close()
 
@@ -323,7 +322,7 @@ class GuidkeepProtocol(ReadingProtocol):
         settings = self.context.settings
         if self.transport.is_closing():
             self._closing_since = self._closing_since or now
-            if now - self._closing_since > settings.write_timeout:  # its last words are not read
+            if now - self._closing_since > settings.write_timeout:  # its last response is not read
                 self.transport.abort()
         elif self._over_since is not None:
             if now - self._over_since > self._linger:
@@ -339,7 +338,7 @@ class GuidkeepProtocol(ReadingProtocol):
         stream = self.stream
         is_arriving = stream is not None and stream.is_arriving
         if stream is not None and is_arriving and stream.takes and self.stalled_since:
-            self.stalled_since = now  # it may mean to send everything before it reads
+            self.stalled_since = now  # the client may intend to send everything before it reads
         if self.stalled_since is not None and now - self.stalled_since > settings.write_timeout:
             self.transport.abort()
         elif self.is_receiving and not is_arriving:
@@ -356,7 +355,7 @@ def _too_many() -> TooManyRequests:
 
 
 async def watch(connections: set[Any], memory: Memory) -> None:
-    """Looks at all connections once a second, for ever, and at the memory that they held."""
+    """Checks all connections once a second, for ever, and gives freed memory back."""
     while True:
         await asyncio.sleep(WATCH_INTERVAL)
         now = perf_counter()

@@ -1,12 +1,12 @@
 """Takes one request at a time, and no more bytes than the memory budget has room for.
 
-What has arrived is cut into slices that never have parts of two requests (`slices`). While one
+Received bytes are cut into slices that never have parts of two requests (`slices`). While one
 request is being served the rest waits unparsed, and nothing more is read. So a connection has one
 request, and the bytes of one system call. Those bytes count in the budget of all connections
 (`memory`), which may ask a connection to give way.
 
-The application starts on a request with a whole body when the body is complete. A body that never
-ends costs its bytes and no work.
+The application starts on a request when the body is complete, unless the request is streamed. A
+body that never ends costs its bytes and no work.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 SLICES_AT_ONCE = 64
 """Slices of one connection that are parsed in one event-loop iteration."""
 HEAD_SLICE = 4096
-"""Bytes of a head that are parsed before its limits are looked at."""
+"""Bytes of a head that are parsed between two checks of its limits."""
 MOST_FIELDS = 256
-"""Fields of a head: to parse one costs more than its bytes do."""
+"""The most fields of a head: parsing a field costs more than its bytes."""
 SMALLEST_FIELD = 4
-"""Bytes of a field at least: a name, a colon, and the end of the line."""
+"""The smallest size of a field: a name, a colon, and the end of the line."""
 CHUNK_OVERHEAD = 8
-"""Bytes around one byte of content at most, if a client sends it in chunks of one."""
+"""The most framing bytes for one byte of content, sent in chunks of one byte."""
 SMALL = 4096
-"""Bytes of a whole body that are within what any request costs; see `Place`."""
+"""Bytes of a body that are covered by the fixed cost of a request; see `Place`."""
 
 
 class ReadingProtocol(HitProtocol):
-    """See the module's text.
+    """The layer of the connection that reads requests. See the module's text.
 
     Attributes:
         held: bytes that this connection holds, as `Memory` counts them.
-        is_receiving: a request has begun and is not complete.
-        stream: the request that is read, or answered, piece by piece.
+        is_receiving: whether a request has begun and is not complete.
+        stream: the streamed request, if there is one.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -57,35 +57,35 @@ class ReadingProtocol(HitProtocol):
         self.stream: ConnectionStream | None = None
         self.flow: Flow
         self._slices = Slices()
-        self._rest = b""  # what has arrived and is not parsed yet, from `_begin_of_rest` on
+        self._rest = b""  # received bytes, unparsed from `_begin_of_rest` on
         self._begin_of_rest = 0
-        self._has_more = False  # has arrived beyond the slice that is parsed
+        self._has_more = False  # whether bytes arrived beyond the present slice
         self._head_is_open = True
         self._piece_size = 0
-        self._size = 0  # of what came of the request and is no content
+        self._size = 0  # received bytes of the request, without content
         self._content_size = 0
         self._owed = 0  # bytes of the response that the client has not read
         self._over_since: float | None = None
-        # A head that has more bytes is looked at more closely.
+        # A larger head is checked more closely.
         self._unusual_size = min(self.context.settings.max_headers, SMALLEST_FIELD * MOST_FIELDS)
 
     @abstractmethod
     def give_way(self) -> None:
-        """Throws away what it holds; see `Memory`."""
+        """Discards the bytes that it holds; see `Memory`."""
 
     @abstractmethod
     def end(self, error: GuidkeepError, *, for_pending: bool = False) -> None:
-        """Closes the connection and says why; see `GuidkeepProtocol`."""
+        """Closes the connection with a response; see `GuidkeepProtocol`."""
 
     def data_received(self, data: bytes) -> None:
-        """Takes what came, as far as it may be taken now."""
+        """Takes received bytes, as far as they may be parsed now."""
         if self._over_since is None:
             self._take(data, 0)
             if self._rest or self.is_receiving or self.held or self._content_size > SMALL:
                 self.tell_memory()
 
     def _take(self, data: bytes, begin: int) -> None:
-        """Parses from there on, to the end of the first request that is not served at once."""
+        """Parses from `begin` on, to the end of the first request that is not served at once."""
         left, size = SLICES_AT_ONCE, len(data)
         while begin < size and self._over_since is None:
             if not left or not (self.is_receiving or self.is_idle()):
@@ -120,7 +120,7 @@ class ReadingProtocol(HitProtocol):
             self._slices.reset()
 
     def _stay_with_http(self) -> None:
-        """Reads a request that asks for another protocol as one that does not.
+        """Parses a request with an Upgrade header as one without.
 
         A server may ignore Upgrade (RFC 9110 §7.8), and clients that prefer HTTP/2 ask for it
         by the way, with requests that have a body too. The parser stops there and would take the
@@ -128,7 +128,7 @@ class ReadingProtocol(HitProtocol):
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
-            self.end(InvalidRequest("This is no proxy: CONNECT is not answered."))
+            self.end(InvalidRequest("This server is not a proxy: CONNECT is not supported."))
             return
         headers = [b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade"]
         version = self.parser.get_http_version().encode()
@@ -137,7 +137,7 @@ class ReadingProtocol(HitProtocol):
         self._parse(head)
 
     def _check_size(self, size: int) -> bool:
-        """Ends the connection if the head, or the frame around the content, is too large."""
+        """Ends the connection if the head, or the framing of the content, is too large."""
         settings = self.context.settings
         most = settings.max_headers
         if not self._head_is_open:
@@ -145,21 +145,21 @@ class ReadingProtocol(HitProtocol):
         if size <= most and len(self.headers) <= MOST_FIELDS:
             return True
         detail = (
-            f"Request line and headers must not have more than {settings.max_headers} bytes "
-            f"together, nor more than {MOST_FIELDS} fields."
+            f"Request line and headers together must not have more than {settings.max_headers} "
+            f"bytes or {MOST_FIELDS} fields."
         )
         self.end(HeadersTooLarge(detail))
         return False
 
     def _set_aside(self, data: bytes, begin: int) -> None:
-        if 2 * begin > len(data):  # else the half that is parsed would be kept for the other
+        if 2 * begin > len(data):  # otherwise the larger, parsed part would be kept too
             data, begin = data[begin:], 0
         self._rest, self._begin_of_rest = data, begin
         self.flow.has_rest = True
         self.flow.pause_reading()
 
     def go_on(self) -> None:
-        """Takes what was set aside, if the request before it is done."""
+        """Parses the bytes set aside, if the previous request is done."""
         if self._over_since is not None or self.transport.is_closing():
             return
         rest, self._rest = self._rest, b""
@@ -171,19 +171,19 @@ class ReadingProtocol(HitProtocol):
         self.tell_memory()
 
     def body_taken(self) -> None:
-        """The application has taken what came of the body."""
+        """Called when the application has taken the received part of the body."""
         if self.held:
             self.tell_memory()
 
     def response_waits(self, size: int) -> None:
-        """The application has a response of that size, and sends it as the client reads."""
+        """Called when the application sends a response of that size as the client reads it."""
         self._owed = size
         self.tell_memory()
 
     def tell_memory(self) -> None:
-        """Tells the budget what this connection holds now.
+        """Tells the budget how many bytes this connection holds now.
 
-        Requests that are read, or answered, piece by piece have paid for that: see `Place`.
+        Streamed requests have taken bytes for this already: see `Place`.
         """
         held = len(self._rest) + self._owed
         if self.stream is None:
@@ -193,24 +193,24 @@ class ReadingProtocol(HitProtocol):
             self.context.memory.hold(self, held)
 
     def throw_away(self) -> None:
-        """Holds nothing any more of what has arrived, and reads on."""
+        """Discards all received bytes, and reads on."""
         self._body().clear()
         self.throw_rest_away()
         self.tell_memory()
 
     def throw_rest_away(self) -> None:
-        """The same of what came after the request that is worked on, which is whole."""
+        """Discards the bytes after the request in progress, and reads on."""
         self._rest = b""
         self.flow.has_rest = False
         self.flow.resume_reading()
 
     def _body(self) -> bytearray:
-        """What has arrived of the body of this request, or of the last, and is not taken."""
+        """Returns the received and not yet taken part of the body of the latest request."""
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return bytearray() if cycle is None else cycle.body
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body. Wakes the application if that can do something with it."""
+        """Takes a part of the body, and wakes the application if that can use it."""
         self._size -= len(body)
         self._content_size += len(body)
         cycle = self.cycle

@@ -1,11 +1,11 @@
-"""Where to cut what arrives, so that no slice has parts of two requests.
+"""Cuts received bytes into slices, so that no slice has parts of two requests.
 
-A parser that gets everything at once makes every request in it, though only the first can be
-served. So it gets slices, and the next one only when the request before is done.
+A parser that gets all bytes at once creates every request in them, though only the first can be
+served. So it gets slices, and the next one only when the previous request is done.
 
-A request ends at an empty line, which is the end of its head or of its last chunk, or after as many
-bytes of content as its head says. An empty line may also stand elsewhere, in chunks: one slice more
-does no harm. The parser accepts no other end of a line than CR LF.
+A request ends at an empty line, which is the end of its head or of its last chunk, or after the
+number of bytes that its head gives. There may be other empty lines, in chunks: an additional slice
+does no harm. The parser accepts only CR LF as the end of a line.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class Slices:
     """Cuts the bytes of one connection.
 
     Attributes:
-        content: bytes of content still to come of the request, where its head says how many.
-        tail: the last bytes of the request that has begun, which may begin an empty line.
+        content: bytes of content still to come, if the head gives their number.
+        tail: the last bytes of the request so far, which may begin an empty line.
     """
 
     __slots__ = ("content", "tail")
@@ -28,7 +28,7 @@ class Slices:
         self.tail = b""
 
     def cut(self, data: bytes, begin: int) -> int:
-        """Where the slice ends that begins there."""
+        """Returns the end of the slice that begins at `begin`."""
         if self.content:
             size = min(len(data) - begin, self.content)
             self.content -= size
@@ -41,10 +41,10 @@ class Slices:
         return len(data) if found < 0 else found + len(EMPTY_LINE)
 
     def keep(self, piece: bytes) -> None:
-        """The request goes on after this slice."""
+        """Called when the request continues after this slice."""
         self.tail = (self.tail + piece[1 - len(EMPTY_LINE) :])[1 - len(EMPTY_LINE) :]
 
     def reset(self) -> None:
-        """The request is complete."""
+        """Called when the request is complete."""
         self.content = 0
         self.tail = b""

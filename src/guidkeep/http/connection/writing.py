@@ -1,4 +1,4 @@
-"""How responses get onto the wire, and when a connection reads on."""
+"""Writes responses, and decides when a connection reads on."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Flow(FlowControl):
-    """Reads no more while something that has arrived is not parsed.
+    """Stops reading while received bytes are not parsed.
 
-    uvicorn's goes on reading whenever a response is complete. A client that sends faster than it is
+    uvicorn's class reads on whenever a response is complete. A client that sends faster than it is
     served, or does not read at all, would fill the memory with its requests.
 
     Attributes:
-        has_rest: whether something waits.
+        has_rest: whether there are unparsed bytes.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -33,16 +33,16 @@ class Flow(FlowControl):
         self.has_rest = False
 
     def resume_reading(self) -> None:
-        """Reads on, unless something waits."""
+        """Reads on, unless there are unparsed bytes."""
         if not self.has_rest:
             super().resume_reading()
 
 
 class ConnectionStream:
-    """A request that is read, or a response that is sent, piece by piece; see `Stream`.
+    """A request that is read, or a response that is sent, in pieces; see `Stream`.
 
-    HTTP/1.0 knows no chunks: there the end of the connection is that of the response (RFC 9112
-    §6.3). uvicorn would send chunks all the same.
+    HTTP/1.0 has no chunks: there the end of the connection ends the response (RFC 9112 §6.3).
+    uvicorn would send chunks even so.
     """
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
@@ -56,21 +56,21 @@ class ConnectionStream:
 
     @property
     def is_arriving(self) -> bool:
-        """Whether there is more to come of a body that the application reads as it comes."""
+        """Whether the application reads the body as it arrives, and more is to come."""
         return self._reads_on and self._cycle.more_body and not self._cycle.response_complete
 
     def read_on(self) -> None:
-        """The application reads the body as it comes, and sees to it that it does come."""
+        """Lets the application read the body as it arrives, and limit the time for that itself."""
         self.takes = self._reads_on = True
         if self._cycle.body:
-            self._cycle.message_event.set()  # until now it waited for the whole
+            self._cycle.message_event.set()  # until now the application waited for the whole body
 
     def has_left(self) -> bool:
         """Whether the client has closed the connection."""
         return self._cycle.disconnected
 
     def finish(self) -> None:
-        """The last message follows; what the client still sends is thrown away."""
+        """Called before the last message; bytes that the client still sends are discarded."""
         self._cycle.expected_content_length = 0
         if self._cycle.more_body:
             self.is_abandoned = True
@@ -83,7 +83,7 @@ class ConnectionStream:
         if self._has_chunks or transport.is_closing():  # without its client there is no socket
             transport.close()
             return
-        # A reset: an end in good order would be taken for that of the response.
+        # A reset: an orderly close would look like the end of the response.
         at_once = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
         transport.abort()
@@ -96,9 +96,9 @@ def send_whole(
     lines: bytes,
     body: bytes,
 ) -> bool:
-    """Sends a response in one write, to the same effect as the cycle's own two messages.
+    """Sends a response with one write, with the same effect as the cycle's two messages.
 
-    Not to a client that does not read: the messages wait for it, which bounds what it is owed.
+    Returns False if the client does not read: the messages wait for it, which bounds the memory.
     """
     cycle = protocol.cycle
     if protocol.flow.write_paused or cycle.disconnected or cycle.response_complete:
@@ -113,7 +113,7 @@ def send_whole(
 
 
 def complete(protocol: HttpToolsProtocol, cycle: RequestResponseCycle) -> None:
-    """The response is written, to the last byte."""
+    """Called when the response is written completely."""
     cycle.response_started = cycle.response_complete = True
     cycle.message_event.set()
     protocol.on_response_complete()

@@ -1,4 +1,4 @@
-"""The documentation page: Swagger UI over this server's own OpenAPI document.
+"""The documentation page: Swagger UI for this server's OpenAPI document.
 
 Everything it needs is served from here, so it works offline. The two Swagger UI files are those
 of the npm package swagger-ui-dist 5.35.0, unchanged (Apache License 2.0, beside them).
@@ -25,6 +25,6 @@ _POLICY = (
 
 
 def pages() -> dict[str, Callable[[Request], Awaitable[Response]]]:
-    """The page and its files, by their paths."""
+    """Returns the handlers of the page and its files, by their paths."""
     files = served(__package__, _POLICY)
     return {"/docs": files.pop("index.html"), **{f"/docs/{name}": files[name] for name in files}}
