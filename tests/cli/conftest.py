@@ -1,4 +1,4 @@
-"""A live server, and the command as a test runs it: in this process, with its words."""
+"""A live server, and the command, run in this process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EXITS = {command.name: command.exits for command in COMMANDS}
 
 
 class Terminal(io.StringIO):
-    """Text that is written to a terminal."""
+    """The text written to a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -38,7 +38,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server that takes the time for what it was at the beginning."""
+    """A server with a stopped clock."""
     store = tmp_path_factory.mktemp("cli") / "guidkeep.db"
     with served(Clock(time.time()), store=f"sqlite:///{store}", sweep_interval=3600.0) as started:
         yield started
@@ -46,7 +46,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(autouse=True)
 def environment(running: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The service's address in the environment, nothing on standard input, a folder of its own."""
+    """Sets the service's address in the environment, an empty standard input, and a new folder."""
     monkeypatch.setenv("GUIDKEEP_URL", running.address)
     monkeypatch.delenv("GUIDKEEP_FORMAT", raising=False)
     monkeypatch.setenv("COLUMNS", "100")
@@ -55,7 +55,7 @@ def environment(running: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def feed(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
-    """Puts that on standard input."""
+    """Puts the text on standard input."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
 
 
@@ -79,7 +79,7 @@ def run() -> Run:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch has three lines, and how far it came is saved with each."""
+    """Batches of three lines, with the progress saved after each."""
     monkeypatch.setattr(batches, "BATCH_LINES", 3)
     monkeypatch.setattr(import_, "BETWEEN_SAVES", -1.0)
 
@@ -91,5 +91,5 @@ def guid() -> str:
 
 @pytest.fixture
 def user() -> str:
-    """A user that no other test has."""
+    """A user without records of other tests."""
     return new_guid()

@@ -1,4 +1,4 @@
-"""Files that are imported, what an import leaves beside them, and a service that fails it."""
+"""Files to import, the files that an import leaves beside them, and a failing service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write(rows: list[dict[str, Any]]) -> None:
 
 
 class Failing:
-    """Lets so many batches through; then something happens."""
+    """Lets that many batches through, then raises an error."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, good: int, error: BaseException) -> None:
         write_batch = AsyncClient.write

@@ -1,4 +1,4 @@
-"""URLs where no Guidkeep is, or one behind something that alters what it answers."""
+"""URLs without Guidkeep, or with a proxy that alters its responses."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_user_and_a_password_in_the_url_do_no_harm(
 
 @pytest.fixture(scope="module")
 def compressing(running: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An nginx in front of the service that compresses, and so makes each version a weak one."""
+    """An nginx in front of the service that compresses, and so weakens each ETag."""
     with compressed(tmp_path_factory.mktemp("nginx"), running.address) as address:
         yield address
 

@@ -1,4 +1,4 @@
-"""Records that are read in threads: in order, with the error at its place."""
+"""Records read in threads: in order, with an error in its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of commands: what its rows name exists, and help and completion follow from it."""
+"""The table of commands: everything in its rows exists; help and completion follow from it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_help_of_a_command_says_all_that_its_row_says(
     assert f"\nExamples:\n  {command.examples[0]}" in said
     listed = re.findall(r"^  (\d+) +(.*)$", said, re.MULTILINE)
     assert listed == [(str(code), exits.MEANINGS[code]) for code in sorted(command.exits)]
-    monkeypatch.setenv("COLUMNS", "500")  # no sentence is divided
+    monkeypatch.setenv("COLUMNS", "500")  # so that no sentence is wrapped
     with pytest.raises(SystemExit):
         run(command.name, "--help")
     whole = " ".join(capsys.readouterr().out.split())

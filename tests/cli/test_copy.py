@@ -1,4 +1,4 @@
-"""The command `guidkeep copy`: on real stores, what it prints, and its exit codes."""
+"""The command `guidkeep copy` on real stores: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def fill(url: str, records: Iterable[Record]) -> None:
 
 
 def contents(url: str) -> list[Record]:
-    """All records of the store, up to a thousand."""
+    """Returns all records of the store, up to a thousand."""
     return asyncio.run(_contents(url))
 
 
@@ -126,7 +126,7 @@ def test_verify_only_writes_nothing(
 def test_records_go_to_every_kind_of_store_and_back(
     kind: str, engines: Engines, urls: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A page and a half, with text that is easily spoilt."""
+    """A page and a half of records, with text that is easily corrupted."""
     source, back = urls
     there = engines.get(kind).fresh()
     records = [live(number, metadata=METADATA) for number in range(1500)]

@@ -1,4 +1,4 @@
-"""`guidkeep export`: the same to the byte, into a file or a pipe, interrupted and resumed."""
+"""`guidkeep export`: equal to the byte, into a file or a pipe, interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TEXT = '"n":1.10,"text":"Zo\\u00eb \U0001f600","deep":[{}, null]'
 
 @pytest.fixture
 def records(client: Client, user: str) -> list[str]:
-    """The lines of an export of that user's."""
+    """Returns the lines of an export of the user's records."""
     written = list(client.bulk(f'{{"user":"{user}",{TEXT},"i":{i}}}' for i in range(20)))
     return [f"{client.read(guid).text}\n" for guid in sorted(line.guid or "" for line in written)]
 
@@ -82,7 +82,7 @@ def test_when_nobody_reads_any_more_it_ends(
 
 
 class Interrupted:
-    """An export that ends after so many records."""
+    """An export that ends after that many records."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int, error: BaseException) -> None:
         export = Client.export
@@ -201,7 +201,7 @@ def test_a_file_that_can_not_be_written_is_told(run: Run, capsys: Capture) -> No
 def test_an_export_that_fails_names_the_file_that_the_user_named(
     run: Run, capsys: Capture, records: list[str], user: str
 ) -> None:
-    """What is in its way may be a file beside it, which then stands behind."""
+    """The error may be about a file beside it, which is then named in brackets."""
     Path("link").symlink_to("folder/all")
     Path("folder").mkdir()
     for path in (Path("folder/all.part"), Path("folder/all.export.new")):

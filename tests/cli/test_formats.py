@@ -1,4 +1,4 @@
-"""Files that are no records, columns that mean something else, and which place a refusal names."""
+"""Files without records, misspelt columns, and the place that a refusal names."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_column_ttl_is_seconds_from_now_or_a_duration(
 
 @pytest.fixture
 def declaring(monkeypatch: Patch) -> list[str]:
-    """Properties that the service's schema declares."""
+    """The properties that the service's schema declares."""
     properties: list[str] = []
 
     async def schema(_: object) -> Any:
@@ -203,7 +203,7 @@ def test_one_that_is_misspelt_does_so_too_if_it_is_declared(
     FILE.write_text(f"user,expires\n{user},soon\n")
     assert run("import", FILE) == exits.USAGE
     declaring.append("expires")
-    assert run("import", FILE) == exits.FAILED  # the service itself declares none
+    assert run("import", FILE) == exits.FAILED  # this service's schema declares none
     assert "line" in json.loads(REFUSED.read_text())
 
 
@@ -215,7 +215,7 @@ MAY_BE = {
     "id": ("G", "guid"), "ID": ("{g}", "guid"), "uuid": ("g", "guid"), "UUID": ("G", "guid"),
     "GUIDs": ("G", "guid"), "# guid": ("G", "guid"), "id:=": ("G", "guid"),
 }  # fmt: skip
-"""By the name of a column: a cell of it, and the member for which it may be meant."""
+"""By the name of a column: one of its cells, and the member that it may stand for."""
 
 
 def _cell(text: str, guid: str) -> str:
@@ -261,7 +261,7 @@ def test_it_is_metadata_beside_that_column_or_where_the_schema_declares_it(
              "parent_guid", "ttl_policy", "userid", "exponent", "Name"],
 )  # fmt: skip
 def test_other_names_are_metadata(run: Run, client: Client, user: str, name: str) -> None:
-    """And so is a number that is called id."""
+    """The same for a number in a column id."""
     FILE.write_text(f"user,{name}\n{user},17\n")
     assert run("import", FILE) == 0
     [record] = client.export(user=user)
@@ -385,7 +385,7 @@ def test_of_a_pipe_no_more_than_a_line_is_waited_for(client: Client, user: str) 
         assert process.stdin
         process.stdin.write(b"<html>\n")
         process.stdin.flush()
-        assert process.wait(60) == exits.USAGE  # though there may be more to come
+        assert process.wait(60) == exits.USAGE  # although there may be more input
         assert process.stderr
         assert b"an HTML page" in process.stderr.read()
         process.stdin.close()

@@ -1,4 +1,4 @@
-"""`guidkeep health`, which the container's health check runs."""
+"""`guidkeep health`, the container's health check."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def answering(answer: bytes, address: str = "127.0.0.1") -> Iterator[int]:
-    """Somebody who answers whatever is asked like that; the port."""
+    """Runs a server that sends those bytes to every request; yields its port."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family) as listener:
 
@@ -70,7 +70,7 @@ def test_a_server_on_ipv6_is_found(run: Run, host: str) -> None:
 
 
 def test_no_proxy_of_the_environment_is_asked(running: Running) -> None:
-    """As a process, with every name that a proxy has."""
+    """Runs as a process, with every variable for proxies."""
     proxy = f"http://127.0.0.1:{free_port()}"
     names = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
     environment = dict(os.environ) | dict.fromkeys(names, proxy)
@@ -115,7 +115,7 @@ def test_a_server_that_does_not_answer_is_told(
 
 
 def test_a_variable_that_a_platform_injects_is_no_port(run: Run, monkeypatch: Patch) -> None:
-    """The port is then the default; whoever listens there may answer or not."""
+    """The port is then the default; another server may be listening there."""
     monkeypatch.setenv("GUIDKEEP_PORT", "tcp://10.96.12.5:8080")
     assert run("health") in {0, exits.UNAVAILABLE}
 
@@ -127,7 +127,7 @@ def test_a_port_that_is_none_is_refused(run: Run, capsys: Capture, port: str) ->
 
 
 def test_asking_loads_only_what_it_takes() -> None:
-    """It runs every few seconds, on however small a machine."""
+    """It runs every few seconds, also on small machines."""
     command = [sys.executable, "-X", "importtime", "-m", "guidkeep", "health", "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == exits.USAGE

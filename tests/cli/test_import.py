@@ -1,4 +1,4 @@
-"""`guidkeep import`: whole files, refusals, interruptions, what it prints and returns."""
+"""`guidkeep import`: whole files, refusals, interruptions, output and exit codes."""
 
 from __future__ import annotations
 

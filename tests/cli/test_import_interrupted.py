@@ -1,4 +1,4 @@
-"""`guidkeep import`: interrupted, failed or broken off, and how it goes on."""
+"""`guidkeep import` after an interruption, an error, or a broken file, and its resumption."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_its_own_records_are_not_refused_when_it_goes_on(
     write_batch = AsyncClient.write
 
     async def lost(client: Any, batch: Any, **options: Any) -> Any:
-        # Known before it is sent, for it may be killed before it hears an answer.
+        # Saved before the request, because the process may be killed before the response.
         state = json.loads(STATE.read_text())["state"]
         assert state["sent"] == (batch[-1].number if is_named else 0)
         await write_batch(client, batch, **options)
@@ -88,7 +88,7 @@ def test_its_own_records_are_not_refused_when_it_goes_on(
         assert run("import", FILE, "--create-only") == exits.UNKNOWN
     before = [record.text for record in client.export(user=user)]
     assert len(before) == 3
-    if is_named:  # somebody else's, in the part that was not sent
+    if is_named:  # another client's record, in the part that was not sent
         client.create({"user": user}, guid=guids[4])
     capsys.readouterr()
     assert run("import", FILE, "--create-only") == (exits.FAILED if is_named else 0)
@@ -180,7 +180,7 @@ def test_what_is_on_its_way_when_it_is_interrupted_is_counted(
 
 @pytest.fixture
 def waiting(running: Running) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts an import whose input has more to say."""
+    """Starts an import whose input continues."""
     with ExitStack() as opened:
 
         def start(*words: str) -> subprocess.Popen[bytes]:
@@ -203,7 +203,7 @@ def test_an_input_that_pauses_does_not_hold_up_what_is_on_its_way(
     process = waiting()
     line = f'{{"user":"{user}","text":"{"x" * 1000}"}}\n'.encode()
     assert process.stdin
-    process.stdin.write(line * 200)  # three batches, and some that wait
+    process.stdin.write(line * 200)  # three batches, and some waiting lines
     process.stdin.flush()
     while not client.list(user=user).records:
         assert process.poll() is None
@@ -218,7 +218,7 @@ def test_while_the_input_says_nothing_it_can_be_interrupted(
 ) -> None:
     process = waiting(*words, "--refused", "refused")
     assert process.stdin
-    process.stdin.write(b'{"user":5}\n' * 20_000)  # read when this has been written
+    process.stdin.write(b'{"user":5}\n' * 20_000)  # this returns when the import has read them
     process.stdin.flush()
     while not Path("refused").exists():
         assert process.poll() is None

@@ -1,4 +1,4 @@
-"""Ctrl-C, whenever it comes: a word or silence, and never a traceback."""
+"""Ctrl-C at any time: one line or none, and never a traceback."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMMANDS = {
     "serve": ["serve", "--port", "0"],
 }
 POINTS = (1, 120, 300)
-"""Modules that have been imported, ours and others, when it comes."""
+"""Modules, ours and others, after whose import it comes."""
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -66,7 +66,7 @@ def test_ctrl_c_while_modules_are_imported_ends_a_command_without_a_traceback(
 
 
 MAIN = "import sys; from guidkeep.__main__ import main; sys.exit(main())"
-"""What an installed script consists of."""
+"""The text of an installed script."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -87,7 +87,7 @@ def test_a_server_that_has_not_begun_ends_with_0(tmp_path: Path, number: signal.
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """What signals do is as before at the end."""
+    """At the end the signal handlers are as before."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     former = {number: signal.getsignal(number) for number in numbers}
     yield
@@ -100,13 +100,13 @@ def test_it_ends_the_process_but_while_a_command_works(handlers: None) -> None:
     with pytest.raises(KeyboardInterrupt), interrupts.raised():
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of nohup
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as after nohup
     with interrupts.raised():
         os.kill(os.getpid(), signal.SIGINT)
 
 
 class Deaf:
-    """Something in whose end nothing can be raised."""
+    """An object whose `__del__` can't raise."""
 
     def __del__(self) -> None:
         os.kill(os.getpid(), signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Members and times, as they are written on the command line."""
+"""Members and times on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a command is, where it is not known how long it will take."""
+"""The progress of a command whose duration is not known."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     master, slave = pty.openpty()
     with (
-        open(slave, "w") as terminal,  # noqa: PTH123 - it has no path
+        open(slave, "w") as terminal,  # noqa: PTH123 - a descriptor, not a path
         progress_bar.shown("copying", terminal) as watch,
     ):
         watch(0.5, 1234)
@@ -50,7 +50,7 @@ def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rest_of(terminal: int) -> str:
-    """What was written to it; empty: nobody has it open any more, and all is read."""
+    """Returns the text written to it; empty when it is closed and all is read."""
     try:
         return os.read(terminal, 65_536).decode()
     except OSError:

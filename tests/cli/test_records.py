@@ -1,4 +1,4 @@
-"""`guidkeep create`, `get`, `update`, `delete`, `list`: what they do, print and return."""
+"""`guidkeep create`, `get`, `update`, `delete`, `list`: effects, output and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of records: what is read from them, and what can't be."""
+"""Files of records: the records read from them, and their faults."""
 
 from __future__ import annotations
 

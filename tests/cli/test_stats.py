@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def figures(**members: Any) -> dict[str, Any]:
-    """What `GET /stats` says, with 90 days from the first of January."""
+    """The response of `GET /stats`, with 90 days from the first of January."""
     day = 86_400
     counts = [0, 8, 4, *[0] * 86, 1]
     begin = 1_767_225_600
@@ -50,7 +50,7 @@ def figures(**members: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the service says; a test may change it."""
+    """The service's response; a test may change it."""
     document = figures()
     monkeypatch.setattr(
         Client, "stats", lambda _: stats_of(Response(200, {}, json.dumps(document).encode()))

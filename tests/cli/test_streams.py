@@ -1,4 +1,4 @@
-"""Standard streams that are closed, not UTF-8, or read no further."""
+"""Standard streams that are closed, not UTF-8, or no longer read."""
 
 from __future__ import annotations
 

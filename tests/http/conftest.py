@@ -1,8 +1,8 @@
 """Each record operation is tested through the application itself and through a live server.
 
-The live server answers cache hits before the application sees the request, so whatever holds
-for the one must be seen on the other too. There is one for each store and cache, for all tests:
-they keep out of each other's way by GUIDs of their own.
+The live server serves cache hits before the application sees the request, so each promise
+of one must be tested on the other too. There is one server for each store and cache, for all tests:
+each test uses its own GUIDs.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def server_clock() -> Clock:
 
 @pytest.fixture
 def clock(server_clock: Clock) -> Clock:
-    """The time of the live server and of the test's own applications."""
+    """The clock of the live server and of the test's applications."""
     server_clock.now = MARCH_2015
     return server_clock
 
 
 class Live:
-    """Live servers, each over another store and cache, started when a test first wants it."""
+    """Live servers, one for each pair of store and cache, started when a test first needs them."""
 
     def __init__(self, clock: Clock, engines: Engines, folder: Path) -> None:
         self.stack = ExitStack()
@@ -56,7 +56,7 @@ class Live:
         self._running: dict[str, Running] = {}
 
     def over(self, pair: str) -> Running:
-        """The one over that pair, as in "mysql redis"."""
+        """Returns the server over that pair, as in "mysql redis"."""
         if pair not in self._running:
             store, cache = (self._url(name) for name in pair.split())
             started = served(
@@ -88,7 +88,7 @@ def servers(
 
 @pytest.fixture(scope="session")
 def server(servers: Live) -> Running:
-    """The one with the defaults."""
+    """The server with the defaults."""
     return servers.over("sqlite memory")
 
 
@@ -110,7 +110,7 @@ async def api(
 
 @pytest.fixture
 async def live(server: Running, clock: Clock) -> AsyncIterator[Api]:
-    """A client of the live server alone, for what only a server has."""
+    """A client of the live server, for properties of servers only."""
     async with Api(server.address) as client:
         yield client
 

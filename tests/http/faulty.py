@@ -1,4 +1,4 @@
-"""A store that fails or waits when it is told to, and else does what the real one does."""
+"""A store that fails or waits on demand, and otherwise works like the real one."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class FaultyStore:
-    """See the module's text.
+    """The store. See the module's text.
 
     Attributes:
-        fault: raised by every operation while it is set.
-        gate: what every operation waits for.
+        fault: the error that every operation raises, if it is set.
+        gate: the event that every operation waits for.
     """
 
     def __init__(self, store: Store) -> None:
@@ -36,7 +36,7 @@ class FaultyStore:
         self._store = store
 
     async def wait_for(self, count: int) -> None:
-        """Waits until so many operations wait at the gate."""
+        """Waits until that many operations wait at the gate."""
         async with asyncio.timeout(10), self._came:
             await self._came.wait_for(lambda: self._waiting == count)
 
@@ -45,7 +45,7 @@ class FaultyStore:
             self._waiting += 1
             self._came.notify_all()
         await self.gate.wait()
-        await asyncio.sleep(0)  # a real store never answers at once
+        await asyncio.sleep(0)  # a real store never responds at once
         self._waiting -= 1
         if self.fault is not None:
             raise self.fault
@@ -95,7 +95,7 @@ class FaultyStore:
 
 
 class CutOffCache(MemoryCache):
-    """A cache that can't be reached, as far as its `ping` goes."""
+    """A cache whose `ping` fails."""
 
     async def ping(self) -> None:
         raise ConnectionRefusedError
@@ -105,7 +105,7 @@ class CutOffCache(MemoryCache):
 async def faulty(
     path: Path, clock: Clock, **settings: Any
 ) -> AsyncIterator[tuple[Api, FaultyStore]]:
-    """A client of an application over such a store."""
+    """A client of an application over a faulty store."""
     async with opened_store(path) as store:
         planted = FaultyStore(store)
         registry = make_registry(planted, clock=clock)

@@ -1,4 +1,4 @@
-"""Teaches Schemathesis, which loads it, to send the content of `/bulk`: it is text."""
+"""A module that Schemathesis loads, so that it sends the content of `/bulk` as text."""
 
 from __future__ import annotations
 

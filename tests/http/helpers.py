@@ -1,4 +1,4 @@
-"""What the tests of the HTTP contract share: a client whose every answer is checked."""
+"""Helpers for tests of the HTTP contract: a client that checks every response."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ PAIRS = [
 """Each store and each cache once: they know nothing of each other, as the import contracts say, so
 what holds over one pair holds over every other."""
 PATIENCE = 30.0
-"""Seconds: for machines that do much else, and for FerretDB, which counts without an index."""
+"""Seconds: long, for busy machines and for FerretDB, which counts without an index."""
 EACH_PAIR = pytest.mark.parametrize("api", ["memory://", "none://", *PAIRS], indirect=True)
-"""For the contract: through the application, and through live servers over each store and cache.
-The live server that other tests share is "sqlite memory"."""
+"""Targets of the contract: the application, and live servers over each store and cache.
+Other tests share the live server "sqlite memory"."""
 
 
 class Api(httpx2.AsyncClient):
-    """A client that checks of each answer what all answers promise."""
+    """A client that checks each response for the promises of all responses."""
 
     def __init__(self, target: Application | str) -> None:
-        """`target` is an application in this process, or the address of a server."""
+        """`target` is an application in this process, or a server's address."""
         hooks: Any = {"response": [_check]}
         if isinstance(target, str):
             super().__init__(base_url=target, event_hooks=hooks, timeout=PATIENCE)
@@ -55,17 +55,17 @@ class Api(httpx2.AsyncClient):
             super().__init__(base_url="http://localhost", transport=transport, event_hooks=hooks)
 
     async def made(self, guid: str | None = None, **members: Any) -> httpx2.Response:
-        """Creates a record; its user is Ann and its GUID a new one unless told otherwise."""
+        """Creates a record, by default with user Ann and a new GUID."""
         answer = await self.post(f"/guid/{guid or new_guid()}", json={"user": "Ann"} | members)
         assert answer.status_code == 201
         return answer
 
     async def all_guids(self, **query: Any) -> list[str]:
-        """The GUIDs of the whole list, from page to page."""
+        """Returns the GUIDs of the whole list, page by page."""
         guids: list[str] = []
         url: str | None = str(httpx2.URL("/guid", params=query))
         while url:
-            # Of other tests' records too: numbers of 5,000 digits, which int() does not take.
+            # Other tests' records have numbers of 5,000 digits, which int() refuses.
             page = (await self.get(url)).json(parse_int=str)
             guids += [record["guid"] for record in page["guids"]]
             url = page["next"]
@@ -73,7 +73,7 @@ class Api(httpx2.AsyncClient):
 
 
 async def _check(response: httpx2.Response) -> None:
-    """What holds for every answer, whatever was asked."""
+    """Checks the promises of every response."""
     await response.aread()
     check_headers(response.headers)
     assert "html" not in response.headers.get("content-type", "") or response.is_success
@@ -90,16 +90,16 @@ async def _check(response: httpx2.Response) -> None:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Fails unless browsers and caches are told what they are told with every answer."""
+    """Fails unless the response has the headers for browsers and caches."""
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cross-origin-resource-policy"] == "same-origin"
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
-    # What can be asked about may be kept; all else is right at this moment only.
+    # A response with an ETag may be kept and revalidated; all others are right only now.
     assert headers["cache-control"] == ("no-cache" if "etag" in headers else "no-store")
 
 
 def check_problem(status: int, problem: dict[str, Any]) -> None:
-    """Fails unless it is a whole problem (RFC 9457) that shows nothing of the inside."""
+    """Fails unless it is a complete problem (RFC 9457) without internals."""
     assert problem["type"].startswith(TYPE_PREFIX)
     kind = PROBLEMS[problem["type"].removeprefix(TYPE_PREFIX)]
     assert problem["status"] == status == kind.status
@@ -113,7 +113,7 @@ def check_problem(status: int, problem: dict[str, Any]) -> None:
 
 
 def faults(response: httpx2.Response) -> dict[str, str]:
-    """Of a 400: what is wrong, by JSON Pointer or, outside the body, by parameter."""
+    """Returns the faults of a 400, by JSON Pointer or, outside the body, by parameter."""
     assert response.status_code == 400
     found: dict[str, str] = {}
     for fault in response.json()["errors"]:
@@ -123,18 +123,18 @@ def faults(response: httpx2.Response) -> dict[str, str]:
 
 
 def lines_of(response: httpx2.Response) -> list[dict[str, Any]]:
-    """The lines of an answer that has one JSON object a line."""
+    """Returns the lines of a response with one JSON object on each."""
     return [json.loads(line) for line in response.text.splitlines()]
 
 
 def detail(response: httpx2.Response) -> str:
-    """A problem's sentence."""
+    """Returns a problem's `detail`."""
     text: str = response.json()["detail"]
     return text
 
 
 async def request_raw(address: str, request: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Sends bytes over a connection of their own; returns the first answer on it."""
+    """Sends bytes over a new connection; returns the first response on it."""
     place = urlsplit(address)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     try:
@@ -145,7 +145,7 @@ async def request_raw(address: str, request: bytes) -> tuple[int, dict[str, str]
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
-    """The next answer on a connection: status, headers, content."""
+    """Returns the next response on a connection: status, headers, content."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value for name, _, value in (li.partition(": ") for li in lines)}
@@ -156,7 +156,7 @@ async def read_response(reader: asyncio.StreamReader) -> tuple[int, dict[str, st
 
 
 def template(path: str) -> str | None:
-    """The path of `/openapi.json` that a real one is an instance of."""
+    """Returns the path in `/openapi.json` that matches a real path."""
     path = "/guid" if path == "/guid/" else path
     for known in DOCUMENT["paths"]:
         if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(known)), path):
@@ -165,7 +165,7 @@ def template(path: str) -> str | None:
 
 
 def _documented(request: httpx2.Request) -> set[str] | None:
-    """The statuses that `/openapi.json` names for the request; None: it knows no such one."""
+    """Returns the statuses in `/openapi.json` for the request; None if it has no such request."""
     known = template(request.url.path)
     method = "get" if request.method == "HEAD" else request.method.lower()
     operation = DOCUMENT["paths"].get(known, {}).get(method)
@@ -173,7 +173,7 @@ def _documented(request: httpx2.Request) -> set[str] | None:
 
 
 def nested(depth: int) -> str:
-    """A body whose arrays and objects nest so deep; the body's own object counts."""
+    """Returns a body with that depth of arrays and objects, including its own object."""
     return (
         json.dumps({"user": "Ann"})[:-1]
         + ', "deep": '

@@ -1,4 +1,4 @@
-"""Each request is a line in the log, where that is asked for."""
+"""With --access-log each request is a line in the log."""
 
 from __future__ import annotations
 

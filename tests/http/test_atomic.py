@@ -1,4 +1,4 @@
-"""Writes to one GUID are atomic, however many come at once."""
+"""Concurrent writes to one GUID are atomic."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_read_never_returns_less_than_the_last_answered_write(api: Api, 
         while answered < CROWD - 1:
             least = answered
             assert (await api.get(f"/guid/{guid}")).json()["count"] >= least
-            await asyncio.sleep(0)  # in one process a hit gives nobody else a turn
+            await asyncio.sleep(0)  # in one process a hit does not yield to other tasks
 
     async with asyncio.timeout(30):
         await asyncio.gather(write(), *(read() for _ in range(4)))

@@ -1,7 +1,7 @@
-"""Below `http/` nothing knows HTTP: no header, no status, no library of it.
+"""The rooms below `http/` know nothing of HTTP: no header, no status, no HTTP library.
 
-The rooms are those of the layers in `pyproject.toml`, so that a new one can't be left out. What
-they import is among the import contracts.
+The rooms are read from the layers in `pyproject.toml`, so that a new one can't be left out. The
+import contracts check their imports.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BELOW = [
     name
     for layer in LAYERS[LAYERS.index("client | http") + 1 :]
     for name in layer.split(" | ")
-    if name != "settings"  # its help speaks of what the operator's clients see
+    if name != "settings"  # its help speaks of responses, for the operator
 ]
 HEADERS = {
     *OUT_OF_THE_ORDINARY,
@@ -39,7 +39,7 @@ HEADERS = {
     b"etag", b"location", b"link", b"sunset", b"vary", b"content-encoding", b"x-request-id",
 } - {b"allow", b"link", b"origin", b"upgrade"}  # they are words as well  # fmt: skip
 COMMON_NUMBERS = {500}
-"""A round number, in which things are counted."""
+"""A round number that may also be a count."""
 STATUSES = {200, 201, 204, 304, *(row.status for row in PROBLEMS.values())} - COMMON_NUMBERS
 _header = re.compile(
     "|".join(rf"(?<![\w-]){re.escape(name.decode())}(?![\w-])" for name in HEADERS), re.IGNORECASE
@@ -58,7 +58,7 @@ def modules() -> list[Path]:
 
 
 def known(tree: ast.AST) -> Iterator[str]:
-    """What code, and not prose, knows of HTTP."""
+    """Returns the names and numbers of HTTP in code, without prose."""
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and id(node) not in prose:

@@ -1,4 +1,4 @@
-"""How a request's body is read."""
+"""The reading of a request's body."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ NO_OBJECTS = [
 
 
 def body_of(size: int) -> bytes:
-    """A valid body of exactly so many bytes."""
+    """Returns a valid body of exactly that many bytes."""
     start, end = b'{"user":"Ann","fill":"', b'"}'
     return start + b"x" * (size - len(start) - len(end)) + end
 
 
 async def in_chunks(body: bytes) -> AsyncIterator[bytes]:
-    """The body without a Content-Length, as a client sends it that does not know its size."""
+    """Yields the body, so that it is sent without a Content-Length."""
     for at in range(0, len(body), 10_000):
         yield body[at : at + 10_000]
 

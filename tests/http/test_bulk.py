@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from tests.support import Clock
 
 LONG = 65_536
-"""Bytes of the longest body that is read."""
+"""The longest accepted body, in bytes."""
 
 
 async def bulk(api: Api, *lines: Any, **headers: str) -> list[dict[str, Any]]:
-    """The answers to those lines; what is no text is sent as JSON."""
+    """Returns the results of the lines; values that are not text are sent as JSON."""
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
     answer = await api.post("/bulk", content="\n".join(texts), headers=headers)
     assert answer.status_code == 200
@@ -146,7 +146,7 @@ async def test_a_line_that_is_too_long_is_refused_and_the_others_are_not(
     api: Api, extra: int
 ) -> None:
     def line(length: int) -> str:
-        return '{"user": "Ann", "pad": "%s"}' % ("x" * (length - 26))  # 26: what is around it
+        return '{"user": "Ann", "pad": "%s"}' % ("x" * (length - 26))  # 26: the rest
 
     longest = line(LONG)
     assert len(longest) == LONG
@@ -254,7 +254,7 @@ async def test_a_fault_inside_is_a_500_line_that_hides_it(
     assert statuses(answers) == [500, 500]
     assert [entry["event"] for entry in logs] == [
         "request failed"
-    ]  # once, for a million may follow
+    ]  # once, because a million may follow
     for answer in answers:
         check_problem(500, answer["problem"])
         assert "secret" not in json.dumps(answer)
@@ -302,7 +302,7 @@ async def test_many_lines_share_few_commits(live: Api) -> None:
 async def test_the_answers_to_refused_lines_are_bounded_by_what_was_sent(
     api: Api, line: str
 ) -> None:
-    """Each has one, at first with the reason; a line of a byte is not worth hundreds for ever."""
+    """Each line has a result, at first with the reason; later without, to bound the response."""
     sent = f"{line}\n" * (60_000 // (len(line) + 1))
     answer = await api.post("/bulk", content=sent)
     lines = lines_of(answer)
@@ -337,7 +337,7 @@ async def test_a_line_that_is_done_after_many_that_were_refused_is_answered_as_e
 async def test_however_many_requests_a_turn_of_the_loop_begins_few_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lines of all kinds: they are counted as they are read, turn by turn."""
+    """Lines of all kinds count for the limit of an event-loop iteration."""
     turn, read = 0, Counter[int]()
 
     def noted(text: bytes, **keywords: Any) -> Any:

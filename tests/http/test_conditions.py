@@ -1,4 +1,4 @@
-"""Conditional requests: RFC 9110 §13, and what they mean for writes."""
+"""Conditional requests: RFC 9110 §13, and their meaning for writes."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ async def test_white_space_is_what_http_says_it_is(api: Api, guid: str) -> None:
 async def test_a_condition_may_be_spread_over_several_header_lines(
     api: Api, guid: str, order: int
 ) -> None:
-    """RFC 9110 §5.3: they mean what one line with a comma means."""
+    """RFC 9110 §5.3: they mean the same as one line with a comma."""
     etag = (await api.made(guid)).headers["etag"]
     lines = [("If-None-Match", OTHER), ("If-None-Match", etag)][::order]
     assert (await ask(api, "GET", guid, *lines)).status_code == 304

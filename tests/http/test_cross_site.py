@@ -58,7 +58,7 @@ async def friendly(
 
 
 async def statuses(api: Api, guid: str, headers: dict[str, str]) -> list[int]:
-    """What writes with these headers answer where there is a record, one after the other."""
+    """Returns the statuses of writes with these headers to an existing record."""
     found = []
     for method in WRITES:
         body = None if method == "DELETE" else {"user": "Bea"}
@@ -146,7 +146,7 @@ async def test_a_link_from_another_site_can_be_followed_but_not_to_all_records(
         assert (await api.get(path, headers=LINK)).status_code == 200
     for path in ("/export", "/export?user=Ann"):
         assert (await api.get(path, headers=LINK)).status_code == 403
-    assert (await api.get("/bulk", headers=LINK)).status_code == 405  # which no link can walk
+    assert (await api.get("/bulk", headers=LINK)).status_code == 405  # not by a link
     for method in ("HEAD", *WRITES):
         answer = await api.request(method, f"/guid/{guid}", headers=LINK)
         assert answer.status_code == 403
@@ -277,7 +277,7 @@ async def test_a_preflight_from_an_allowed_origin_is_granted(
 async def test_a_preflight_for_a_private_network_is_granted(
     friendly: Api, asks: str | None
 ) -> None:
-    """A page on the web asks for a server on the machine, or in the house, of who looks at it."""
+    """A page on the web requests a server on the user's machine or in the user's network."""
     headers = {"Origin": FRIEND, "Access-Control-Request-Method": "GET"}
     if asks:
         headers["Access-Control-Request-Private-Network"] = asks

@@ -100,7 +100,7 @@ async def test_the_document_says_what_the_operator_has_set() -> None:
 
 
 def holes(part: Any) -> Iterator[str]:
-    """The names of the holes in a part of the template."""
+    """Returns the names of the holes in a part of the template."""
     if isinstance(part, dict):
         if part.keys() == {"x-hole"}:
             yield part["x-hole"]
@@ -172,7 +172,7 @@ async def test_every_example_can_be_sent_as_it_stands(live: Api, guid: str) -> N
 
 
 class Assets(HTMLParser):
-    """The addresses that a page names."""
+    """Returns the addresses in a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ async def test_everything_that_the_page_names_is_served_by_the_server_itself(liv
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assets = Assets(page.text)
     assert {"/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"} <= assets.urls
-    assert not assets.inline  # the policy would keep them from running
+    assert not assets.inline  # the policy forbids them
     for url in assets.urls:
         assert url.startswith("/")
         assert not url.startswith("//")
@@ -206,7 +206,7 @@ async def test_everything_that_the_page_names_is_served_by_the_server_itself(liv
 async def test_nothing_that_we_wrote_points_anywhere_else() -> None:
     for name in ("index.html", "start.js", "page.css", "icon.svg"):
         text = files(docs).joinpath(name).read_text()
-        text = text.replace("http://www.w3.org/2000/svg", "")  # a name, never fetched
+        text = text.replace("http://www.w3.org/2000/svg", "")  # a name that is never fetched
         assert not re.search(
             r"https?:|//[a-z]|@import|url\(\s*['\"]?(?!data:)", text.replace("// ", "")
         )
@@ -214,7 +214,7 @@ async def test_nothing_that_we_wrote_points_anywhere_else() -> None:
 
 @pytest.mark.parametrize("path", sorted(docs.pages()))
 async def test_a_file_of_the_page_is_asked_about_before_each_use(api: Api, path: str) -> None:
-    """So that after an update the page is not made of old and new files."""
+    """After an update the page must not mix old and new files."""
     first = await api.get(path)
     assert first.headers["cache-control"] == "no-cache"
     again = await api.get(path, headers={"if-none-match": first.headers["etag"]})

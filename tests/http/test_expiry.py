@@ -1,4 +1,4 @@
-"""A record is valid iff now < expire: to the second, on every path, with a cache and without."""
+"""A record is valid if and only if now < expire: to the second, on every path, in every cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.support import Clock
 
     Asks = Callable[[Api, str, str], Awaitable[bool]]
-    """Asks for something about a GUID and its former ETag; whether the record exists."""
+    """Sends a request about a GUID with its former ETag; returns whether the record exists."""
 
 pytestmark = EACH_PAIR
 
@@ -125,7 +125,7 @@ async def test_a_record_exists_until_the_second_of_its_expire_and_not_in_it(
 ) -> None:
     start = clock.now
     for instant in BEFORE + AFTER:
-        for is_warm in (False, True):  # whether the last thing that happened was a read of it
+        for is_warm in (False, True):  # whether the last request was a read of it
             clock.now = start
             guid = new_guid()
             made = await api.made(guid, user=f"user of {guid}", expire=SOON)

@@ -1,4 +1,4 @@
-"""All live records in one answer, a line each."""
+"""All live records in one response, one on each line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def user(guid: str) -> str:
 
 
 async def made(api: Api, count: int, user: str) -> list[str]:
-    """So many records of that user, the lines that are expected of them."""
+    """Creates that many records of the user; returns their expected lines."""
     guids = sorted(new_guid() for _ in range(count))
     lines = [
         json.dumps({"guid": guid, "user": user, "kept": [1.5, at]}) for at, guid in enumerate(guids)
@@ -96,7 +96,7 @@ async def test_it_goes_through_page_after_page(
 async def test_what_expires_while_it_is_sent_is_not_sent_any_more(
     tmp_path: Path, clock: Clock, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page is read whole; between its pieces time passes."""
+    """The page is read at once; time passes between its pieces."""
     monkeypatch.setattr(export, "PIECE", 1)
     async with opened_store(tmp_path / "guidkeep.db") as store:
         registry = make_registry(store, clock=clock)
@@ -155,7 +155,7 @@ async def test_a_store_that_fails_on_the_way_leaves_no_whole_answer(
         plain = store.page
 
         async def page(*arguments: object) -> object:
-            found = await plain(*arguments)  # type: ignore[arg-type]  # as they came
+            found = await plain(*arguments)  # type: ignore[arg-type]  # passed on unchanged
             store.fault = StoreUnavailable("Closed.")
             return found
 

@@ -1,4 +1,4 @@
-"""What a client sees when the service itself is in trouble: 429, 500, 503."""
+"""Responses to faults of the service itself: 429, 500, 503."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from tests.http.faulty import FaultyStore
     from tests.support import Clock
 
-SECRET = "password=hunter2 in /etc/guidkeep"  # noqa: S105 - what must not be seen
+SECRET = "password=hunter2 in /etc/guidkeep"  # noqa: S105 - must not appear in responses
 REQUESTS = [("GET", 0), ("HEAD", 0), ("POST", 1), ("PUT", 1), ("PATCH", 1), ("DELETE", 0)]
 
 
 @asynccontextmanager
 async def on(file: Path, clock: Clock, where: str, *, patience: float = 1.0) -> AsyncIterator[Api]:
-    """A client of the application, or of a server, on that file; its store is given up soon."""
+    """A client of the application, or of a server, on that file, with a short store timeout."""
     if where == "server":
         with served(clock, store=f"sqlite:///{file}", store_timeout=patience) as running:
             async with Api(running.address) as api:
@@ -163,7 +163,7 @@ async def test_while_another_program_holds_the_file_writes_answer_503_and_reads_
     tmp_path: Path, clock: Clock, guid: str, where: str
 ) -> None:
     file = tmp_path / "guidkeep.db"
-    # Half of it the file is waited for; a busy machine has the rest to say so.
+    # SQLite waits for half of it; the other half is for a busy machine.
     async with on(file, clock, where, patience=3.0) as api:
         before = await api.made(guid)
         with closing(sqlite3.connect(file, isolation_level=None)) as other, capture_logs():

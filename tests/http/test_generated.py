@@ -1,4 +1,4 @@
-"""Schemathesis, which makes requests from /openapi.json, on a running server."""
+"""Schemathesis generates requests from /openapi.json for a running server."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CHECKS = [
     "use_after_free",
     "ensure_resource_availability",
 ]
-"""All that apply but `positive_data_acceptance`: what a schema allows can still be refused,
-for it depends on the record that is there (412, or an update where there is no record)."""
+"""All checks that apply, except `positive_data_acceptance`: a request that the schema allows can
+still be refused because of the stored record (412, or an update without a record)."""
 
 
 def test_the_running_server_keeps_what_its_openapi_document_promises(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Every answer of every route tells browsers and caches what they may do with it.
+"""Every response of every route has the headers for browsers and caches.
 
-What it is that they are told is checked of each answer, in each test: see `helpers.check_headers`.
-Here every route of `/openapi.json` is asked in every way, so that a new one can't leave it out.
+Each test checks these headers in each response: see `helpers.check_headers`. Here every route of
+`/openapi.json` gets every method, so that a new one can't be left out.
 """
 
 from __future__ import annotations

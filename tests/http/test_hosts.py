@@ -1,4 +1,4 @@
-"""A server on a loopback address answers to names of its own only: no page can rebind one to it."""
+"""A server on a loopback address accepts only its own names: no page can rebind a name to it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OTHERS = [
 
 @pytest.fixture(scope="module")
 def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server on a loopback address that has a name besides."""
+    """A server on a loopback address with an additional name."""
     store = f"sqlite:///{tmp_path_factory.mktemp('hosts') / 'guidkeep.db'}"
     with served(Clock(), store=store, allow_host=read_hosts("Guids.Example.")) as running:
         yield running
@@ -45,7 +45,7 @@ def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server on all addresses that lists nothing."""
+    """A server on all addresses without listed names."""
     store = f"sqlite:///{tmp_path_factory.mktemp('elsewhere') / 'guidkeep.db'}"
     with served(Clock(), store=store, host="0.0.0.0") as running:  # noqa: S104 - for a moment
         yield running
@@ -54,7 +54,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 async def ask(
     address: str, target: str, host: str, method: str = "GET", body: str = ""
 ) -> tuple[int, dict[str, str], bytes]:
-    """What that request is answered."""
+    """Returns the status of the response."""
     head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
     return await request_raw(address, f"{head}{body}".encode("latin-1"))
 

@@ -1,4 +1,4 @@
-"""Cutting lines out of pieces that end anywhere."""
+"""Cuts lines out of pieces that end anywhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ texts = st.text(alphabet="ab \r\n", max_size=60).map(str.encode)
 
 
 def expected(text: bytes) -> list[Line]:
-    """The lines as they must be, from the words of the contract."""
+    """Returns the lines that the contract demands."""
     found = []
     for number, line in enumerate(text.split(b"\n"), 1):
         content = line.removesuffix(b"\r")
@@ -47,7 +47,7 @@ def test_no_more_than_a_line_is_held() -> None:
 
 
 def test_a_line_is_cut_when_it_is_asked_for() -> None:
-    """However many there are, nobody has to wait for all of them."""
+    """Lines are cut one at a time, so that no other request waits for all of them."""
     lines = Lines(LIMIT)
     cut = lines.feed(b"a\n" * 1000)
     assert lines.number == 0

@@ -18,7 +18,7 @@ pytestmark = EACH_PAIR
 
 
 async def make(api: Api, count: int, user: str, **members: Any) -> list[str]:
-    """So many records of that user; returns their GUIDs in order."""
+    """Creates that many records of the user; returns their GUIDs in order."""
     guids = [new_guid() for _ in range(count)]
     await asyncio.gather(*(api.made(guid, user=user, **members) for guid in guids))
     return sorted(guids)
@@ -26,7 +26,7 @@ async def make(api: Api, count: int, user: str, **members: Any) -> list[str]:
 
 @pytest.fixture
 def user(guid: str) -> str:
-    """A user of whom no other test has records."""
+    """A user without records of other tests."""
     return f"Ann & B\N{LATIN SMALL LETTER E WITH ACUTE}a/{guid}+?#%"
 
 

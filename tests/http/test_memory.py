@@ -1,4 +1,4 @@
-"""What requests hold is what they have taken of the budget, to the byte that Python allocates."""
+"""The bytes that requests hold are those taken from the budget, as measured in Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONG = b'{"user":"Ann","note":"%b"}' % (b"x" * 65_500)
 
 
 async def test_a_body_takes_as_much_as_is_ever_held_of_it(tmp_path: Path) -> None:
-    """All at once, while they wait for the store and while no client reads."""
+    """Many requests at once, while they wait for the store and while no client reads."""
     reads, asked = asyncio.Event(), 0
 
     async def receive() -> Any:
@@ -59,7 +59,7 @@ async def test_a_body_takes_as_much_as_is_ever_held_of_it(tmp_path: Path) -> Non
 async def test_a_page_takes_as_much_as_is_ever_held_of_it_while_it_is_made(
     tmp_path: Path, letters: str, size: int
 ) -> None:
-    """Of many small records, and of large ones."""
+    """Pages of many small records, and of large ones."""
     text = letters * (size // len(letters.encode()))
     body = json.dumps({"user": "Ann", "note": text}, ensure_ascii=False)
     sent = 0

@@ -1,4 +1,4 @@
-"""Over which stores and caches the HTTP contract is tested."""
+"""The pairs of stores and caches on which the HTTP contract is tested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preconditions as RFC 9110 §13.1 has them, judged on one record."""
+"""Preconditions of RFC 9110 §13.1, evaluated for one record."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Errors: problem details (RFC 9457), whatever goes wrong.
+"""Errors: problem details (RFC 9457) for every fault.
 
-What they have in common is checked of every answer in every test: see `helpers.Api`.
+Every test checks their common properties in every response: see `helpers.Api`.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ async def test_a_method_that_is_not_allowed_is_told_which_are(
     for method in methods:
         request = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         status, headers, content = await request_raw(str(live.base_url), request)
-        if method == "FOO":  # the parser knows the registered methods only
+        if method == "FOO":  # the parser knows only the registered methods
             assert status in (400, 405)
             continue
         assert (method, status) == (method, 405)
@@ -134,7 +134,7 @@ async def test_a_head_that_is_too_large_is_a_problem_too(
             if before:
                 writer.write(before)
                 assert b"200 OK" in await reader.readuntil(b"}")
-            writer.write(head[: 64 * 1024])  # as much as comes in one piece
+            writer.write(head[: 64 * 1024])  # as much as arrives in one piece
             answer = await reader.read(1 << 16)
     finally:
         writer.close()
@@ -164,7 +164,7 @@ async def test_more_connections_than_allowed_are_refused_and_welcome_later(
             assert (status, headers["retry-after"]) == (429, "1")
             check_problem(429, json.loads(content))
         async with asyncio.timeout(10):
-            while status != 200:  # until the server has seen that the first has gone
+            while status != 200:  # until the server has noticed that the first is gone
                 request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
                 status, _, _ = await request_raw(running.address, request)
 

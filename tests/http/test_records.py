@@ -1,4 +1,4 @@
-"""What a record is: its GUID, its expire, its metadata."""
+"""A record: its GUID, its expire, its metadata."""
 
 from __future__ import annotations
 

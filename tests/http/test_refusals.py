@@ -1,4 +1,4 @@
-"""What is refused in one place must not be let through in another."""
+"""A value that is refused in one place is refused everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finished answers: a record becomes bytes for the wire, and comes back the same."""
+"""Rendered responses: a record becomes bytes, and is parsed back unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of routes: what follows from a row."""
+"""The table of routes, and everything made from its rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATHS = [path for route in routes() for path in (route.path, *route.also)]
-ROWS = {route.path: route for route in routes() if route.path != "*"}  # which is no path
+ROWS = {route.path: route for route in routes() if route.path != "*"}  # not a path
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the service says of itself: /livez, /readyz, /metrics."""
+"""The routes about the service itself: /livez, /readyz, /metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Shown:
-    """What /metrics shows, by name and labels."""
+    """Returns the values in /metrics, by name and labels."""
 
     def __init__(self, text: str) -> None:
         self.text = text

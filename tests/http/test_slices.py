@@ -1,4 +1,4 @@
-"""Slices of what arrives: whatever is sent and however it comes, none has parts of two requests."""
+"""Slices of received bytes: however the bytes arrive, no slice has parts of two requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REQUESTS = st.one_of(
 
 
 class Reader:
-    """What reads the slices: it notes how many requests each one belongs to."""
+    """Parses the slices, and notes the number of requests in each."""
 
     def __init__(self) -> None:
         self.slices = Slices()
@@ -54,7 +54,7 @@ class Reader:
         self.slices.reset()
 
     def read(self, data: bytes) -> bytes:
-        """Takes what came; returns the slices, joined again."""
+        """Takes received bytes; returns the slices, joined again."""
         joined, begin = b"", 0
         while begin < len(data):
             end = self.slices.cut(data, begin)

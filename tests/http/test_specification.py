@@ -1,4 +1,4 @@
-"""The examples of the specification, as they are printed there."""
+"""The examples of the specification, unchanged."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RECORD = {"guid": GUID, "expire": EXPIRE, "user": "Cylance, Inc."}
 
 @pytest.fixture
 async def spec(api: Api) -> AsyncIterator[Api]:
-    """The API in March 2015, with no record of the specification's GUID."""
+    """The API in March 2015, without a record of the specification's GUID."""
     await api.delete(f"/guid/{GUID}")
     yield api
     await api.delete(f"/guid/{GUID}")

@@ -1,4 +1,4 @@
-"""What is held for a client that does not read yet."""
+"""The spool for a client that does not read yet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SIZE = 1000
-"""Bytes that are held in memory, here."""
+"""Bytes in memory, in these tests."""
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Told:
-    """What was told of the room, in order."""
+    """The reports on free space, in order."""
 
     def __init__(self) -> None:
         self.all: list[bool] = []
@@ -214,5 +214,5 @@ async def test_one_who_takes_no_more_gives_its_room_back() -> None:
         await anext(taken)
         await anext(taken)
     assert room.left == 5000
-    queue._written = 1  # as if a write had been on its way
+    queue._written = 1  # as if a write were in progress
     assert await queue._spill(b"more") is False

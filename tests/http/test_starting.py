@@ -1,4 +1,4 @@
-"""Starting and stopping it: `guidkeep serve` as a process of its own."""
+"""Starting and stopping `guidkeep serve` as a process."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def started(
 
 
 async def address(process: Process) -> str:
-    """Where it says that it listens."""
+    """Returns the address in its start line."""
     assert process.stdout
     async with asyncio.timeout(30):
         line = (await process.stdout.readline()).decode()
@@ -75,7 +75,7 @@ async def test_a_free_port_is_taken_and_printed_when_requests_are_accepted(tmp_p
     async with started(tmp_path, "--port", "0") as (process, api):
         assert str(api.base_url).startswith("http://127.0.0.1:")
         assert api.base_url.port
-        answer = await api.post("/guid", json={"user": "Ann"})  # at once, no second try
+        answer = await api.post("/guid", json={"user": "Ann"})  # at once, without a second try
         assert answer.status_code == 201
         assert (tmp_path / "guidkeep.db").exists()
         process.send_signal(signal.SIGTERM)
@@ -103,7 +103,7 @@ async def test_sigterm_lets_a_request_that_has_begun_finish(tmp_path: Path) -> N
         assert (await api.get("/livez")).status_code == 200  # so the server has read the above
         process.terminate()
         async with asyncio.timeout(30):
-            while await accepts(api):  # noqa: ASYNC110 - another process tells nobody
+            while await accepts(api):  # noqa: ASYNC110 - another process gives no notice
                 await asyncio.sleep(0.01)
             writer.write(body[5:])
             assert b" 201 " in await reader.readline()
@@ -112,7 +112,7 @@ async def test_sigterm_lets_a_request_that_has_begun_finish(tmp_path: Path) -> N
 
 
 async def accepts(api: Api) -> bool:
-    """Whether the server takes new connections."""
+    """Returns whether the server accepts new connections."""
     try:
         _, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
     except ConnectionError:

@@ -1,4 +1,4 @@
-"""What there is, when it will expire, and how the service fares."""
+"""The statistics: live records, their expiry, and the state of the service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def stats(api: Api) -> dict[str, Any]:
 
 @pytest.fixture
 async def alone(tmp_path: Path, clock: Clock) -> AsyncIterator[Api]:
-    """A client of an application whose store nobody else uses."""
+    """A client of an application with its own store."""
     async with opened_store(tmp_path / "guidkeep.db") as store:
         registry = make_registry(store, clock=clock)
         async with Api(app_of(registry)) as api:
@@ -147,7 +147,7 @@ async def test_the_metrics_of_several_workers_are_added_up(tmp_path: Path, clock
             metrics.tally("guidkeep_request_seconds", "/guid/{guid}", "GET", 200).observe(seconds)
         bulk = metrics.tally("guidkeep_request_seconds", "/bulk", "POST", 200 + 200 * worker)
         bulk.observe(0.25)
-        gathered[worker] = json.loads(json.dumps(metrics.numbers()))  # as they travel
+        gathered[worker] = json.loads(json.dumps(metrics.numbers()))  # as workers send them
 
     async def gather() -> Gathered:
         return gathered
@@ -177,6 +177,6 @@ async def test_a_store_that_can_not_count_is_a_503_until_it_can(
         assert (await stats(api))["live"] == 1
         store.fault = StoreUnavailable("Closed.")
         clock.advance(100)
-        assert (await stats(api))["live"] == 1  # it is told with its age
+        assert (await stats(api))["live"] == 1  # returned with its age
         clock.advance(1000)
         assert (await api.get("/stats")).status_code == 503

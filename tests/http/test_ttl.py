@@ -1,4 +1,4 @@
-"""`ttl`: seconds from now, on any write, in the place of `expire`."""
+"""`ttl`: seconds from now, on any write, in place of `expire`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 LEFT = LAST_EXPIRE - MARCH_2015
-"""Seconds until the last instant that a record may have."""
+"""Seconds until the latest possible expire."""
 
 
 @EACH_PAIR
@@ -136,7 +136,7 @@ async def test_all_that_is_wrong_with_ttl_expire_and_metadata_is_said_at_once(
 
 
 class Old:
-    """An application over a store with a record of a time when any other name was metadata."""
+    """An application over a store with a record from a time when such names were metadata."""
 
     def __init__(self, metadata: str, clock: Clock) -> None:
         store = MemoryStore()
@@ -165,7 +165,7 @@ async def test_a_member_ttl_of_former_times_stays_until_a_write_names_it(
     assert left == {"guid": GUID, "expire": str(expire), "user": "Bob"}
 
 
-# Names that are likely meant for `guid`, `expire` or `ttl`.
+# Names that were probably meant for `guid`, `expire` or `ttl`.
 
 LISTED = [
     "expires", "expiry", "expiration", "expire_at", "expires_at", "expiresAt", "expire_in",

@@ -52,7 +52,7 @@ async def test_an_update_is_a_json_merge_patch(api: Api, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 async def test_the_record_itself_is_what_is_merged_into(api: Api, method: str) -> None:
-    for case in APPENDIX_A[:8] + APPENDIX_A[12:13]:  # those of objects alone
+    for case in APPENDIX_A[:8] + APPENDIX_A[12:13]:  # only those of objects
         original, patch, result = (json.loads(str(text)) for text in case)
         made = (await api.made(**original)).json()
         answer = await api.request(method, f"/guid/{made['guid']}", json=patch)
