@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from guidkeep.errors import StoreUnavailable
 from tests.console.browser import Console, opened_console, serving
 from tests.console.test_create import value
-from tests.console.test_service import figure
+from tests.console.test_service import metric
 from tests.support import GUID
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def test_the_last_figures_stay_and_are_said_to_be_the_last(outage: Outage) -> No
 
 def test_a_service_that_began_anew_begins_the_figures_anew(outage: Outage) -> None:
     outage.console.open("/service")
-    rate = figure(outage.console, "rate")
+    rate = metric(outage.console, "rate")
     for _ in range(20):
         outage.service.client.get(f"/guid/{GUID}")
     outage.console.refresh_dashboard()

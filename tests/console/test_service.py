@@ -21,31 +21,31 @@ DAY = 86_400
 TODAY = datetime.fromtimestamp(NOVEMBER_2026, UTC)
 
 
-def figure(console: Console, name: str) -> Locator:
-    return console.page.locator(f"[data-figure={name}] dd").first
+def metric(console: Console, name: str) -> Locator:
+    return console.page.locator(f"[data-value={name}] dd").first
 
 
 def test_requests_latencies_and_the_hit_rate_move(service: Service, console: Console) -> None:
     service.put(GUID)
     console.open("/service")
     for name in ("rate", "median", "slowest", "hitRate"):
-        expect(figure(console, name)).to_have_text("–")
+        expect(metric(console, name)).to_have_text("–")
     for _ in range(30):
         service.client.get(f"/guid/{GUID}")
     for number in range(10):
         service.client.get(f"/guid/{number:032X}")  # each has to ask the store
     console.refresh_dashboard()
-    expect(figure(console, "rate")).to_have_text("20.0")
-    expect(figure(console, "hitRate")).to_have_text("75.0 %")
+    expect(metric(console, "rate")).to_have_text("20.0")
+    expect(metric(console, "hitRate")).to_have_text("75.0 %")
     for name in ("median", "slowest"):
-        expect(figure(console, name)).to_have_text(re.compile(r"^\d[\d.]* (µs|ms|s)$"))
+        expect(metric(console, name)).to_have_text(re.compile(r"^\d[\d.]* (µs|ms|s)$"))
     console.refresh_dashboard()
-    expect(figure(console, "rate")).to_have_text("10.0")  # 40 in the four seconds so far
-    expect(console.page.locator("[data-figure=rate] polyline")).to_have_count(1)
+    expect(metric(console, "rate")).to_have_text("10.0")  # 40 in the four seconds so far
+    expect(console.page.locator("[data-value=rate] polyline")).to_have_count(1)
     for _ in range(5):
         console.refresh_dashboard()
-    expect(figure(console, "rate")).to_have_text("0.00")  # ten seconds without any
-    expect(figure(console, "hitRate")).to_have_text("–")
+    expect(metric(console, "rate")).to_have_text("0.00")  # ten seconds without any
+    expect(metric(console, "hitRate")).to_have_text("–")
 
 
 def test_requests_are_told_apart_by_what_they_ask(service: Service, console: Console) -> None:

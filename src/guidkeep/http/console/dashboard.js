@@ -14,7 +14,7 @@ const KEPT = 60;
 /** Readings from which the present values are computed: ten seconds. */
 const WINDOW = 5;
 
-const FIGURES = [
+const VALUES = [
   ["rate", "Requests per second", rate],
   ["median", "Median response time", took],
   ["slowest", "99th percentile", took],
@@ -41,7 +41,7 @@ class Board {
   constructor(open) {
     this.readings = [];
     this.forecast = new Forecast(open);
-    this.figures = new Map(FIGURES.map(([name]) => [name, { value: h("dd", null, "–"), line: h("dd", { class: "line" }) }]));
+    this.values = new Map(VALUES.map(([name]) => [name, { value: h("dd", null, "–"), line: h("dd", { class: "line" }) }]));
     this.kinds = h("tbody");
     this.facts = h("dl", { class: "facts" });
     this.troubles = new Map();
@@ -50,9 +50,9 @@ class Board {
     this.counted = h("span", { class: "quiet" });
     this.element = h("div", { class: "service" },
       h("div", { class: "head" }, h("h1", null, "Service"), this.time), this.trouble,
-      h("dl", { class: "figures" }, FIGURES.map(([name, label]) => {
-        const { value, line } = this.figures.get(name);
-        return h("div", { "data-figure": name }, h("dt", null, label), value, line);
+      h("dl", { class: "counts" }, VALUES.map(([name, label]) => {
+        const { value, line } = this.values.get(name);
+        return h("div", { "data-value": name }, h("dt", null, label), value, line);
       })),
       h("section", { "aria-labelledby": "forecast" }, h("div", { class: "head" }, h("h2", { id: "forecast" }, "Forecast of expiry"), this.counted), this.forecast.element),
       h("div", { class: "pair" }, h("section", { "aria-labelledby": "kinds" }, h("h2", { id: "kinds" }, "Requests since start"),
@@ -97,18 +97,18 @@ class Board {
     const last = this.readings.at(-1);
     if (last && between(last, latest) === null) this.readings = [];
     this.readings = [...this.readings, latest].slice(-KEPT - 1);
-    this.tellFigures(latest);
+    this.showValues(latest);
     this.kinds.replaceChildren(...[...latest.kinds].sort().map(([name, kind]) => h("tr", null,
       h("th", { scope: "row" }, name), [kind.count, kind.refused, kind.failed].map((number) => h("td", null, count(number))),
       [0.5, 0.99].map((part) => h("td", null, took(quantile(kind.buckets, part)))))));
   }
 
-  tellFigures(latest) {
+  showValues(latest) {
     const steps = this.readings.slice(1).map((one, at) => between(this.readings[at], one));
     const from = this.readings.at(-WINDOW - 1) ?? this.readings[0];
     const current = from === latest ? null : between(from, latest);
-    for (const [name, , format] of FIGURES) {
-      const { value, line } = this.figures.get(name);
+    for (const [name, , format] of VALUES) {
+      const { value, line } = this.values.get(name);
       value.textContent = current ? format(current[name]) : "–";
       line.replaceChildren(sparkline(steps.map((step) => step[name]), KEPT));
     }

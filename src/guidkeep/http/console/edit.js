@@ -92,15 +92,15 @@ function release({ place }) {
 
 /** Another version is stored: shows both, unless the stored one has all changes already. */
 async function meet(edit, changes) {
-  let answer;
+  let response;
   try {
-    answer = await read(edit.guid);
+    response = await read(edit.guid);
   } catch (error) {
     if (error instanceof Refused && error.status === 404) gone(edit, changes);
     else showFaults(error, edit.form, edit.fields);
     return;
   }
-  const stored = members(answer.text);
+  const stored = members(response.text);
   const differences = compare(edit.base, changes, stored);
   if (differences.every(({ mine, theirs, base }) => mine === theirs || mine === base)) {
     const isMine = differences.some(({ mine, base }) => mine !== base);
@@ -109,7 +109,7 @@ async function meet(edit, changes) {
   showConflict(edit.place.main, {
     guid: edit.guid,
     differences,
-    save: (chosen) => send(edit, stored, chosen, answer.etag),
+    save: (chosen) => send(edit, stored, chosen, response.etag),
     discard: () => release(edit),
     back: () => edit.place.main.replaceChildren(edit.form),
   });

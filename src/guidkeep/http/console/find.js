@@ -7,31 +7,31 @@ import { meant } from "./guid.js";
 
 export async function show({ main, go, retitle, signal }) {
   retitle("Find a GUID");
-  const answer = h("div", { id: "meant", class: "meant", role: "status" });
+  const hint = h("div", { id: "meant", class: "meant", role: "status" });
   const field = h("input", {
     id: "find", name: "guid", type: "text", class: "guid", autocomplete: "off", spellcheck: "false",
-    autocapitalize: "characters", "aria-describedby": "meant", input: () => offer(field, answer),
+    autocapitalize: "characters", "aria-describedby": "meant", input: () => offer(field, hint),
   });
-  const form = h("form", { class: "find", role: "search", submit: (event) => open(event, field, answer, go) },
+  const form = h("form", { class: "find", role: "search", submit: (event) => open(event, field, hint, go) },
     h("label", { for: "find" }, "GUID"),
     h("div", { class: "line" }, field, h("button", { type: "submit", class: "main" }, "Find")),
-    answer);
-  const figures = h("div");
-  main.replaceChildren(h("h1", null, "Find a GUID"), form, figures);
+    hint);
+  const counts = h("div");
+  main.replaceChildren(h("h1", null, "Find a GUID"), form, counts);
   field.focus({ preventScroll: true });
-  populate(figures, signal);
-  return () => populate(figures, signal);
+  populate(counts, signal);
+  return () => populate(counts, signal);
 }
 
-function offer(field, answer) {
+function offer(field, hint) {
   field.removeAttribute("aria-invalid");
   const { guid, why, wrong } = field.value.trim() ? meant(field.value) : {};
-  if (wrong && field.value.trim().length >= 32) answer.replaceChildren(wrong);
-  else if (why) answer.replaceChildren(`${why}: `, h("a", { href: `#/record/${guid}`, class: "guid" }, guid));
-  else answer.replaceChildren();
+  if (wrong && field.value.trim().length >= 32) hint.replaceChildren(wrong);
+  else if (why) hint.replaceChildren(`${why}: `, h("a", { href: `#/record/${guid}`, class: "guid" }, guid));
+  else hint.replaceChildren();
 }
 
-function open(event, field, answer, go) {
+function open(event, field, hint, go) {
   event.preventDefault();
   const { guid, wrong } = meant(field.value);
   if (guid) {
@@ -39,18 +39,18 @@ function open(event, field, answer, go) {
     return;
   }
   field.setAttribute("aria-invalid", "true");
-  answer.replaceChildren(field.value.trim() ? wrong : "Paste a GUID: any case, with or without dashes.");
+  hint.replaceChildren(field.value.trim() ? wrong : "Paste a GUID: any case, with or without dashes.");
   field.focus();
 }
 
 /** Shows the number of live records. Without a response it shows nothing. */
-async function populate(figures, signal) {
+async function populate(counts, signal) {
   const { as_of: asOf, live, forecast } = await stats(signal).catch(() => ({}));
   if (!forecast) return;
   const within = (days) => forecast.slice(0, days).reduce((sum, { expire }) => sum + expire, 0);
   const told = [["Live records", live], ["Expire today (UTC)", within(1)], ["Expire within 7 days", within(7)]];
-  figures.replaceChildren(
-    h("dl", { class: "figures" }, told.map(([label, number]) =>
+  counts.replaceChildren(
+    h("dl", { class: "counts" }, told.map(([label, number]) =>
       h("div", null, h("dt", null, label), h("dd", null, count(number))))),
     h("p", { class: "quiet" }, `Counted at ${timeOfDay(Number(asOf) * 1000)}.`));
 }

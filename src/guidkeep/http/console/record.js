@@ -17,22 +17,22 @@ export async function show(place) {
     otherwise(place, guid);
     return null;
   }
-  let answer;
+  let response;
   try {
-    answer = await read(guid, { signal: place.signal });
+    response = await read(guid, { signal: place.signal });
   } catch (error) {
     if (!(error instanceof Refused) || error.status !== 404) throw error;
     absent(place, guid, "There is no record of this GUID: it never existed, was deleted, or has expired.");
     return null;
   }
-  sheet(place, guid, answer, place.note);
+  sheet(place, guid, response, place.note);
   const again = async () => {
-    const later = await readAgain(guid, answer.etag).catch((error) => error);
+    const later = await readAgain(guid, response.etag).catch((error) => error);
     if (place.signal.aborted) return;
     if (later instanceof Refused && later.status === 404) absent(place, guid, "The record no longer exists: it was deleted, or has expired.");
     else if (later.status === 200) {
-      answer = later;
-      sheet(place, guid, answer, "The record has changed since you opened it. This is the new version.");
+      response = later;
+      sheet(place, guid, response, "The record has changed since you opened it. This is the new version.");
     }
   };
   onReturn(again, place.signal);
