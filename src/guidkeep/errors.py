@@ -1,7 +1,7 @@
-"""Everything that can go wrong, as a tree. Each kind of error has a code, which never changes.
+"""The errors, as a tree of classes. Each kind of error has a code, which never changes.
 
-The message is a sentence that says what was wrong and what would be right. How an error looks over
-HTTP is the table of `guidkeep.http.problems`, by the code.
+The message is a sentence: what was wrong, and what would be right. The table in
+`guidkeep.http.problems` maps the codes to HTTP.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ TYPE_PREFIX = "urn:guidkeep:problem:"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a request.
+    """A single fault of a request.
 
     Attributes:
-        detail: a sentence, what is wrong and what would be right.
-        pointer: where in the body, as a JSON Pointer (RFC 6901); `""` is the whole body.
-        parameter: for a fault outside the body: the name of the path or query parameter.
+        detail: a sentence: what is wrong, and what would be right.
+        pointer: the place in the body, as a JSON Pointer (RFC 6901); `""` is the whole body.
+        parameter: for a fault outside the body, the name of the path or query parameter.
     """
 
     detail: str
@@ -40,12 +40,12 @@ class Fault:
 
 
 class GuidkeepError(Exception):
-    """The base of every error of Guidkeep's. On its own it is a fault inside the service."""
+    """The base of all errors of Guidkeep. Raised itself, it is a fault inside the service."""
 
     code: ClassVar[str] = "internal"
 
     request_id: str | None = None
-    """On the client's side: the id under which the service's log has the details."""
+    """In the client: the id of the request in the service's log."""
 
     @property
     def detail(self) -> str:
@@ -54,18 +54,18 @@ class GuidkeepError(Exception):
 
     @property
     def faults(self) -> Sequence[Fault]:
-        """The faults of the request one by one, where there are any."""
+        """The single faults of the request; may be empty."""
         return ()
 
 
 MOST_FAULTS = 50
-"""Faults of one request that are told."""
+"""Maximum number of reported faults of one request."""
 LONGEST_DETAIL = 1000
-"""Characters from which on a problem's `detail` leaves the other faults to `errors`."""
+"""Maximum characters of a problem's `detail`; the remaining faults are only in `errors`."""
 
 
 def _first(faults: Sequence[Fault]) -> tuple[Fault, ...]:
-    """As many as are told: a body of 64 KiB can have thousands."""
+    """The first `MOST_FAULTS` faults: a body of 64 KiB can have thousands."""
     if len(faults) <= MOST_FAULTS:
         return tuple(faults)
     more = len(faults) - MOST_FAULTS
@@ -87,13 +87,13 @@ class InvalidRequest(GuidkeepError):
     code = "invalid-request"
 
     def __init__(self, faults: Sequence[Fault] | str) -> None:
-        """`faults` are all that is wrong with the request, or one sentence for the whole of it."""
+        """`faults` are all faults of the request, or one sentence about the whole request."""
         self._faults: Sequence[Fault] = () if isinstance(faults, str) else _first(faults)
         super().__init__(faults if isinstance(faults, str) else _sentences(self._faults))
 
     @property
     def faults(self) -> Sequence[Fault]:
-        """Everything that is wrong, one by one."""
+        """The single faults of the request."""
         return self._faults
 
 
@@ -110,22 +110,22 @@ class NotFound(GuidkeepError):
 
 
 class NoSuchAddress(GuidkeepError):
-    """There is no route at that address: whoever asks for a record there has a wrong base URL."""
+    """There is no route at that address. A client that reads records there has a wrong base URL."""
 
     code = "no-such-address"
 
 
 class MethodNotAllowed(GuidkeepError):
-    """The address exists and does not know the method.
+    """The address exists, but does not allow the method.
 
     Attributes:
-        allowed: the methods that it knows, sorted.
+        allowed: the allowed methods, sorted.
     """
 
     code = "method-not-allowed"
 
     def __init__(self, method: str, allowed: Iterable[str]) -> None:
-        """`allowed` are the methods that the address knows."""
+        """`allowed` are the methods that the address allows."""
         self.allowed = sorted(allowed)
         super().__init__(f"{method} is not allowed here; what is: {', '.join(self.allowed)}.")
 
@@ -137,7 +137,7 @@ class RequestTimeout(GuidkeepError):
 
 
 class PreconditionFailed(GuidkeepError):
-    """The record is not in a version for which the request was meant. Nothing was changed."""
+    """The record's version does not match the request's condition. Nothing was changed."""
 
     code = "precondition-failed"
 
@@ -155,7 +155,7 @@ class EncodedBody(GuidkeepError):
 
 
 class MisdirectedRequest(GuidkeepError):
-    """The request names a host that this server does not answer to."""
+    """The request names a host that is not allowed here."""
 
     code = "misdirected-request"
 
@@ -165,7 +165,7 @@ class TemporaryError(GuidkeepError):
 
 
 class TooManyRequests(TemporaryError):
-    """More is asked for at once than a limit allows: `--max-pending`, `--max-memory`, ..."""
+    """A limit on concurrent requests is reached: `--max-pending`, `--max-memory`, ..."""
 
     code = "too-many-requests"
 
@@ -199,17 +199,17 @@ class Stopping(TemporaryError):
 
 
 class OutcomeUnknown(StoreUnavailable):
-    """The store did not say in time whether a write happened; it may have, or may yet.
+    """A write is in doubt: the store did not respond in time. It may have happened, or may still.
 
-    `settled`, where the store can tell later, is done once the outcome is certain: until
-    then nobody may believe what a cache says of that GUID. Without it the registry makes
-    certain by itself (see `guidkeep.registry.fencing`).
+    `settled`, if the store can find out later, is done once the outcome is certain. Until then the
+    cache must not be trusted for that GUID. Without it the registry raises a fence (see
+    `guidkeep.registry.fencing`).
     """
 
     code = "outcome-unknown"
 
     def __init__(self, message: str, settled: Future[Any] | None = None) -> None:
-        """`settled` is done when the write can no longer happen behind one's back."""
+        """`settled` is done when the write can't happen any more."""
         super().__init__(message)
         self.settled = settled
 
@@ -222,15 +222,15 @@ def unconfirmed() -> OutcomeUnknown:
 
 
 class StartupError(GuidkeepError):
-    """Guidkeep can't start as it was told to; the message says why and what would help."""
+    """Guidkeep can't start with these settings; the message says why, and what would help."""
 
 
 class ClientSideError(GuidkeepError):
-    """An error that only the client raises: the service has no such problem."""
+    """An error that only the client raises; the service has no such problem."""
 
 
 class Unreachable(ClientSideError):
-    """The service can't be reached, or does not answer in time. Nothing was written."""
+    """The service can't be reached, or does not respond in time. Nothing was written."""
 
     code = "unreachable"
 
@@ -252,12 +252,12 @@ class UnknownAnswer(ClientSideError):
 
 @cache
 def by_code() -> Mapping[str, type[GuidkeepError]]:
-    """Every error that the service can raise, by its code."""
+    """Returns every kind of error that the service can raise, by its code."""
     return {kind.code: kind for kind in _raised(GuidkeepError)}
 
 
 def _raised(kind: type[GuidkeepError]) -> Iterator[type[GuidkeepError]]:
-    """The kind, after those that it is a base of: one without a code has that of its own base."""
+    """Yields the kind after its subclasses, because a class without a code has that of its base."""
     if not issubclass(kind, ClientSideError | StartupError):
         for special in kind.__subclasses__():
             yield from _raised(special)

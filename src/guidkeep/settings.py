@@ -1,4 +1,4 @@
-"""The settings: one table. Flags, environment variables, help and docs are made from it."""
+"""The table of settings. Flags, environment variables, help and docs are made from it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_GUIDS = ("prefix", "full", "off")
 MOST_WORKERS = 256
 REQUEST_COST = 8 * 1024
-"""Bytes of `--max-memory` that any request takes while it is worked on."""
+"""Bytes of `--max-memory` that every request takes while it is processed."""
 BODY_COST = 6
-"""Bytes of it that are taken for each byte of a body: as it came, decoded, as a record, encoded,
-sent."""
+"""Bytes of `--max-memory` for each byte of a body, which exists as received, decoded, as a record,
+encoded, and as sent."""
 LEAST_MEMORY = 6 << 20
-"""Bytes of it at least: less would refuse every page of a list, or the largest file of /docs, for
-ever."""
+"""Minimum of `--max-memory` in bytes. With less, every page of a list or the largest file of /docs
+would always be refused."""
 
 
 def _text(text: str) -> str:
@@ -61,33 +61,33 @@ def _count_or_none(text: str) -> int:
 def _workers(text: str) -> int:
     count = _count(text)
     if count > MOST_WORKERS:
-        raise StartupError(f"{count} are too many; a machine has a worker a core, or so.")
+        raise StartupError(f"{count} workers are too many; about one per core is enough.")
     return count
 
 
 def positive_duration(text: str) -> float:
-    """Seconds of a duration above 0.
+    """Returns the seconds of a duration above 0.
 
     Raises:
-        StartupError: it is none.
+        StartupError: the text is not a duration, or 0.
     """
     seconds = parse_duration(text)
     if seconds <= 0:
-        raise StartupError(f"{text!r} is no time at all; write one above 0.")
+        raise StartupError(f"{text!r} is zero; write a duration above 0.")
     return seconds
 
 
 def _lifetime(text: str) -> float:
     seconds = parse_duration(text)
     if seconds < 1:
-        raise StartupError(f"{text!r} is too short; a record lives a second at least.")
+        raise StartupError(f"{text!r} is too short; write at least one second.")
     return seconds
 
 
 def _positive_size(text: str) -> int:
     size = parse_size(text)
     if size < 1:
-        raise StartupError(f"{text!r} is nothing at all; write a size above 0.")
+        raise StartupError(f"{text!r} is zero; write a size above 0.")
     return size
 
 
@@ -113,7 +113,7 @@ def _one_of(words: Sequence[str]) -> Callable[[str], str]:
 
 
 def _setting(default: str, parse: Callable[[str], Any], metavar: str, about: str) -> Any:
-    """A row: the default as one would write it, what reads it, its placeholder, its help."""
+    """A row: the default as text, its parser, its placeholder, its help."""
     row = {"default": default, "parse": parse, "metavar": metavar, "help": about}
     return field(default_factory=lambda: parse(default), metadata=row)
 
@@ -128,7 +128,7 @@ class Settings:
         "1",
         _workers,
         "N",
-        "Processes that serve the port; more than one share a cache and a store on servers.",
+        "Processes that serve the port; several need a store and a cache on servers.",
     )
     store: str = _setting(
         stores.DEFAULT_URL,
@@ -143,7 +143,7 @@ class Settings:
         f"Cache in front of it: {listed(caches.BACKENDS, 'or')}.",
     )
     cache_max_age: float = _setting(
-        "60s", positive_duration, "DURATION", "How long a cache entry lives at most."
+        "60s", positive_duration, "DURATION", "Maximum age of a cache entry."
     )
     cache_timeout: float = _setting(
         f"{caches.DEFAULT_TIMEOUT * 1000:g}ms",
@@ -179,32 +179,32 @@ class Settings:
         _count_or_none,
         "N",
         "Connections open at once from one address (of IPv6, from one /64); 0, for a service "
-        "behind a proxy: as many as there may be.",
+        "behind a proxy: no such limit.",
     )
     max_pending: int = _setting(
-        "10000", _count, "N", "Requests worked on at once; one more is answered 429."
+        "10000", _count, "N", "Requests in progress at once; one more gets 429."
     )
     max_streams: int = _setting(
         "64",
         _count,
         "N",
-        "Requests to /bulk and /export at once, a quarter of them from one address; one more is "
-        "answered 429.",
+        "Requests to /bulk and /export at once, a quarter of them from one address; one more gets "
+        "429.",
     )
     max_memory: int = _setting(
         "256MiB",
         _positive_size,
         "SIZE",
-        "Memory for all requests in flight: bodies, what waits for its turn, answers not yet read.",
+        "Memory for all requests in progress: bodies, waiting work, responses not yet read.",
     )
     request_timeout: float = _setting(
         "20s", positive_duration, "DURATION", "How long a request may take to arrive."
     )
     idle_timeout: float = _setting(
-        "75s", positive_duration, "DURATION", "How long a connection may stay open unused."
+        "75s", positive_duration, "DURATION", "How long a connection may be idle."
     )
     write_timeout: float = _setting(
-        "20s", positive_duration, "DURATION", "How long a client may refuse to read its answer."
+        "20s", positive_duration, "DURATION", "How long a client may leave its response unread."
     )
     store_timeout: float = _setting(
         "5s", positive_duration, "DURATION", "How long the store may take; after that, 503."
@@ -213,22 +213,22 @@ class Settings:
         "30s", positive_duration, "DURATION", "How long SIGTERM waits for requests to finish."
     )
     sweep_interval: float = _setting(
-        "10s", positive_duration, "DURATION", "How often expired records are looked for."
+        "10s", positive_duration, "DURATION", "How often expired records are deleted."
     )
     sweep_margin: float = _setting(
         "1h",
         positive_duration,
         "DURATION",
-        "How long a record has been expired before it is reclaimed, and how long the clock has to "
-        "be steady for that, after the start and after a jump.",
+        "How long an expired record is kept before it is deleted, and how long the clock must have "
+        "been steady for that, after the start and after a jump.",
     )
-    sweep_batch: int = _setting("200", _count, "N", "Expired records reclaimed in one step.")
+    sweep_batch: int = _setting("200", _count, "N", "Expired records deleted in one step.")
     allow_host: tuple[str, ...] = _setting(
         "",
         read_hosts,
         "NAME",
         "Hosts that requests may name, beside localhost on a loopback address; several with "
-        "commas. Others are answered 421.",
+        "commas. Others get 421.",
     )
     allow_origin: tuple[str, ...] = _setting(
         "",
@@ -237,7 +237,7 @@ class Settings:
         "Origins whose browser pages may read and write; several with commas.",
     )
     access_log: bool = _setting(
-        "off", _switch, "on|off", "Log every request; cache hits then take the long way too."
+        "off", _switch, "on|off", "Log every request; this makes cache hits slower."
     )
     log_format: str = _setting(
         "auto", _one_of(LOG_FORMATS), "|".join(LOG_FORMATS), "auto: text on a terminal, else JSON."
@@ -249,7 +249,7 @@ class Settings:
         "prefix",
         _one_of(LOG_GUIDS),
         "|".join(LOG_GUIDS),
-        "GUIDs in logs: whole, their first eight digits, or none. Who knows a GUID may use it.",
+        "GUIDs in logs: whole, their first eight digits, or none. A GUID is as good as a secret.",
     )
 
 
@@ -257,20 +257,20 @@ ROWS = dataclasses.fields(Settings)
 
 
 def flag(name: str) -> str:
-    """The flag of a setting."""
+    """Returns the flag of a setting."""
     return "--" + name.replace("_", "-")
 
 
 def variable(name: str) -> str:
-    """The environment variable of a setting."""
+    """Returns the environment variable of a setting."""
     return PREFIX + name.upper()
 
 
 def load(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings: a flag before its environment variable, that before the default.
+    """Returns the settings. A flag takes precedence over its variable, and that over the default.
 
     Raises:
-        StartupError: a value is wrong; the sentence names it and says what would be right.
+        StartupError: a value is wrong; the message names it and says what would be right.
     """
     values = {}
     environment = without_injected(environment)
@@ -285,7 +285,7 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.en
         except StartupError as error:
             raise StartupError(f"{source}: {error}") from error
     settings = Settings(**values)
-    # Once more for what of its answer the client has not read yet.
+    # One body more, for the part of the response that the client has not read yet.
     least = max(LEAST_MEMORY, REQUEST_COST + (BODY_COST + 1) * settings.max_body)
     if settings.max_memory < least:
         raise StartupError(

@@ -347,7 +347,11 @@ def test_the_environment_can_say_the_form(
         (["list", "--user", "x" * 70_000], exits.REFUSED, "can't be sent: URL too long."),
         (["export", "--user", "x" * 50_000], exits.REFUSED, "must not have more than"),
         (["get", "x", "--url", "there"], exits.USAGE, "--url: 'there' is not the address"),
-        (["get", "x", "--timeout", "0"], exits.USAGE, "--timeout: '0' is no time at all"),
+        (
+            ["get", "x", "--timeout", "0"],
+            exits.USAGE,
+            "--timeout: '0' is zero; write a duration above 0",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(
