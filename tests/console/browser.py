@@ -1,4 +1,4 @@
-"""A real browser on the console of a real server, both of which take time from one clock."""
+"""A real browser on the console of a real server. Both use the same test clock."""
 
 from __future__ import annotations
 
@@ -160,10 +160,10 @@ class Console:
         self.page.clock.run_for(int(seconds * 1000))
 
     def pass_time_until(self, fulfilled: Callable[[], bool]) -> None:
-        """Lets time pass for the page alone, second by second, until that is so.
+        """Lets time pass for the page alone, second by second, until the condition is true.
 
-        What the page does on an answer it does a moment after the test has heard of the answer; so
-        a timer that is begun then can't be run out in one go.
+        The page handles a response a moment after the test has seen it, so the test can't run out
+        in one go a timer that the page starts then.
         """
         deadline = time.monotonic() + PATIENCE / 1000
         while not fulfilled():

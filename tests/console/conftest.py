@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests of this folder. It ends with the last of them: Playwright keeps a
-    loop of its own in this thread, beside which no other test could run one.
+    """One browser for all tests of this folder. It ends with the last of them, because Playwright
+    keeps an event loop in this thread, and other tests could not run theirs.
     """
     program = browser_program()
     if program is None:
@@ -71,5 +71,5 @@ def open_console(browser: Browser, service: Service) -> Iterator[OpenConsole]:
 
 @pytest.fixture
 def console(open_console: OpenConsole) -> Console:
-    """One with nothing open yet."""
+    """A console with no view open yet."""
     return open_console()

@@ -1,4 +1,4 @@
-"""Every view for everybody: axe-core finds nothing, it fits the window, a keyboard is enough."""
+"""Every view is accessible: axe-core finds no fault, it fits the window, the keyboard is enough."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ VIEWS = [
 
 @pytest.fixture(scope="module")
 def shared(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for all views: none of them is about what is stored."""
+    """One service for all views, because none of these tests depends on the stored records."""
     with serving(tmp_path_factory.mktemp("accessible"), Clock(NOVEMBER_2026)) as service:
         for number in range(30):
             service.put(f"{number:032X}", expire=NOVEMBER_2026 + 5 + number * 40_000, note=LONG)

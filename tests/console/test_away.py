@@ -1,4 +1,4 @@
-"""What the console says when the service is away, and what it does when it is back."""
+"""The console while the service does not respond, and when it is back."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def outage(browser: Browser, tmp_path: Path, clock: Clock) -> Iterator[Outage]:
 
 
 def wait_until_back(outage: Outage) -> None:
-    """The page tries again by itself, in pauses of a few seconds."""
+    """The page tries again automatically, in pauses of a few seconds."""
     notice = outage.page.locator("#notice")
     outage.console.pass_time_until(lambda: not notice.inner_text())
 
@@ -169,7 +169,7 @@ def test_a_page_of_another_version_asks_to_be_loaded_anew(outage: Outage) -> Non
 
 
 def return_to(console: Console, seconds: int) -> None:
-    """Somebody looks at the page again after so long."""
+    """The page is shown again after that time."""
     console.page.evaluate("window.dispatchEvent(new Event('blur'))")
     console.advance(seconds)
     console.page.evaluate("window.dispatchEvent(new Event('focus'))")

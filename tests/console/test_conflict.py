@@ -1,4 +1,4 @@
-"""An edit that meets another: both versions are shown, and what to save is chosen."""
+"""Conflicts of two edits: both versions are shown, and the user chooses."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_conflict_shows_both_versions_and_the_choice_is_saved(console: Console
         ["name", "Ä", "Ä", "Z"],
     ]
     page.get_by_role("button", name="Save as chosen").click()
-    expect(page.locator("input:invalid")).to_have_count(4)  # nothing is chosen for anybody
+    expect(page.locator("input:invalid")).to_have_count(4)  # no choice is preset
     assert json.loads(console.service.text(GUID) or "")["user"] == "Eve"
     page.get_by_label("user: yours").check()
     page.get_by_label("price: as stored now").check()

@@ -59,7 +59,7 @@ def add(console: Console, name: str, text: str, kind: str = "JSON") -> None:
 
 
 def created(console: Console) -> dict[str, object]:
-    """The record that was created, which is shown then."""
+    """The created record, once the page shows it."""
     expect(console.page).to_have_url(re.compile("#/record/[0-9A-F]{32}$"))
     guid = console.page.url.rpartition("/")[2]
     text = console.service.text(guid)
@@ -315,7 +315,7 @@ def test_what_was_typed_stays_unless_it_is_given_up(console: Console) -> None:
 
 
 def look_at(console: Console, link: str) -> None:
-    """Leaves the form for the record that is there."""
+    """Leaves the form for the existing record."""
     console.page.once("dialog", lambda dialog: dialog.accept())
     console.page.get_by_role("link", name=link).click()
 

@@ -1,4 +1,4 @@
-"""Delete: after a confirmation, and only what was looked at."""
+"""Delete: after a confirmation, and only the version that the user has seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edit: only what was changed is sent, and only to the version that was looked at."""
+"""Edit: only changes are sent, and they apply only to the version that the user has seen."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def save(console: Console) -> None:
 
 
 def saved(console: Console) -> str:
-    """What is stored after it was saved; the record is shown then."""
+    """The stored record after the save, once the page shows it."""
     expect(console.page).to_have_url(re.compile(f"#/record/{GUID}$"))
     text = console.service.text(GUID)
     assert text
@@ -50,7 +50,7 @@ def saved(console: Console) -> str:
 
 
 def with_changes(*changes: tuple[str, str]) -> str:
-    """The record as it was, but for those pieces of its text."""
+    """The record with those pieces of its text replaced."""
     text = STORED
     for old, new in changes:
         assert old in text

@@ -1,4 +1,4 @@
-"""Find: a GUID as it was pasted, and the right form of it."""
+"""Find: pasted GUIDs in any spelling, and their normal form."""
 
 from __future__ import annotations
 

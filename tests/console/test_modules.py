@@ -1,4 +1,4 @@
-"""The modules that have no page: JSON cut without loss, edits as data, figures from histograms."""
+"""The modules without a page: JSON cut without loss, edits as data, quantiles of histograms."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OBJECTS = st.lists(st.dictionaries(st.text(), VALUES, max_size=5), min_size=20, 
 
 @pytest.fixture(scope="module")
 def console(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """One page for all: what is tested here keeps nothing."""
+    """One page for all tests, because the tested modules keep no state."""
     folder = tmp_path_factory.mktemp("modules")
     with (
         serving(folder, Clock(NOVEMBER_2026)) as service,
@@ -74,7 +74,7 @@ def test_a_value_keeps_its_text(console: Console, text: str) -> None:
 
 
 def evaluated(console: Console, module: str, call: str, **names: Any) -> Any:
-    """What that expression is, with what the module exports as `m`."""
+    """Evaluates the expression, with the module as `m`."""
     code = f"async (given) => {{ const m = await import('/console/{module}'); return {call}; }}"
     return console.page.evaluate(code, names)
 

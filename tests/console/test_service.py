@@ -1,4 +1,4 @@
-"""The dashboard: what moves, what will expire, and what it says when it can't know."""
+"""The dashboard: the present load, the forecast, and missing values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page of another site can do with a real browser: nothing, and it learns nothing."""
+"""A page of another site in a real browser can change nothing, and learns nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Hello(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def stranger(browser: Browser, service: Service) -> Iterator[Page]:
-    """A page of another site, on this machine: what is elsewhere, Chromium itself keeps from it."""
+    """A page of another site on this machine. Chromium itself blocks sites on other machines."""
     service.put(GUID)
     with ThreadingHTTPServer(("127.0.0.1", 0), Hello) as site:
         serving = Thread(target=site.serve_forever)
@@ -106,7 +106,7 @@ def test_a_link_that_it_has_can_be_followed(stranger: Page, service: Service) ->
 def test_a_name_that_is_rebound_to_this_machine_reaches_nothing(
     browser: Browser, service: Service
 ) -> None:
-    """A name under localhost stands for it: browsers resolve that without asking anybody."""
+    """It has a name under localhost, which browsers resolve without DNS."""
     service.put(GUID)
     rebound = service.address.replace("127.0.0.1", "stranger.localhost")
     context = browser.new_context()

@@ -1,4 +1,4 @@
-"""Servers to be rude to."""
+"""Servers for these tests."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def address(
     request: pytest.FixtureRequest, engines: Engines, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """A server with the default settings, which tests share: each has GUIDs of its own.
+    """A shared server with the default settings; each test uses its own GUIDs.
 
-    Or with its cache in Redis, which answers hits in another way.
+    Once with the memory cache, and once with Redis, which serves hits in another way.
     """
     store = tmp_path_factory.mktemp("server") / "guidkeep.db"
     cache = "memory://" if request.param == "memory" else engines.get("redis").fresh()
@@ -45,7 +45,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def watch_clock(watchful: None, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock by which servers of this process look at their connections; it stands still."""
+    """The clock by which servers in this process watch their connections; it stands still."""
     clock = Clock(perf_counter())
     monkeypatch.setattr(protocol, "perf_counter", clock)
     return clock
@@ -53,5 +53,5 @@ def watch_clock(watchful: None, monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers of this process look at their connections twenty times a second, not once."""
+    """Makes servers in this process check their connections twenty times a second, not once."""
     monkeypatch.setattr(protocol, "WATCH_INTERVAL", 0.05)

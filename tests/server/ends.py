@@ -1,4 +1,4 @@
-"""Both ends of a connection whose buffers hold little, without a server."""
+"""Both ends of a connection with small buffers, without a server."""
 
 from __future__ import annotations
 

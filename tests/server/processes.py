@@ -20,7 +20,7 @@ GUIDKEEP = (sys.executable, "-m", "guidkeep")
 
 
 class Server:
-    """A process that serves at `address`."""
+    """A server process at `address`."""
 
     def __init__(self, process: subprocess.Popen[str], line: str) -> None:
         self.process = process
@@ -55,14 +55,14 @@ def serving(
     log: Path | None = None,
     descriptors: int = 0,
 ) -> Iterator[Server]:
-    """Starts the server on a free port and ends it at last, however that goes.
+    """Starts a server on a free port; ends it when the context ends, with or without an error.
 
     Args:
         store: the SQLite file, or the store's URL.
-        flags: of `guidkeep serve`.
+        flags: the flags of `guidkeep serve`.
         environment: variables to add.
-        log: where its standard error goes; None: nowhere.
-        descriptors: how many files it may open; 0: as many as this process.
+        log: the file for its standard error; None: discard it.
+        descriptors: the limit of open files; 0: that of this process.
     """
     limit = ("sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh") if descriptors else ()
     url = store if isinstance(store, str) else f"sqlite:///{store}"

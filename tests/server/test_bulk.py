@@ -105,7 +105,7 @@ def test_lines_are_answered_while_the_request_is_still_sent(wire: Wire) -> None:
 def test_the_answer_to_a_request_of_known_length_begins_when_the_whole_of_it_is_there(
     wire: Wire, address: str, guid: str
 ) -> None:
-    """Proxies that have passed on its head may pass on no more of the request."""
+    """Proxies that have forwarded the response's head may forward no more of the request."""
     lines = record(guid=guid) + b"\n" + LINE
     wire.send(request("POST", "/bulk", None, f"Content-Length: {len(lines)}"), lines[:-5])
     with wired(address) as other:
@@ -159,7 +159,7 @@ def test_chunks_of_one_byte_are_read_however_many(url: str) -> None:
 def test_a_client_may_send_everything_before_it_reads(
     watch_clock: Clock, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It sends for three times as long as it may refuse to read, more than the buffers hold."""
+    """It sends for three times as long as it may leave responses unread, more than buffers hold."""
     monkeypatch.setattr(spool, "IN_MEMORY", 10_000)
     survived = set()  # when a connection was looked at whose answers are not read
     look_at = protocol.GuidkeepProtocol.look
@@ -284,7 +284,7 @@ def test_http_1_0_gets_no_chunks(address: str) -> None:
 
 
 def many(wire: Wire) -> None:
-    """Makes records that do not fit into any buffer."""
+    """Creates more records than fit into any buffer."""
     lines = b"".join(record(pad="x" * 60_000) + b"\n" for _ in range(300))
     wire.send(request("POST", "/bulk", lines))
     reading = Reading(wire)

@@ -60,7 +60,7 @@ def test_chunks_that_are_none_are_a_problem_and_nothing_is_written(
 
 
 def test_garbage_after_a_request_is_no_answer_to_it(address: str, guid: str) -> None:
-    """A 400 would say that the request before it changed nothing."""
+    """A 400 would mean that the request before it changed nothing."""
     with wired(address) as wire:
         wire.send(request("POST", f"/guid/{guid}", record()) + b"\x00 garbage \r\n\r\n")
         found = parse(wire.rest())
@@ -328,7 +328,7 @@ def test_a_head_request_has_the_headers_and_no_body(address: str, guid: str) -> 
 
 
 def test_a_hit_and_the_long_way_give_the_same_answer(address: str, guid: str) -> None:
-    """The second has a header that takes it past the short cut."""
+    """The second has a header that excludes it from the fast path."""
     with wired(address) as wire:
         wire.ask("POST", f"/guid/{guid}", record("Zoë 😀"))
         short = wire.ask("GET", f"/guid/{guid}")

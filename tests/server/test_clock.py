@@ -1,4 +1,4 @@
-"""A server whose clock is set to a wrong time, and right again."""
+"""A server whose clock is set to a wrong time, and then back to the right one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""So many connections in all, and of one client; who asks for health always gets in."""
+"""The limits of connections, in all and per client. Requests for health are always served."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEALTH = ["/livez", "/readyz", "/livez?verbose"]
 
 
 def refused(wire: Wire, reason: str) -> int:
-    """How many connections the server says that it has refused for that reason."""
+    """The number of connections that the server has refused for that reason."""
     pattern = rf'^guidkeep_refused_connections_total{{reason="{reason}"}} (\d+)'
     found = re.search(pattern.encode(), wire.ask("GET", "/metrics").body, re.MULTILINE)
     return int(found[1]) if found else 0
@@ -43,7 +43,7 @@ def connections(wire: Wire) -> int:
 
 @pytest.fixture(params=["connections", "client"])
 def limit(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    """The name of a limit of three connections, and the setting."""
+    """The name of a limit, and the settings that set it to three connections."""
     names = {"connections": "max_connections", "client": "max_connections_per_client"}
     return request.param, {names[request.param]: 3}
 
@@ -72,7 +72,7 @@ def test_more_connections_than_allowed_are_refused_with_a_sentence(
 def test_health_is_answered_though_there_are_too_many_connections(
     url: str, limit: tuple[str, dict[str, Any]], path: str
 ) -> None:
-    """Again and again: whoever asks for it gives the place back."""
+    """Repeatedly: a request for health gives its place back."""
     with served(store=url, **limit[1]) as server, ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(wired(server.address)).ask("GET", "/livez")
@@ -85,7 +85,7 @@ def test_health_is_answered_though_there_are_too_many_connections(
 
 @pytest.mark.parametrize("begun", [b"", b"GET /livez HTTP/1.1\r\n"], ids=["nothing", "a part"])
 def test_health_is_answered_though_others_wait_for_the_last_places(url: str, begun: bytes) -> None:
-    """Who came first and has not asked makes room for who comes last."""
+    """The oldest connection without a request is closed in favour of the newest."""
     with served(store=url, max_connections=1) as server, ExitStack() as stack:
         inside = stack.enter_context(wired(server.address))
         inside.ask("GET", "/livez")
@@ -224,7 +224,7 @@ def test_where_few_files_may_be_open_there_are_fewer_connections_and_the_log_say
 def test_when_descriptors_run_out_the_log_says_so_once_and_who_is_there_is_served(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system gives the lowest number that is free: a high one means that few are left."""
+    """The system assigns the lowest free number, so a high one means that few are left."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     with (
         capture_logs() as logs,

@@ -25,7 +25,7 @@ ENOUGH = 300
 
 
 class Load:
-    """Clients that ask until the server is gone, and what became of each request."""
+    """Clients that send requests until the server is gone, and the outcome of each request."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -41,7 +41,7 @@ class Load:
             self.enough.set()
 
     async def ask(self, connection: Connection, number: int, at: int) -> bool:
-        """One read or write; False: the server will close this connection."""
+        """Does one read or write; returns False if the server will close this connection."""
         guid = f"{number:016X}{at % 7:016X}"
         if at % 3:
             user = f"{number} {at}"
@@ -53,7 +53,7 @@ class Load:
         return answer.headers.get("connection") != "close"
 
     async def keep_alive(self, number: int) -> None:
-        """Asks on one connection, without a pause, until the server says that it will close."""
+        """Sends requests on one connection without a pause, until the server announces its end."""
         connection = await Connection.to(self.address)
         try:
             at = 0
@@ -65,7 +65,7 @@ class Load:
             connection.close()
 
     async def connect_each_time(self, number: int) -> None:
-        """Asks on a new connection each time, until none is accepted any more."""
+        """Sends each request on a new connection, until none is accepted any more."""
         at = 0
         while True:
             try:

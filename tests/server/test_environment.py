@@ -84,7 +84,7 @@ def test_a_variable_that_is_no_setting_is_told_with_the_nearest_that_is(
 
 
 def test_all_variables_that_the_project_reads_are_known() -> None:
-    """Those of its commands, tests and tools too."""
+    """The variables of its commands, tests and tools are known too."""
     root = Path(settings.__file__).parents[2]
     read = {
         name

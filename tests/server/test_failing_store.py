@@ -35,7 +35,7 @@ def read_all(wire: Wire) -> dict[str, str]:
 
 
 def is_clear(answer: Answer) -> bool:
-    """A 503 that says what became of the write, and when to try again."""
+    """Checks for a 503 with the outcome of the write, and the time after which to try again."""
     assert answer.is_problem(503)
     assert answer.headers["retry-after"] == "1"
     assert "request_id" in answer.json

@@ -1,8 +1,8 @@
-"""What is done to SQLite's files while a server serves them: no answered write is lost by it.
+"""An operator's commands on SQLite's files while a server serves them lose no acknowledged write.
 
-A real server, clients that write all the time, and the operator's own commands. As soon as a
-path no longer leads to the open file, writes and `/readyz` are 503; what was answered before is in
-the file, wherever that is, even if the server is killed then.
+The tests run a real server, clients that write all the time, and the real commands. As soon as a
+path no longer leads to the open file, writes and `/readyz` are 503. The writes that were
+acknowledged before are in the file, wherever that is, even if the server is killed then.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CLIENTS = 8
 ENOUGH = 100
-"""Writes that are answered before something happens."""
+"""Writes that are acknowledged before the command runs."""
 
 
 class Writers:
@@ -59,7 +59,7 @@ class Writers:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """Begins when enough was written, and ends when a write is refused."""
+        """Begins when enough was written; waits at the end until a write is refused."""
         clients = [asyncio.ensure_future(self._run()) for _ in range(CLIENTS)]
         await until(lambda: len(self.answered) >= ENOUGH)
         yield
@@ -72,7 +72,7 @@ def sh(folder: Path, command: str) -> None:
 
 
 async def meanwhile(server: Server, folder: Path, command: str) -> set[str]:
-    """Runs the command under load; returns the GUIDs of all writes that were answered 201."""
+    """Runs the command under load; returns the GUIDs of all writes with a 201."""
     writers = Writers(server.address)
     async with writers.writing():
         await asyncio.to_thread(sh, folder, command)
@@ -86,7 +86,7 @@ def is_not_ready(server: Server) -> bool:
 
 
 def missing(path: Path, guids: set[str]) -> set[str]:
-    """Those that a server that is started on the file does not have."""
+    """The GUIDs that a server does not have when it is started on that file."""
     found = set()
     with serving(path) as server, wired(server.address, timeout=60) as wire:
         page = "/guid?limit=1000"
@@ -195,7 +195,7 @@ def test_what_is_put_back_is_served_again_without_a_restart(
 def test_a_server_notices_by_itself_and_says_loudly_what_happened(
     folder: Path, tmp_path: Path, command: str, said: str
 ) -> None:
-    """Nobody asks it anything meanwhile."""
+    """No request arrives meanwhile."""
     log = tmp_path / "log"
     with serving(folder / "backup") as other, wired(other.address) as wire:
         assert wire.ask("POST", "/guid", record("x" * 200)).status == 201
@@ -220,7 +220,7 @@ def test_a_server_notices_by_itself_and_says_loudly_what_happened(
 def test_the_log_that_was_removed_is_in_the_file_before_anybody_writes_again(
     folder: Path, tmp_path: Path
 ) -> None:
-    """So a server that is killed then has lost nothing."""
+    """So a server that is killed afterwards loses nothing."""
     with serving(folder / "a.db") as server:
         with wired(server.address) as wire:
             guids = {wire.ask("POST", "/guid", record()).json["guid"] for _ in range(20)}
@@ -293,7 +293,7 @@ def test_no_name_of_a_file_that_is_served_lets_a_copy_in(folder: Path, flag: str
 def test_an_export_that_nobody_reads_does_not_let_the_log_grow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It holds no read transaction between its pages, so the log begins anew again and again."""
+    """It holds no read transaction between its pages, so the log is restarted repeatedly."""
     monkeypatch.setattr(sqlite_file, "CHECKPOINT_PAGES", 50)
     large = record(pad="x" * 20_000)
     with served(store=f"sqlite:///{tmp_path / 'a.db'}") as server, wired(server.address) as wire:

@@ -1,4 +1,4 @@
-"""What stands around the content of requests: trailers, Host, heads that are too large."""
+"""The framing of requests: trailers, Host, heads that are too large."""
 
 from __future__ import annotations
 

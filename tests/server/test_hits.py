@@ -45,7 +45,7 @@ def redis_url(engines: Engines) -> str:
 
 @contextmanager
 def hanging(store: str, redis_url: str, **settings: Any) -> Iterator[Place]:
-    """A server that waits for Redis as long as a test needs, unless told otherwise."""
+    """A server that by default waits for Redis as long as a test needs."""
     with Proxy.before(redis_url) as proxy:
         chosen = {"cache_timeout": 30.0, **settings}
         with served(store=store, cache=proxy.url(redis_url), **chosen) as server:
@@ -186,7 +186,7 @@ def test_a_write_after_a_read_is_not_seen_by_it(place: Place, guid: str) -> None
 def test_a_cache_that_does_not_speak_in_time_is_done_without(
     url: str, redis_url: str, guid: str
 ) -> None:
-    """And the time that it took counts as the request's."""
+    """The time that it took counts as the request's too."""
     with hanging(url, redis_url, cache_timeout=0.1) as place, wired(place.address) as wire:
         wire.ask("POST", f"/guid/{guid}", record())
         assert any(

@@ -1,4 +1,4 @@
-"""Ten thousand idle connections: others are served, and memory stays bounded."""
+"""With ten thousand idle connections other clients are served, and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BYTES_EACH = 16 * 1024
 
 @contextmanager
 def descriptors(wanted: int) -> Iterator[None]:
-    """Lets this process have that many open, if it may."""
+    """Raises the limit of open files of this process, if it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         pytest.skip(f"this process may not have more than {hard} descriptors")

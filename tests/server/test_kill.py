@@ -39,7 +39,7 @@ class Client:
         self.asked: tuple[str, str | None] | None = None
 
     async def write(self, connection: Connection) -> None:
-        """One write: create, update, replace or delete."""
+        """Sends one write: create, update, replace or delete."""
         guid = self._random.choice(self.guids)
         self._writes += 1
         method = self._random.choice(["POST", "POST", "PUT", "PATCH", "DELETE"])
@@ -97,7 +97,7 @@ async def write_until_killed(
 
 
 def check_file(path: Path) -> None:
-    """Nothing is half-written, as SQLite itself and the rows' content say."""
+    """Checks with SQLite's own check and by the rows' content that nothing is half-written."""
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         for guid, user, metadata in connection.execute("SELECT guid, user, metadata FROM record"):

@@ -1,4 +1,4 @@
-"""What one client may take of what all share: places, streams and memory."""
+"""The limits of one client's share of connections, streams and memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BODY = 60_000
 
 
 def held(wire: Wire) -> int:
-    """Bytes that the server says its requests hold."""
+    """The bytes that requests hold, by the server's metrics."""
     found = re.search(
         rb"^guidkeep_request_bytes (\S+)", wire.ask("GET", "/metrics").body, re.MULTILINE
     )
@@ -36,7 +36,7 @@ def held(wire: Wire) -> int:
 
 
 def unfinished(wire: Wire) -> None:
-    """Sends the most of a large body."""
+    """Sends most of a large body."""
     wire.send(request("POST", "/guid", None, f"Content-Length: {BODY + 1}"), b"x" * BODY)
 
 
@@ -60,7 +60,7 @@ def test_a_body_that_has_not_arrived_takes_nobody_s_place(url: str, begun: str) 
 def test_a_body_that_arrives_when_all_places_are_taken_is_refused_then(
     url: str, tmp_path: Path
 ) -> None:
-    """And whoever asks with its head alone is refused before the body is sent."""
+    """A request that has sent only its head is refused before the body is sent."""
     body = record()
     with (
         served(store=url, max_pending=1, store_timeout=30.0) as server,
@@ -84,7 +84,7 @@ def test_a_body_that_arrives_when_all_places_are_taken_is_refused_then(
 
 
 def test_bodies_that_do_not_come_to_their_end_give_way_to_those_that_do(url: str) -> None:
-    """Whoever came first is refused; what is held stays within the limit."""
+    """The oldest request is refused; the memory stays within the limit."""
     limit = 10 * BODY
     with (
         served(store=url, max_memory=limit) as server,
@@ -110,7 +110,7 @@ def test_bodies_that_do_not_come_to_their_end_give_way_to_those_that_do(url: str
 def test_a_request_for_which_there_is_no_memory_is_refused_and_nothing_is_done(
     url: str, tmp_path: Path
 ) -> None:
-    """Those before it wait for the store."""
+    """The requests before it wait for the store."""
     body = record(pad="x" * BODY)
     limit = 2 * (BODY_COST * len(body) + REQUEST_COST)
     with (
@@ -158,7 +158,7 @@ def test_more_streams_than_allowed_are_refused_and_welcome_later(url: str, limit
 
 
 def test_pages_that_are_not_read_are_counted_and_give_way_to_other_requests(url: str) -> None:
-    """Whoever has not read for longest is cut off; all others get all that they ask for."""
+    """The client that has not read for longest is cut off; all others are served in full."""
     limit = PAGE_MEMORY + 2 * 2**20
     with (
         served(store=url, max_memory=limit) as server,
@@ -217,7 +217,7 @@ def test_a_page_for_which_there_is_no_memory_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize("per_client", [100, 0])
 def test_one_client_has_no_more_than_its_share_of_the_streams(url: str, per_client: int) -> None:
-    """But where a proxy stands before all clients, nobody knows whose they are."""
+    """Behind a proxy the clients can't be told apart."""
     with (
         served(store=url, max_streams=4 * 2, max_connections_per_client=per_client) as server,
         wired(server.address, timeout=60) as one,
@@ -281,7 +281,7 @@ run(Settings(), work)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks glibc")
 def test_all_threads_of_a_server_share_one_heap(tmp_path: Path) -> None:
-    """Else what one has freed is no room for another, and the budget is taken twice."""
+    """Otherwise memory freed by one thread is unusable for another, and is taken twice."""
     told = tmp_path / "heaps.xml"
     subprocess.run([sys.executable, "-c", HEAPS, str(told)], check=True)
     assert told.read_text().count("<heap nr=") == 1

@@ -1,4 +1,4 @@
-"""What a log shows of the values of an event: no GUID, and nothing that is not printable."""
+"""The values of events in a log: no GUIDs, and only printable characters."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FORMS = (
 
 
 def logged(form: str, guids: str, log: Callable[[Any], None]) -> str:
-    """What stands in the log after that call."""
+    """The text in the log after that call."""
     stream = io.StringIO()
     before, sys.stderr = sys.stderr, stream
     try:
@@ -101,7 +101,7 @@ def test_bytes_that_are_no_guid_are_shown(text: str) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_the_id_of_a_request_is_shown_whole(form: str) -> None:
-    """It is what ties the log to that of a proxy, whose ids look like GUIDs."""
+    """It links the log to a proxy's log, whose ids look like GUIDs."""
     assert GUID in logged(form, "off", lambda log: log.info("event", request_id=GUID))
 
 

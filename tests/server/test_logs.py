@@ -1,4 +1,4 @@
-"""Logs: JSON, or text on a terminal; whose words they are, and what never stands in them."""
+"""Logs: JSON, or text on a terminal; the events of libraries, and values that are never logged."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_an_exception_is_logged_with_its_traceback_and_no_variables(
 def test_a_store_that_fails_is_logged_with_the_requests_id(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The sentence of SQLite stands in the log, and the client gets none of it."""
+    """SQLite's message is in the log; the client does not get it."""
     logs.configure(form="json", level="info")
     path = tmp_path / "a.db"
     with served(store=f"sqlite:///{path}") as server, wired(server.address) as wire:

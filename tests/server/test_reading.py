@@ -27,7 +27,7 @@ async def ends() -> AsyncIterator[Ends]:
 
 
 async def heard(ends: Ends) -> bytes:
-    """What the server says next."""
+    """Returns the server's next response."""
     await turns(1)
     return await asyncio.get_running_loop().sock_recv(ends.client, 1_000_000)
 
@@ -62,7 +62,7 @@ async def test_what_is_parsed_is_not_kept_for_what_is_not(ends: Ends) -> None:
 
 
 async def test_hits_are_answered_a_few_at_a_time() -> None:
-    """A connection that asks for many leaves the loop to others in between."""
+    """A connection with many requests lets the event loop serve others in between."""
     answered = 0
 
     def hit(guid: str) -> bytes:
@@ -85,7 +85,7 @@ async def test_hits_are_answered_a_few_at_a_time() -> None:
 
 
 async def test_a_hit_makes_few_calls_and_nothing_that_only_the_application_needs() -> None:
-    """The calls of Python functions are most of what it costs beside the system's."""
+    """Calls of Python functions are most of its cost, beside system calls."""
     calls: list[str] = []
 
     def note(frame: FrameType, event: str, _: object) -> None:
@@ -94,7 +94,7 @@ async def test_a_hit_makes_few_calls_and_nothing_that_only_the_application_needs
 
     async with both_ends(hit=lambda _: HIT, send_buffer=10**6) as ends:
         asked = request("GET", f"/guid/{GUID}")
-        ends.server.data_received(asked)  # the first one makes what all share
+        ends.server.data_received(asked)  # the first one fills shared caches
         sys.setprofile(note)
         try:
             ends.server.data_received(asked)
@@ -139,7 +139,7 @@ async def test_so_many_bytes_of_a_head_and_no_more_are_taken(
 
 @pytest.mark.parametrize(("count", "is_taken"), [(255, True), (256, False)])
 async def test_so_many_fields_and_no_more_are_taken(ends: Ends, count: int, is_taken: bool) -> None:
-    """The Host is one of them."""
+    """`Host` is one of them."""
     ends.server.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * count + b"\r\n")
     await turns()
     assert bool(ends.app.asked) is is_taken
@@ -164,7 +164,7 @@ async def test_a_body_is_held_where_it_is_counted_until_it_is_whole(
 
 
 async def test_who_has_held_longest_gives_way_when_the_memory_is_used_up() -> None:
-    """Nothing was done of its request, and it is told so."""
+    """No part of its request was done, and the response says so."""
     async with both_ends(max_memory=100_000) as first, both_ends() as second:
         second.server.context = first.server.context
         for ends in (first, second):
@@ -243,7 +243,7 @@ async def test_what_is_not_read_is_counted_and_cut_off_when_the_memory_is_used_u
 
 
 async def test_an_answer_that_is_ready_and_not_sent_is_lost_with_its_connection() -> None:
-    """Whether the client has stopped reading or reads slowly."""
+    """Whether the client has stopped reading, or reads slowly."""
     async with both_ends(max_memory=100_000) as ends:
         ends.server.data_received(request("GET", "/1"))
         await turns()

@@ -1,4 +1,4 @@
-"""Clients that are slow, vanish, do not read, or want too much: others are served."""
+"""Clients that are slow, vanish, do not read, or send too much; other clients are served."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TRIES = 500
 
 
 def connections(wire: Wire) -> int:
-    """How many the server says that it has."""
+    """The number of connections, by the server's metrics."""
     figures = wire.ask("GET", "/metrics").body
     found = re.search(rb"^guidkeep_connections (\d+)", figures, re.MULTILINE)
     assert found
@@ -183,7 +183,7 @@ def test_a_client_that_never_reads_is_cut_off(watch_clock: Clock, url: str, path
     ids=["an error", "a body", "a page"],
 )
 def test_a_pipeline_is_read_no_faster_than_it_is_answered(tmp_path: Path, asked: bytes) -> None:
-    """The client sends as much as the server takes, and reads nothing."""
+    """The client sends as much as the server accepts, and reads nothing."""
     with (
         serving(tmp_path / "guidkeep.db", "--write-timeout", "60s") as server,
         wired(server.address) as other,
@@ -199,7 +199,7 @@ def test_a_pipeline_is_read_no_faster_than_it_is_answered(tmp_path: Path, asked:
 
 
 def test_what_a_client_is_owed_that_never_reads_takes_little_memory(tmp_path: Path) -> None:
-    """Twenty of them ask for 120 MB each."""
+    """Twenty clients request 120 MB each."""
     guid = "9" * 32
     with (
         serving(tmp_path / "guidkeep.db") as server,
@@ -221,7 +221,7 @@ def test_what_a_client_is_owed_that_never_reads_takes_little_memory(tmp_path: Pa
 def test_a_client_that_is_refused_and_stays_is_cut_off(
     watchful: None, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may take a moment to read why, and no longer."""
+    """It has a moment to read the reason, and no longer."""
     monkeypatch.setattr(protocol, "LINGER", 0.2)
     with (
         served(store=url) as server,
@@ -252,7 +252,7 @@ def test_more_requests_than_allowed_are_refused_and_those_before_are_answered(
         for wire in (one, two):
             wire.send(request("POST", "/guid", record()))
         wait_until(lambda: three.ask("GET", "/openapi.json").status == 429)
-        for path in ("/livez", "/readyz", "/metrics"):  # they tell how the server fares
+        for path in ("/livez", "/readyz", "/metrics"):  # they report the server's health
             assert three.ask("GET", path).status == 200
         answer = three.ask("POST", "/guid", record())
         assert answer.is_problem(429)

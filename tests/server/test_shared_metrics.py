@@ -81,7 +81,7 @@ NUMBERS = json.dumps(Metrics().numbers())
 
 @contextmanager
 def another(name: str, does: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of another user's, which asks a worker, or takes a worker's name."""
+    """A process of another user, which asks a worker, or takes a worker's name."""
     command = [sys.executable, "-c", AS_ANOTHER, name.replace("\0", "@"), does, NUMBERS]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield process

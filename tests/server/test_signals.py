@@ -155,7 +155,7 @@ def test_sighup_is_passed_on_to_all_workers(engines: Engines, tmp_path: Path) ->
 def test_a_signal_that_would_end_a_process_and_is_not_meant_to_stop_it_ends_no_server(
     tmp_path: Path,
 ) -> None:
-    """SIGUSR1 may be a supervisor's, SIGALRM a slip; in either case requests would be cut off."""
+    """SIGUSR1 may come from a supervisor, SIGALRM by mistake; both would cut off requests."""
     log = tmp_path / "log"
     assert {signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF} <= {
         *IGNORED

@@ -1,4 +1,4 @@
-"""Starting: what `guidkeep serve` prints, what it refuses, and what it costs."""
+"""Starting: the output of `guidkeep serve`, its refusals, and its cost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def taken_port() -> Iterator[int]:
 
 
 def refused(*arguments: str) -> str:
-    """The sentence with which the command refuses to start."""
+    """Returns the message with which the command refuses to start."""
     ended = subprocess.run(
         [*GUIDKEEP, "serve", *arguments],
         env=ENVIRONMENT,
@@ -226,7 +226,7 @@ def test_it_listens_on_ipv6_too(url: str) -> None:
 def test_a_port_that_is_taken_between_binding_and_listening_is_refused_with_a_sentence(
     tmp_path: Path,
 ) -> None:
-    """Two that start at once may both bind; only one may listen."""
+    """Two servers that start at once may both bind; only one may listen."""
     port = free_port()
     schema = tmp_path / "schema.json"
     os.mkfifo(schema)  # holds the start up until it is written
@@ -257,7 +257,7 @@ def test_a_port_that_is_taken_between_binding_and_listening_is_refused_with_a_se
 
 @pytest.fixture
 def unchanged_process() -> Iterator[None]:
-    """What `run` changes for good is put back: the collector, the switch interval, the limit."""
+    """Restores what `run` changes for good: the collector, the switch interval, the limit."""
     interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield
@@ -268,7 +268,7 @@ def unchanged_process() -> Iterator[None]:
 
 
 def stop_when_it_serves(port: int, number: signal.Signals) -> None:
-    """Asks the server on that port until it answers, then sends this process the signal."""
+    """Waits until the server on that port responds, then sends the signal to this process."""
     for _ in range(1_000_000):
         try:
             with wired(f"http://127.0.0.1:{port}") as wire:

@@ -55,7 +55,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def schema(tmp_path: Path) -> Path:
-    """What a worker reads when it starts."""
+    """The job that a worker reads when it starts."""
     path = tmp_path / "schema.json"
     path.write_text("{}")
     return path
@@ -241,7 +241,7 @@ async def test_a_worker_whose_answer_makes_no_sense_is_killed(
 async def test_of_workers_that_start_none_goes_on_when_one_can_not(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even one whose process is not there yet, and so can't be stopped."""
+    """Not even a worker whose process does not exist yet, and so can't be stopped."""
     start = supervisor.Worker.start
     failing = asyncio.Event()
 
@@ -329,12 +329,12 @@ class Hired:
         self.codes.append(worker.main(self._orders, self._saying))
 
     def hear(self) -> dict[str, str]:
-        """What it says."""
+        """The worker's message."""
         answer: dict[str, str] = json.loads(self.heard.readline())
         return answer
 
     def dismiss(self) -> None:
-        """Ends its orders, as the end of its supervisor does."""
+        """Closes its input, as the end of its supervisor does."""
         os.close(self._writing)
 
     def gone(self) -> int:
@@ -363,7 +363,7 @@ def test_a_worker_drains_when_its_supervisor_is_gone(
 def test_a_worker_whose_supervisor_is_gone_does_not_go_on_starting(
     unchanged_process: None, url: str, tmp_path: Path
 ) -> None:
-    """Another program holds the store up."""
+    """Another program blocks the store."""
     with closing(sqlite3.connect(tmp_path / "guidkeep.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         hired = Hired(chosen(url))

@@ -1,4 +1,4 @@
-"""What a server does once a second to its connections, on sockets whose buffers the test rules."""
+"""The server's check of its connections once a second, on sockets with buffers set by the test."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def ends() -> AsyncIterator[Ends]:
 async def test_a_connection_that_closes_waits_for_its_reader_no_longer_than_the_write_timeout(
     ends: Ends,
 ) -> None:
-    """However little is left to say."""
+    """Even if little of the response is left."""
     ends.server.transport.write(b"x" * 60_000)
     assert ends.is_stalled()
     ends.server.transport.close()
@@ -92,7 +92,7 @@ async def test_what_goes_wrong_with_one_connection_does_not_end_the_watch(
 
 
 class Looked:
-    """A connection that counts how often it was looked at."""
+    """A connection that counts the checks."""
 
     count = 0
 

@@ -1,4 +1,4 @@
-"""`--workers`: several processes that serve one port, and what happens when one of them dies."""
+"""`--workers`: several processes that serve one port, and the death of one of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Li
 
 @pytest.fixture(params=["postgresql", "mysql"])
 def store(request: pytest.FixtureRequest, engines: Engines) -> str:
-    """The URL of an empty store that several processes may open."""
+    """The URL of an empty store that several processes can open."""
     return engines.get(request.param).fresh()
 
 
@@ -52,7 +52,7 @@ def server(store: str, cache: str, tmp_path: Path) -> Iterator[Server]:
 
 
 def has(log: Path, event: str, times: int) -> Callable[[], bool]:
-    """Whether that was logged so often, when asked."""
+    """Returns a function: whether that event was logged that often."""
     return lambda: log.read_text().count(event) >= times
 
 
@@ -104,7 +104,7 @@ def test_a_record_is_the_same_through_every_worker(server: Server, guid: str) ->
 
 
 async def write_on(client: Client, address: str, over: asyncio.Event) -> int:
-    """Writes until it is over; connects again when a connection is lost. How often it was."""
+    """Writes until it is over, reconnecting as needed; returns the number of lost connections."""
     lost = 0
     while not over.is_set():
         connection = await Connection.to(address)

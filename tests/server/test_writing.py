@@ -1,4 +1,4 @@
-"""Nobody waits for whoever should read standard error, or standard output."""
+"""Nothing waits for the reader of standard error or standard output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LONG = "x" * 2000
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """A pipe that is full after a page; its ends are closed at last."""
+    """A pipe that is full after one page; its ends are closed after the test."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE)
     yield reader, writer
@@ -67,7 +67,7 @@ def test_lines_come_in_order(pipe: tuple[int, int]) -> None:
 
 
 def test_what_finds_no_room_is_counted_in_its_place(pipe: tuple[int, int]) -> None:
-    """The first part waits for a reader; what comes after that does so too."""
+    """The first part waits for a reader, and so do the parts after it."""
     writer = BackgroundWriter(pipe[1], lost, limit=10_000)
     for number in range(100):
         writer.write(b"%d %0500d\n" % (number, 0))
@@ -103,7 +103,7 @@ def test_it_waits_for_a_reader_however_the_stream_was_set_up(
 
 
 def test_what_the_system_refuses_to_write_is_counted_until_it_does_not(tmp_path: Path) -> None:
-    """As when the disk is full. Here the stream is a pipe whose reader is gone, and then a file."""
+    """As with a full disk. Here the stream is a pipe without a reader, and then a file."""
     reader, end = os.pipe()
     os.close(reader)
     writer = BackgroundWriter(end, lost)
@@ -170,7 +170,7 @@ def test_a_log_says_how_many_lines_were_lost(pipe: tuple[int, int]) -> None:
 
 @pytest.fixture
 def unread(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A server whose standard output is full before it starts, and whose log nobody reads."""
+    """A server whose standard output is full before it starts, and whose log is not read."""
     port, (reader, full) = free_port(), os.pipe()
     os.set_blocking(full, False)
     try:

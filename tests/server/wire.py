@@ -30,7 +30,7 @@ class Answer:
         return json.loads(self.body)
 
     def is_problem(self, status: int) -> bool:
-        """Whether it is a whole RFC 9457 problem of that status, with a sentence."""
+        """Whether it is a complete RFC 9457 problem of that status, with a sentence."""
         assert self.status == status, self
         assert self.headers["content-type"] == "application/problem+json"
         assert self.json["status"] == status
@@ -67,7 +67,7 @@ def record(user: str = "Ann", **members: Any) -> bytes:
 
 
 class Wire:
-    """One connection, blocking; nothing waits for longer than `timeout` seconds."""
+    """A blocking connection; no call waits for longer than `timeout` seconds."""
 
     def __init__(
         self, address: str, *, timeout: float = 5, receive_buffer: int = 0, source: str = ""
@@ -119,7 +119,7 @@ class Wire:
         return rest
 
     def reset(self) -> None:
-        """Closes at once, without a trace in the kernel."""
+        """Resets the connection, without a trace in the kernel."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
