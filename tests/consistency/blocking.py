@@ -1,9 +1,9 @@
-"""The cache in Redis under virtual time: a real Redis, asked by those who wait for its answer.
+"""The cache in Redis under virtual time: a real Redis with blocking calls.
 
-What a node does with it is the shipped code, scripts included; only its connection is another one.
-Since nothing else goes on while it waits, a call takes no time and its place in the course of
-events is the seed's. Redis' own clock runs on, as fast as the machine lets it: what ends by that
-clock lasts longer here than any run. That an entry ends on time is the nodes' clocks' affair.
+The nodes run the shipped code, scripts included, except for the connection. Nothing else runs
+during a blocking call, so a call takes no virtual time, and the order of events follows from the
+seed. Redis' own clock runs in real time. So everything that ends by that clock lasts longer here
+than any run; the end of entries depends on the nodes' clocks.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ LEASE_TIME = 600.0
 
 
 class InRedis:
-    """What the nodes of a run share; see `local.run`. Lasts as long as the `with` block.
+    """Yields the cache that the nodes of a run share; see `local.run`.
 
     Args:
-        url: of an empty place in a Redis.
+        url: the URL of an empty database in a Redis.
     """
 
     def __init__(self, url: str) -> None:
@@ -60,7 +60,7 @@ class InRedis:
         return cache
 
     def flush(self) -> None:
-        """Lets it forget everything."""
+        """Flushes the cache."""
         for key in self._nodes.command("KEYS", f"{self._address.prefix}*"):
             self._nodes.command("DEL", key)
 
@@ -77,7 +77,7 @@ class BlockingNodes:
         self._names = {name: self.command("SCRIPT", "LOAD", text) for name, text in texts.items()}
 
     def command(self, *words: Word) -> Any:
-        """What it answers; raises its errors."""
+        """Returns Redis' reply; raises its errors."""
         command: tuple[Any, ...] = words
         self._socket.sendall(hiredis.pack_command(command))
         while (reply := self._reader.gets()) is ...:
@@ -100,7 +100,7 @@ class BlockingNodes:
         self.command("PING")
 
     async def close(self) -> None:
-        """Nothing: the next node uses it too."""
+        """Does nothing: the next node uses the connection too."""
 
     def hang_up(self) -> None:
         """Ends the connection."""

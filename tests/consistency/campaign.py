@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from tests.consistency.operations import Operation
 
 PATIENCE = 4.0
-"""Seconds that a client waits for an answer: longer than a node waits for its store."""
+"""Seconds that a client waits for a response: longer than a node waits for its store."""
 STRETCH = 10.0
-"""Seconds that clients work on the same records at most."""
+"""Maximum seconds for which clients work on the same records."""
 LIVELY = 0.01
-"""Seconds that calls of store and cache are delayed at most, so that races are open."""
+"""Maximum delay of calls of store and cache in seconds, which provokes races."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """The result of a run."""
 
     history: list[Operation]
     verdict: Verdict
 
 
 def run(servers: Servers, folder: Path, store: str, nemesis: str, seed: int, seconds: float) -> int:
-    """Runs clients against three nodes of their own while the nemesis strikes.
+    """Runs clients against three nodes while the nemesis strikes.
 
-    In stretches, each with the next seed and so on records of its own: writes whose outcome stays
-    open add up, and the search has to think of all of them.
+    It runs in stretches, each with the next seed and so with new records, because writes in doubt
+    add up, and the search has to consider all of them.
 
     Args:
-        servers: what the nodes share.
-        folder: where the nodes' logs go.
-        store: the name of their store, to tell how it is run again.
-        nemesis: its name.
-        seed: what the clients do in the first stretch follows from it.
-        seconds: how long it strikes; one round is done in any case.
+        servers: the servers that the nodes share.
+        folder: the folder of the nodes' logs.
+        store: the name of their store, for the command that repeats the run.
+        nemesis: the name of the nemesis.
+        seed: determines the clients' operations in the first stretch.
+        seconds: the time for which the nemesis strikes; at least once.
 
     Returns:
-        How many operations were checked. Fails, as `require` does, if one breaks a promise.
+        The number of checked operations. Fails like `require` if one breaks a promise.
     """
     load = Load(seed=seed, skews=NEMESES[nemesis].skews)
     stretch, checked, end = min(seconds, STRETCH), 0, time.monotonic() + seconds
@@ -77,7 +77,7 @@ def cluster(
     fault: str = "",
     jitter: float = LIVELY,
 ) -> Cluster:
-    """Three nodes with the settings that the nemesis calls for; see `Cluster`."""
+    """Three nodes with the settings that the nemesis needs; see `Cluster`."""
     what = NEMESES[nemesis]
     return Cluster(
         servers,
@@ -91,7 +91,7 @@ def cluster(
 
 
 def work(nodes: Cluster, nemesis: str, load: Load, *, seconds: float) -> Outcome:
-    """Lets clients work on a cluster that runs, while the nemesis strikes; see `run`."""
+    """Runs clients on a running cluster while the nemesis strikes; see `run`."""
     history, attack = asyncio.run(_work(nodes, nemesis, load, seconds))
     verdict = judge(history, attack.promises)
     verdict.failures += [
@@ -131,7 +131,7 @@ async def _work(
 
 
 def replay(store: str, nemesis: str, seed: int, seconds: float) -> str:
-    """The command that runs the same again, as far as machines allow."""
+    """The command that repeats the run, as far as timing allows."""
     return (
         f"GUIDKEEP_SOAK_SECONDS=0 GUIDKEEP_SOAK_SEED={seed} GUIDKEEP_SOAK_STORE={store} "
         f'GUIDKEEP_SOAK_NEMESIS="{nemesis}" GUIDKEEP_TEST_NEMESIS_SECONDS={seconds:g} '

@@ -1,4 +1,4 @@
-"""Three nodes over one Redis and one store, real ones, with a proxy on each way between them."""
+"""Three real nodes over one Redis and one store, with a proxy on each connection between them."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ LAUNCHER = (sys.executable, "-m", "tests.consistency.node")
 
 
 class StoreServer(Engine, Protocol):
-    """A store's server of one's own, as its module in `servers` has it."""
+    """A store's server for this run, started by its module in `servers`."""
 
     @property
     def process(self) -> Running:
-        """What it runs as; may be stopped and killed."""
+        """Its processes, which may be stopped and killed."""
         ...
 
     def start(self) -> None:
-        """Starts it again on its data, and returns when it answers."""
+        """Starts it again on its data, and returns when it responds."""
         ...
 
 
 class Servers(NamedTuple):
-    """What the nodes share."""
+    """The servers that the nodes share."""
 
     store: StoreServer
     cache: Redis
 
 
 class Cluster:
-    """See the module's text. Runs as long as the `with` block lasts.
+    """A cluster that runs during the `with` block; see the module's text.
 
     Args:
-        servers: what the nodes share.
-        folder: where the nodes' logs go.
-        load: its seed and its skews are the nodes'.
-        max_age: seconds that a cache entry lives at most.
+        servers: the servers that the nodes share.
+        folder: the folder of the nodes' logs.
+        load: gives the nodes' seed and skews.
+        max_age: maximum seconds that a cache entry lives.
         patience: seconds that a write waits for Redis.
-        jitter: seconds that a call of store or cache is delayed at most; 0: nodes as shipped.
-        fault: what is wrong with the nodes; empty: nothing.
+        jitter: maximum delay of a call of store or cache, in seconds; 0: nodes as shipped.
+        fault: the fault of the nodes; empty: none.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Cluster:
 
     @property
     def addresses(self) -> list[str]:
-        """Where the nodes serve."""
+        """The addresses of the nodes."""
         return [node.address for node in self.nodes]
 
     def _node(self, number: int, store: str, cache: str) -> Node:

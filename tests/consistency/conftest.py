@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OPTIONS: Mapping[str, dict[str, Any]] = {"mysql": {"options": mysql.BINARY_LOG}}
-"""With what they are started; MariaDB as shipped does not promise all that is checked."""
+"""Options for starting them; MariaDB's defaults do not promise everything that is checked."""
 
 
 class Fleet:
-    """All that were started, and what was missing; one that is missing skips its own tests."""
+    """The servers that were started, and those that are missing, whose tests are skipped."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -31,7 +31,7 @@ class Fleet:
         self._running: dict[str, Servers | str] = {}
 
     def get(self, name: str) -> Servers:
-        """The servers for that store. Skips the test, or in CI fails it, without them."""
+        """Returns the servers for that store; without them skips the test, or fails it in CI."""
         skip_if_alone()
         if name not in self._running:
             self._running[name] = self._start(name)
@@ -41,7 +41,7 @@ class Fleet:
         return found
 
     def close(self) -> None:
-        """Ends them all."""
+        """Stops all servers."""
         self._stack.close()
 
     def _start(self, name: str) -> Servers | str:

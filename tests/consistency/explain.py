@@ -1,4 +1,4 @@
-"""A failing history in a form that people read: the few operations that show what is wrong."""
+"""Explains a failing history to people: it finds the few operations that show the fault."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from tests.consistency.specification import State
 
 BOUND = 20_000
-"""Steps of the search for each part that is left out; where they don't do, it stays."""
+"""Steps of the search for each part that is left out; a part that needs more is kept."""
 
 
 def explain(failure: Failure, begins: Callable[[Operation], float]) -> str:
-    """The shortest part of the history, found by leaving out, that has no order either."""
+    """The shortest part of the history that has no order either, found by leaving operations out."""
     culprit = failure.operation
     since, start = _where_to_begin(failure)
     part = [
@@ -42,7 +42,7 @@ def explain(failure: Failure, begins: Callable[[Operation], float]) -> str:
 
 
 def _where_to_begin(failure: Failure) -> tuple[float, Sequence[Configuration]]:
-    """The last instant at which the record can have been what the answer says it is."""
+    """The last instant at which the record can have been as the response says."""
     culprit = failure.operation
     writer = next((one for one in failure.history if _made(one, culprit)), None)
     best: tuple[float, Sequence[Configuration]] = (-inf, [Configuration(None)])
@@ -70,7 +70,7 @@ def _shortened(
     begins: Callable[[Operation], float],
     failure: Failure,
 ) -> list[Operation]:
-    """Leaves out what only looked, in ever smaller lots, as long as that changes nothing."""
+    """Leaves out reads, in ever smaller parts, while the result stays the same."""
 
     def fails(operations: Sequence[Operation]) -> bool:
         numbers = {operation.number for operation in operations}

@@ -1,7 +1,7 @@
-"""Guidkeep with one thought left out of its protocol each: what the checker must find.
+"""Guidkeep with one rule of its protocol left out each: the faults that the checker must find.
 
-Faults of the registry are planted by a subclass, those of the cache in memory too (they are
-`tests.registry.faults`'s); those of the cache in Redis by changing a line of its scripts.
+Faults of the registry and of the cache in memory are planted by subclasses (the latter are in
+`tests.registry.faults`), those of the cache in Redis by changing a line of its scripts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Joined(Flights[Any]):
 
 
 class JoinsFlightUnderWay(Registry):
-    """Single flight as one first writes it; see `guidkeep.registry.single_flight` on why not."""
+    """Naive single flight; see `guidkeep.registry.single_flight` for what is wrong with it."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -47,14 +47,14 @@ class JoinsFlightUnderWay(Registry):
 
 
 class Forgetful(RedisCache):
-    """A node does not remember what it could not settle."""
+    """A node does not remember the leases that it could not settle."""
 
     def _remember(self, guid: str) -> None:
         pass
 
 
 class InsertsOverExpired(Registry):
-    """An insert takes the place of a record that has expired, though it was never read."""
+    """An insert replaces an expired record that it has never read."""
 
     def _compare_and_set(
         self, guid: str, stored: Record | None, target: Record | None
@@ -73,7 +73,7 @@ class InsertsOverExpired(Registry):
 
 
 class RaisesNoFence(Registry):
-    """A write whose answer was lost gives its lease back at once."""
+    """A write whose response was lost gives its lease back at once."""
 
     def _certainty(
         self, error: BaseException, stored: Record | None, now: float
@@ -82,25 +82,26 @@ class RaisesNoFence(Registry):
 
 
 def _microseconds(now: float, former: Record | None) -> int:
-    """A version that is the time, in place of `new_version`: two nodes may make the same."""
+    """The time as a version, in place of `new_version`: two nodes may make the same one."""
     return max(int(now * 1_000_000), former.version + 1 if former else 0)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, and what shows it.
+    """A fault, and the conditions that show it.
 
     Attributes:
-        registry: with the fault in it.
-        cache: the cache in memory, with the fault in it.
-        scripts: of the cache in Redis: by name, what to replace by what. What is told of
-            `settle` holds for `release`, which is the same without an entry.
-        redis: the cache in Redis, with the fault in it.
+        registry: the registry with the fault.
+        cache: the cache in memory with the fault.
+        scripts: for the cache in Redis, by the name of a script: the text to replace, and its
+            replacement. Changes to `settle` apply to `release` too, which is the same without an
+            entry.
+        redis: the cache in Redis with the fault.
         versions: makes versions in place of `new_version`.
-        flushes: the cache must forget everything in between, for it to show.
-        lost: the part of the writes which the store must leave without an answer, for it to show.
-        load: what must be otherwise in the load, for it to show.
-        nemesis: what must strike, for it to show.
+        flushes: whether the cache must be flushed to show the fault.
+        lost: the part of the writes whose response must be lost to show the fault.
+        load: the changes to the load that show the fault.
+        nemesis: the nemesis that shows the fault.
     """
 
     registry: type[Registry] = Registry
@@ -114,7 +115,7 @@ class Fault:
     nemesis: str = "nothing"
 
     def plant(self, put: Callable[[dict[str, Any], str, Any], None]) -> None:
-        """Puts what is no class into the modules that are shipped.
+        """Plants the faults that are not classes in the shipped modules.
 
         Args:
             put: sets an item of a dictionary, such as a module's variables.
@@ -136,16 +137,16 @@ def _replaced(name: str, replacements: Sequence[tuple[str, str]]) -> tuple[str, 
 
 
 SKEWED = (0.0, 1.5, -2.0)
-"""Seconds by which clocks are ahead that differ."""
+"""Seconds by which the nodes' clocks are ahead, if they differ."""
 BRIEF = {"skews": SKEWED, "short": 0.9, "lifetimes": (2, 3), "reads": 0.7}
-"""A load of records that have expired to one node when another creates them."""
+"""A load with records that are expired for one node when another creates them."""
 DENSE = {"clients": 18, "guids": 2, "reads": 0.5, "pause": 0.0, "seconds": 1.0}
-"""A load of many writes of few records."""
+"""A load with many writes to few records."""
 LOST = 0.1
-"""The part of the answers that are lost, where some are."""
+"""The part of the responses that is lost, if any are."""
 WIDE: Mapping[str, Any] = {"clients": 32, "guids": 8}
-"""A load on so many records that it can be judged with them: each write without an answer doubles
-what may have happened."""
+"""A load on enough records to be judged with lost responses: each write without a response doubles
+the number of possibilities."""
 _NO_LEASE = {
     "lease": [("last = ARGV[1]\nsave()", "")],
     "settle": [
@@ -185,8 +186,8 @@ FAULTS = {
     "inserts over what has expired": Fault(InsertsOverExpired, load=BRIEF),
     "raises no fence": Fault(RaisesNoFence, lost=LOST, load=WIDE),
 }
-"""What `tests.model.protocol` names, and more."""
+"""The faults of `tests.model.protocol`, and more."""
 OUTAGES = {
     "forgets what is unsettled": Fault(redis=Forgetful, nemesis="node cut off from the cache"),
 }
-"""Shown by real nodes alone, while something fails."""
+"""Faults that only real nodes show, while something fails."""

@@ -1,4 +1,4 @@
-"""How the clients ask nodes over HTTP: one connection to each, kept as long as it lasts."""
+"""Sends the clients' requests over HTTP, on one kept-alive connection per node."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Connections:
     """One client's.
 
     Args:
-        addresses: the nodes'.
-        patience: seconds that it waits for an answer.
+        addresses: the addresses of the nodes.
+        patience: seconds to wait for a response.
     """
 
     def __init__(self, addresses: Sequence[str], *, patience: float) -> None:
@@ -53,7 +53,7 @@ class Connections:
         _note(operation, answer)
 
     def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""
         for node in list(self._open):
             self._drop(node)
 

@@ -1,4 +1,4 @@
-"""Store and cache with small delays before and after each call, so that races are wide open."""
+"""Store and cache with small delays before and after each call, which provoke races."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 LATE = 0.1
-"""Seconds by which a write is late at most whose answer was lost."""
+"""Maximum seconds by which a write with a lost response is late."""
 
 
 class Jitter:
     """Delays: none in half of all cases; else a short one, or a long one.
 
     Args:
-        seed: they follow from it.
-        most: seconds of a long one, at most; a short one is a tenth of it.
-        often: the part of all delays that are long.
+        seed: determines the delays.
+        most: maximum seconds of a long delay; a short one is a tenth of it.
+        often: the part of all delays that is long.
     """
 
     def __init__(self, seed: object, most: float, *, often: float = 0.07) -> None:
@@ -37,7 +37,7 @@ class Jitter:
         self._often = often
 
     async def around(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        """The call's result, with a delay before and after."""
+        """Returns the call's result, with a delay before and after the call."""
         await self.pause()
         result = await call()
         await self.pause()
@@ -52,14 +52,14 @@ class Jitter:
 
 
 class JitteredCache:
-    """A cache whose calls take a while before they happen, and a while after."""
+    """A cache with delays before and after each call."""
 
     def __init__(self, cache: Cache, jitter: Jitter) -> None:
         self.inner = cache
         self._jitter = jitter
 
     def __getattr__(self, name: str) -> Any:
-        """What else the cache has, unchanged."""
+        """Passes everything else to the cache, unchanged."""
         return getattr(self.inner, name)
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:
@@ -76,7 +76,7 @@ class JitteredCache:
 
 
 class JitteredStore:
-    """The same of a store. Its writes can't be cancelled, as the protocol has it."""
+    """A store with such delays. Its writes can't be cancelled, as the `Store` protocol demands."""
 
     def __init__(self, store: Store, jitter: Jitter) -> None:
         self.inner = store
@@ -84,7 +84,7 @@ class JitteredStore:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __getattr__(self, name: str) -> Any:
-        """What else the store has, unchanged."""
+        """Passes everything else to the store, unchanged."""
         return getattr(self.inner, name)
 
     async def get(self, guid: str) -> Record | None:
@@ -105,7 +105,7 @@ class JitteredStore:
         async def work() -> None:
             try:
                 outcome.settle(await self._jitter.around(write))
-            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            except BaseException as error:  # noqa: BLE001 - raised by the caller that awaits it
                 outcome.settle(error)
 
         self._go(work())
@@ -118,13 +118,13 @@ class JitteredStore:
 
 
 class LosingStore(JitteredStore):
-    """One that leaves a part of the writes without an answer: it does them late, or never.
+    """A store that loses the responses of a part of the writes, and does those late, or never.
 
     Args:
-        store: what it stands before.
-        jitter: its delays.
-        seed: which answers are lost, and what becomes of those writes.
-        part: how many of all.
+        store: the store itself.
+        jitter: the delays.
+        seed: determines the lost responses, and the outcomes of these writes.
+        part: the part of the writes.
     """
 
     def __init__(self, store: Store, jitter: Jitter, *, seed: object, part: float) -> None:

@@ -1,6 +1,6 @@
-"""The verdict on a run: every GUID's history checked, and what fails written down.
+"""The verdict on a run: checks the history of every GUID, and saves those that fail.
 
-GUIDKEEP_TEST_HISTORIES is the folder where failing histories go (build/histories).
+GUIDKEEP_TEST_HISTORIES is the folder for failing histories (build/histories).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     PromisesOf = Callable[[Sequence[Operation]], Iterable[Promise]]
 
 FOLDER = Path(os.environ.get("GUIDKEEP_TEST_HISTORIES", "build/histories"))
-"""Where failing histories go."""
+"""The folder for failing histories."""
 CHECKED: Counter[str] = Counter()
-"""Operations that `require` found to be right since the tests began, by where they were done."""
+"""The number of operations that `require` has found right so far, by store."""
 
 
 @dataclass
 class Verdict:
-    """What the checks of a run found.
+    """The results of the checks of a run.
 
     Attributes:
-        checked: operations that had to fit.
-        failures: an explanation each.
-        undecided: checks that were given up.
+        checked: the number of checked operations.
+        failures: the explanations of failures.
+        undecided: the checks that were given up.
     """
 
     checked: int = 0
@@ -46,14 +46,14 @@ class Verdict:
     undecided: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """The failures, or the bound that follows when there are none."""
+        """The failures, or if there are none, the bound that follows."""
         if self.failures or self.undecided:
             return "\n\n".join(self.failures + self.undecided)
         return bound(self.checked)
 
 
 def bound(checked: int) -> str:
-    """What follows from so many operations without a violation: the rule of three."""
+    """The bound that follows from a number of operations without a violation: the rule of three."""
     return (
         f"{checked} operations checked, no violation: with 95 % confidence "
         f"fewer than {3 / max(checked, 3):.2g} of all are one (3/n)"
@@ -61,11 +61,11 @@ def bound(checked: int) -> str:
 
 
 def judge(history: Sequence[Operation], promises_of: PromisesOf = lambda _: ()) -> Verdict:
-    """Checks each GUID's history against what is promised of it.
+    """Checks each GUID's history against the promises.
 
     Args:
-        history: of all GUIDs.
-        promises_of: from one GUID's history to the promises that apply beside the strict one.
+        history: the history of all GUIDs.
+        promises_of: returns the promises that apply to one GUID's history beside the strict one.
     """
     verdict = Verdict()
     for guid, operations in by_guid(history).items():
@@ -85,13 +85,13 @@ def judge(history: Sequence[Operation], promises_of: PromisesOf = lambda _: ()) 
 
 
 def require(verdict: Verdict, history: Sequence[Operation], name: str, replay: str) -> None:
-    """Counts what was checked. Fails, unless all is well.
+    """Counts the checked operations. Fails unless the verdict is good.
 
     Args:
-        verdict: on the history; it and the whole history are written down when it fails.
-        history: of all GUIDs.
-        name: of the run; its first word says where: a store, or "virtual".
-        replay: how to run the same again.
+        verdict: the verdict; if it is bad, it is saved with the whole history.
+        history: the history of all GUIDs.
+        name: the name of the run; its first word is a store, or "virtual".
+        replay: the command that repeats the run.
     """
     if not verdict.failures and not verdict.undecided:
         CHECKED[name.split(maxsplit=1)[0]] += verdict.checked

@@ -2,8 +2,8 @@
 
 The cache is the one in memory, which the nodes share here, or the one in Redis (`blocking`).
 
-Each call of store and cache takes a while before it happens and a while after, as if they were on
-other machines; the whiles come from the seed.
+Each call of store and cache has a delay before and after it, as if they were on other machines. The
+delays follow from the seed.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 MOST = 0.02
 """Seconds of a long delay."""
 OFTEN = 0.35
-"""The part of the delays that are long: many, for some races need several in the right places."""
+"""The part of the delays that is long. It is large, because some races need several long delays."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left behind.
+    """The result of a run.
 
     Attributes:
         history: the operations.
@@ -59,19 +59,19 @@ class Shared(Protocol):
     """The cache of all nodes."""
 
     def cache(self) -> Cache:
-        """A node's way to it."""
+        """A node's access to the cache."""
         ...
 
     def flush(self) -> None:
-        """Lets it forget everything."""
+        """Flushes the cache."""
         ...
 
 
 class InMemory:
-    """The one in memory: the same for all.
+    """A cache in memory, the same for all nodes.
 
     Args:
-        kind: which may have a fault.
+        kind: its class, which may have a fault.
     """
 
     def __init__(self, kind: type[MemoryCache] = MemoryCache) -> None:
@@ -83,7 +83,7 @@ class InMemory:
 
 
 class LocalNodes:
-    """Asks registries as the HTTP application would."""
+    """Calls registries as the HTTP application does."""
 
     def __init__(self, registries: list[Registry]) -> None:
         self._registries = registries
@@ -107,7 +107,7 @@ class LocalNodes:
 
 
 async def _do(registry: Registry, operation: Operation) -> Record | None:
-    """The record that the answer has; None: it was deleted."""
+    """The record of the response; None: it was deleted."""
     guid = operation.guid
     if operation.kind == "read":
         told = [registry.hit(guid)]
@@ -141,14 +141,14 @@ def run(
     flushes: int = 0,
     lost: float = 0.0,
 ) -> Run:
-    """Lets the clients work on three nodes.
+    """Runs the clients on three nodes.
 
     Args:
-        load: what they do.
+        load: the clients' load.
         shared: the cache; by default the one in memory.
-        registry: what the nodes are made of, the same.
-        flushes: how often the cache forgets everything.
-        lost: the part of the writes which the store leaves without an answer.
+        registry: the class of the nodes' registries.
+        flushes: the number of flushes of the cache.
+        lost: the part of the writes whose response the store loses.
     """
     return virtual.run(_run(load, shared or InMemory(), registry, flushes, lost))
 

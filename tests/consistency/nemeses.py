@@ -1,4 +1,4 @@
-"""What goes wrong while clients work: what is done, what is undone, and what is promised then."""
+"""The faults that strike while clients work: how they begin and end, and the promises meanwhile."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
 REST = 0.7
 """Seconds before a strike."""
 AFTER = 1.0
-"""Seconds that clients work on after a strike, when the strict promise holds again."""
+"""Seconds that clients work after a strike, when the strict promise holds again."""
 MAX_AGE = 1.0
-"""Seconds that a cache entry lives, where that bounds how old an answer may be."""
+"""Seconds that a cache entry lives, if that bounds the age of responses."""
 MARGIN = 1.0
-"""Seconds that an answer may be older than that. A read shares the flight that follows the one
-which is on its way, and with it the time at which that was asked for: as much earlier as a flight
-takes that waits for Redis in vain."""
+"""Seconds by which a response may be older than that. A read may share the next load, and with it
+the time of that load's first caller, which is earlier by the duration of a load that waits for
+Redis in vain."""
 BACK = 60.0
-"""Seconds within which all nodes must have the cache back when it can be reached again."""
+"""Seconds within which all nodes must use the cache again once it can be reached."""
 SINCE = 0.3
-"""Seconds by which a Redis that starts again is behind: it saved its file that long before."""
+"""Seconds by which a restarted Redis is behind, because it saved its file that long before."""
 
 
 @dataclass(frozen=True)
 class Nemesis:
-    """See the module's text.
+    """A fault that strikes; see the module's text.
 
     Attributes:
-        strike: begins it.
-        heal: ends it; None: there is nothing to end.
-        lasts: seconds in between.
-        rest: seconds before.
-        repeats: strikes in a round; after it, all is well for a while.
-        promise: "strict" is linearizability.
-        strict_nodes: to which even so the strict promise holds.
-        skews: of the nodes' clocks.
-        patience: seconds that a write waits for Redis: long, where it counts as reachable.
+        strike: begins the fault.
+        heal: ends the fault; None: there is nothing to end.
+        lasts: seconds between strike and heal.
+        rest: seconds before a strike.
+        repeats: the number of strikes before a longer pause.
+        promise: the promise meanwhile; "strict" is linearizability.
+        strict_nodes: the nodes for which the strict promise holds even so.
+        skews: the skews of the nodes' clocks.
+        patience: seconds that a write waits for Redis: long, if it counts as reachable.
     """
 
     strike: Act | None = None
@@ -66,7 +66,7 @@ class Nemesis:
 
     @property
     def max_age(self) -> float:
-        """Seconds that a cache entry shall live."""
+        """Seconds that a cache entry lives."""
         return MAX_AGE if self.promise == "bounded" else 60.0
 
 
@@ -74,9 +74,9 @@ class Attack:
     """A nemesis at work.
 
     Args:
-        nemesis: see there.
-        cluster: what it is done to.
-        elapsed: seconds since the run began.
+        nemesis: the nemesis.
+        cluster: the cluster that it strikes.
+        elapsed: returns the seconds since the run began.
     """
 
     def __init__(self, nemesis: Nemesis, cluster: Cluster, elapsed: Callable[[], float]) -> None:
@@ -88,7 +88,7 @@ class Attack:
         self._ends: list[float] = []
 
     async def run(self, seconds: float) -> None:
-        """Goes round after round until so many seconds are over, and one round at least."""
+        """Strikes again and again until that number of seconds is over, at least once."""
         end = self._elapsed() + seconds
         try:
             while not self._ends or self._elapsed() < end:
@@ -121,7 +121,7 @@ class Attack:
             await all_trust_the_cache(self._cluster.addresses, BACK)
 
     def promises(self, history: Sequence[Operation]) -> list[Promise]:
-        """What applies to one GUID's history beside the strict promise."""
+        """Returns the promises for one GUID's history beside the strict one."""
         if self._nemesis.promise == "acknowledged":
             return [Acknowledged(history, self._strikes)]
         if self._nemesis.promise == "strict":
@@ -141,7 +141,7 @@ def _signal_node(number: signal.Signals) -> Act:
 
 
 def _to_cache(act: Callable[[Proxy], None]) -> Act:
-    """On the way of every node to Redis."""
+    """The proxies between the nodes and Redis."""
 
     def strike(cluster: Cluster) -> None:
         for proxy in cluster.to_cache:
@@ -151,7 +151,7 @@ def _to_cache(act: Callable[[Proxy], None]) -> Act:
 
 
 def _kill_redis_that_saved(cluster: Cluster) -> None:
-    """Its file is of a moment before, so it comes back with what was overwritten since."""
+    """Its file is slightly older, so it comes back with entries that were overwritten since."""
     cluster.cache.ask("SAVE")
     time.sleep(SINCE)
     cluster.cache.process.kill()

@@ -1,4 +1,4 @@
-"""`guidkeep serve` with delays in it, a clock that is wrong, or a fault.
+"""`guidkeep serve` with delays, a wrong clock, or a planted fault.
 
 python -m tests.consistency.node --skew 1.5 --jitter 0.01 --seed 7 serve --store ...
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Serves until it is told to stop."""
+    """Serves until a signal stops the process."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--skew", type=float, default=0.0)
     parser.add_argument("--jitter", type=float, default=0.0)

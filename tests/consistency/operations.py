@@ -1,4 +1,4 @@
-"""What a client asked for, when, and what it was told."""
+"""The operations of clients: request, times and response."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ METHODS: dict[Kind, str] = {
     "delete": "DELETE",
 }
 REFUSALS = (304, 404, 412)
-"""Answers which tell something of the record, and that nothing was written."""
+"""Statuses that tell something about the record, and mean that nothing was written."""
 OPEN_TYPES = ("outcome-unknown", "internal", "stopping")
-"""Problem types which leave open whether a write happened, or happens yet."""
+"""Problem types that leave the outcome of a write in doubt."""
 
 
 class Seen(NamedTuple):
-    """A record as an answer had it; `etag` without its quotes."""
+    """A record in a response; `etag` without its quotes."""
 
     members: Members
     expire: int
@@ -38,25 +38,25 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Operation:
-    """One request.
+    """One operation.
 
     Attributes:
-        number: which it is, in the order in which they were asked.
-        guid: the record that it is about.
-        node: where it was asked, from 0.
-        client: who asked, from 0.
-        kind: what it does.
-        changes: the members that a write sets, or removes where the value is None.
-        expire: what a write sets `expire` to; None: it says nothing of it.
+        number: its number, in the order of the requests.
+        guid: the GUID of the record.
+        node: the number of the node, from 0.
+        client: the number of the client, from 0.
+        kind: the kind of operation.
+        changes: the members that a write sets, or removes if the value is None.
+        expire: the `expire` that a write sets; None: it sets none.
         if_match: the ETag that the record must have.
-        if_none_match: the ETag that it must not have (a read); "*": it must not be there (a write).
-        invoked: seconds since the run began, on a clock that never goes back.
-        returned: the same; when the answer was there, or was no longer waited for.
-        earliest: what the node's clock said when it was invoked: Unix time, with its skew.
+        if_none_match: the ETag that it must not have (a read); "*": it must not exist (a write).
+        invoked: seconds since the run began, by a monotonic clock.
+        returned: the same, when the response arrived or the client gave up.
+        earliest: the node's clock when it was invoked: Unix time, with its skew.
         latest: the same, when it returned.
-        status: the answer's; None: none came.
+        status: the status of the response; None: no response.
         problem: the last part of an RFC 9457 problem's type.
-        seen: the record in the answer.
+        seen: the record in the response.
     """
 
     number: int
@@ -78,7 +78,7 @@ class Operation:
 
     @property
     def is_open(self) -> bool:
-        """A write that may have happened, may happen yet, or never."""
+        """Whether it is a write in doubt."""
         no_word = self.status is None or self.status >= 500
         return (
             self.kind != "read" and no_word and (self.status is None or self.problem in OPEN_TYPES)
@@ -86,17 +86,17 @@ class Operation:
 
     @property
     def has_written(self) -> bool:
-        """A write that was answered as done."""
+        """Whether it is a write whose response says that it was done."""
         return self.kind != "read" and self.status in (200, 201, 204)
 
     @property
     def may_have_written(self) -> bool:
-        """A write that was not refused."""
+        """Whether it is a write that was not refused."""
         return self.has_written or self.is_open
 
     @property
     def tells(self) -> bool:
-        """Whether anything follows from it: from a 503 that wrote nothing, nothing does."""
+        """Whether it tells anything: a 503 that wrote nothing does not."""
         answered = self.status in (200, 201, 204, *REFUSALS)
         return answered or self.is_open
 
@@ -138,7 +138,7 @@ def merged(before: Iterable[tuple[str, str]], changes: Mapping[str, str | None])
 
 
 def by_guid(history: Iterable[Operation]) -> dict[str, list[Operation]]:
-    """The histories of the single GUIDs: each is judged alone (linearizability is local)."""
+    """The history of each GUID: each is judged alone, because linearizability is local."""
     parts: dict[str, list[Operation]] = {}
     for operation in history:
         parts.setdefault(operation.guid, []).append(operation)

@@ -1,9 +1,9 @@
-"""What is promised, as a search can use it: from when on an operation may have taken effect.
+"""The promises, in the form that a search uses: the earliest instant of an operation's effect.
 
-A linearizable operation takes effect after its invocation. What `design.md` promises less of is
-promised less of what only looks: reads, and refusals, which a stale record can cause too. To these
-it allows an earlier instant, never a later one. A write that was done, or may be, compares and
-sets, so it is held to the strict promise always.
+A linearizable operation takes effect after its invocation. Weaker promises exist only for
+operations that write nothing: reads, and refusals, which a stale record can cause too. They allow
+an earlier instant for these, never a later one. A write that was done, or is in doubt, compares and
+sets, so it is always held to the strict promise.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def strictly(operation: Operation) -> float:
 
 
 class Acknowledged:
-    """Never older than an answered write; what runs during a write that was under way at a flush
-    may go back behind what others saw of it.
+    """Never older than an acknowledged write. Operations during a write that ran at a flush may
+    return the state before it, even after others saw the new one.
 
     Args:
         history: the operations on one GUID.
-        flushes: when the cache forgot everything: the instants before and after that.
+        flushes: the instants before and after each flush of the cache.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Acknowledged:
 
 @dataclass(frozen=True)
 class Bounded:
-    """What is no older than `age`, for a while; strict before and after that.
+    """Responses at most `age` old, for a while; strict before and after it.
 
     Args:
         age: seconds.
-        began: when a node was cut off from the cache, or the cache from all.
-        ended: when it was there again.
-        strict_nodes: nodes to which this does not apply.
+        began: when a node was cut off from the cache, or the cache from all nodes.
+        ended: when the cache could be reached again.
+        strict_nodes: nodes for which the strict promise holds even so.
     """
 
     age: float
@@ -84,7 +84,7 @@ class Bounded:
 
 
 def loosest(promises: Iterable[Promise]) -> Promise:
-    """Where more than one of them applies."""
+    """Combines promises that apply at the same time."""
     all_ = [strictly, *promises]
     return lambda operation: min(promise(operation) for promise in all_)
 

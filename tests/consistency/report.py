@@ -1,6 +1,6 @@
-"""How much was checked, and what follows from that, at the end of a run: a plugin of pytest.
+"""A plugin of pytest that reports the number of checked operations at the end of a run.
 
-Tests may run in several processes at once; each hands what it checked to the one that reports.
+Tests may run in several processes; each sends its counts to the process that reports.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In one of several processes: hands over what it checked."""
+    """In one of several processes: sends its counts."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["checked"] = dict(CHECKED)
@@ -24,12 +24,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: WorkerController) -> None:
-    """Takes what one of several processes checked; one that crashed hands over nothing."""
+    """Receives the counts of one of several processes; a crashed one sends nothing."""
     CHECKED.update(getattr(node, "workeroutput", {}).get("checked", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says how much all of them checked."""
+    """Reports the counts of all processes."""
     if not CHECKED:
         return
     terminalreporter.section("consistency")

@@ -1,19 +1,19 @@
-"""Whether a history is linearizable: Wing and Gong's search, memoised, one event after another.
+"""Decides whether a history is linearizable: Wing and Gong's search, memoised, event by event.
 
 Wing & Gong, "Testing and verifying concurrent objects" (JPDC 1993): look for an order of the
 operations that the sequential specification allows, and in which each takes effect between its
 invocation and its return. Lowe, "Testing for linearizability" (CCPE 2017): remember the pairs of
-state and operations done, so that none is looked at twice; and do an operation no earlier than
-the answer that needs it ("just in time"). So the search goes through the events in order of time
-and holds all the *configurations* that explain what was answered so far:
+state and operations done, so that none is tried twice; and do an operation no earlier than the
+response that needs it ("just in time"). So the search goes through the events in order of time,
+and keeps all *configurations* that explain the responses so far:
 
     the record's state; which of the operations under way are done already;
-    which of those with an open outcome have happened.
+    which of the operations in doubt have happened.
 
-Three rules keep them few. An operation that changes nothing and fits is done at once: later it
-would fit no better. Of configurations that differ in open operations spent, the one that spent
-fewer can do whatever the other can. And open operations are tried sparingly: at first one between
-two answers, and more only where that finds no order.
+Three rules keep their number small. An operation that changes nothing and fits is done at once:
+later it would fit no better. Of two configurations that differ in the operations in doubt that they
+have used, the one that used fewer can do everything that the other can. And operations in doubt are
+tried sparingly: at first one between two responses, and more only if that finds no order.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 DEFAULT_BOUND = 400_000
 """Steps of the search after which it gives up, undecided."""
 SPARING = (1, 2, inf)
-"""How many open operations may happen between two answers: first, then, at last."""
+"""Operations in doubt that may happen between two responses: at first, then, and at last."""
 
 
 class Undecided(Exception):
-    """The search was given up: neither is proven."""
+    """The search was given up, without a result."""
 
 
 class Configuration(NamedTuple):
-    """One explanation of what was answered so far."""
+    """One explanation of the responses so far."""
 
     state: State
     done: frozenset[int] = frozenset()
@@ -53,14 +53,14 @@ START = (Configuration(None),)
 
 @dataclass
 class Failure:
-    """No order explains an answer.
+    """No order explains a response.
 
     Attributes:
-        operation: whose answer that is.
-        before: every configuration that explains the answers before it.
-        snapshots: the same after each answer of a longer way back, oldest first.
+        operation: the operation with that response.
+        before: every configuration that explains the responses before it.
+        snapshots: the configurations after each of the last responses, oldest first.
         history: the operations on that GUID.
-        specification: what judges them.
+        specification: the specification that judges them.
     """
 
     operation: Operation
@@ -76,19 +76,19 @@ def check(
     begins: Callable[[Operation], float] = strictly,
     bound: int = DEFAULT_BOUND,
 ) -> Failure | None:
-    """Looks for a linearization of what was done to one GUID.
+    """Looks for a linearization of the operations on one GUID.
 
     Args:
         history: the operations, in any order.
-        begins: from when on an operation may have taken effect; see `promises`.
-        bound: steps of the search at most.
+        begins: the earliest instant at which an operation may have taken effect; see `promises`.
+        bound: maximum steps of the search.
 
     Returns:
-        None: there is one. Else where none goes on.
+        None if there is one, else the response that no order explains.
 
     Raises:
         Contradiction: see `Specification`.
-        Undecided: it takes too long to find out.
+        Undecided: the search reached its bound.
     """
     operations = [operation for operation in history if operation.tells]
     specification = Specification(operations)
@@ -102,14 +102,14 @@ def check(
 
 
 class Search:
-    """See the module's text.
+    """A search; see the module's text.
 
     Args:
-        specification: of the record.
-        begins: from when on an operation may have taken effect.
-        most_open: open operations between two answers at most.
-        bound: steps at most.
-        keep: snapshots kept for an explanation.
+        specification: the specification of the record.
+        begins: the earliest instant at which an operation may have taken effect.
+        most_open: maximum operations in doubt between two responses.
+        bound: maximum steps.
+        keep: number of snapshots kept for an explanation.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Search:
     def run(
         self, operations: Sequence[Operation], start: Iterable[Configuration] = START
     ) -> Failure | None:
-        """Goes through the events; None: all could be explained."""
+        """Goes through the events; returns None if all responses could be explained."""
         configurations = list(start)
         snapshots: list[tuple[float, Sequence[Configuration]]] = []
         for at, is_return, operation in _events(operations, self._begins):
@@ -172,7 +172,7 @@ class Search:
     def _return(
         self, operation: Operation, configurations: Sequence[Configuration]
     ) -> list[Configuration]:
-        """The configurations in which the operation is done, and forgotten."""
+        """The configurations in which the operation is done, and removed."""
         found: set[Configuration] = set()
         for configuration in configurations:
             if operation.number in configuration.done:
@@ -185,7 +185,7 @@ class Search:
         return self._best({found_._replace(done=found_.done - this) for found_ in found})
 
     def _until_done(self, target: Operation, start: Configuration) -> set[Configuration]:
-        """Does other operations under way, or that may still happen, as long as it needs that."""
+        """Does other operations that are under way or in doubt, while this one needs it."""
         found: set[Configuration] = set()
         known = {start}
         stack = [start]
@@ -220,7 +220,7 @@ class Search:
                     yield self._absorb(Configuration(state, now.done, now.spent | {number}))
 
     def _absorb(self, configuration: Configuration) -> Configuration:
-        """Does what is under way, fits, and changes nothing."""
+        """Does the operations under way that fit and change nothing."""
         state, done, _ = configuration
         fitting = [
             number
@@ -230,11 +230,11 @@ class Search:
         return configuration._replace(done=done.union(fitting)) if fitting else configuration
 
     def _fits(self, operation: Operation, state: State) -> bool:
-        """Whether it can have had its answer, and changes nothing: not even what is known."""
+        """Whether its response fits, and it changes nothing, not even the knowledge of ETags."""
         return state in self._specification.after(operation, state)
 
     def _best(self, found: set[Configuration]) -> list[Configuration]:
-        """Those which no other makes superfluous."""
+        """The configurations that no other makes superfluous."""
         if len(found) == 1:
             return list(found)
         return [
@@ -244,7 +244,7 @@ class Search:
         ]
 
     def _covers(self, one: Configuration, other: Configuration) -> bool:
-        """Whether whatever goes on from `other` goes on from `one`. They differ."""
+        """Whether every continuation of `other` is one of `one`. The two differ."""
         if one.state != other.state or not one.spent <= other.spent or not one.done >= other.done:
             return False
         return not any(self._pending[number].has_written for number in one.done - other.done)

@@ -1,7 +1,8 @@
-"""What one record may do, one operation after another: the contract, with expiry.
+"""The sequential specification of one record: the contract, with expiry.
 
-A node's clock is known to lie within an operation's `earliest` and `latest`. A record that expires
-in between may be there to it or not; before that it is there, after that it is not.
+A node's clock is between an operation's `earliest` and `latest`. A record that expires in between
+may exist for the operation or not. If it expires later it exists; if it expired earlier it does
+not.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Stored(NamedTuple):
-    """The record that was written last, expired or not; `etag` is None until somebody saw it."""
+    """The record that was written last, expired or not; `etag` is None until a response has it."""
 
     members: Members
     expire: int
@@ -27,7 +28,7 @@ State = Stored | None
 
 
 class Contradiction(Exception):
-    """Answers that can't all be right, in whatever order; `operations` are those."""
+    """Responses that can't all be right in any order; `operations` are theirs."""
 
     def __init__(self, message: str, operations: Iterable[Operation]) -> None:
         super().__init__(message)
@@ -37,11 +38,11 @@ class Contradiction(Exception):
 class Specification:
     """The sequential specification of one GUID's record.
 
-    A write with an open outcome may have its record written once more under a new version, so
-    that it can't land late: after one, an ETag may change though the record does not.
+    After a write in doubt, a fence may store the record again under a new version, so that the
+    write can't land late. So an ETag may then change although the record does not.
 
     Args:
-        history: the operations on it. Read in advance for what each ETag stands for.
+        history: the operations on it; read in advance to find each ETag's record.
 
     Raises:
         Contradiction: one ETag stands for two records.
@@ -56,9 +57,9 @@ class Specification:
         )
 
     def after(self, operation: Operation, state: State) -> Iterator[State]:
-        """The states in which the operation may leave the record, with the answer that it had.
+        """The states in which the operation may leave the record, given its response.
 
-        None at all: it can't have had that answer. The same state: it changed nothing.
+        No state: that response is impossible. The same state: the operation changed nothing.
         """
         if state is None or operation.latest >= state.expire:
             yield from self._absent(operation, state)
@@ -66,7 +67,7 @@ class Specification:
             yield from self._present(operation, state)
 
     def _absent(self, operation: Operation, state: State) -> Iterator[State]:
-        """Without a live record; `state` is what an expired one leaves behind."""
+        """The next states without a live record; `state` may be an expired one."""
         creates = operation.kind in ("post", "put") and operation.if_match is None
         if operation.is_open:
             if creates:
@@ -122,7 +123,7 @@ class Specification:
         return Stored(merged(before, operation.changes), expire, etag)
 
     def _may_have(self, state: Stored, tag: int, operation: Operation) -> bool:
-        """Whether the record can have that ETag to the operation."""
+        """Whether the record can have that ETag for the operation."""
         if state.etag == tag:
             return True
         if self._tags.get(tag) != (state.members, state.expire):
@@ -130,12 +131,12 @@ class Specification:
         return state.etag is None or (self._may_move(operation) and tag > state.etag)
 
     def _may_move(self, operation: Operation) -> bool:
-        """Whether an ETag may have changed alone before the operation ended."""
+        """Whether an ETag alone may have changed before the operation ended."""
         return self._first_open < operation.returned
 
 
 def _tags(history: Iterable[Operation]) -> Mapping[int, tuple[Members, int]]:
-    """What each ETag stands for."""
+    """The record of each ETag."""
     first: dict[int, Operation] = {}
     tags: dict[int, tuple[Members, int]] = {}
     for operation in history:

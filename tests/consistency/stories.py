@@ -1,4 +1,4 @@
-"""Histories written by hand, and ones that a record kept by the book leaves behind."""
+"""Histories written by hand, and histories that a correct record generates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def record(etag: int, expire: int = LATER, **members: str) -> Seen:
 
 
 class Story:
-    """Operations on one GUID, one line each: when, what, and what the answer was."""
+    """Operations on one GUID, one per line: times, kind and response."""
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
@@ -44,10 +44,10 @@ class Story:
 
         Args:
             when: seconds: invoked, returned.
-            kind: what it does; members that are not an operation's own are `changes`.
-            answer: the record, or the status; None: no answer came.
-            status: of an answer with a record; by default 200.
-            skew: of the node's clock.
+            kind: the kind; members that an operation does not have are `changes`.
+            answer: the record, or the status; None: no response.
+            status: the status of a response with a record; by default 200.
+            skew: the skew of the node's clock.
         """
         own = {name: asked.pop(name) for name in list(asked) if name in Operation.__slots__}
         own.setdefault("changes", asked)
@@ -70,14 +70,14 @@ class Story:
 
 
 class Book:
-    """A record kept by the book: each operation takes effect at one instant, in turn."""
+    """A correct record: each operation takes effect at one instant, one after another."""
 
     def __init__(self) -> None:
         self.state: State = None
         self._version = 0
 
     def do(self, operation: Operation, at: float) -> None:
-        """Lets it take effect at that instant, and answers it."""
+        """Makes it take effect at that instant; returns the response."""
         now = EPOCH + at
         live = self.state if self.state is not None and now < self.state.expire else None
         if operation.kind == "read":
@@ -111,9 +111,9 @@ def by_the_book(seed: int, count: int, width: float) -> list[Operation]:
     """A linearizable history: operations that overlap, with an instant of effect in each.
 
     Args:
-        seed: it follows from that.
-        count: operations.
-        width: seconds that one takes at most; they take effect a second apart on average.
+        seed: determines the history.
+        count: the number of operations.
+        width: maximum seconds of an operation; effects are a second apart on average.
     """
     chance = random.Random(seed)  # noqa: S311 - load, no secret
     book, at, history = Book(), 0.0, []

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 SOUND = Fault()
 HOT = Load(seed=0, clients=24, guids=5, owned=0, reads=0.85, short=0.1, seconds=3.0)
-"""What faults are looked for with: many readers of few records."""
+"""The load that finds faults: many readers of few records."""
 SEEDS = 40
-"""As many tries has the checker to find a fault; most it finds at the first."""
+"""Maximum attempts of the checker to find a fault. It finds most at the first attempt."""
 
 
 @pytest.fixture(params=["memory", "redis"])
 def open_shared(request: pytest.FixtureRequest) -> OpenShared:
-    """Opens the cache of all nodes, which has that fault."""
+    """Opens a cache with that fault for all nodes."""
     if request.param == "memory":
         return lambda fault: nullcontext(InMemory(fault.cache))
     engines: Engines = request.getfixturevalue("engines")

@@ -1,4 +1,4 @@
-"""The search agrees with one that tries all orders and knows no short cut."""
+"""The search agrees with one that tries all orders, without short cuts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def has_an_order(history: Sequence[Operation]) -> bool:
-    """Whether one explains all answers; operations with an open outcome may be left out."""
+    """Whether an order explains all responses; operations in doubt may be left out."""
     specification = Specification(history)
 
     def goes_on(state: State, left: Sequence[Operation]) -> bool:
@@ -37,7 +37,7 @@ def has_an_order(history: Sequence[Operation]) -> bool:
 
 
 def spoilt(history: list[Operation], chance: random.Random) -> list[Operation]:
-    """The same with some answers changed: for another's, for none, or to another status."""
+    """The same with some responses changed: to another's, to none, or to another status."""
     for operation in chance.sample(history, chance.randrange(4)):
         lot = chance.random()
         if lot < 0.4:

@@ -1,4 +1,4 @@
-"""Three nodes, one Redis, one store: what clients see while something fails.
+"""Three nodes, one Redis, one store: the responses to clients while something fails.
 
 GUIDKEEP_TEST_NEMESIS_SECONDS is how long each nemesis works on each SQL store (4; in CI 8): it
 strikes, heals, and strikes again for as long, once at least. The longest round takes 7.7 seconds.
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 SECONDS = float(os.environ.get("GUIDKEEP_TEST_NEMESIS_SECONDS", "4"))
 SHARES = {"mongodb": 1 / 6}
-"""Of that time, for each store: FerretDB is slow, so its writes' outcomes stay open for long."""
+"""The part of that time for each store. FerretDB is slow, so its writes stay in doubt for long."""
 RUNS = [(store, nemesis) for store in SINGLE for nemesis in NEMESES if nemesis != "nothing"]
 SEED = 1
 HOT = Load(seed=SEED, clients=15, guids=2, owned=0, reads=0.8)
-"""What faults are looked for with: many clients on few records."""
+"""The load that finds faults: many clients on few records."""
 ENOUGH = 30_000
-"""Operations among which a fault must be found; nearly all are found in the first two thousand.
-They are counted, not timed: a slow machine needs as many."""
+"""Operations within which a fault must be found; nearly all are found in the first two thousand.
+Operations, not seconds: a slow machine needs the same number."""
 RARE = (
     "release all",
     "lost keeps",
@@ -42,8 +42,8 @@ RARE = (
     "inserts over what has expired",
     "raises no fence",
 )
-"""What takes tens of thousands of operations here, or a store that loses answers; `test_local` has
-it, in the same scripts."""
+"""Faults that take tens of thousands of operations here, or a store that loses responses;
+`test_local` finds them in the same scripts."""
 
 
 @pytest.mark.timeout(300 + 5 * SECONDS)
@@ -70,7 +70,7 @@ def test_every_fault_that_an_outage_shows_is_caught(
 def caught(
     fleet: Fleet, folder: Path, fault: str, nemesis: str, load: Load, *, jitter: float
 ) -> None:
-    """Fails unless the fault is found; on one store, for it is the same on all."""
+    """Fails unless the fault is found. It runs on one store, because all show the same."""
     operations = 0
     with campaign.cluster(
         fleet.get("mysql"), folder, nemesis, load, fault=fault, jitter=jitter

@@ -1,4 +1,4 @@
-"""The proxy that stands between nodes and their servers."""
+"""The proxy between nodes and their servers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def echo() -> Iterator[int]:
-    """The port of a server that sends back what comes."""
+    """The port of an echo server."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:

@@ -1,4 +1,4 @@
-"""The search finds an order where there is one, and none where there is none."""
+"""The search finds an order if and only if there is one."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The same for as long as one likes, with nemeses, stores and seeds drawn at random: `make soak`.
+"""The tests of `test_nodes` for any time, with random nemeses, stores and seeds: `make soak`.
 
-GUIDKEEP_SOAK_SECONDS is how long (600), GUIDKEEP_SOAK_SEED where the seeds begin (random), and
-GUIDKEEP_TEST_NEMESIS_SECONDS how long one nemesis works (here 30). GUIDKEEP_SOAK_STORE and
-GUIDKEEP_SOAK_NEMESIS name the only ones to take. What replays a run is printed with it.
+GUIDKEEP_SOAK_SECONDS is the time (600), GUIDKEEP_SOAK_SEED the first seed (random), and
+GUIDKEEP_TEST_NEMESIS_SECONDS the time for each nemesis (here 30). GUIDKEEP_SOAK_STORE and
+GUIDKEEP_SOAK_NEMESIS restrict the choice to one. Each run prints the command that repeats it.
 """
 
 from __future__ import annotations

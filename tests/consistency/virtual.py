@@ -1,6 +1,6 @@
-"""An event loop under virtual time: whenever all wait, the clock goes on to the next timer.
+"""An event loop under virtual time: when all tasks wait, the clock advances to the next timer.
 
-What runs on it takes no time by the wall, and the same course with the same seed.
+Waiting takes no real time, and a seed repeats the order of events.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class _Timeless(selectors.DefaultSelector):
-    """Never waits; `now` goes on by what it would have waited."""
+    """A selector that never waits; instead it advances `now`."""
 
     now = 0.0
 
@@ -41,6 +41,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Runs it to its end under virtual time, which begins at 0."""
+    """Runs a coroutine to its end under virtual time, which begins at 0."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(work)

@@ -1,7 +1,7 @@
-"""Clients that do all kinds of operations on few GUIDs, and note what they were told.
+"""Clients that do all kinds of operations on few GUIDs, and record the responses.
 
-What a client does next follows from the seed alone, but for the ETags and times in it. So a seed
-repeats a run: exactly under virtual time, and as far as machines allow on real servers.
+The seed alone determines a client's operations, except for ETags and times. So a seed repeats a
+run: exactly under virtual time, and as far as timing allows on real servers.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 SLOTS = ("m0", "m1")
 LONG = 3600
 OWNED = 4
-"""Records that each node has for itself: its clients alone write them, and all read them. There,
-what a write did while its node was cut off is not soon overwritten by others."""
+"""Records per node that only its own clients write; all clients read them. So other writes do not
+soon overwrite those of a node that was cut off."""
 WRITES: dict[Kind, int] = {"post": 5, "patch": 6, "put": 3, "delete": 3}
-"""What writes do, and how often beside each other."""
+"""The kinds of writes, with their relative frequencies."""
 
 
 class Transport(Protocol):
-    """How a client asks nodes."""
+    """Sends a client's requests to nodes."""
 
     async def ask(self, operation: Operation) -> None:
-        """Does the operation, and notes in it what the answer was.
+        """Does the operation, and records the response in it.
 
-        `status` stays None when no answer came and it may yet have been done; see `unasked`.
+        `status` stays None if there was no response and the operation may have been done; see
+        `unasked`.
         """
         ...
 
@@ -45,18 +46,18 @@ class NotAsked(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """How much is done, and of what kind.
+    """The amount and the kinds of operations.
 
     Attributes:
-        seed: see the module's text.
-        seconds: how long.
-        clients: how many at once.
-        guids: on how many records that all write; see also `OWNED`.
-        owned: the part of the operations that are on these.
-        lifetimes: seconds that short-lived records live: at least, at most.
+        seed: the seed; see the module's text.
+        seconds: the duration.
+        clients: the number of concurrent clients.
+        guids: the number of records that all clients write; see also `OWNED`.
+        owned: the part of the operations on the `OWNED` records.
+        lifetimes: minimum and maximum lifetime of short-lived records, in seconds.
         reads: the part of the operations that only read.
         short: the part of the writes that make a record short-lived.
-        pause: seconds that a client waits between two operations at most.
+        pause: maximum seconds that a client waits between two operations.
         skews: seconds by which the nodes' clocks are ahead.
     """
 
@@ -73,7 +74,7 @@ class Load:
 
     @property
     def names(self) -> list[str]:
-        """The GUIDs, which no other seed has: those that all write, then the nodes' own."""
+        """The GUIDs, different for each seed: those that all write, then the nodes' own."""
         chance = random.Random(f"guids {self.seed}")  # noqa: S311 - load, no secret
         count = self.guids + OWNED * len(self.skews)
         return [f"{chance.getrandbits(128):032X}" for _ in range(count)]
@@ -84,10 +85,10 @@ class Recorder:
     """The history as it grows.
 
     Args:
-        load: what is done.
-        elapsed: seconds since the run began; never goes back.
-        clock: Unix time in seconds, of a node without skew.
-        is_over: whether clients stop; by default when the load's seconds are over.
+        load: the load.
+        elapsed: returns the seconds since the run began, by a monotonic clock.
+        clock: returns Unix time in seconds, of a node without skew.
+        is_over: returns whether clients stop; by default when the load's seconds are over.
     """
 
     load: Load
@@ -99,14 +100,14 @@ class Recorder:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     async def run(self, transport_of: Callable[[int], Transport]) -> list[Operation]:
-        """Lets all clients work until their time is over; returns what they noted."""
+        """Runs all clients until their time is over; returns the history."""
         await asyncio.gather(
             *(self._client(number, transport_of(number)) for number in range(self.load.clients))
         )
         return self.history
 
     async def read_all(self, transport: Transport) -> None:
-        """Reads each record by each node, when all clients have come to their end."""
+        """Reads each record from each node, after all clients have ended."""
         for guid in self.load.names:
             for node in range(len(self.load.skews)):
                 await self._do(Operation(next(self._numbers), guid, node, -1, "read"), transport)
@@ -138,7 +139,7 @@ class Recorder:
         self.history.append(operation)
 
     def _next(self, client: int, chance: random.Random, tags: dict[str, int]) -> Operation:
-        """The client's next operation; draws as often whatever came before."""
+        """The client's next operation; it always draws the same number of random numbers."""
         load, number = self.load, next(self._numbers)
         node = client % len(load.skews)  # its own: so one that hangs keeps none from the others
         [kind] = chance.choices(list(WRITES), list(WRITES.values()))
