@@ -19,7 +19,7 @@ BOUND = 20_000
 
 
 def explain(failure: Failure, begins: Callable[[Operation], float]) -> str:
-    """The shortest part of the history that has no order either, found by leaving operations out."""
+    """The shortest part of the history without an order, found by leaving operations out."""
     culprit = failure.operation
     since, start = _where_to_begin(failure)
     part = [
