@@ -146,7 +146,7 @@ def test_a_wrong_value_is_refused_with_a_sentence_that_names_where_it_stands(
         ("cache_max_age", "soon", "500ms, 5s, 1m, 12h or 30d"),
         ("max_body", "64KB", "65536, 64KiB, 256MiB or 1GiB"),
         ("max_pending", "all", "above 0"),
-        ("workers", "257", "a worker a core"),
+        ("workers", "257", "about one per core"),
         ("allow_origin", "*", "https://app.example.com"),
         ("allow_host", "*", "guids.example.com"),
         ("log_format", "xml", "auto, text, json"),
