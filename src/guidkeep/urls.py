@@ -102,11 +102,11 @@ class Backend(NamedTuple):
     """A row of the table of stores, or of caches.
 
     Attributes:
-        name: that of its module or folder.
-        opener: `MODULE:NAME` of what opens it, below the package of its kind.
-        urls: how its URLs begin; each has a scheme of its own. Help and messages list them.
-        extra: the extra of Guidkeep's that installs its driver; None: it has none.
-        is_shared: whether several processes can have it open.
+        name: the name of its module or folder.
+        opener: `MODULE:NAME` of the function that opens it, below the package of its kind.
+        urls: the beginnings of its URLs, each with its own scheme. Help and messages list them.
+        extra: the extra of Guidkeep that installs its driver; None: it needs no driver.
+        is_shared: whether several processes can open it at the same time.
     """
 
     name: str
@@ -117,11 +117,11 @@ class Backend(NamedTuple):
 
     @property
     def schemes(self) -> tuple[str, ...]:
-        """Those of its URLs."""
+        """The schemes of its URLs."""
         return tuple(map(scheme_of, self.urls))
 
     def imported(self, package: str) -> Any:
-        """What opens it. Imported here: nobody needs the drivers of the others."""
+        """Imports and returns its opener. Other backends' drivers are not imported."""
         module, _, name = self.opener.partition(":")
         return getattr(importlib.import_module(f"{package}.{module}"), name)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from guidkeep.testing.caches import Flush
 
 KEEPS = [name for name in CACHES if name != "none"]
-"""Those that keep anything at all."""
+"""The caches that keep entries."""
 REMOTE = [name for name in KEEPS if name != "memory"]
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _Joined(Flights[Any]):
-    """Who comes joins the flight that is on its way."""
+    """A caller joins the load that is already running."""
 
     async def join(self, key: str, load: Callable[[], Awaitable[Any]]) -> Any:
         flights: dict[str, asyncio.Future[Any]] = self.__dict__.setdefault("joined", {})

@@ -274,4 +274,4 @@ def test_an_explanation_leaves_out_what_does_not_matter(story: Story) -> None:
     assert failure is not None
     shown = explain(failure, strictly)
     assert shown.count("PUT") == 1
-    assert shown.count("GET") == 2  # as the answer in question, and in its place
+    assert shown.count("GET") == 2  # as the response in question, and in its place

@@ -35,7 +35,7 @@ NOVEMBER_2026 = 1_795_435_200
 """2026-11-23T12:00:00Z: the time at which these tests begin."""
 NARROW, WIDE = (360, 740), (1280, 800)
 TICK = 0.005
-"""Seconds after which a server looks again whether it is to end, and writes the date anew."""
+"""Seconds between a server's checks whether to stop, and updates of the date."""
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients that need none: to read all certificates takes longer than to start a server."""
 
@@ -69,7 +69,7 @@ class Service:
         self.client = httpx2.Client(base_url=address, trust_env=False, verify=NO_TLS)
 
     def put(self, guid: str, **members: Any) -> httpx2.Response:
-        """Stores a record; its user is Ann and it lives for a day unless told otherwise."""
+        """Stores a record; its user is Ann and by default it lives for a day."""
         record = {"expire": int(self.clock.now) + 86_400, "user": "Ann"} | members
         return self.put_text(guid, json.dumps(record))
 
@@ -80,12 +80,12 @@ class Service:
         return answer
 
     def text(self, guid: str) -> str | None:
-        """What is stored, as it comes; None: there is no live record."""
+        """The stored text; None: there is no live record."""
         answer = self.client.get(f"/guid/{guid}")
         return answer.text if answer.is_success else None
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass, until answers are dated so."""
+        """Lets time pass until responses have the new date."""
         self.clock.advance(seconds)
         wanted = formatdate(self.clock.now, usegmt=True)
         deadline = time.monotonic() + PATIENCE / 1000
@@ -95,7 +95,7 @@ class Service:
 
 @contextmanager
 def serving(folder: Path, clock: Clock, **settings: Any) -> Iterator[Service]:
-    """A whole server; its answers are dated by that clock too, as they are where it is the time."""
+    """A whole server; the dates of its responses follow that clock too."""
     settings = {"store": f"sqlite:///{folder}/guidkeep.db"} | settings
     with brisk(clock), served(clock, **settings) as running:
         service = Service(running.address, clock)
@@ -138,7 +138,7 @@ class Console:
         page.on("console", self._hear)
 
     def _hear(self, message: Any) -> None:
-        # The browser itself logs each answer that is an error; those are what tests are about.
+        # The browser itself logs each error response; tests cause these on purpose.
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             self.complaints.append(message.text)
 
@@ -171,7 +171,7 @@ class Console:
             self.page.clock.run_for(1000)
 
     def refresh_dashboard(self) -> None:
-        """Lets the dashboard ask once more, and waits until it shows what was answered."""
+        """Lets the dashboard read again, and waits until it shows the response."""
         time = self.page.get_by_text("as of ")
         before = time.inner_text()
         self.page.clock.run_for(2000)
@@ -212,7 +212,7 @@ def opened_console(
 def opened_context(
     browser: Browser, size: tuple[int, int], options: dict[str, Any]
 ) -> BrowserContext:
-    """A browser as if it were new, which lives in Berlin unless told otherwise."""
+    """A fresh browser; its time zone is Berlin by default."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         **{"timezone_id": "Europe/Berlin", "locale": "en-GB", **options},

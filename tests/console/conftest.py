@@ -1,4 +1,4 @@
-"""A browser for the tests of the console, and what they open with it."""
+"""A browser for the tests of the console, and consoles opened in it."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_a_preset_counts_by_the_clock_of_the_service(
         value(console, "user").fill("Ann")
         create(console)
         expire = int(str(created(console)["expire"]))
-        assert abs(expire - NOVEMBER_2026 - 3600) <= 2  # as well as a date tells it
+        assert abs(expire - NOVEMBER_2026 - 3600) <= 2  # to the precision of a date
 
 
 def test_a_time_is_taken_by_the_browsers_zone(console: Console) -> None:
@@ -321,7 +321,7 @@ def look_at(console: Console, link: str) -> None:
 
 
 def lose_one_answer(console: Console) -> None:
-    """The next write is done, and its answer never comes."""
+    """The next write is done, and its response never arrives."""
 
     def lose(route: Route) -> None:
         route.fetch()
@@ -345,7 +345,7 @@ def test_a_save_whose_answer_was_lost_can_be_sent_again(console: Console) -> Non
     value(console, "user").fill("Ann")
     console.page.get_by_label("7 days", exact=True).check()
     fail_to_create(console)
-    console.advance(5)  # the span counts from another now, and is still what was wanted
+    console.advance(5)  # the span counts from a new time, and is still the chosen one
     create(console)
     assert [created(console)] == stored(console)
     expect(console.page.locator(".note")).to_have_text("Your earlier save created it already.")

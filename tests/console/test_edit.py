@@ -151,7 +151,7 @@ def test_the_expiry_is_changed_alone(console: Console) -> None:
 
 
 def test_a_span_that_is_sent_again_asks_for_the_same_instant(console: Console) -> None:
-    """The first save went through, and its answer was lost."""
+    """The first save succeeded, and its response was lost."""
     console.page.get_by_label("7 days", exact=True).check()
     lose_one_answer(console)
     save(console)

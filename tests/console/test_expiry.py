@@ -87,7 +87,7 @@ def test_the_clock_of_the_service_counts_and_not_the_browsers(
     service.put(GUID, expire=NOVEMBER_2026 + 30)
     console = open_console("/records", ahead=ahead)
     countdown = console.page.locator("tbody time")
-    expect(countdown).to_have_text("00:29")  # a date tells it to about a second: see `clock.js`
+    expect(countdown).to_have_text("00:29")  # precise to about a second: see `clock.js`
     console.advance(31)
     expect(countdown).to_have_text("expired")
 

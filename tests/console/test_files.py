@@ -1,4 +1,4 @@
-"""What is served under /console: the files, their headers, and nothing from elsewhere."""
+"""The files under /console: their headers, and no references to other servers."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_a_guid_in_its_right_form_is_opened_without_more_ado(console: Console) -
 def test_written_in_another_way_the_right_form_is_offered(console: Console, pasted: str) -> None:
     console.page.get_by_label("GUID", exact=True).fill(pasted)
     offer = console.page.locator("#meant").get_by_role("link")
-    assert offer.text_content() == GUID  # what is copied from the page has no gaps
+    assert offer.text_content() == GUID  # a copy from the page has no spaces
     offer.click()
     expect(console.page.get_by_role("cell", name="Ann")).to_be_visible()
 

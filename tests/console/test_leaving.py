@@ -1,4 +1,4 @@
-"""A view that was left does nothing more to the page, however late its answers come."""
+"""A view that was left changes nothing on the page, however late its responses arrive."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Late:
         return self._routes[0]
 
     def answer(self, status: int | None = None) -> None:
-        """Lets the service answer; or fails with that status in its place."""
+        """Releases the response, or replaces it with that status."""
         route = self.wait_for()
         with self._page.expect_event("requestfinished", lambda one: one == route.request):
             if status is None:
@@ -54,7 +54,7 @@ class Late:
 
 
 def leave(console: Console) -> None:
-    """Goes to the list, whatever is not saved."""
+    """Goes to the list, and discards unsaved changes."""
     console.page.once("dialog", lambda dialog: dialog.accept())
     console.page.get_by_role("link", name="Records", exact=True).click()
     expect(console.page.locator(".foot-line")).to_be_visible()
@@ -73,7 +73,7 @@ def test_a_view_that_was_left_before_it_was_there_is_not_shown(console: Console,
     schema = Late(console.page, "GET", "**/openapi.json")
     console.page.get_by_role("link", name=view, exact=True).click()
     schema.wait_for()
-    with console.page.expect_event("requestfailed"):  # nobody waits for it any more
+    with console.page.expect_event("requestfailed"):  # the page no longer waits for it
         leave(console)
     is_at_the_list(console)
     console.advance(10)

@@ -99,7 +99,7 @@ def test_a_day_of_the_forecast_tells_its_count_and_leads_to_the_records(
     day.hover()
     console.page.evaluate("document.querySelector('.day').id = 'old'")
     console.page.clock.run_for(10_000)
-    console.page.locator("#old").wait_for(state="detached")  # it is drawn anew under the pointer
+    console.page.locator("#old").wait_for(state="detached")  # it is drawn again under the pointer
     expect(console.page.locator(".readout")).to_have_text("Tue 24 Nov: 1 expire.")
     console.page.mouse.down()
     console.page.mouse.up()

@@ -5,8 +5,8 @@ Between two of its steps other processes may take steps or crash, and the cache 
 a first world `walk` visits every world that can follow. It stops at the first in which a promise
 is broken.
 
-*A version* is the number of commits so far; its parity tells whether the last one left a record. So
-"older" is a comparison of two numbers, and a deletion is a commit like any other.
+*A version* is the number of commits so far, and whether the last one left a record. So "older" is a
+comparison of two numbers, and a deletion is a commit like any other.
 
 *The floor* is the promise as a number: no read that begins now may return a version below it. The
 response to a write raises it to that write's commit, and the response to a read to the version that
@@ -46,7 +46,7 @@ FAULTS = {
 
 
 class Version(NamedTuple):
-    """Whether the store holds a record in that version."""
+    """The state of the store after a number of commits: whether there is a record."""
 
     commits: int
     present: bool

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         ("http://ann:s3cret@[::1]:1/x", "http://[::1]:1/x"),
         ("sqlite:///guidkeep.db", "sqlite:///guidkeep.db"),
         ("sqlite:////d/ann@home.db", "sqlite:////d/ann@home.db"),
-        # Of these nobody can tell where the password is.
+        # In these the place of the password is uncertain.
         ("sqlite://ann:12/34@h", "sqlite://…"),
         ("mysql://ann:12/34@db.example/x", "mysql://…"),
         ("redis://:s3/c#r?e@t@db.example:1/0", "redis://…"),
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         ("redis:x://ann:s3cret@h", "…"),
         ("ann:s3cret@h", "…"),
         ("sqlite:///a\u202eb", "sqlite://…"),
-        # Without a scheme it is no URL, but what was forgotten is easily seen.
+        # Without a scheme it is not a URL, but the mistake is obvious.
         ("127.0.0.1:8080", "127.0.0.1:8080"),
         ("memory", "memory"),
     ],
@@ -84,7 +84,7 @@ async def test_no_password_is_shown_whatever_is_in_it(
 
 
 def refusals(url: str) -> list[str]:
-    """What is shown of a URL: by itself, and by each of those that read one."""
+    """Every form in which a URL is shown: redacted, and in the errors of each parser."""
     readers: list[Callable[[str], object]] = [
         split,
         address_of,
@@ -105,7 +105,7 @@ def refusals(url: str) -> list[str]:
 
 
 def told(error: BaseException | None) -> Iterator[str]:
-    """What a traceback would say of an error and of what led to it."""
+    """The text of a traceback: an error and its causes."""
     while error is not None:
         yield str(error)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -1,4 +1,4 @@
-"""Long work beside the event loop."""
+"""Long work on a thread beside the event loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def test_long_work_alone_is_done_on_another_thread(size: int, *, is_here: 
 
 
 async def test_what_waits_is_not_done_any_more_once_it_is_closed() -> None:
-    """The process would not end before it is."""
+    """Otherwise the process could not end before that work."""
     aside, goes_on, done = Aside(), threading.Event(), list[int]()
     begun = asyncio.create_task(aside.do(LARGE, goes_on.wait))
     waiting = asyncio.create_task(aside.do(LARGE, lambda: done.append(1)))

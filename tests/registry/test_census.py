@@ -1,4 +1,4 @@
-"""Counting now and then, for all who ask."""
+"""The census: counts in steps, shared by all requests."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ async def test_after_that_it_is_told_once_more_and_counted_behind_it(
 async def test_what_is_too_old_is_not_told(
     registry: Registry, store: CountedStore, clock: Clock, seconds: int
 ) -> None:
-    """Nor what was counted before the clock was set back."""
+    """The last count is not returned either after the clock was set back."""
     await registry.forecast()
     store.put(NOW + 2 * DAY)
     clock.advance(seconds)

@@ -1,4 +1,4 @@
-"""The watched clock: when it is believed, and when it has jumped."""
+"""The watched clock: belief and jumps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Watched:
         return self.watch.believed() is not None
 
     def go_on(self, seconds: float, rate: float = 1.0) -> bool:
-        """So much later; `rate` is how fast the wall clock runs. Whether it is believed then."""
+        """Lets seconds pass at the wall clock's `rate`; returns whether the clock is believed."""
         for _ in range(int(seconds / 10)):
             self.steady.advance(10)
             self.wall.advance(10 * rate)
@@ -41,7 +41,7 @@ class Watched:
 
 @pytest.fixture
 def clocks() -> Watched:
-    """A pair that is believed."""
+    """A pair of clocks that is believed."""
     clocks = Watched()
     assert clocks.go_on(MARGIN)
     return clocks
@@ -142,7 +142,7 @@ def test_with_a_small_margin_small_jumps_count() -> None:
 def test_after_a_sleep_it_has_to_be_steady_again_but_is_not_doubted(
     clocks: Watched, slept: float
 ) -> None:
-    """Backwards: a machine on which both clocks are somebody's to set."""
+    """Backwards: as on a machine on which both clocks can be set."""
     for clock in (clocks.wall, clocks.steady):
         clock.advance(slept)
     assert not clocks.believed()

@@ -1,4 +1,4 @@
-"""A write that always loses gives up, and has changed nothing."""
+"""A write that always loses gives up without changing anything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support import GUID, MARCH_2015, change, make_registry
 
 
 class Contested(MemoryStore):
-    """A store in which somebody else always writes first."""
+    """A store in which another writer is always faster."""
 
     async def replace(self, record: Record, version: int) -> bool:
         stored = self.records[record.guid]

@@ -1,4 +1,4 @@
-"""A write whose answer was lost is made certain before its lease is given back."""
+"""A write whose response was lost becomes certain before its lease is given back."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 LOST = OutcomeUnknown("the answer was lost")
 UNEXPECTED = ValueError("what came was no answer")
-"""No store should raise it, and so it says nothing of the write."""
+"""An error that no store should raise leaves the write in doubt."""
 
 
 async def updating(kept: Registry, store: SlowStore, error: Exception = LOST) -> None:
-    """An update reads the record; then nobody hears what became of it."""
+    """Starts an update whose outcome stays in doubt."""
     write = asyncio.create_task(kept.update(GUID, change(now=MARCH_2015)))
     await store.let_go()
     await store.let_go(error)
@@ -92,7 +92,7 @@ async def test_while_the_store_is_away_the_lease_is_renewed(
         for away in (StoreUnavailable("down"), LOST, UNEXPECTED, StoreUnavailable("down")):
             await store.let_go(away)
     assert [(line["event"], line["guid"]) for line in logs] == [("fence failed", GUID)]
-    while first in writers(kept):  # noqa: ASYNC110 - of this there is no event
+    while first in writers(kept):  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0.001)
     assert len(writers(kept)) == 1
     await store.let_go()
@@ -102,7 +102,7 @@ async def test_while_the_store_is_away_the_lease_is_renewed(
 
 @pytest.mark.parametrize("error", [LOST, UNEXPECTED])
 async def test_a_lost_creation_needs_no_fence(error: Exception) -> None:
-    """Where it lands there is nothing, and of that the cache keeps nothing."""
+    """It can only land where there is no record, and the cache never keeps absence."""
     store = SlowStore()
     kept = make_registry(store)
     store.insert = _raiser(error)  # type: ignore[method-assign]  # as on a broken connection
@@ -146,7 +146,7 @@ async def test_a_registry_that_closes_leaves_the_lease_of_an_open_outcome_standi
 
 
 def writers(kept: Registry) -> set[int]:
-    """The writers' leases that stand."""
+    """The standing leases of writers."""
     cache: MemoryCache = kept.cache  # type: ignore[assignment]  # it is one
     return set(cache._standing[GUID].writers)
 

@@ -1,4 +1,4 @@
-"""Files of Guidkeep's own: private whatever the umask is, and opened through nobody's link."""
+"""Private files: private under any umask, and never opened through a link."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_file_of_another_users_is_refused(
 
 @pytest.mark.parametrize("mode", ["wb", "ab", "r+b"])
 def test_a_fifo_is_refused_at_once(path: Path, mode: Mode) -> None:
-    """Nobody reads from it or writes to it: opened as a file it would be waited for."""
+    """A FIFO without a reader or writer: opening it like a file would block."""
     os.mkfifo(path)
     with pytest.raises(OSError, match="not a regular file"):
         open_private(path, mode)

@@ -46,7 +46,7 @@ def test_two_operations_in_any_order_of_their_steps_keep_every_promise(
 @pytest.mark.thorough
 @pytest.mark.parametrize("pair", ["read update", "read delete", "update delete"])
 def test_it_makes_no_difference_if_answers_are_slow_to_arrive(pair: str) -> None:
-    """With gates after the calls too, as of a cache and a store that are elsewhere."""
+    """With gates after the calls too, as with a cache and a store on other machines."""
     for nodes in (1, 2):
         assert explore(Scenario(pair, nodes=nodes, after=True), limit=4_000).complete
 
@@ -121,7 +121,7 @@ def test_each_planted_fault_is_caught(fault: str) -> None:
 
 @pytest.mark.parametrize("operations", ["read update update", "create delete read", "put swap"])
 def test_the_same_holds_over_the_store_that_is_shipped(tmp_path: Path, operations: str) -> None:
-    """Its threads are played by the loop; file, statements and commits are the real ones."""
+    """The event loop runs the work of its threads; file, statements and commits are real."""
     chance = random.Random(1)  # noqa: S311 - no secret
     with closing(StepLoop()) as loop:
         url = f"sqlite:///{tmp_path / 'guidkeep.db'}"

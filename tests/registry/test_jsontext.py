@@ -1,4 +1,4 @@
-"""JSON whose text is kept, with the standard library's decoder as the oracle."""
+"""JSON that keeps its text, with the standard library's decoder as the oracle."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def arrays(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 def objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Texts of objects, with space wherever it may be."""
+    """Texts of objects, with white space in every allowed place."""
 
     def text(parts: tuple[str, list[tuple[str, str]]]) -> str:
         gap, members = parts
@@ -220,7 +220,7 @@ def test_a_number_beyond_a_doubles_range_keeps_its_digits_and_compares_as_the_la
 
 
 def rfc_7396(target: Any, patch: Any) -> Any:
-    """MergePatch as RFC 7396 §2 writes it down."""
+    """MergePatch as in RFC 7396 §2."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}
@@ -269,7 +269,7 @@ def comb(levels: int, per_level: int, leaf: str) -> str:
 
 
 def scanned_by_merge(target: str, patch: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Characters that are scanned to merge the two."""
+    """The number of characters that a merge of the two scans."""
     old, new = parse_object(target), parse_object(patch)
     scanned = 0
     scan = jsontext._scan_once

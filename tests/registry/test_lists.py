@@ -1,4 +1,4 @@
-"""How a page is read: in slices and windows whose size follows from those before them."""
+"""Pages are read in slices and windows, whose sizes follow from the ones before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGE = 10_000
 
 
 class Noting(MemoryStore):
-    """Notes how many records it is asked for, and how long the windows are."""
+    """A store that records the sizes of slices and windows."""
 
     def __init__(self, *records: Record) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ async def test_large_records_are_read_few_at_a_time_and_end_the_page() -> None:
 
 
 async def test_a_window_is_twice_as_long_as_the_one_before_shows_that_it_must_be() -> None:
-    """One in ten matches."""
+    """One record in ten matches."""
     records = (make_record(number, expire=NOW + 10 * (number % 10)) for number in range(2000))
     store = Noting(*records)
     page = await read_page(store, Query(limit=20), NOW + 80)

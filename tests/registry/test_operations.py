@@ -1,4 +1,4 @@
-"""What the registry itself decides: versions, random GUIDs, changes that change nothing."""
+"""The registry's own decisions: versions, random GUIDs, changes without effect."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOW = MARCH_2015
 
 
 class CountingStore(MemoryStore):
-    """Counts what is written, or tried to be."""
+    """A store that counts writes, attempts included."""
 
     writes = 0
 
@@ -47,7 +47,7 @@ class CountingStore(MemoryStore):
 
 
 class OvertakenStore(MemoryStore):
-    """Before its first insert, something else happens."""
+    """A store in which something happens before the first insert."""
 
     meanwhile: Callable[[], Awaitable[object]] | None = None
 
@@ -77,7 +77,7 @@ async def test_a_version_begins_with_the_time_of_the_write_in_milliseconds(
 
 
 async def test_a_create_that_was_overtaken_by_a_slow_clock_leaves_no_former_value_behind() -> None:
-    """What the slow one wrote meanwhile is expired to the other, which has not read it."""
+    """The record of the slow one is expired for the other, which has not read it."""
     store, cache = OvertakenStore(), open_cache("memory://", max_age=60)
     slow = make_registry(store, cache, clock=Clock(NOW))
     ahead = make_registry(store, cache, clock=Clock(NOW + 30))
@@ -89,7 +89,7 @@ async def test_a_create_that_was_overtaken_by_a_slow_clock_leaves_no_former_valu
 
 
 async def test_two_nodes_never_give_one_version_to_two_records(store: Store, clock: Clock) -> None:
-    """What one creates after the other, in one instant, when a deletion lay between them."""
+    """Two records created at one instant, with a deletion in between."""
     versions = set()
     for node in (make_registry(store, clock=clock), make_registry(store, clock=clock)) * 2:
         written = await node.create_or_update(change(now=NOW))
@@ -148,7 +148,7 @@ async def test_a_random_guid_that_is_taken_is_not_used_even_if_it_has_expired(
 
 
 class Counting(MemoryCache):
-    """Counts the leases that are asked for, and says whether it wants what nobody has read."""
+    """A cache that counts leases; `takes_unread` is set by the test."""
 
     def __init__(self, *, takes_unread: bool) -> None:
         super().__init__(max_size=1 << 20, max_age=60)
@@ -294,7 +294,7 @@ async def test_a_check_says_how_the_registry_fares(store: Store) -> None:
 
 
 class Watched(MetadataSchema):
-    """Notes on which thread each record is checked."""
+    """A schema that records the thread of each check."""
 
     def __init__(self) -> None:
         super().__init__()

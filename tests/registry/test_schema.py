@@ -173,7 +173,7 @@ OF_OBJECTS = {"properties", "additionalProperties", "unevaluatedProperties", "de
 def test_a_pattern_at_the_end_of_its_steps_lets_nothing_through_wherever_it_stands(
     position: str,
 ) -> None:
-    """It has neither matched nor failed to match, so `not` and its like have nothing to go by."""
+    """The pattern has neither matched nor failed, so `not` and the like can't decide."""
     text = "a" * 2000
     value: Any = text
     if position in OF_LISTS:
@@ -189,7 +189,7 @@ def test_a_pattern_at_the_end_of_its_steps_lets_nothing_through_wherever_it_stan
 
 @pytest.mark.parametrize("pattern", ["(?=.*x)y", "(?<!b)c"])
 def test_the_larger_the_text_the_fewer_steps_are_taken(pattern: str) -> None:
-    """Each of these takes a step for each character, over all that follow it."""
+    """Each pattern takes a step for each character, over the rest of the text."""
     schema = {"properties": {"p": {"pattern": pattern}}}
     told = [faults({"p": "a" * size}, schema)[0][1] for size in (30, 300, 60_000)]
     assert ["takes too many steps" in one for one in told] == [False, False, True]

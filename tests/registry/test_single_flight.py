@@ -1,4 +1,4 @@
-"""A crowd that wants one GUID asks once, and nobody is told less than was known already."""
+"""Concurrent reads of one GUID share a load, and none returns a state older than allowed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ async def test_a_thousand_readers_of_one_cold_guid_ask_the_store_once_or_twice(c
     await store.let_go()
     store.slow = False
     if cache is None:
-        assert store.gets == 1  # those who came later share a flight that finds the entry
+        assert store.gets == 1  # later callers share a load that finds the entry
     elif store.waiting:
-        await store.let_go()  # no entry without a cache: their flight asks once more
+        await store.let_go()  # without a cache there is no entry: their load reads again
     assert [await reader for reader in readers] == [OLD] * 1000
     assert store.gets == (1 if cache is None else 2)
     assert_nothing_is_left(registry)
 
 
 async def test_who_arrives_during_a_flight_does_not_get_what_it_brings() -> None:
-    """It may have read the store before a write that was answered before they came."""
+    """It may have read the store before a write that had its response before they came."""
     store = SlowStore(OLD)
     registry = make_registry(store, NoCache())
     early = asyncio.create_task(registry.read(GUID))
@@ -99,7 +99,7 @@ async def test_a_flight_that_fails_when_all_its_readers_have_left_bothers_nobody
     registry = make_registry(store)
     first, second = (asyncio.create_task(registry.read(GUID)) for _ in range(2))
     await store.let_go()
-    registry.cache = make_registry(store).cache  # cold again: the second flight has to ask
+    registry.cache = make_registry(store).cache  # cold again: the second load has to read the store
     await turns()
     second.cancel()
     while store.waiting:
@@ -152,7 +152,7 @@ async def test_closing_waits_for_writes_that_nobody_waits_for_any_more() -> None
 
 
 async def test_writers_of_one_guid_that_failed_take_turns() -> None:
-    """Of a crowd each fails once at most: then they write one after another."""
+    """Each writer fails at most once: then they write one after another."""
     store = MemoryStore()
     registry = make_registry(store)
     await registry.create_or_update(change(now=MARCH_2015))

@@ -1,7 +1,7 @@
 """The registry over the real store and the real cache does what a dictionary does.
 
 The cache has room for two entries, so most of them are evicted all the time; time goes on,
-stands still and jumps back. Whatever is answered must be what the dictionary says.
+stands still and jumps back. Every result must equal that of the dictionary.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ bodies = st.fixed_dictionaries(
     },
 )
 lives = st.sampled_from(["absent", None, 1, 30, 100, 1000])
-"""Seconds that a record is to live, or that `expire` is null or absent."""
+"""The seconds that a record lives, or that `expire` is null or absent."""
 conditions = st.sampled_from(
     ["none", "none", "is current", "is another", "is any", "is not current", "is not any"]
 )
@@ -139,7 +139,7 @@ class RegistryMachine(RuleBasedStateMachine):
             assert record.version > stored.version
         self.kept[guid] = Kept(expire, metadata, record.version)
 
-    # What is done.
+    # The operations.
 
     @rule(guid=guids, body=bodies, life=lives, when=conditions)
     def post(self, guid: str, body: dict[str, Any], life: Any, when: str) -> None:
@@ -150,7 +150,7 @@ class RegistryMachine(RuleBasedStateMachine):
         expire = change.expire or int(self.clock.now) + DEFAULT_LIFETIME
         if before and not change.sets_expire:
             expire = before.expire
-        # What creates is kept as it came; what updates is merged.
+        # A creation keeps the text as sent; an update merges it.
         metadata = rfc_7396(before.metadata, body) if before else body
         self.wrote(outcome, guid, metadata, expire, holds)
 
@@ -227,7 +227,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.001, 1, 30, 60, 61, 1000, -1, -45, -90]))
     def time_goes_on_or_jumps_back(self, seconds: float) -> None:
-        """Back by less than the sweep's margin: what it took may not become live again."""
+        """Back by less than the sweep's margin: no deleted record may become live again."""
         self.latest = max(self.latest, self.clock.now)
         self.clock.now = max(self.clock.now + seconds, self.latest - SWEEP_MARGIN + 1)
 

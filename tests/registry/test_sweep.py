@@ -1,4 +1,4 @@
-"""The sweep: it takes what expired long enough ago, a little at a time, and nothing else."""
+"""The sweep deletes records that expired long enough ago, in small steps, and no others."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def test_a_server_that_starts_with_a_wrong_clock_reclaims_nothing_for_the_
 
 
 class FarStore(MemoryStore):
-    """One on a machine whose clock is another."""
+    """A store on a machine whose clock differs."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ async def test_nothing_is_reclaimed_while_the_stores_clock_is_another(apart: flo
 
 
 class CountedStore(MemoryStore):
-    """Notes the limits of its purges; the purges listed in `failing` fail."""
+    """A store that records the limits of purges; the purges listed in `failing` fail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ class CountedStore(MemoryStore):
 
 @asynccontextmanager
 async def swept(store: Store) -> AsyncIterator[None]:
-    """The server's sweep over that store, without waiting between its rounds."""
+    """The server's sweep over that store, without waits between sweeps."""
     sweep = steadied(store, Clock(), Clock(0))
     quick = Sweep(sweep._registry, sweep._watch, margin=MARGIN, interval=0.001, batch=10)
     task = asyncio.create_task(quick.run())

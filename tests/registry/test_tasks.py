@@ -1,4 +1,4 @@
-"""Work that ends as a whole."""
+"""`guidkeep.system.tasks`: work that ends as a whole."""
 
 from __future__ import annotations
 

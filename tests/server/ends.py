@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class App:
-    """An application that answers a request when it is told to."""
+    """An application that responds to a request when the test releases it."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self._told = asyncio.Semaphore(0)
 
     def answer(self, count: int = 1) -> None:
-        """Lets it answer so many requests."""
+        """Releases the responses to a number of requests."""
         for _ in range(count):
             self._told.release()
 
@@ -64,7 +64,7 @@ async def both_ends(
     """A connection.
 
     Args:
-        hit: answers from the cache.
+        hit: returns responses from the cache.
         send_buffer: bytes that the kernel takes before the client reads.
         settings: those that differ from the defaults.
     """

@@ -1,4 +1,4 @@
-"""Requests and answers of any length, to the byte: who reads when, who leaves, who is too slow."""
+"""Bulk requests and responses of any length: order of reading, lost and slow clients."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def chunk(data: bytes) -> bytes:
 
 
 class Reading:
-    """What comes back on a connection, chunk by chunk."""
+    """Reads a response from a connection, chunk by chunk."""
 
     def __init__(self, wire: Wire) -> None:
         self._file = wire.socket.makefile("rb")
@@ -49,14 +49,14 @@ class Reading:
         return status
 
     def piece(self) -> bytes:
-        """The next chunk; nothing: the answer is at its end."""
+        """The next chunk; empty at the end of the response."""
         size = int(self._file.readline(), 16)
         data = self._file.read(size)
         assert self._file.read(2) == b"\r\n"
         return data
 
     def lines(self) -> list[dict[str, Any]]:
-        """All that is left of the answer."""
+        """The rest of the response."""
         data = b""
         while piece := self.piece():
             data += piece
@@ -161,7 +161,7 @@ def test_a_client_may_send_everything_before_it_reads(
 ) -> None:
     """It sends for three times as long as it may leave responses unread, more than buffers hold."""
     monkeypatch.setattr(spool, "IN_MEMORY", 10_000)
-    survived = set()  # when a connection was looked at whose answers are not read
+    survived = set()  # the times of checks of a connection with unread responses
     look_at = protocol.GuidkeepProtocol.look
 
     def look(connection: protocol.GuidkeepProtocol, now: float) -> None:
@@ -242,7 +242,7 @@ def test_a_server_that_stops_says_which_line_it_did_not_take(url: str) -> None:
 
 
 def begun(server: Running, wire: Wire) -> Reading:
-    """A request of which one line is answered."""
+    """A request with one line, whose response has arrived."""
     reading = Reading(wire)
     wire.send(HEAD, chunk(LINE))
     assert reading.head() == 200

@@ -1,4 +1,4 @@
-"""HTTP/1.1 to the byte: pipelines, what is no HTTP at all, and the protocol's odd corners."""
+"""HTTP/1.1 byte by byte: pipelines, bytes that are not HTTP, and corner cases."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_head_beyond_the_limit_is_431(address: str, head: bytes, piece: int) -
         with suppress(ConnectionError):  # it does not wait for the rest
             wire.send(*(head[at : at + piece] for at in range(0, len(head), piece)))
         heard = wire.rest()
-        if heard:  # lost if what was unread reset the connection
+        if heard:  # lost if unread bytes reset the connection
             found = parse(heard)
             assert found is not None
             assert found[0].is_problem(431)
@@ -110,7 +110,7 @@ def test_a_head_beyond_the_limit_is_431(address: str, head: bytes, piece: int) -
 
 
 def test_a_head_of_many_small_pieces_beyond_the_limit_is_431(address: str) -> None:
-    """Small enough that the answer is not lost with the rest of what was sent."""
+    """Small enough that the response is not lost with the unread rest."""
     with wired(address) as wire:
         wire.send(
             b"GET /livez HTTP/1.1\r\nHost: localhost\r\n", *[b"x: " + b"0" * 500 + b"\r\n"] * 70
@@ -138,7 +138,7 @@ def test_the_limit_is_for_each_head_and_not_for_a_pipeline_of_them(address: str,
 
 
 def test_pipelined_requests_are_answered_in_their_order(address: str, guid: str) -> None:
-    """Hits and misses, reads and writes, and what is not there."""
+    """Hits and misses, reads and writes, and missing records."""
     other, absent, cached = guid[::-1], "0" * 31 + guid[0], guid[16:] + guid[:16]
     expected = [
         (request("POST", f"/guid/{guid}", record("one")), 201, "one"),
@@ -254,7 +254,7 @@ def test_an_upgrade_is_not_done_and_the_request_answered(
 
 @pytest.mark.parametrize("path", ["/guid/{guid}", "/export"])
 def test_an_upgrade_is_nothing_to_an_old_client(address: str, guid: str, path: str) -> None:
-    """RFC 9110 §7.8: in an HTTP/1.0 request it is ignored; the connection ends with the answer."""
+    """RFC 9110 §7.8: in an HTTP/1.0 request it is ignored; the connection then ends."""
     with wired(address) as wire:
         wire.ask("POST", f"/guid/{guid}", record())
     asked = f"GET {path.format(guid=guid)} HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
@@ -281,7 +281,7 @@ def test_an_absolute_url_is_the_same_address(address: str, guid: str, form: str)
 def test_an_absolute_url_of_another_scheme_is_none_of_the_server_s(
     address: str, guid: str, scheme: str
 ) -> None:
-    """RFC 9110 §7.4: it has no such resource, whatever the rest of the address says."""
+    """RFC 9110 §7.4: it has no such resource, for any path."""
     with wired(address) as wire:
         wire.ask("POST", f"/guid/{guid}", record())
         answer = wire.ask("GET", f"{scheme}://localhost/guid/{guid}")

@@ -1,4 +1,4 @@
-"""SIGTERM: what was asked is answered, then the server ends with 0."""
+"""SIGTERM: the server responds to the requests that have arrived, then ends with 0."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 ENOUGH = 300
-"""Answers after which the server is told to stop."""
+"""Responses before the server is stopped."""
 
 
 class Load:

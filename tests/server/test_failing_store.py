@@ -109,7 +109,7 @@ def rows(path: Path) -> int:
 
 
 def _a_second_later(clock: Clock, wire: Wire) -> bytes:
-    """The figures then: the sweep needs time to pass, to see that the clock is steady."""
+    """The metrics then; the sweep needs time to see that the clock is steady."""
     clock.advance(1)
     return wire.ask("GET", "/metrics").body
 

@@ -19,7 +19,7 @@ def chunk() -> bytes:
 
 @pytest.mark.parametrize("trailer", ["If-None-Match: *", 'If-Match: "1"', "Origin: http://evil"])
 def test_a_trailer_is_no_header(address: str, guid: str, chunk: bytes, trailer: str) -> None:
-    """RFC 9110 §6.5.1: what comes after the content may not say how it is to be treated."""
+    """RFC 9110 §6.5.1: trailers must not change how the content is processed."""
     with wired(address) as wire:
         assert wire.ask("POST", f"/guid/{guid}", record()).status == 201
         wire.send(request("POST", f"/guid/{guid}", None, CHUNKED) + chunk)
@@ -39,7 +39,7 @@ def test_trailers_without_end_are_cut_off(address: str, chunk: bytes, end: bytes
 
 
 def test_what_follows_a_head_that_is_too_large_is_not_done(address: str, guid: str) -> None:
-    """RFC 9112 §9.6: after the answer that closes, no more is processed."""
+    """RFC 9112 §9.6: after a response that closes, no more is processed."""
     with wired(address) as wire:
         wire.ask("POST", f"/guid/{guid}", record())
         wire.send(
@@ -70,7 +70,7 @@ def test_the_limit_of_the_head_is_for_hits_too(address: str, guid: str) -> None:
     ids=["none", "two", "one", "HTTP/1.0"],
 )
 def test_a_request_names_its_host_once(address: str, guid: str, head: bytes, status: int) -> None:
-    """RFC 9112 §3.2; a record's answer comes from the cache or not."""
+    """RFC 9112 §3.2; the response may come from the cache or not."""
     for path in (f"/guid/{guid}", "/livez"):
         with wired(address) as wire:
             wire.ask("POST", f"/guid/{guid}", record())
@@ -106,7 +106,7 @@ BAD_CODINGS = [
 def test_a_transfer_coding_other_than_chunked_is_refused(
     address: str, guid: str, chunk: bytes, codings: tuple[str, ...], method: str, other: str
 ) -> None:
-    """RFC 9112 §6.1; and what follows is not taken for a request, a read of what is cached too."""
+    """RFC 9112 §6.1; and the rest is not a request, not even a read of a cached record."""
     with wired(address) as wire:
         assert wire.ask("POST", f"/guid/{guid}", record()).status == 201
         fields = [f"Transfer-Encoding: {coding}" for coding in codings]

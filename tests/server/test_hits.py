@@ -1,5 +1,5 @@
 """Hits in a cache on another machine, answered beneath the application, and what may happen while
-that cache is asked: it is a proxy before Redis that decides when it answers.
+that cache is asked. A proxy before Redis decides when Redis responds.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def place(url: str, redis_url: str) -> Iterator[Place]:
 
 
 def made() -> set[int]:
-    """What was made for connections and requests, and is still there."""
+    """The objects for connections and requests that still exist."""
     kinds = (HttpToolsProtocol, RequestResponseCycle)
     return {id(each) for each in gc.get_objects() if isinstance(each, kinds)}
 
 
 def figure(wire: Wire, pattern: str) -> float:
-    """A figure of /metrics."""
+    """A number of /metrics."""
     text = wire.ask("GET", "/metrics").body.decode()
     found = re.search(rf"^{pattern} (\S+)$", text, re.MULTILINE)
     return float(found[1]) if found else 0.0
@@ -208,7 +208,7 @@ def test_a_cache_that_does_not_speak_in_time_is_done_without(
 def test_a_client_that_leaves_meanwhile_leaves_nothing_behind(
     place: Place, guid: str, asked: int
 ) -> None:
-    """That one is gone of whom no more is read for now is found when it is answered."""
+    """While its reading is paused, a lost client is noticed only at its response."""
     with wired(place.address) as wire, wired(place.address) as leaving:
         wire.ask("POST", f"/guid/{guid}", record())
         before = answered(wire)
@@ -230,7 +230,7 @@ def test_a_client_that_leaves_meanwhile_leaves_nothing_behind(
 def test_a_client_that_breaks_off_meanwhile_gets_its_answer_or_none(
     place: Place, guid: str
 ) -> None:
-    """A 400 there would be taken for the read's answer."""
+    """A 400 there would be taken for the response to the read."""
     with wired(place.address) as wire:
         wire.ask("POST", f"/guid/{guid}", record())
         place.hold()

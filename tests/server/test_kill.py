@@ -23,10 +23,10 @@ MOST_WRITES = 400
 
 
 class Client:
-    """Writes to GUIDs of its own, and remembers what it was answered.
+    """A client that writes to its own GUIDs, and remembers the responses.
 
     Attributes:
-        answered: each GUID's user as of the last answer; None: it is not there.
+        answered: each GUID's user as of the last response; None: there is no record.
         asked: the one write that was not answered, if there is one: its GUID, and the user that
             it would leave.
     """
@@ -55,13 +55,13 @@ class Client:
         self.asked = None
 
     def give_up_what_is_open(self) -> None:
-        """Leaves the GUID alone whose write was not answered: a database may do that write yet."""
+        """Stops using the GUID of a write in doubt: a database may still do that write."""
         if self.asked is not None:
             self.guids.remove(self.asked[0])
             self.asked = None
 
     async def check(self, connection: Connection) -> None:
-        """Each GUID is as its last answered write left it, or as the unanswered one did."""
+        """Checks each GUID: as after its last acknowledged write, or after the one in doubt."""
         for guid in self.guids:
             answer = await connection.ask("GET", f"/guid/{guid}")
             assert answer.status in (200, 404)

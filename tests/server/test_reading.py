@@ -209,7 +209,7 @@ async def test_a_pipeline_that_gives_way_is_answered_what_was_begun_and_ends() -
 
 
 async def test_a_whole_request_keeps_its_body_when_the_memory_is_used_up() -> None:
-    """Else it would be answered as one without a body, which nobody has sent."""
+    """Otherwise it would be processed as a request without a body, which was never sent."""
     async with both_ends(max_memory=100_000) as ends:
         asked = request("POST", "/guid", b"x" * 60_000)
         ends.server.data_received(asked + request("GET", "/after"))

@@ -159,7 +159,7 @@ def test_a_client_that_has_said_all_hears_the_answer(
 
 @pytest.mark.parametrize("path", ["/guid/{guid}", "/guid/%39{rest}"])
 def test_a_client_that_never_reads_is_cut_off(watch_clock: Clock, url: str, path: str) -> None:
-    """Whether its answers come from the cache at once, or from the application."""
+    """Whether responses come from the cache at once, or from the application."""
     guid = "9" * 32
     path = path.format(guid=guid, rest=guid[1:])
     with (

@@ -68,7 +68,7 @@ READERS: Mapping[Callable[[str], Any], Example] = {
         ("*", "a.example", "https://a.example/", "ftp://a.example", "https://", "null"),
     ),
 }
-"""By what reads a setting: whoever adds a setting with a reader of its own adds a row here."""
+"""Test values by the parser of a setting. A setting with a new parser needs a row here."""
 
 
 def example_of(row: dataclasses.Field[Any]) -> Example:

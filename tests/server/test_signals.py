@@ -110,7 +110,7 @@ def test_it_ends_with_0_while_it_waits_for_its_database(
             process,
             pid,
         ):
-            connection, _ = silent.accept()  # it waits for an answer now
+            connection, _ = silent.accept()  # it waits for a response now
             os.kill(pid, signal.SIGHUP)
             os.kill(pid, number)
             assert process.wait(PATIENCE) == 0

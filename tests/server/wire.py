@@ -1,4 +1,4 @@
-"""HTTP to the byte: clients that send whatever a test wants and read answers one by one."""
+"""HTTP byte by byte: clients that send any bytes and read the responses one by one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Answer:
 
 
 def parse(data: bytes, *, to_head: bool = False) -> tuple[Answer, bytes] | None:
-    """The first answer in `data` and what follows it, or None if it is not whole yet."""
+    """The first response in `data` and the rest, or None if it is not complete yet."""
     head, end, rest = data.partition(b"\r\n\r\n")
     if not end:
         return None
@@ -92,7 +92,7 @@ class Wire:
             self.socket.sendall(piece)
 
     def answer(self, *, to_head: bool = False) -> Answer:
-        """The next answer."""
+        """The next response."""
         while (found := parse(self._data, to_head=to_head)) is None:
             more = self.socket.recv(65_536)
             assert more, f"closed before an answer: {self._data!r}"
@@ -105,7 +105,7 @@ class Wire:
         return self.answer(to_head=method == "HEAD")
 
     def is_closed(self) -> bool:
-        """Waits until the server closes, and says whether it did so without another word."""
+        """Waits until the server closes; returns whether it did so without sending more."""
         return self.rest() == b""
 
     def rest(self) -> bytes:
@@ -136,7 +136,7 @@ def wired(
 
 
 class Lost(Exception):
-    """The connection ended before the answer came."""
+    """The connection ended before the response arrived."""
 
 
 class Connection:
@@ -153,7 +153,7 @@ class Connection:
         return cls(*await asyncio.open_connection(parts.hostname, parts.port))
 
     async def ask(self, method: str, path: str, body: bytes | None = None, *headers: str) -> Answer:
-        """Sends a request and returns its answer.
+        """Sends a request and returns its response.
 
         Raises:
             Lost: the connection ended before that.

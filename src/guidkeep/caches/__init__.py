@@ -201,8 +201,8 @@ def open_cache(url: str, **options: Any) -> Cache:
     """Returns the cache that `url` names.
 
     Args:
-        url: begins as a row of `BACKENDS` says, or as an installed package has it, by an entry
-            point in the group `guidkeep.caches`; each cache's file tells what its URL may say.
+        url: a URL with a scheme of `BACKENDS`, or of an installed package's entry point in the
+            group `guidkeep.caches`; see the cache's module for its parameters.
         options: see `CacheOptions`.
 
     Raises:
