@@ -63,9 +63,9 @@ def code_of(error: GuidkeepError) -> int:
 
 def sentence_of(error: GuidkeepError) -> str:
     """Returns the message for an error: the fault and the remedy."""
-    advice = next((f" {told}" for kind, told in _ADVICE if isinstance(error, kind)), "")
-    told = f"{error.detail}{advice}"
-    return f"{told} (request id {error.request_id})" if error.request_id else told
+    advice = next((f" {text}" for kind, text in _ADVICE if isinstance(error, kind)), "")
+    message = f"{error.detail}{advice}"
+    return f"{message} (request id {error.request_id})" if error.request_id else message
 
 
 def listed(codes: Iterable[int]) -> str:

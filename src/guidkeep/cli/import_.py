@@ -72,7 +72,7 @@ ATTEMPTS = 100
 AT_ONCE = 4
 """Batches sent at once: while one is committed, the next ones travel."""
 BETWEEN_SAVES = 1.0
-"""Seconds."""
+"""The shortest time between two saves of the progress, in seconds."""
 MOST_ITEMS = 5000
 """The most records that wait for a batch, including records that cannot be sent."""
 MOST_UNSENT = 1 << 20
@@ -362,22 +362,22 @@ class Import:
             if not is_dry:
                 self._kept.drop()
             return "Nothing was written."
-        told = f"{tally.created + tally.updated:,} records before it "
-        told += "could be created" if is_dry else "are written"
+        message = f"{tally.created + tally.updated:,} records before it "
+        message += "could be created" if is_dry else "are written"
         if tally.refused:
-            told += f", {tally.refused:,} {'would be ' if is_dry else ''}refused"
-            told += f": see {where}" if where else ""
+            message += f", {tally.refused:,} {'would be ' if is_dry else ''}refused"
+            message += f": see {where}" if where else ""
         goes_on = self._size is not None and not is_dry
-        return f"{told}.{' Repair the rest of the file.' + GOES_ON if goes_on else ''}"
+        return f"{message}.{' Repair the rest of the file.' + GOES_ON if goes_on else ''}"
 
     def _report(self, did: str, created: str, updated: str | None, refused: str) -> int:
         tally, where = self._tally, self._refusals.close()
         if self._output.is_table:
-            told = [f"{tally.created:,} {created}"]
-            told += [f"{tally.updated:,} {updated}"] if updated else []
-            told += [f"{tally.refused:,} {refused}"]
+            parts = [f"{tally.created:,} {created}"]
+            parts += [f"{tally.updated:,} {updated}"] if updated else []
+            parts += [f"{tally.refused:,} {refused}"]
             why = f" {where} has the refused records and the reasons." if where else ""
-            self._output.line(f"{did} {self._name}: {', '.join(told)}.{why}")
+            self._output.line(f"{did} {self._name}: {', '.join(parts)}.{why}")
         else:
             counts = {"created": tally.created, "updated": tally.updated, "refused": tally.refused}
             self._output.line(json.dumps({**counts, "refused_file": where}))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Watch = Callable[[float | None, int], None]
 
 BETWEEN_LINES = 10.0
-"""Seconds."""
+"""The shortest time between two lines, in seconds."""
 
 
 @contextmanager

@@ -83,8 +83,8 @@ class Refusals:
         """Writes a refused record with its HTTP status; returns the length of the file."""
         reasons = _reasons(item, error, self._columns)
         if self._target is None:
-            told = " ".join(reasons)
-            complain(f"line {item.line}{', ' if told.startswith('column ') else ': '}{told}")
+            reason = " ".join(reasons)
+            complain(f"line {item.line}{', ' if reason.startswith('column ') else ': '}{reason}")
             return 0
         entry: dict[str, Any] = {"line": item.line, "status": status}
         entry["detail"] = " ".join(reasons)

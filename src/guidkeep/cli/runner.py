@@ -50,10 +50,10 @@ def guarded(work: Callable[[], int], *, again: str | Callable[[], str] = "") -> 
             code = work()
             sys.stdout.flush()
     except GuidkeepError as error:
-        told = exits.sentence_of(error)
+        message = exits.sentence_of(error)
         if not isinstance(error, StartupError) and (more := left()):  # else it has not begun
-            told = f"It stopped before the end: {told}{more}"
-        complain(told)
+            message = f"It stopped before the end: {message}{more}"
+        complain(message)
         return exits.code_of(error)
     except OSError as error:
         return failed(error, left())

@@ -322,11 +322,11 @@ class _BulkRequest:
             request_id = self._request.id
             if not self._has_failed:  # only the first, because a million may follow
                 self._has_failed = True
-                told = {"request_id": request_id, "line": number}
+                context = {"request_id": request_id, "line": number}
                 if isinstance(error, StoreUnavailable):
-                    log.warning("store unavailable", detail=error.detail, **told)
+                    log.warning("store unavailable", detail=error.detail, **context)
                 else:
-                    log.error("request failed", route="/bulk", exc_info=error, **told)
+                    log.error("request failed", route="/bulk", exc_info=error, **context)
         self._bulk.limits.metrics.count("guidkeep_bulk_lines", status)
         is_refused = isinstance(shown, InvalidRequest | BodyTooLarge)
         if is_refused and self._why <= 0 and guid is None:

@@ -23,7 +23,7 @@ BEGAN = "guidkeep.began"
 
 
 class Stream(Protocol):
-    """A request that is read, or whose response is sent, piece by piece.
+    """A request that is read, or whose response is sent, in pieces.
 
     Attributes:
         takes: whether the application reads what the client sends. While it does, the client need

@@ -127,8 +127,8 @@ class Table:
         for member in dict.fromkeys(members):
             if members.count(member) > 1:
                 same = [column.name for column in self.columns if column.member == member]
-                told = " and ".join(dict.fromkeys(repr(shortened(name)) for name in same))
-                faults.append(f"The column {told} appears twice: name each column once.")
+                names = " and ".join(dict.fromkeys(repr(shortened(name)) for name in same))
+                faults.append(f"The column {names} appears twice: name each column once.")
         if faults:
             raise StartupError(" ".join(faults))
 
@@ -161,8 +161,8 @@ class Table:
         """Refuses a GUID in a column such as `id`: it would be metadata under a random GUID."""
         for index in self._maybe_guids:
             if index < len(row) and spells_guid(row[index].strip(' "')):
-                told = _advice(self.columns[index].member, "guid")
-                raise BrokenOff(f"Line {number} has a GUID in a column of metadata. {told}")
+                advice = _advice(self.columns[index].member, "guid")
+                raise BrokenOff(f"Line {number} has a GUID in a column of metadata. {advice}")
 
     def _broken(self, error: csv.Error) -> BrokenOff:
         return BrokenOff(f"Line {self._rows.line_num} is not CSV: {error}.")
@@ -178,8 +178,8 @@ class Table:
                 try:
                     members.append(self._member(column, trimmed))
                 except (StartupError, ValueError) as error:
-                    told = f"column {column.name}: {error}"
-                    return faulty(number, self._separator.join(row), told)
+                    fault = f"column {column.name}: {error}"
+                    return faulty(number, self._separator.join(row), fault)
         return Item(number, "{" + ",".join(members) + "}")
 
     def _member(self, column: Column, cell: str) -> str:

@@ -113,8 +113,8 @@ def _markup(begins: bytes) -> tuple[str, str] | None:
         return None
     if _html(text):
         title = re.search(rb"<title[^>]*>\s*([^<]{1,80})", text, re.IGNORECASE)
-        told = f" ({title[1].decode(errors='replace').strip()!r})" if title else ""
-        return f"an HTML page{told}", f"a download may have failed; {_RIGHT}"
+        title_shown = f" ({title[1].decode(errors='replace').strip()!r})" if title else ""
+        return f"an HTML page{title_shown}", f"a download may have failed; {_RIGHT}"
     return "XML", _RIGHT
 
 

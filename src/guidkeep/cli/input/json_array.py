@@ -51,8 +51,8 @@ class Elements:
             except (JSONDecodeError, RecursionError) as error:
                 begins = self._line, self._column
                 if not self._read():
-                    told = _place.sub(partial(_placed, begins), explained(error))
-                    raise BrokenOff(f"An element of the array is not JSON: {told}.") from error
+                    reason = _place.sub(partial(_placed, begins), explained(error))
+                    raise BrokenOff(f"An element of the array is not JSON: {reason}.") from error
             else:
                 # 12 may continue as 123 or 12.5: it is complete when another token follows.
                 if _ends(self._text, end) or not self._read():
