@@ -6,6 +6,7 @@ There are also ways to wait for a change in another process, which sends no even
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,6 +44,9 @@ STORE_TIMEOUT = 120.0
 FerretDB, which reads every document for each write."""
 PATIENCE = 60.0
 """Seconds after which a test that waits has failed."""
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain HTTP: to read all certificates takes longer than a test does."""
 
 MARCH_2015 = 1_425_144_345
 """2015-02-28T17:25:45Z: thirty days before the `expire` of the specification's examples."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import httpx2
 
-from tests.support import PATIENCE
+from tests.support import NO_TLS, PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -67,7 +67,7 @@ class Load:
         self._clients = [Client(self, number) for number in range(1, clients + 1)]
         self._over = False
         self._answer = asyncio.Event()
-        self._http = httpx2.AsyncClient(trust_env=False, timeout=30)
+        self._http = httpx2.AsyncClient(trust_env=False, timeout=30, verify=NO_TLS)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

@@ -18,7 +18,7 @@ import pytest
 from servers.processes import Missing, children, is_gone, program
 from tests.docs.pages import ROOT
 from tests.engines import lack
-from tests.support import PATIENCE, all_trust_the_cache, until
+from tests.support import NO_TLS, PATIENCE, all_trust_the_cache, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -103,7 +103,7 @@ def cluster_in(folder: Path, ending: signal.Signals = signal.SIGINT) -> Iterator
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(trust_env=False, timeout=30) as made:
+    async with httpx2.AsyncClient(trust_env=False, timeout=30, verify=NO_TLS) as made:
         yield made
 
 

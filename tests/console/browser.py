@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import shutil
-import ssl
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ import httpx2
 import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
-from tests.support import Clock, served
+from tests.support import NO_TLS, Clock, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,8 +35,6 @@ NOVEMBER_2026 = 1_795_435_200
 NARROW, WIDE = (360, 740), (1280, 800)
 TICK = 0.005
 """Seconds between a server's checks whether to stop, and updates of the date."""
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""For clients that need none: to read all certificates takes longer than to start a server."""
 
 
 def browser_program() -> str | None:

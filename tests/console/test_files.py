@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from guidkeep.http import console
-from tests.support import served
+from tests.support import NO_TLS, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     store = f"sqlite:///{tmp_path_factory.mktemp('console')}/guidkeep.db"
     with (
         served(store=store) as running,
-        httpx2.Client(base_url=running.address, trust_env=False) as client,
+        httpx2.Client(base_url=running.address, trust_env=False, verify=NO_TLS) as client,
     ):
         yield client
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import httpx2
 
+from tests.support import NO_TLS
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -79,7 +81,9 @@ class DocumentedServer:
 
     def forget(self) -> None:
         """Deletes all records, so that each page begins with none."""
-        with httpx2.Client(base_url=f"http://{self.address}", trust_env=False) as client:
+        with httpx2.Client(
+            base_url=f"http://{self.address}", trust_env=False, verify=NO_TLS
+        ) as client:
             url: str | None = "/guid"
             while url:
                 page = client.get(url).json()

@@ -17,6 +17,7 @@ from servers.nodes import ENVIRONMENT
 from tests.docs.examples import BIN
 from tests.docs.pages import text_of
 from tests.server.processes import Server
+from tests.support import NO_TLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,7 +78,7 @@ def serve(command: list[str], *, fill: bool, holds: bool) -> None:
     ) as process:
         assert process.stdout
         server = Server(process, process.stdout.readline().strip())
-        with httpx2.Client(base_url=server.address, trust_env=False) as client:
+        with httpx2.Client(base_url=server.address, trust_env=False, verify=NO_TLS) as client:
             assert client.get("/readyz").json() == {"status": "ok", "store": "ok", "cache": "ok"}
             for guid in GUIDS if fill else []:
                 assert client.put(f"/guid/{guid}", json={"user": "Ann"}).status_code == 201

@@ -18,7 +18,7 @@ from guidkeep.record import new_guid
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings
 from tests.engines import CACHES, SINGLE
-from tests.support import MARCH_2015
+from tests.support import MARCH_2015, NO_TLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,7 @@ class Api(httpx2.AsyncClient):
         """`target` is an application in this process, or a server's address."""
         hooks: Any = {"response": [_check]}
         if isinstance(target, str):
-            super().__init__(base_url=target, event_hooks=hooks, timeout=PATIENCE)
+            super().__init__(base_url=target, event_hooks=hooks, timeout=PATIENCE, verify=NO_TLS)
         else:
             transport = httpx2.ASGITransport(app=target)
             super().__init__(base_url="http://localhost", transport=transport, event_hooks=hooks)
