@@ -108,11 +108,11 @@ NO_TTL: list[tuple[str, str]] = [
     ("true", "a whole number of seconds"),
     ("[60]", "a whole number of seconds"),
     ('{"seconds":60}', "a whole number of seconds"),
-    (str(LEFT + 1), f"at most {LEFT} seconds"),
-    (f'"{LEFT + 1}"', f"at most {LEFT} seconds"),
-    ("9" * 4000, f"at most {LEFT} seconds"),
+    (str(LEFT + 1), f"the maximum is {LEFT}"),
+    (f'"{LEFT + 1}"', f"the maximum is {LEFT}"),
+    ("9" * 4000, f"the maximum is {LEFT}"),
     ("9" * 5000, "a whole number of seconds"),
-    (f'"{"9" * 5000}"', f"at most {LEFT} seconds"),
+    (f'"{"9" * 5000}"', f"the maximum is {LEFT}"),
 ]
 
 
