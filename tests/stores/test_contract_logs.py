@@ -16,7 +16,7 @@ from guidkeep.errors import StoreUnavailable
 from guidkeep.jsontext import Member
 from guidkeep.record import Query, parse_change
 from guidkeep.stores.mysql.statements import Row
-from guidkeep.stores.postgresql.driver import Script
+from guidkeep.stores.postgresql.driver import Script, Statement
 from guidkeep.stores.postgresql.writes import write_of
 from servers import ENGINES
 from tests.stores.records import NOW, make_record, newer, plant
@@ -128,6 +128,7 @@ async def test_no_log_and_no_error_quotes_what_is_stored(
         Member(SECRET, SECRET, SECRET),
         Row.of(QUOTED),
         write_of(QUOTED, 1),
+        Statement("SELECT", [SECRET]),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import subprocess
 import sys
 import traceback
@@ -44,22 +43,6 @@ async def test_nobody_there_is_said_with_the_url_but_not_its_password() -> None:
     assert str(error).startswith(f"Can't use the store {shown}, tried for 1.5 s: ")
     assert "no server that takes writes answered within 0.5 s" in str(error)
     assert SECRET not in "".join(traceback.format_exception(error)) + str(logs)
-
-
-async def test_a_server_that_hangs_is_not_waited_for(server: MongoDB) -> None:
-    server.process.signal(signal.SIGSTOP)
-    assert "no server that takes writes answered" in str(await refusal(server.fresh()))
-
-
-async def test_a_server_that_comes_late_is_waited_for(server: MongoDB) -> None:
-    url = server.fresh()
-    server.process.kill()
-    opening = asyncio.ensure_future(open_store(url, timeout=30, metrics=Metrics()))
-    await asyncio.sleep(0)
-    server.launch()
-    store = await opening
-    assert await store.insert(make_record())
-    await store.close()
 
 
 async def test_a_server_that_knows_nobody_of_that_name_refuses(server: MongoDB) -> None:

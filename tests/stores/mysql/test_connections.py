@@ -6,15 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asyncmy.errors import OperationalError
 
-from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.mysql.driver import Connection, Driver
 from guidkeep.stores.mysql.store import MySQLStore
 from guidkeep.stores.remote import pool
-from guidkeep.stores.remote.failures import NotSent
 from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import narrow, sessions
 from tests.stores.records import NOW, guid_of, make_record, newer
@@ -23,7 +20,6 @@ from tests.support import outcomes, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.stores.mysql.driver import Rows
     from servers.mysql import Server
 
 
@@ -55,28 +51,6 @@ async def test_a_connection_that_was_idle_for_long_is_tried_first(
             server.run(f"KILL CONNECTION {session}")
         assert await store.insert(make_record(2))
         assert not set(sessions(server, url)) & set(before)
-
-
-async def test_a_read_whose_connection_breaks_is_asked_again(
-    server: Server, opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its first answer is lost on the way; a write's would leave its outcome open."""
-    run, lost = Connection.run, [1]
-
-    async def lose_one(self: Connection, statement: str) -> Rows:
-        rows = await run(self, statement)
-        if lost:
-            lost.clear()
-            raise OperationalError(2013, "lost")
-        return rows
-
-    assert await opened.insert(make_record(1))
-    monkeypatch.setattr(Connection, "run", lose_one)
-    assert await opened.get(guid_of(1)) == make_record(1)
-    lost.append(1)
-    with pytest.raises(OutcomeUnknown):
-        await opened.insert(make_record(2))
-    assert await opened.get(guid_of(2)) == make_record(2)
 
 
 async def test_no_more_connections_are_open_than_the_url_allows_and_none_after_the_end(
@@ -114,38 +88,6 @@ async def test_a_server_that_takes_no_more_connections_is_used_with_those_that_a
         assert all(await asyncio.gather(*(store.insert(record) for record in records)))
         work = (store.replace(newer(record), record.version) for record in records)
         assert await outcomes(*work) == [True] * 100
-
-
-async def test_who_waits_for_a_connection_in_vain_is_told_in_time(
-    server: Server, new_url: Callable[[], str]
-) -> None:
-    url = narrow(server, new_url(), 1)
-    store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
-    loop = asyncio.get_running_loop()
-    sleeping = asyncio.create_task(store._pool.run("SELECT SLEEP(1)", loop.time() + 5))
-    await asyncio.sleep(0)
-    with pytest.raises(NotSent, match="no connection was free in time"):
-        await store._pool.run("SELECT 1", loop.time() + 0.3)
-    await sleeping
-    await store.ping()
-    await store.close()
-
-
-async def test_a_server_that_closes_each_connection_at_once_is_503(
-    opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect = Driver.connect
-
-    async def connect_and_break(self: Driver, until: float) -> Connection:
-        connection = await connect(self, until)
-        await connection.cut()
-        connection.raw._connected = True  # as the driver has it until it tries to write
-        return connection
-
-    await opened._pool.close()
-    monkeypatch.setattr(Driver, "connect", connect_and_break)
-    with pytest.raises(StoreUnavailable, match="nothing was written"):
-        await opened.insert(make_record())
 
 
 async def test_a_variable_that_the_server_does_not_have_is_left_alone(opened: MySQLStore) -> None:

@@ -7,96 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 from asyncmy.errors import OperationalError
-from structlog.testing import capture_logs
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
-from guidkeep.record import Query
 from guidkeep.stores.mysql.driver import Connection
 from guidkeep.stores.mysql.store import MySQLStore
-from servers.mysql import PASSWORD
 from tests.stores.conftest import opener_of
-from tests.stores.mysql.conftest import another, hanging, locked, name_of
+from tests.stores.mysql.conftest import another, locked, name_of
 from tests.stores.records import NOW, guid_of, make_record, newer
-from tests.support import once_it_answers, outcomes, until
+from tests.support import outcomes, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from guidkeep.stores.mysql.driver import Rows
-    from servers.mysql import MariaDB, Server
-
-
-async def test_a_server_that_is_killed_is_503_and_is_used_again_once_it_is_back(
-    rough: MariaDB,
-) -> None:
-    with capture_logs() as logs:
-        async with opener_of(rough.fresh())() as store:
-            written = [make_record(number) for number in range(50)]
-            done = await outcomes(*(store.insert(record) for record in written))
-            assert done == [True] * 50
-            rough.process.kill()
-            for _ in range(3):
-                done = await outcomes(
-                    store.get(guid_of(1)),
-                    store.insert(make_record(100)),
-                    store.replace(newer(written[1]), 1),
-                    store.delete(guid_of(2), 1),
-                    store.page(Query(), NOW),
-                    store.purge(NOW, 10),
-                    store.ping(),
-                )
-                assert all(isinstance(error, StoreUnavailable) for error in done)
-            assert not any(isinstance(error, OutcomeUnknown) for error in done)
-            assert "nothing was written" in str(done[1])
-            await asyncio.to_thread(rough.start)
-            await once_it_answers(store.ping)
-            assert await store.page(Query(1000), NOW) == written
-            assert await store.insert(make_record(100))
-    assert "store unreachable" in [line["event"] for line in logs]
-    assert "store reachable again" in [line["event"] for line in logs]
-    assert PASSWORD not in repr(logs)
-
-
-async def test_a_server_that_hangs_leaves_the_outcome_of_writes_open(rough: MariaDB) -> None:
-    async with opener_of(rough.fresh())(timeout=1.0) as store:
-        old = make_record(1)
-        assert await store.insert(old)
-        # As many connections as the following need, all of them just used.
-        await outcomes(*(store.replace(old, 99) for _ in range(5)), store.get(old.guid))
-        with hanging(rough):
-            done = await outcomes(
-                store.get(old.guid),
-                store.insert(make_record(2)),
-                store.replace(newer(old), old.version),
-            )
-            assert [type(error) for error in done] == [
-                StoreUnavailable,
-                OutcomeUnknown,
-                OutcomeUnknown,
-            ]
-            assert "unknown" in str(done[1])
-            late = await outcomes(store.get(old.guid), store.insert(make_record(3)))
-            assert [type(error) for error in late] == [StoreUnavailable] * 2
-            assert "nothing was written" in str(late[1])
-        await once_it_answers(store.ping)
-        assert await store.get(guid_of(3)) is None
-        assert await store.insert(make_record(3))
-        assert await store.get(old.guid) in (old, newer(old))
-
-
-async def test_more_than_a_hanging_server_can_take_is_refused_in_time(rough: MariaDB) -> None:
-    """What waits for its batch, too: none of it was sent."""
-    store = await MySQLStore.open(f"{rough.fresh()}?connections=1", timeout=0.4, metrics=Metrics())
-    with hanging(rough):
-        done = await outcomes(
-            *(store.delete(guid_of(number), 1) for number in range(10)),
-            *(store.get(guid_of(number)) for number in range(10)),
-        )
-    kinds = [type(error) for error in done]
-    assert kinds.count(OutcomeUnknown) == 1
-    assert kinds.count(StoreUnavailable) == 19
-    await store.close()
+    from servers.mysql import Server
 
 
 async def test_a_row_that_another_holds_is_503_and_nothing_was_written(

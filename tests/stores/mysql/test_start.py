@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -16,13 +14,12 @@ from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
 from guidkeep.stores.mysql.store import MySQLStore
 from servers.mysql import PASSWORD
-from servers.processes import free_port
 from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import name_of
 from tests.stores.records import make_record
 
 if TYPE_CHECKING:
-    from servers.mysql import MariaDB, Server
+    from servers.mysql import Server
 
 TABLE = "CREATE TABLE record (guid BINARY(16) PRIMARY KEY)"
 
@@ -134,41 +131,6 @@ async def test_tables_that_were_made_by_half_are_completed(server: Server) -> No
     )
     async with opener_of(url)() as store:
         assert await store.insert(make_record())
-
-
-async def test_many_nodes_may_start_at_once(server: Server) -> None:
-    url = server.fresh()
-    opening = (open_store(url, timeout=20.0, metrics=Metrics()) for _ in range(8))
-    stores = await asyncio.gather(*opening)
-    assert await stores[0].insert(make_record())
-    for store in stores:
-        assert await store.get(make_record().guid) == make_record()
-        await store.close()
-
-
-async def test_a_server_that_is_not_there_is_waited_for_and_then_named() -> None:
-    url = f"mysql://guidkeep:{quote(PASSWORD, safe='')}@127.0.0.1:{free_port()}/guidkeep"
-    reason = await refusal(url, timeout=0.1)
-    assert "Can't use the store mysql://127.0.0.1:" in reason
-    assert "tried for 0.3 s" in reason
-    assert "Can't connect" in reason
-
-
-async def test_a_server_that_takes_connections_and_says_nothing_is_given_up() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        url = f"mysql://guidkeep@127.0.0.1:{mute.getsockname()[1]}/guidkeep"
-        reason = await refusal(url, timeout=0.1)
-    assert "no answer in time" in reason
-
-
-async def test_a_start_succeeds_once_the_server_is_there(rough: MariaDB) -> None:
-    url = rough.fresh()
-    rough.process.stop()
-    opening = asyncio.create_task(open_store(url, timeout=20.0, metrics=Metrics()))
-    await asyncio.to_thread(rough.start)
-    store = await opening
-    await store.ping()
-    await store.close()
 
 
 async def test_a_missing_driver_is_named_with_what_installs_it(

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
-import structlog
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.record import Query
 from guidkeep.stores.postgresql import writes
 from guidkeep.stores.postgresql.tls import asyncpg
 from guidkeep.stores.remote import pool
-from servers.postgresql import PASSWORD
 from tests.stores.conftest import opener_of
 from tests.stores.records import NOW, guid_of, make_record, newer
 from tests.support import once_it_answers, until
@@ -62,21 +60,6 @@ class Lock:
 
 async def gone(server: Server, url: str, *, but: int = 0) -> None:
     await until(lambda: connections(server, url) <= but)
-
-
-async def test_close_leaves_no_connection_and_no_task(
-    opener: Opener, server: Server, url: str
-) -> None:
-    async with opener() as store:
-        await asyncio.gather(
-            *(store.insert(make_record(number)) for number in range(100)),
-            *(store.get(guid_of(number)) for number in range(100)),
-            store.page(Query(), NOW),
-            store.purge(NOW, 10),
-        )
-        assert 1 <= connections(server, url) <= 8
-    await gone(server, url)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_there_are_no_more_connections_than_the_url_allows(server: Server, url: str) -> None:
@@ -178,18 +161,6 @@ async def test_what_could_not_be_sent_in_time_was_not_written(
         assert await store.get(second.guid) == second
 
 
-async def test_what_waits_for_a_connection_is_given_up_in_time(url: str) -> None:
-    async with opener_of(f"{url}?connections=1")(timeout=1.0) as store:
-        await store.insert(make_record())
-        async with Lock(url, 1):
-            writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
-            await asyncio.sleep(0)
-            with pytest.raises(StoreUnavailable, match="can't be read"):
-                await store.get(guid_of(1))
-            with pytest.raises(OutcomeUnknown):
-                await writing
-
-
 async def test_what_waits_for_its_round_for_too_long_is_not_begun(opener: Opener, url: str) -> None:
     async with opener(timeout=1.0) as store:
         for number in range(5):
@@ -204,84 +175,6 @@ async def test_what_waits_for_its_round_for_too_long_is_not_begun(opener: Opener
         assert type(done[2]) is StoreUnavailable
         assert "could not begin" in str(done[2])
         assert await store.get(guid_of(2)) == make_record(2)
-
-
-async def test_a_hung_server_is_503_in_time_and_served_again_when_it_goes_on(
-    own: PostgreSQL,
-) -> None:
-    async with opener_of(own.url)(timeout=1.0) as store:
-        await store.insert(make_record(1))
-        own.process.signal_all(signal.SIGSTOP)
-        done = await asyncio.gather(
-            store.get(guid_of(1)),
-            store.page(Query(), NOW),
-            store.insert(make_record(2)),
-            store.replace(newer(make_record(1)), 1),
-            store.ping(),
-            return_exceptions=True,
-        )
-        assert {type(error) for error in done} <= {StoreUnavailable, OutcomeUnknown}
-        assert isinstance(done[0], StoreUnavailable)
-        own.process.signal_all(signal.SIGCONT)
-        found = await once_it_answers(lambda: store.get(guid_of(1)))
-        assert found in (make_record(1), newer(make_record(1)))
-        await once_it_answers(lambda: store.insert(make_record(3)))
-        assert await store.get(guid_of(3)) == make_record(3)
-
-
-async def test_close_ends_while_the_server_hangs(own: PostgreSQL) -> None:
-    async with opener_of(own.url)(timeout=1.0) as store:
-        await store.ping()
-        own.process.signal_all(signal.SIGSTOP)
-        with pytest.raises(StoreUnavailable):
-            await store.ping()
-    own.process.signal_all(signal.SIGCONT)
-
-
-async def test_a_server_that_is_killed_loses_nothing_that_was_answered(own: PostgreSQL) -> None:
-    async with opener_of(own.url)() as store:
-        answered: list[int] = []
-        killed = asyncio.Event()
-
-        async def write(number: int) -> None:
-            while not killed.is_set():
-                try:
-                    assert await store.insert(make_record(number))
-                except StoreUnavailable:
-                    return
-                answered.append(number)
-                number += 20
-
-        with structlog.testing.capture_logs() as logs:
-            writing = [asyncio.ensure_future(write(number)) for number in range(20)]
-            await until(lambda: len(answered) > 500)
-            own.process.kill()
-            killed.set()
-            await asyncio.gather(*writing)
-            with pytest.raises(StoreUnavailable, match="can't be read"):
-                await store.ping()
-            with pytest.raises(StoreUnavailable, match="nothing was written"):
-                await store.insert(make_record(100_000))
-            await asyncio.to_thread(own.start)
-            await once_it_answers(store.ping)
-        events = [entry["event"] for entry in logs]
-        assert "store unreachable" in events
-        assert "store reachable again" in events
-        assert PASSWORD not in str(logs)
-        found = await asyncio.gather(*(store.get(guid_of(number)) for number in answered))
-        assert found == [make_record(number) for number in answered]
-        assert await store.get(guid_of(100_000)) is None
-
-
-async def test_a_write_under_way_when_the_server_dies_is_unknown(own: PostgreSQL) -> None:
-    async with opener_of(own.url)() as store:
-        await store.insert(make_record())
-        async with Lock(own.url, 1):
-            writing = asyncio.ensure_future(store.delete(guid_of(1), 1))
-            await waiting_for_locks(own, 1)
-            own.process.kill()
-            with pytest.raises(OutcomeUnknown):
-                await writing
 
 
 async def waiting_for_locks(server: Server, count: int) -> None:

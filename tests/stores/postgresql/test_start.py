@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,7 @@ from guidkeep.stores import open_store
 from guidkeep.stores.postgresql.tls import asyncpg
 from guidkeep.stores.remote import starting
 from servers.postgresql import PASSWORD, PostgreSQL, Server
-from servers.processes import free_port
 from tests.stores.records import make_record
-from tests.support import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,26 +86,6 @@ async def test_a_wrong_parameter_is_refused_at_once(url: str, parameters: str, s
 
 async def test_a_url_without_a_database_is_refused() -> None:
     assert "names no database" in await refusal(f"postgresql://ann:{PASSWORD}@127.0.0.1")
-
-
-async def test_a_server_that_is_not_there_is_waited_for_and_then_named(impatient: None) -> None:
-    port = free_port()
-    said = await refusal(f"postgresql://ann:{PASSWORD}@127.0.0.1:{port}/guidkeep")
-    assert f"Can't use the store postgresql://127.0.0.1:{port}/guidkeep, tried for" in said
-
-
-async def test_a_server_that_comes_late_is_waited_for(
-    own: PostgreSQL, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(starting, "START_TIMES", 20)  # it recovers from its crash
-    own.process.kill()
-    with structlog.testing.capture_logs() as logs:
-        opening = asyncio.ensure_future(opened(own.url))
-        await until(lambda: "waiting for the store" in [line["event"] for line in logs])
-        await asyncio.to_thread(own.start)
-        store = await opening
-    assert PASSWORD not in str(logs)
-    await store.close()
 
 
 async def test_a_wrong_password_is_refused_at_once(url: str, server: Server) -> None:
@@ -206,15 +183,6 @@ async def test_a_lock_on_the_tables_does_not_hold_up_the_start_for_ever(
     assert "holds a lock" in said
     await holder.close()
     await (await opened(url)).close()
-
-
-async def test_many_nodes_may_start_at_once_on_an_empty_database(url: str) -> None:
-    stores = await asyncio.gather(*(opened(url) for _ in range(6)))
-    record = make_record()
-    assert sorted([await store.insert(record) for store in stores]) == [*[False] * 5, True]
-    assert all([await store.get(record.guid) == record for store in stores])
-    for store in stores:
-        await store.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,404 @@
+"""What every store on a server promises when the server fails, and at start.
+
+Of each write its caller learns one of three things: it was done, nothing was written, or nobody
+knows. The first two are always true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import signal
+import socket
+import traceback
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from structlog.testing import capture_logs
+
+from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
+from guidkeep.metrics import Metrics
+from guidkeep.record import Query
+from guidkeep.stores import open_store
+from servers.processes import free_port
+from servers.proxy import Proxy
+from tests.engines import here
+from tests.stores.conftest import opener_of
+from tests.stores.mongodb.conftest import no_socket_is_left
+from tests.stores.records import NOW, guid_of, make_record, newer
+from tests.support import once_it_answers, outcomes, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from guidkeep.stores import Store
+    from tests.engines import Engines
+
+__all__ = ["no_socket_is_left"]
+
+SERVERS = ("mysql", "postgresql", "mongodb")
+SECRET = "sword-fish"  # noqa: S105 - of nobody
+MARK = "marked"
+"""In the metadata of a write that a `Cutter` looks for."""
+
+
+class Outage(NamedTuple):
+    """A server that a test may hurt, and the way to it.
+
+    Attributes:
+        name: of the engine.
+        server: the server itself.
+        proxy: stands before it.
+        url: of a new, empty database, by way of the proxy.
+    """
+
+    name: str
+    server: Any
+    proxy: Proxy
+    url: str
+
+    def hang(self) -> None:
+        self.server.process.signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.server.process.signal_all(signal.SIGCONT)
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def own(
+    request: pytest.FixtureRequest, engines: Engines, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Any]]:
+    """A server of this module's own, left running by each test."""
+    engines.get(request.param)  # which skips, or fails, where it is not installed
+    module = importlib.import_module(f"servers.{request.param}")
+    with here(module.started(tmp_path_factory.mktemp("outages"))) as running:
+        yield request.param, running
+
+
+@pytest.fixture
+def outage(own: tuple[str, Any]) -> Iterator[Outage]:
+    name, server = own
+    url = server.fresh()
+    with Proxy.before(url) as proxy:
+        yield Outage(name, server, proxy, proxy.url(url))
+
+
+class Cutter:
+    """Stands before the server and breaks the connection on which a marked write comes.
+
+    Attributes:
+        url: by way of it.
+        before: whether it breaks it before the server has the write, or after the server has
+            responded.
+    """
+
+    def __init__(self, url: str, *, before: bool) -> None:
+        self._target = urlsplit(url)
+        self._before = before
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.url = ""
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Cutter]:
+        listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        place = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        login, at, _ = self._target.netloc.rpartition("@")
+        self.url = self._target._replace(netloc=f"{login}{at}{place}").geturl()
+        try:
+            yield self
+        finally:
+            listener.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await listener.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
+        is_marked = asyncio.Event()
+        ways = [
+            asyncio.create_task(self._requests(reader, back, is_marked)),
+            asyncio.create_task(self._responses(there, writer, is_marked)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            writer.transport.abort()
+            back.close()
+            self._tasks.discard(task)
+
+    async def _requests(
+        self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, is_marked: asyncio.Event
+    ) -> None:
+        while piece := await reader.read(1 << 20):
+            if MARK.encode() in piece or MARK.encode().hex().encode() in piece:
+                if self._before:
+                    return
+                is_marked.set()
+            back.write(piece)
+
+    async def _responses(
+        self, there: asyncio.StreamReader, writer: asyncio.StreamWriter, is_marked: asyncio.Event
+    ) -> None:
+        while piece := await there.read(1 << 20):
+            if is_marked.is_set():
+                return
+            writer.write(piece)
+
+
+async def refusal(url: str, timeout: float) -> str:
+    """Why the store can't be opened; nothing shows the secret."""
+    with capture_logs() as logs, pytest.raises(StartupError) as refused:
+        await open_store(url, timeout=timeout, metrics=Metrics())
+    assert SECRET not in "".join(traceback.format_exception(refused.value)) + repr(logs)
+    return str(refused.value)
+
+
+def with_login(url: str, login: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+# At start.
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_server_that_is_away_is_waited_for_and_then_named(name: str) -> None:
+    port = free_port()
+    said = await refusal(f"{name}://ann:{SECRET}@127.0.0.1:{port}/guidkeep", 0.1)
+    assert f"Can't use the store {name}://127.0.0.1:{port}/guidkeep, tried for 0.3 s: " in said
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_server_that_accepts_and_says_nothing_is_given_up(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"{name}://ann:{SECRET}@127.0.0.1:{mute.getsockname()[1]}/guidkeep"
+        assert "tried for 0.3 s: " in await refusal(url, 0.1)
+
+
+async def test_a_server_that_comes_late_is_waited_for(outage: Outage) -> None:
+    outage.proxy.cut()
+    opening = asyncio.ensure_future(open_store(outage.url, timeout=20.0, metrics=Metrics()))
+    await asyncio.sleep(0)
+    outage.proxy.heal()
+    store = await opening
+    assert await store.insert(make_record())
+    await store.close()
+
+
+async def test_a_login_that_is_refused_is_not_tried_again(outage: Outage) -> None:
+    said = await refusal(with_login(outage.url, f"nobody:{SECRET}"), 5.0)
+    assert "tried for" not in said
+
+
+async def test_many_nodes_may_start_at_once(outage: Outage) -> None:
+    opening = (open_store(outage.url, timeout=60.0, metrics=Metrics()) for _ in range(5))
+    stores: list[Store] = await asyncio.gather(*opening)
+    rivals = [make_record(user=f"user {number}") for number in range(5)]
+    done = [await store.insert(rival) for store, rival in zip(stores, rivals, strict=True)]
+    assert done == [True, *[False] * 4]
+    for store in stores:
+        assert await store.get(guid_of(1)) == rivals[0]
+        await store.close()
+
+
+# While it serves.
+
+
+async def test_connections_that_broke_while_idle_are_replaced(outage: Outage) -> None:
+    async with opener_of(outage.url)(timeout=20.0) as store:
+        record = make_record(1)
+        assert await store.insert(record)
+        for _ in range(3):
+            outage.proxy.cut()
+            outage.proxy.heal()
+            assert await once_it_answers(lambda: store.get(guid_of(1))) == record
+            new = newer(record)
+            assert await store.replace(new, record.version)
+            record = new
+
+
+async def test_each_write_is_what_its_caller_was_told_though_the_server_was_killed(
+    outage: Outage,
+) -> None:
+    async with opener_of(outage.url)(timeout=5.0) as store:
+        told: dict[int, bool | StoreUnavailable] = {}
+        killed = asyncio.Event()
+
+        async def write(number: int) -> None:
+            while not killed.is_set():
+                try:
+                    told[number] = await store.insert(make_record(number))
+                except StoreUnavailable as error:
+                    told[number] = error
+                number += 20
+
+        writing = [asyncio.ensure_future(write(number)) for number in range(20)]
+        await until(lambda: len(told) > 100)
+        outage.server.process.kill()
+        await until(lambda: any(isinstance(each, StoreUnavailable) for each in told.values()))
+        killed.set()
+        await asyncio.gather(*writing)
+        await asyncio.to_thread(outage.server.start)
+        await once_it_answers(store.ping)
+        for number, outcome in told.items():
+            found = await store.get(guid_of(number))
+            if outcome is True:
+                assert found == make_record(number), "it was said to be done"
+            elif not isinstance(outcome, OutcomeUnknown):
+                assert found is None, "it was said that nothing was written"
+        assert await store.insert(make_record(10**6))
+
+
+async def test_a_dead_server_is_unavailable_and_nothing_was_written(outage: Outage) -> None:
+    async with opener_of(outage.url)(timeout=1.0) as store:
+        assert await store.insert(make_record(1))
+        outage.proxy.cut()
+        with capture_logs() as logs:
+            await outcomes(store.ping())  # which may still find a connection
+            done = await outcomes(
+                store.insert(make_record(2)),
+                store.replace(newer(make_record(1)), 1),
+                store.delete(guid_of(1), 1),
+                store.purge(NOW, 10),
+                store.get(guid_of(1)),
+                store.page(Query(), NOW),
+                store.skip(Query(), 1),
+                store.count(0, NOW, 10),
+                store.clock(),
+            )
+            assert {type(error) for error in done} == {StoreUnavailable}
+            for refused in done[:4]:
+                assert str(refused).endswith("nothing was written.")
+            outage.proxy.heal()
+            await once_it_answers(store.ping)
+        assert await store.get(guid_of(1)) == make_record(1)
+        assert await store.insert(make_record(2))
+    if outage.name != "mongodb":  # whose driver says nothing of it
+        events = [line["event"] for line in logs]
+        assert events.count("store unreachable") == events.count("store reachable again") == 1
+
+
+async def test_a_server_that_hangs_leaves_sent_writes_open_and_is_used_when_it_goes_on(
+    outage: Outage,
+) -> None:
+    async with opener_of(outage.url)(timeout=2.0) as store:
+        old = make_record(1)
+        assert await store.insert(old)
+        await outcomes(*(store.replace(old, 99) for _ in range(5)), store.get(old.guid))
+        outage.proxy.hold()
+        done = await outcomes(
+            store.insert(make_record(2)), store.replace(newer(old), 1), store.get(old.guid)
+        )
+        assert all(isinstance(error, StoreUnavailable) for error in done)
+        assert not isinstance(done[2], OutcomeUnknown), "a read has no outcome"
+        is_open = [isinstance(error, OutcomeUnknown) for error in done[:2]]
+        assert any(is_open)
+        assert all(error.settled is None for error in done[:2] if isinstance(error, OutcomeUnknown))
+        late = await outcomes(store.get(old.guid), store.insert(make_record(3)))
+        assert all(isinstance(error, StoreUnavailable) for error in late)
+        outage.proxy.heal()
+        await once_it_answers(store.ping)
+        assert await store.get(guid_of(2)) in (None, *[make_record(2)] * is_open[0])
+        assert await store.get(old.guid) in (old, *[newer(old)] * is_open[1])
+        assert await once_it_answers(lambda: store.insert(make_record(4)))
+
+
+async def test_what_waits_too_long_behind_a_server_that_hangs_was_not_written(
+    outage: Outage,
+) -> None:
+    async with opener_of(f"{outage.url}?connections=1")(timeout=1.0) as store:
+        await store.ping()
+        outage.proxy.hold()
+        done = await outcomes(
+            *(store.insert(make_record(number)) for number in range(9)),
+            *(store.delete(guid_of(number), 1) for number in range(100, 150)),
+        )
+        assert all(isinstance(error, StoreUnavailable) for error in done)
+        refused = [at for at, error in enumerate(done) if not isinstance(error, OutcomeUnknown)]
+        assert len(refused) >= 45
+        outage.proxy.heal()
+        await once_it_answers(store.ping)
+        for at in refused:
+            assert at >= 9 or await store.get(guid_of(at)) is None
+
+
+async def test_a_slow_server_is_waited_for(outage: Outage) -> None:
+    async with opener_of(outage.url)(timeout=20.0) as store:
+        outage.proxy.delay(0.02)
+        assert await store.insert(make_record(1))
+        assert await store.replace(newer(make_record(1)), 1)
+        assert await store.get(guid_of(1)) == newer(make_record(1))
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before it arrives", "after it is done"])
+@pytest.mark.parametrize("kind", ["insert", "replace"])
+async def test_a_write_whose_connection_breaks_is_unknown_whether_it_happened_or_not(
+    outage: Outage, before: bool, kind: str
+) -> None:
+    async with (
+        Cutter(outage.url, before=before).listening() as cutter,
+        opener_of(cutter.url)(timeout=20.0) as store,
+    ):
+        assert await store.insert(make_record(1))
+        assert await store.replace(newer(make_record(1)), 1)
+        marked = make_record(2 if kind == "insert" else 1, user=MARK, version=3)
+        with pytest.raises(OutcomeUnknown):
+            await (store.insert(marked) if kind == "insert" else store.replace(marked, 2))
+        found = await once_it_answers(lambda: store.get(marked.guid))
+        former = None if kind == "insert" else newer(make_record(1))
+        assert found == (former if before else marked)
+
+
+async def test_a_cancelled_write_is_heard_of_when_its_outcome_is_certain(outage: Outage) -> None:
+    async with opener_of(outage.url)(timeout=20.0) as store:
+        await store.ping()
+        outage.hang()
+        try:
+            writing = asyncio.ensure_future(store.insert(make_record()))
+            await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.sleep(0.05)
+            assert not writing.done()
+        finally:
+            outage.go_on()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert await store.get(guid_of(1)) == make_record()
+
+
+# At the end.
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_closing_leaves_no_task_and_no_connection(outage: Outage) -> None:
+    async with opener_of(outage.url)():
+        pass  # what the first makes and keeps: resolvers, threads
+    tasks, files = asyncio.all_tasks(), open_files()
+    async with opener_of(outage.url)() as store:
+        done = await outcomes(
+            *(store.insert(make_record(number)) for number in range(50)),
+            *(store.replace(make_record(number), 9) for number in range(50)),
+            store.page(Query(), NOW),
+        )
+        assert not [each for each in done if isinstance(each, Exception)]
+    assert asyncio.all_tasks() == tasks
+    await until(lambda: open_files() <= files)
+
+
+async def test_closing_does_not_wait_for_a_server_that_hangs(outage: Outage) -> None:
+    async with opener_of(outage.url)(timeout=1.0) as store:
+        await store.ping()
+        outage.proxy.hold()
