@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.remote.failures import NotSent
+from guidkeep.stores.remote.failures import Unreached
 from guidkeep.stores.remote.starting import connections_of, started
 from guidkeep.urls import driver, redacted, require_whole, split
 
@@ -76,7 +76,7 @@ async def connect(
                 return await _prepare(client.get_default_database(DATABASE))
         except PyMongoError as error:
             why = _why(error, timeout)
-            raise NotSent(type(error).__name__, again=error.timeout, detail=why) from error
+            raise Unreached(type(error).__name__, again=error.timeout, detail=why) from error
 
     try:
         _check(client, url)
