@@ -25,7 +25,7 @@ from guidkeep.record import Query
 from guidkeep.stores import open_store
 from servers.processes import free_port
 from servers.proxy import Proxy
-from tests.engines import here
+from tests.engines import SINGLE, here
 from tests.stores.conftest import opener_of
 from tests.stores.mongodb.conftest import no_socket_is_left
 from tests.stores.records import NOW, guid_of, make_record, newer
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["no_socket_is_left"]
 
-SERVERS = ("mysql", "postgresql", "mongodb")
 SECRET = "sword-fish"  # noqa: S105 - of nobody
 MARK = "marked"
 """In the metadata of a write that a `Cutter` looks for."""
@@ -67,7 +66,7 @@ class Outage(NamedTuple):
         self.server.process.signal_all(signal.SIGCONT)
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=SINGLE)
 def own(
     request: pytest.FixtureRequest, engines: Engines, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Any]]:
@@ -171,14 +170,14 @@ def with_login(url: str, login: str) -> str:
 # At start.
 
 
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", SINGLE)
 async def test_a_server_that_is_away_is_waited_for_and_then_named(name: str) -> None:
     port = free_port()
     said = await refusal(f"{name}://ann:{SECRET}@127.0.0.1:{port}/guidkeep", 0.1)
     assert f"Can't use the store {name}://127.0.0.1:{port}/guidkeep, tried for 0.3 s: " in said
 
 
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", SINGLE)
 async def test_a_server_that_accepts_and_says_nothing_is_given_up(name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"{name}://ann:{SECRET}@127.0.0.1:{mute.getsockname()[1]}/guidkeep"
