@@ -192,7 +192,7 @@ def test_a_second_server_can_not_have_the_port(server: Server, store: str, cache
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ([], "needs a --store that several processes may open: mysql://"),
+        ([], "needs a --store that several processes can open: mysql://"),
         (["--store", "mysql://nowhere"], "needs a --cache that the workers share: redis://"),
         (["--store", "mysql://nowhere", "--cache", "memory://?max_size=1MiB"], "none://"),
     ],
