@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     OpenShared = Callable[[Fault], AbstractContextManager[Shared]]
 
+pytestmark = pytest.mark.thorough
+
 SOUND = Fault()
 HOT = Load(seed=0, clients=24, guids=5, owned=0, reads=0.85, short=0.1, seconds=3.0)
 """The load that finds faults: many readers of few records."""
