@@ -1,7 +1,7 @@
 """Three nodes, one Redis, one store: the responses to clients while something fails.
 
 GUIDKEEP_TEST_NEMESIS_SECONDS is how long each nemesis works on each SQL store (4; in CI 8): it
-strikes, heals, and strikes again for as long, once at least. The longest round takes 7.7 seconds.
+strikes, heals, and strikes again for as long, once at least. The longest cycle takes 7.7 seconds.
 See also `test_soak`.
 """
 

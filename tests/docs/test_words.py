@@ -31,57 +31,45 @@ class Word(NamedTuple):
     elsewhere: Mapping[str, str] = {}
 
 
+SERVERS = dict.fromkeys(
+    ("src/guidkeep/stores/", "src/guidkeep/caches/redis/", "tests/stores/", "tests/caches/redis/"),
+    "still to be renamed",
+)
+"""Rooms of stores and caches on servers."""
+
 WORDS = (
-    Word("time-outs?", "timeout", {"src/": "still to be renamed", "CHANGELOG.md": "the past"}),
-    Word(
-        r"turns? of the (event )?loop",
-        "event-loop iteration",
-        {"src/": "still to be renamed", "tests/": "still to be renamed"},
-    ),
-    Word(
-        "(?<!single )flights?",
-        "batch, query",
-        {
-            "src/": "still to be renamed",
-            "tests/": "still to be renamed",
-            "docs/operating.md": "the settings' table, still to be renamed",
-        },
-    ),
+    Word("time-outs?", "timeout", {**SERVERS, "CHANGELOG.md": "the past"}),
+    Word(r"turns? of the (event )?loop", "event-loop iteration", {**SERVERS}),
+    Word("(?<!single )flights?", "batch, query"),
     Word(
         "(?<!other way )rounds?(?! trip)",
         "batch",
         {
+            **SERVERS,
             "benchmarks/": "a repetition of a measurement",
             "docs/decisions/": "a repetition of a measurement",
-            "src/": "still to be renamed",
-            "tests/": "still to be renamed",
+            "tests/http/test_below.py": "a round number",
         },
     ),
     Word(
         "figures?",
         "metric, number, result",
         {
+            **SERVERS,
             "benchmarks/": "a result with its unit",
-            "docs/client.md": "the reference, still to be renamed",
-            "CONTRIBUTING.md": "still to be renamed",
-            "src/": "still to be renamed",
-            "tests/": "still to be renamed",
+            "CONTRIBUTING.md": "a result with its unit",
         },
     ),
     Word(
         "(a|an|the|its|no|each|every|first|last|whose) answers?",
         "response",
         {
+            **SERVERS,
             "docs/decisions/": "a decision is the answer to its question",
             "docs/how-it-works.md": "a decision is the answer to its question",
             "CONTRIBUTING.md": "a decision is the answer to its question",
-            "docs/client.md": "the reference, still to be renamed",
-            "docs/api.md": "the table of problems, still to be renamed",
-            "docs/operating.md": "the settings' table, still to be renamed",
             "CHANGELOG.md": "the past",
             "benchmarks/": "still to be renamed",
-            "src/": "still to be renamed",
-            "tests/": "still to be renamed",
         },
     ),
 )
