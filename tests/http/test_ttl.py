@@ -89,7 +89,7 @@ async def test_ttl_and_expire_exclude_each_other(api: Api, guid: str, method: st
     body = {"user": "Bob", "ttl": 60, "expire": SOON}
     answer = await api.request(method, f"/guid/{guid}", json=body)
     assert faults(answer).keys() == {"/ttl"}
-    assert "give one of the two" in faults(answer)["/ttl"]
+    assert "can't be given together" in faults(answer)["/ttl"]
     assert (await api.get(f"/guid/{guid}")).text == before.text
 
 
