@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep.stores.postgresql.tls import asyncpg, connected
@@ -121,10 +122,9 @@ class Connection(pool.Connection["Statement | Script", "Sequence[Any]"]):
 
     async def cut(self) -> None:
         """Lets the server give up what it still does there, and closes the connection."""
-        try:
+        with suppress(Exception):  # whatever it is, the connection goes
             await self.raw.close(timeout=pool.CLOSE_SECONDS)
-        except Exception:  # noqa: BLE001 - whatever it is, the connection goes
-            self.raw.terminate()
+        self.raw.terminate()
 
 
 class Driver:
