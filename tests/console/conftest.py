@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.alone import skip_if_alone
 from tests.console.browser import (
     NOVEMBER_2026,
     PATIENCE,
@@ -36,6 +37,7 @@ def browser() -> Iterator[Browser]:
     """One browser for all tests of this folder. It ends with the last of them, because Playwright
     keeps an event loop in this thread, and other tests could not run theirs.
     """
+    skip_if_alone()
     program = browser_program()
     if program is None:
         lack("There is no Chromium")
