@@ -1,11 +1,11 @@
 """Stores: compare-and-set and no more.
 
 Merging, validation, expiry and retries are written once, in the registry. Every write is
-conditional on the version that it replaces, or on there being none, so it is correct on one file,
-on a primary with replicas, and on engines that certify optimistically. An expired record is a
-record like any other here: what comes in its place replaces its version.
+conditional on the version that it replaces, or on the absence of a record. So it is correct on one
+file, on a primary with replicas, and on engines that certify optimistically. A store treats an
+expired record like any other: a new record in its place replaces its version.
 
-`now` is Unix time in whole seconds, a parameter: no store reads a clock.
+`now` is Unix time in whole seconds and always a parameter: no store reads a clock.
 """
 
 from __future__ import annotations
@@ -35,18 +35,23 @@ BACKENDS = (
         "mongodb", "mongodb.store:MongoDBStore", ("mongodb://", "mongodb+srv://"), extra="mongodb"
     ),
 )
-"""The stores: one table. Whoever adds one writes a row here."""
+"""The stores. A new store is a new row."""
 
 
 class Counted(NamedTuple):
-    """How many records expire before `until`, from the instant on at which the count began."""
+    """The result of a count.
+
+    Attributes:
+        records: the number of records that expire before `until`, from the start of the count on.
+        until: the end of the count, Unix time in whole seconds; exclusive.
+    """
 
     records: int
     until: int
 
 
 class Openable(Protocol):
-    """A backend's class: how its store is opened."""
+    """The class of a backend, which opens its store."""
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> Store:
@@ -55,60 +60,62 @@ class Openable(Protocol):
 
 
 class Store(Protocol):
-    """Where records are kept for good.
+    """Keeps the records durably.
 
-    Every call may raise StoreUnavailable, and a write OutcomeUnknown; of a write that raises
-    what it should not the outcome counts as unknown too. A write that returned is durable: it
-    survives the process and the machine. A write can't be cancelled: if its caller is, that
-    reaches the caller when the outcome is certain.
+    Every call may raise StoreUnavailable, and a write OutcomeUnknown. If a write raises any other
+    error, its outcome counts as unknown too. A write that returned is durable: it survives the
+    process and the machine. A write can't be cancelled: the cancellation of a caller takes effect
+    when the outcome is certain.
     """
 
     async def get(self, guid: str) -> Record | None:
-        """The record as it is stored, expired or not."""
+        """Returns the record as it is stored, expired or not."""
         ...
 
     async def insert(self, record: Record) -> bool:
-        """Stores a new record. False: one of its GUID is there, expired or not."""
+        """Stores a new record. False: the GUID has a record already, expired or not."""
         ...
 
     async def replace(self, record: Record, version: int) -> bool:
-        """Replaces the record of that version. False: the stored version is another, or gone."""
+        """Replaces the record if it has that version. False: it has another, or is gone."""
         ...
 
     async def delete(self, guid: str, version: int) -> bool:
-        """Deletes the record of that version. False: the stored version is another, or gone."""
+        """Deletes the record if it has that version. False: it has another, or is gone."""
         ...
 
     async def page(self, query: Query, now: int) -> list[Record]:
-        """Live records in GUID order.
+        """Returns live records in GUID order.
 
-        It examines no more records than lie between `after` and `until` (of the user's, if one
-        is named), or, with `by_expire`, than expire from `now` on and before `expires_before`.
+        The store examines at most the records between `after` and `until` (of the query's user,
+        if there is one). With `by_expire` it examines at most the records that expire from `now`
+        on and before `expires_before`.
         """
         ...
 
     async def skip(self, query: Query, count: int) -> str | None:
-        """The GUID of the record that comes so many after `after`; None: there are not so many.
+        """Returns the GUID of the record `count` places after `after`; None: there are fewer.
 
-        All records are counted, or, if `query` names a user, all of that user: live or not,
-        whatever else it asks. It examines `count` entries of an index, and no record.
+        Live and expired records count, either all of them or all of the query's user. The other
+        conditions of the query do not matter. The store examines `count` entries of an index, and
+        no record.
         """
         ...
 
     async def count(self, first: int, before: int, limit: int) -> Counted:
-        """Counts records by their `expire`: from `first` on, and before `before`, if that is later.
+        """Counts the records whose `expire` is at least `first` and less than `before`.
 
-        It comes as far as `limit` records take it, and to the next second at least; `until` says
-        how far. Unix time in whole seconds, all of them.
+        The count ends after about `limit` records, but covers one second at least; `until` in the
+        result is its end. All times are Unix time in whole seconds.
         """
         ...
 
     async def purge(self, now: int, limit: int) -> int:
-        """Deletes at most `limit` records that are expired at `now`, and says how many."""
+        """Deletes at most `limit` records that are expired at `now`; returns their number."""
         ...
 
     async def clock(self) -> float | None:
-        """Unix time in seconds by the clock of the store's machine; None: it is this machine."""
+        """Returns the Unix time in seconds on the store's machine; None: it is this machine."""
         ...
 
     async def ping(self) -> None:
@@ -116,33 +123,33 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finishes what was begun and lets go of the store."""
+        """Finishes the calls that have begun, and closes the store."""
         ...
 
 
 def until(found: int | None, first: int, before: int) -> int:
-    """How far a count comes.
+    """Returns the end of a count.
 
     Args:
-        found: `expire` of the record after the `limit` that are counted at most; None: there are
-            no more before `before`.
-        first: where the count begins.
-        before: where it ends at the latest.
+        found: `expire` of the record that follows the first `limit` records; None: there are no
+            more before `before`.
+        first: the start of the count.
+        before: its end at the latest.
     """
     return before if found is None else max(found, first + 1)
 
 
 async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:
-    """The store that `url` names.
+    """Opens the store at `url`.
 
     Args:
-        url: begins as a row of `BACKENDS` says, or as an installed package has it, by an entry
-            point in the group `guidkeep.stores`; each store's file tells what its URL may say.
+        url: its scheme is in `BACKENDS`, or an installed package registers it by an entry point
+            in the group `guidkeep.stores`. The module of each store describes its URL.
         timeout: seconds after which an operation is given up.
-        metrics: what the store counts goes there.
+        metrics: receives the store's metrics.
 
     Raises:
-        StartupError: no such store, or it can't be used; the message says why.
+        StartupError: there is no such store, or it can't be used; the message gives the reason.
     """
     made: Openable | None = opener_of(url, BACKENDS, __name__)
     if made is None:

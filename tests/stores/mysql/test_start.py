@@ -108,9 +108,9 @@ async def test_a_table_of_somebody_elses_is_left_alone(server: Server) -> None:
     ("change", "reason"),
     [
         ("UPDATE guidkeep_schema SET version = 2", "newer Guidkeep (schema 2; this one knows 1)"),
-        ("ALTER TABLE record ENGINE = MyISAM", "is kept by MyISAM"),
-        ("ALTER TABLE record DROP COLUMN user_key", "has not the columns"),
-        ("ALTER TABLE record MODIFY COLUMN metadata LONGTEXT", "has not the columns"),
+        ("ALTER TABLE record ENGINE = MyISAM", "has the engine MyISAM"),
+        ("ALTER TABLE record DROP COLUMN user_key", "does not have the columns"),
+        ("ALTER TABLE record MODIFY COLUMN metadata LONGTEXT", "does not have the columns"),
     ],
 )
 async def test_tables_that_are_not_as_they_should_be_are_refused(

@@ -140,7 +140,7 @@ async def test_a_user_who_may_do_what_is_needed_needs_no_more(
         (["ALTER TABLE guidkeep_schema ALTER version TYPE text"], "is not Guidkeep's"),
         (["ALTER TABLE record DROP metadata"], "the table record is not Guidkeep's"),
         (["DROP TABLE record"], "the table record is not Guidkeep's"),
-        (["DROP TABLE guidkeep_schema"], "a table of another program's"),
+        (["DROP TABLE guidkeep_schema"], "a table of another program"),
     ],
 )
 async def test_tables_that_are_not_what_they_should_be_are_refused(

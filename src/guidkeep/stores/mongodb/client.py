@@ -1,6 +1,6 @@
-"""The way to MongoDB: the URL read and checked, and the database made ready.
+"""The connection to MongoDB: reads and checks the URL, and prepares the database.
 
-What a URL may say is told in `guidkeep.stores.mongodb.store`.
+`guidkeep.stores.mongodb.store` describes the URL.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Document: TypeAlias = dict[str, Any]
 
 DATABASE = "guidkeep"
 CONNECTIONS = "connections"
-"""The parameter that bounds their number in any store's URL; the driver's own is maxPoolSize."""
+"""The parameter of every store for the number of connections; the driver's is maxPoolSize."""
 SCHEMA = 1
 CLOSE_SECONDS = 1.0
 
@@ -50,20 +50,20 @@ CLOSE_SECONDS = 1.0
 async def connect(
     url: str, *, timeout: float, connections: int
 ) -> tuple[pymongo.AsyncMongoClient[Document], AsyncCollection[Document]]:
-    """Connects, and makes what is not there yet: the schema's marker and the indexes.
+    """Connects, and makes the marker of the schema and the indexes if they are missing.
 
-    A server that is away is waited for; several nodes may start at once.
+    It waits for an unreachable server. Several nodes may start at once.
 
     Args:
-        url: as it was given. It goes to the driver, but for the parameter `connections`.
+        url: the store's URL. The driver gets it without the parameter `connections`.
         timeout: seconds for each attempt, and for each later wait for a server.
-        connections: to each server at most, unless the URL says otherwise.
+        connections: connections to each server at most, unless the URL has a number.
 
     Returns:
-        The client, to be closed, and the collection of the records.
+        The client, which the caller closes, and the collection of the records.
 
     Raises:
-        StartupError: no server answers, the URL is wrong, or the database is of a newer
+        StartupError: no server responds, the URL is wrong, or the database is of a newer
             Guidkeep. The message has the URL without its password.
     """
     url, size = _own_parameters(url)
@@ -89,7 +89,7 @@ async def connect(
 
 
 def _own_parameters(url: str) -> tuple[str, int | None]:
-    """The URL without the parameter `connections`, and its value; None: there is none."""
+    """Returns the URL without the parameter `connections`, and its value; None: it has none."""
     require_whole(url)
     head, _, query = url.partition("?")
     parts = [part.partition("=") for part in query.split("&")]
@@ -105,9 +105,10 @@ def _own_parameters(url: str) -> tuple[str, int | None]:
 
 
 async def close(client: pymongo.AsyncMongoClient[Document]) -> None:
-    """Closes it. A look at a server that has just begun is not waited for: it takes a time-out.
+    """Closes the client, without waiting for a look at a server that has just begun.
 
-    Nor is the goodbye to a server that hangs: then a second call does what came after that.
+    Such a look takes a whole timeout. Nor does it wait for the goodbye to a server that hangs: a
+    second call then does the rest.
     """
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
@@ -119,7 +120,7 @@ async def close(client: pymongo.AsyncMongoClient[Document]) -> None:
 
 
 def _client(url: str, timeout: float, connections: int) -> pymongo.AsyncMongoClient[Document]:
-    """A client, not yet connected. Raises StartupError if the URL is wrong."""
+    """Returns a client, not yet connected. Raises StartupError if the URL is wrong."""
     milliseconds = max(1, int(timeout * 1000))
     defaults: dict[str, Any] = {
         "w": "majority",
@@ -127,9 +128,9 @@ def _client(url: str, timeout: float, connections: int) -> pymongo.AsyncMongoCli
         "readConcernLevel": "majority",
         "maxPoolSize": connections,
         "serverSelectionTimeoutMS": milliseconds,
-        # Bounds the driver's own looks at the servers; operations have their deadlines. Not the
-        # same: its next look would begin just when a start is given up, and a client that is
-        # closed in that instant (PyMongo 4.20) leaves the new socket to the garbage collector.
+        # Bounds the driver's own looks at the servers; operations have their deadlines. With the
+        # same value its next look would begin just when a start is given up, and a client that
+        # closes in that instant (PyMongo 4.20) leaves the new socket to the garbage collector.
         "connectTimeoutMS": milliseconds * 3 // 2,
         "appname": "guidkeep",
     }
@@ -137,23 +138,23 @@ def _client(url: str, timeout: float, connections: int) -> pymongo.AsyncMongoCli
     options = {name: value for name, value in defaults.items() if name.lower() not in given}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of parameters that are unknown or wrong
+            warnings.simplefilter("error")  # about unknown or wrong parameters
             return pymongo.AsyncMongoClient(url, **options)
     except InvalidURI:
-        # The text is not shown, nor the driver's message: where the password is can't be told.
+        # Without the URL and the driver's message: the place of the password is unknown.
         raise StartupError(
             "The store's mongodb:// URL can't be read: user name and password must be "
             "percent-encoded, and hosts separated by commas."
         ) from None
     except (ConfigurationError, ValueError, TypeError, Warning) as error:
-        # Not in the driver's words, which may have a secret's value in them.
+        # Without the driver's message, which may have the value of a secret.
         named = sorted((name for name in given if name in str(error).lower()), key=len)
         wrong = f"its parameter {named[-1]}" if named else "its hosts and parameters"
         raise StartupError(f"{redacted(url)} is wrong: look at {wrong}.") from None
 
 
 def _check(client: pymongo.AsyncMongoClient[Document], url: str) -> None:
-    """Refuses a URL that would make answers wrong; warns of one that makes writes less durable."""
+    """Refuses a URL that makes responses wrong; warns of one that makes writes less durable."""
     reads, writes = client.read_concern.level, client.write_concern
     faults = [
         (not writes.acknowledged, "w=0: nobody would know whether a write happened"),
@@ -175,7 +176,7 @@ def _check(client: pymongo.AsyncMongoClient[Document], url: str) -> None:
 
 
 async def _prepare(database: AsyncDatabase[Document]) -> AsyncCollection[Document]:
-    # Locally: another node that starts now may have put it there a moment ago.
+    # A local read: another node that starts now may have stored the marker a moment ago.
     markers = database["guidkeep"].with_options(read_concern=ReadConcern("local"))
     marker = await markers.find_one({"_id": "schema"})
     if marker is None:
@@ -189,7 +190,7 @@ async def _prepare(database: AsyncDatabase[Document]) -> AsyncCollection[Documen
             f"knows {SCHEMA}: a newer one made it, and is needed to use it."
         )
     records = database["record"]
-    # One by one: FerretDB 1.24 hangs up on a request that has several which are there already.
+    # One by one: FerretDB 1.24 hangs up on a request for several existing indexes.
     await records.create_index([("expire", 1)], name="by_expire")
     await records.create_index([("user", 1), ("_id", 1)], name="by_user")
     return records

@@ -1,4 +1,4 @@
-"""What the errors of MongoDB's driver mean."""
+"""The meaning of the errors of MongoDB's driver."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ _REFUSED = {
 }
 CODES = Codes(
     is_certain=_REFUSED.__contains__,
-    # The driver keeps the connections, and sends again what may be.
+    # The driver keeps the connections, and repeats operations itself.
     again=(),
     unbegun=(),
     full=(),
     passing=(),
     keeps=lambda _: True,
 )
-"""MongoDB has hundreds of codes; of one that is not here the outcome counts as unknown, which is
-never wrong."""
+"""MongoDB has hundreds of codes; after any other code the outcome counts as unknown, which is never
+wrong."""
 
 
 def failure_of(error: PyMongoError) -> Failure:
-    """Decides what an error means for its operation."""
+    """Returns the failure that an error means for its operation."""
     return judge(report(error), CODES, sent=not isinstance(error, ServerSelectionTimeoutError))
 
 
 def report(error: PyMongoError) -> Report:
-    """What an error says. Of a server's response the code alone: its text may quote documents."""
+    """Returns the facts about an error; of a response the code alone, as its text may quote."""
     kind = type(error).__name__
     if not isinstance(error, OperationFailure):
-        # The label is one that drivers and servers put on a write that certainly did nothing.
+        # Drivers and servers put this label on a write that certainly did nothing.
         return Report(f"{kind}: {error}", nothing_done=error.has_error_label("NoWritesPerformed"))
     name = (error.details or {}).get("codeName", "")
     return Report(
         f"{kind} {name}".rstrip(),
         code=str(error.code or ""),
-        is_response=not isinstance(error, WriteConcernError),  # it is written, not on a majority
+        is_response=not isinstance(error, WriteConcernError),  # written, but not by a majority
         nothing_done=isinstance(error, WriteError) or error.has_error_label("NoWritesPerformed"),
     )

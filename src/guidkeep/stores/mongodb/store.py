@@ -1,50 +1,49 @@
 """Records in MongoDB, over PyMongo's asyncio API.
 
-The URL goes to the driver as it is: several hosts, `mongodb+srv`, TLS and logins are what its
-documentation says (`guidkeep.stores.mongodb.client` reads it). The database is the one that the URL
-names, else `guidkeep`. How long an operation may take is said by the store's time-out, not by the
-URL.
+The driver gets the URL as it is: its documentation describes several hosts, `mongodb+srv`, TLS and
+logins (`guidkeep.stores.mongodb.client` reads the URL). The database is the one in the URL, or
+`guidkeep`. The store's timeout bounds each operation, not a timeout in the URL.
 
-*What is stored.* A record is one document in the collection `record`:
+*Documents.* A record is one document in the collection `record`:
 `{_id, expire, version, user, metadata}`. `_id` is the GUID's 16 bytes: BSON compares binaries of
-one length and subtype byte by byte, which is the GUIDs' order, and half the size of the digits.
-Both numbers are 64-bit integers. `user` is a string or null, with its index bounded by nothing
-but the document's size (MongoDB 4.2 and later; the driver refuses those before 4.4). `metadata` is
-the JSON text as one string, kept to the letter. A document in `guidkeep` names the schema.
+one length and subtype byte by byte, which is the order of GUIDs, and they are half the size of the
+digits. Both numbers are 64-bit integers. `user` is a string or null; only the document's size
+bounds its index entry (MongoDB 4.2 and later; the driver refuses versions before 4.4). `metadata`
+is the JSON text as one string, byte for byte. A document in `guidkeep` has the schema's version.
 
-*One document is one record*, and no write names two conditions on different ones, so the
-collection can be sharded on `_id`, hashed or by range. The check of a version and the write are
-one step in MongoDB: a document is changed atomically, and the filter is looked at again if it
-changed in between. Lists and the search for expired records ask all shards.
+*One document is one record*, and no write has conditions on two documents, so the collection can be
+sharded on `_id`, hashed or by range. MongoDB checks the version and writes in one step: it changes
+a document atomically, and applies the filter again if the document changed in between. Lists and
+the search for expired records ask all shards.
 
-*Rounds.* Gets that arrive together are one `find` of several `_id`, inserts one unordered
-`insert_many`, which says of each document whether its `_id` was there
-(see `guidkeep.batching.batcher`).
-Replacements and deletions travel one by one: of several the server tells only the sum.
+*Batches.* Gets that arrive together become one `find` of several `_id`, and inserts one unordered
+`insert_many`, whose response says of each document whether its `_id` existed
+(see `guidkeep.batching.batcher`). Replacements and deletions go one by one: for several the server
+returns only their sum.
 
-*What is promised.* A write is answered when a majority of the replica set has it in its journal
+*Durability.* A write succeeds when a majority of the replica set has it in its journal
 (`w=majority`, `journal=true`), so it survives the loss of any minority, the primary included. Reads
-go to the primary with read concern `majority`: they see only what can't be rolled back. Local
-reads could show a write that a fail-over then takes away, and reads must not go back. The primary
-acknowledges a majority write when its majority-commit point has reached it, so a later majority
-read there sees it.
+go to the primary with the read concern `majority`: they see only writes that can't be rolled back.
+Local reads could show a write that a fail-over then takes away, and reads must not go back. The
+primary acknowledges a majority write when its majority-commit point has reached it, so a later
+majority read there sees it.
 
-*Where that ends.* A primary that is cut off from the others takes itself for the primary until it
-has missed them for `electionTimeoutMillis` (10 s as shipped). A node of Guidkeep that reaches
-only that one may read, in that time, what was current when it was cut off, though others write
-through the new primary; it can't write. A node that has heard of the new primary never asks the
-old one again: the driver compares their terms. Whoever can't accept that window says
-`readConcernLevel=linearizable` in the URL: each get then waits for a majority to confirm the
-primary, and travels alone, for linearizability holds for one document at a time.
+*The limit.* A primary that is cut off from the others believes that it is the primary until it has
+missed them for `electionTimeoutMillis` (10 s by default). In that time a node of Guidkeep that
+reaches only that primary may read records from before the cut, though others write through the new
+primary; it can't write. A node that knows the new primary never asks the old one again: the driver
+compares their terms. `readConcernLevel=linearizable` in the URL closes that window: each get then
+waits for a majority to confirm the primary, and goes alone, because linearizability holds for one
+document at a time.
 
-*What the URL may change.* A weaker write concern is followed, with a warning in the log. Refused
-is what would make answers wrong: `w=0`, any other read preference than `primary`, weaker read
-concerns than `majority`, and `directConnection`, which reads from a member whatever its role.
+*Options in the URL.* The store follows a weaker write concern, with a warning in the log. It
+refuses options that make responses wrong: `w=0`, any read preference but `primary`, read concerns
+weaker than `majority`, and `directConnection`, which reads from a member in any role.
 
 *Tested* on FerretDB 1.24 with its SQLite backend (see `servers/ferretdb`), not on MongoDB's own
-server. FerretDB is one process: it takes write concern, journal and read concern and heeds none,
-has no fail-over, no retryable writes and no shards, and it uses no index for what is asked here.
-What is said above of those rests on MongoDB's documentation.
+server. FerretDB is one process: it accepts write concern, journal and read concern but ignores
+them, has no fail-over, no retryable writes and no shards, and uses no index for these statements.
+On those points the text above rests on MongoDB's documentation.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ from guidkeep.stores.mongodb.client import close, connect
 from guidkeep.stores.remote.base import RemoteStore, Share
 from guidkeep.stores.remote.failures import Failure
 
-# The driver's, after the line above: it says what installs them, if they are not there.
+# After `client`, whose error names the extra to install if the driver is missing.
 import bson  # isort: skip
 import pymongo  # isort: skip
 from pymongo.errors import BulkWriteError, PyMongoError  # isort: skip
@@ -84,15 +83,15 @@ log = structlog.get_logger("guidkeep.stores.mongodb")
 
 INSERTS = 500
 READS = 250
-"""Records in a batch, and in one response to a list. MongoDB's responses end at 16 MiB: as many of
-the largest that `--max-body` lets pass as shipped."""
+"""Records in a batch, and in one response to a list, at most. A response of MongoDB has 16 MiB at
+most: this many records of the largest size that the default of `--max-body` accepts."""
 BATCHES_AT_ONCE = 4
 CHANGES_AT_ONCE = 32
 CONNECTIONS = 2 * BATCHES_AT_ONCE + 2 * CHANGES_AT_ONCE + 2
-"""Connections to a server: one for all that may be on its way at once (linearizable gets as many
+"""Connections to a server: one for each operation that may be under way (as many linearizable gets
 as updates, a purge, a count)."""
 LARGEST = 16 << 20
-"""Bytes of a document that MongoDB takes."""
+"""Bytes of a document at most in MongoDB."""
 
 _DUPLICATE_KEY = 11000
 
@@ -126,27 +125,27 @@ class MongoDBStore(RemoteStore):
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> MongoDBStore:
-        """Connects, and makes the collections and indexes that are not there yet.
+        """Connects, and makes missing collections and indexes.
 
         Raises:
-            StartupError: no server answers, the URL is wrong, or the database is of a newer
+            StartupError: no server responds, the URL is wrong, or the database is of a newer
                 Guidkeep.
         """
         client, records = await connect(url, timeout=timeout, connections=CONNECTIONS)
         return cls(client, records, timeout=timeout, metrics=metrics)
 
     async def insert(self, record: Record) -> bool:
-        """Stores a new record. False: one of its GUID is there, expired or not."""
+        """Stores a new record. False: the GUID has a record already, expired or not."""
         _refuse_too_large(record)
         return await super().insert(record)
 
     async def replace(self, record: Record, version: int) -> bool:
-        """Replaces the record of that version. False: the stored version is another, or gone."""
+        """Replaces the record if it has that version. False: it has another, or is gone."""
         _refuse_too_large(record)
         return await super().replace(record, version)
 
     async def _leave(self) -> None:
-        with pymongo.timeout(self._timeout):  # it says goodbye to servers that may be gone
+        with pymongo.timeout(self._timeout):  # the goodbye may go to servers that are gone
             await close(self._client)
 
     async def _read(self, guids: Sequence[bytes], deadline: float) -> Sequence[Record | None]:
@@ -197,8 +196,8 @@ class MongoDBStore(RemoteStore):
         return await _in_time(self._records.count_documents(_expiring(first, before)), deadline)
 
     async def _clock(self, deadline: float) -> float:
-        told = await _in_time(self._records.database.command("hello"), deadline)
-        now: float = told["localTime"].replace(tzinfo=UTC).timestamp()
+        hello = await _in_time(self._records.database.command("hello"), deadline)
+        now: float = hello["localTime"].replace(tzinfo=UTC).timestamp()
         return now
 
     async def _insert(self, records: Sequence[Record], deadline: float) -> Sequence[Done]:
@@ -233,7 +232,7 @@ class MongoDBStore(RemoteStore):
 
 
 async def _in_time(work: Awaitable[Result], deadline: float) -> Result:
-    """Lets the driver give the work up when its time is over.
+    """Returns the result; the driver gives up at the deadline.
 
     Raises:
         Failure: it failed; the cause is the driver's error.
@@ -269,7 +268,7 @@ def _record(document: Mapping[str, Any]) -> Record:
 
 
 def _walk(query: Query) -> Document:
-    """The condition that bounds a walk in the order of GUIDs."""
+    """Returns the condition that bounds a walk in GUID order."""
     condition: Document = {"_id": {"$gt": bytes.fromhex(query.after or "")}}
     if query.user is not None:
         condition["user"] = query.user
@@ -277,7 +276,7 @@ def _walk(query: Query) -> Document:
 
 
 def _index(query: Query) -> str:
-    """The index of such a walk."""
+    """Returns the index of a walk in GUID order."""
     return "_id_" if query.user is None else "by_user"
 
 
@@ -286,10 +285,10 @@ def _expiring(first: int, before: int) -> Document:
 
 
 def _refuse_too_large(record: Record) -> None:
-    # By itself, before it joins a round: it would spoil the others'. Short ones can't be.
+    # Before it joins a batch, which would fail as a whole. A short text can't be too large.
     if len(record.metadata) > LARGEST // 16 and len(bson.encode(_document(record))) > LARGEST:
         raise StoreUnavailable(
-            "The record is larger than the 16 MiB that MongoDB takes; nothing was written."
+            "The record is larger than MongoDB's limit of 16 MiB; nothing was written."
         )
 
 
@@ -297,7 +296,10 @@ def _refuse_too_large(record: Record) -> None:
 
 
 def _each(details: Mapping[str, Any], length: int) -> list[bool | Exception]:
-    """What became of each document of an insert that failed in part; False: its `_id` is there."""
+    """Returns the outcome of each document of an insert that failed in part.
+
+    False: its `_id` exists already.
+    """
     concerns = details.get("writeConcernErrors")
     written: bool | Exception = unconfirmed() if concerns else True
     results = [written] * length
@@ -305,7 +307,7 @@ def _each(details: Mapping[str, Any], length: int) -> list[bool | Exception]:
         taken = fault["code"] == _DUPLICATE_KEY
         results[fault["index"]] = False if taken else unwritable()
     codes = {fault["code"] for fault in details.get("writeErrors", ())} - {_DUPLICATE_KEY}
-    if concerns or codes:  # without the documents, which the driver's message has
+    if concerns or codes:  # without the driver's message, which has the documents
         concern_codes = [concern.get("code") for concern in concerns or ()]
         log.error("store failed", codes=sorted(codes), write_concern_errors=concern_codes)
     return results

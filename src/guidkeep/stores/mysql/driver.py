@@ -1,11 +1,11 @@
-"""Connections to MySQL and MariaDB over asyncmy, and what their errors mean.
+"""Connections to MySQL and MariaDB over asyncmy, and the meaning of their errors.
 
-*Sent or not.* The driver tells a connection that it finds closed before it writes (2006) from one
-that breaks later, and a statement whose last byte was not written is never run.
+*Sent or not.* The driver has its own code (2006) for a connection that was closed before it wrote
+the statement. A server never runs a statement whose last byte was not written.
 
-*Several places* are nodes of one cluster, any of which may be written to. One is used until it
-can't be, then the next that can be, in the URL's order, and so on round. A node of Galera's that
-has lost the others, and a server that only reads, are as good as away.
+*Several hosts* are nodes of one cluster, all of them writable. The store uses one until it fails,
+then the next one that works, in the URL's order, starting over at the end. A Galera node that has
+lost the others, and a read-only server, count as failed.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ GONE = "2006"
 """The driver's code for a connection that was closed before the statement was written."""
 DUPLICATE = "1062"
 DETACHED = "1047"
-"""Galera's: this node is not part of the cluster at the moment; nothing is begun."""
+"""Galera: this node is not part of the cluster at the moment; it did not begin the statement."""
 LOCK_WAIT = "1205"
 """The wait for a lock took too long: there is no time to wait again."""
 _AGAIN = frozenset({"1020", "1213", "9007"})
 """Row changed meanwhile, deadlock (and failed certification, in Galera), TiDB's write conflict."""
 CONFLICTS = _AGAIN | {LOCK_WAIT}
-"""Lost against another's statement and rolled back."""
+"""The statement lost against another and was rolled back."""
 _FULL = frozenset({"1040", "1203", "1226"})
-"""No more connections, or none for this user."""
+"""No more connections at all, or none for this user."""
 _REFUSED = frozenset(
     {
         DETACHED,
@@ -65,36 +65,36 @@ CODES = Codes(
     passing=CONFLICTS | _FULL | {DETACHED, "1053", "1317", "1927", "1969"},
     keeps=_KEPT.__contains__,
 )
-"""Servers have thousands of codes; of one that is not here a write's outcome counts as unknown."""
+"""Servers have thousands of codes; after any other code the outcome of a write is unknown."""
 
 _FIRST_CODE = 1000
-"""Smaller numbers are the operating system's."""
+"""Smaller numbers are errors of the operating system."""
 _OF_THE_CLIENT = range(2000, 3000)
-"""Codes of the driver's own errors, about connections."""
+"""The driver's own errors, about connections."""
 _UNKNOWN_VARIABLE = 1193
 
 _SETUP = (
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "SET SESSION autocommit = 1, sql_notes = 0",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-    "COMMIT",  # of nothing; a node of Galera's refuses it (1047) while it is not of the cluster
+    "COMMIT",  # commits nothing; a Galera node outside of its cluster refuses it (1047)
 )
 _ONLY_READS = "SELECT @@GLOBAL.read_only NOT IN ('0', 'OFF')"
 
 
 class Rows(NamedTuple):
-    """The response to a statement: its rows, and how many it matched (changed or not)."""
+    """The response to a statement: its rows, and the number that it matched, changed or not."""
 
     rows: Sequence[tuple[Any, ...]]
     matched: int
 
 
 class _OnlyReads(Exception):
-    """It is one of several servers, and no writes are to go to it."""
+    """The server, one of several, is read-only."""
 
 
 class Connection(pool.Connection[str, Rows]):
-    """A connection of asyncmy's."""
+    """A connection of asyncmy."""
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
@@ -102,19 +102,19 @@ class Connection(pool.Connection[str, Rows]):
 
     @property
     def sent(self) -> int:
-        """Statements that were handed to the driver."""
+        """The number of statements that were handed to the driver."""
         return self._sent
 
     @property
     def is_closed(self) -> bool:
-        """Whether the driver knows its end."""
-        transport = self.raw._transport  # noqa: SLF001 - nothing public says so
+        """Whether the driver knows that it is closed."""
+        transport = self.raw._transport  # noqa: SLF001 - the driver has nothing public for it
         return transport is None or transport.is_closing()
 
     async def run(self, statement: str) -> Rows:
         """Runs SQL, ASCII only."""
         self._sent += 1
-        # Not by a cursor: that may ask for warnings, and fail after the statement was done.
+        # Without a cursor, which may ask for warnings, and fail after the statement was done.
         matched = await self.raw.query(statement)
         return Rows(self.raw._result.rows or (), matched)  # noqa: SLF001 - see above
 
@@ -123,11 +123,11 @@ class Connection(pool.Connection[str, Rows]):
         await self.raw.ping(reconnect=False)
 
     async def leave(self) -> None:
-        """Says goodbye."""
+        """Closes the connection properly."""
         await self.raw.ensure_closed()
 
     async def cut(self) -> None:
-        """Ends it at once. A plain close would first send what is left to a server that hangs."""
+        """Ends it at once. A plain close would first send the rest to a server that hangs."""
         transport = self.raw._transport  # noqa: SLF001 - the driver has no other way
         if transport is not None:
             transport.abort()
@@ -138,9 +138,9 @@ class Driver:
     """See the module's text.
 
     Args:
-        address: where the server is, or those of one cluster, and as whom to log in.
-        tls: how connections are encrypted; None: they aren't.
-        timeout: seconds after which the server may give a statement up.
+        address: the server, or the servers of one cluster, and the login.
+        tls: the settings of encryption; None: connections are not encrypted.
+        timeout: seconds after which the server may give up a statement.
     """
 
     codes = CODES
@@ -159,27 +159,27 @@ class Driver:
             "ssl": tls,
             "connect_timeout": max(timeout, 1.0),  # never met: the deadline comes first
         }
-        # In seconds; each is left alone by a server that has no such variable.
+        # In seconds. A server without such a variable skips it.
         self._wishes: tuple[str, ...] = (
             f"SET SESSION max_statement_time = {min(timeout, 1e6):.3f}",
             f"SET SESSION innodb_lock_wait_timeout = {int(min(max(timeout / 2, 1), 1e6))}",
-            "SET SESSION wsrep_sync_wait = 7",  # Galera: see all that any node answered before
+            "SET SESSION wsrep_sync_wait = 7",  # Galera: see each commit that any node confirmed
         )
         self.is_encrypted = tls is not None
         self._hosts = address.places
         self._at = 0
-        """Which of them is used."""
+        """The index of the host in use."""
         self._passed_over = False
 
     async def connect(self, until: float) -> Connection:
-        """A connection to the host that is used, or else to the next that can be."""
+        """Returns a connection to the host in use, or else to the next that works."""
         loop = asyncio.get_running_loop()
         full: Exception | None = None
         for untried in range(len(self._hosts), 1, -1):
             now = loop.time()
             try:
                 return self._reached(await self._try(now + (until - now) / untried))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it can't be used
+            except Exception as error:  # noqa: BLE001 - after any error the host is unusable
                 full = error if _code(error) in CODES.full else full
                 if not self._passed_over:
                     log.warning("store host passed over", error=_text(error))
@@ -187,7 +187,7 @@ class Driver:
             return self._reached(await self._try(until))
         except Exception as error:
             self._passed_over = True
-            # Where there will be room again, who came too late waits for it.
+            # A full host will have room again, and the pool waits for it.
             raise full or error from error
 
     def _reached(self, connection: Connection) -> Connection:
@@ -195,7 +195,7 @@ class Driver:
         return connection
 
     def report(self, error: Exception) -> Report:
-        """What that error says; a server's response may quote a statement's values."""
+        """Returns the facts about the error; a server's response may quote a statement's values."""
         number = _number(error)
         is_response = number > 0 and number not in _OF_THE_CLIENT
         said = _text(error)
@@ -215,7 +215,7 @@ class Driver:
             async with asyncio.timeout_at(until):
                 return await self._new(*self._hosts[at])
         except Exception:
-            if self._at == at:  # nobody else has moved on meanwhile
+            if self._at == at:  # no other attempt has moved on meanwhile
                 self._at = (at + 1) % len(self._hosts)
             raise
 
@@ -249,7 +249,7 @@ class Driver:
 
 
 def _number(error: Exception) -> int:
-    """The server's number of the error, or the driver's; 0: it has none."""
+    """Returns the error's number, the server's or the driver's; 0: it has none."""
     number = error.args[0] if error.args else 0
     return number if isinstance(number, int) and number >= _FIRST_CODE else 0
 

@@ -1,8 +1,8 @@
-"""The tables of a MySQL store: made where they are missing, checked where they are there.
+"""The tables of a MySQL store: made if they are missing, else checked.
 
-Nodes may start at the same time: every statement that makes something does nothing where it is
-there already. The table that holds the schema's version is made first, so a `record` without it is
-somebody else's.
+Nodes may start at the same time: every statement that makes something does nothing if it exists
+already. The table with the schema's version is made first, so a `record` without it belongs to
+another program.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = structlog.get_logger("guidkeep.stores.mysql")
 
 SCHEMA_VERSION = 1
 
-# All columns are numbers or bytes, so that no character set and no collation has a say.
+# All columns are numbers or bytes, so no character set and no collation applies.
 _SCHEMA = (
     """
 CREATE TABLE IF NOT EXISTS guidkeep_schema (
@@ -76,9 +76,9 @@ _BREAKING: Mapping[str, Collection[str]] = {
     "innodb_doublewrite": ("off", "0", "detect_only"),
     "innodb_flush_method": ("nosync", "littlesync", "o_direct_no_fsync"),
 }
-"""Values with which a power cut may take answered writes away. Beside these: with a binary log,
-what is not in it is rolled back after a crash, so it must be on the disk too (sync_binlog). Without
-one InnoDB shows others a commit before it is on the disk, and before it is answered."""
+"""Values with which a power cut may lose confirmed writes. Two more cases: with a binary log, a
+crash rolls back each commit that the log lacks, so the log must be on the disk too (sync_binlog).
+Without one, InnoDB shows others a commit before it is on the disk, and before it is confirmed."""
 _SETTINGS = f"""
 SHOW GLOBAL VARIABLES WHERE Variable_name IN
 ('log_bin', 'sync_binlog', 'wsrep_on', 'max_allowed_packet', {", ".join(map(repr, _BREAKING))})
@@ -89,15 +89,15 @@ async def prepare(pool: Pool[str, Rows], *, place: str, until: float) -> int:
     """Makes or checks the tables, and warns of settings that break durability.
 
     Args:
-        pool: the server's.
-        place: the store's URL, as it may be shown.
-        until: the loop's time at which it is given up.
+        pool: the connections.
+        place: the store's URL without its password.
+        until: the event loop's time at which it is given up.
 
     Returns:
         Bytes of a statement at most: the server's max_allowed_packet.
 
     Raises:
-        StartupError: the tables are not Guidkeep's, or a newer one's.
+        StartupError: the tables are not Guidkeep's, or of a newer Guidkeep.
         Failure: a statement failed.
     """
 
@@ -122,18 +122,18 @@ async def prepare(pool: Pool[str, Rows], *, place: str, until: float) -> int:
     if version > SCHEMA_VERSION:
         raise StartupError(
             f"{place} was written by a newer Guidkeep (schema {version}; this one knows "
-            f"{SCHEMA_VERSION}): start that one, or a newer."
+            f"{SCHEMA_VERSION}): start that version, or a newer one."
         )
     if there["record"].lower() != "innodb":
         raise StartupError(
-            f"{place}: the table record is kept by {there['record']}; Guidkeep needs InnoDB, "
+            f"{place}: the table record has the engine {there['record']}; Guidkeep needs InnoDB, "
             "which does a statement wholly or not at all."
         )
     columns = {
         _text(name).lower(): _text(kind).lower() for name, kind in await rows(_FOUND_COLUMNS)
     }
     if not _COLUMNS.items() <= columns.items():
-        raise StartupError(f"{place}: the table record has not the columns that Guidkeep made.")
+        raise StartupError(f"{place}: the table record does not have the columns Guidkeep made.")
     for probe in _PROBES:
         await pool.run(probe, until)
     settings = {_text(name): _text(value) for name, value in await rows(_SETTINGS)}
@@ -150,11 +150,11 @@ def _warn(settings: Mapping[str, str]) -> None:
         breaking.append("sync_binlog")
     for name in breaking:
         log.warning("a power cut may take answered writes away", setting=name, value=settings[name])
-    # Where others of a Galera cluster have what was committed, a crash of one takes nothing away.
+    # The other nodes of a Galera cluster have each commit, so a crash of one loses nothing.
     if not has_binary_log and settings.get("wsrep_on") != "ON":
         log.warning("a crash may take back what a read has shown", setting="log_bin", value="OFF")
 
 
 def _text(value: str | bytes) -> str:
-    """Servers differ in whether such a name is text or bytes."""
+    """Returns a name as text; some servers send bytes."""
     return value.decode() if isinstance(value, bytes) else value

@@ -1,8 +1,8 @@
 """The statements of a MySQL store, as text. Pure.
 
 Bytes are written as hexadecimal literals: nothing is escaped, every statement is ASCII, and no
-character set, collation or sql_mode has a say. Each statement names the index it is to use, for
-an optimizer that lacks figures may read the whole table instead.
+character set, collation or sql_mode applies. Each statement names its index, because an optimizer
+without statistics may read the whole table instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BY_GUID = """
 SELECT {columns} FROM record FORCE INDEX (PRIMARY) WHERE guid IN ({guids})
 """
-# The GUIDs first: they are sorted, or passed over, without the metadata.
+# The inner query sorts, or passes over, GUIDs without their metadata.
 _PAGE = """
 SELECT record.guid, expire, version, metadata
 FROM (
@@ -73,12 +73,12 @@ class Row(NamedTuple):
     metadata: str
 
     def __repr__(self) -> str:
-        """Without what it holds, so that it gets into no log."""
+        """Leaves out the values, so that no log has them."""
         return "Row(...)"
 
     @classmethod
     def of(cls, record: Record) -> Row:
-        """The row of that record."""
+        """Returns the row of the record."""
         name = record.user
         user = None if name is None else name.encode()
         return cls(
@@ -92,17 +92,17 @@ class Row(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that it takes in a statement."""
+        """Its size in a statement, in bytes."""
         return sum(map(len, self)) + len(self) + 2
 
 
 def literal(data: bytes) -> str:
-    """Bytes, as they stand in a statement."""
+    """Returns the bytes as a literal of SQL."""
     return f"x'{data.hex()}'"
 
 
 def record_of(guid: bytes, expire: int, version: int, metadata: bytes) -> Record:
-    """The record of a row that `read` or `page` found."""
+    """Returns the record of a row that `read` or `page` found."""
     return Record(guid.hex().upper(), expire, version, metadata.decode())
 
 
@@ -112,7 +112,7 @@ def read(guids: Iterable[bytes]) -> str:
 
 
 def present(guids: Iterable[bytes]) -> str:
-    """Finds which of the GUIDs there are records of."""
+    """Finds the GUIDs that have a record."""
     return _BY_GUID.format(columns="guid", guids=_list(guids))
 
 
@@ -132,48 +132,48 @@ def page(query: Query, now: int) -> str:
 
 
 def skip(query: Query, count: int) -> str:
-    """Finds the GUID that comes so many after the query's."""
+    """Finds the GUID `count` places after the query's start."""
     index, where = _walk(query)
     return _SKIP.format(index=index, where=" AND ".join(where), passed=count - 1)
 
 
 def following(first: int, before: int, limit: int) -> str:
-    """Finds `expire` of the record that comes after so many, from `first` on."""
+    """Finds `expire` of the record `limit` places after the first that expires from `first` on."""
     return _NEXT.format(first=first, before=before, limit=limit)
 
 
 def count(first: int, before: int) -> str:
-    """Counts records that expire from `first` on and before the other."""
+    """Counts records that expire from `first` on and before `before`."""
     return _COUNT.format(first=first, before=before)
 
 
 def expired(now: int, limit: int) -> str:
-    """Finds GUIDs of records that are expired, those first that are so longest."""
+    """Finds GUIDs of expired records, the longest expired first."""
     return _EXPIRED.format(now=now, limit=limit)
 
 
 def insert(rows: Iterable[Row]) -> str:
-    """Writes all of the records, or, where there is one of the GUIDs already, none."""
+    """Writes all of the records, or none if one of the GUIDs has a record already."""
     return _INSERT.format(rows=",".join(f"({','.join(row)})" for row in rows))
 
 
 def replace(row: Row, version: int) -> str:
-    """Replaces the record of that version."""
+    """Replaces the record if it has that version."""
     return _REPLACE.format(row, version=version)
 
 
 def delete(guid: bytes, version: int) -> str:
-    """Deletes the record of that version."""
+    """Deletes the record if it has that version."""
     return _DELETE.format(guid=literal(guid), version=version)
 
 
 def purge(guids: Iterable[bytes], now: int) -> str:
-    """Deletes those of the records that are expired."""
+    """Deletes the records of these GUIDs that are expired."""
     return _PURGE.format(guids=_list(guids), now=now)
 
 
 def _walk(query: Query) -> tuple[str, list[str]]:
-    """The index of a walk in the order of GUIDs, and the conditions that bound it."""
+    """Returns the index of a walk in GUID order, and the conditions that bound it."""
     after = f"guid > {literal(bytes.fromhex(query.after or ''))}"
     if query.user is None:
         return "PRIMARY", [after]
@@ -185,5 +185,5 @@ def _list(guids: Iterable[bytes]) -> str:
 
 
 def _key(user: bytes) -> bytes:
-    """What stands for a user in the index, which takes no long keys."""
+    """Returns the user's key in the index, which accepts no long keys."""
     return blake2b(user, digest_size=16).digest()

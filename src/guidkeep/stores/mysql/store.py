@@ -1,21 +1,21 @@
-"""MySQL and MariaDB, and what speaks their protocol: Galera, Vitess, TiDB.
+"""MySQL, MariaDB, and servers with the same protocol: Galera, Vitess, TiDB.
 
 `mysql://user:password@host:port/database?connections=12&ssl-mode=verify-identity&ssl-ca=FILE`:
-`connections` bounds their number; for the others see `guidkeep.stores.mysql.tls`.
-`host1:port1,host2:port2` are nodes of one cluster, all of which may be written to; see
+`connections` is the number of connections at most; `guidkeep.stores.mysql.tls` describes the other
+parameters. `host1:port1,host2:port2` are nodes of one cluster, all of them writable; see
 `guidkeep.stores.mysql.driver`.
 
-*Every statement is a transaction.* What it depends on is in its own WHERE, on rows found by their
-primary key, so it is right under any isolation level and on engines that certify. Matched rows
-are counted, not changed ones.
+*Every statement is a transaction.* Its condition is in its own WHERE, on rows found by their
+primary key, so it is right under any isolation level and on engines that certify. The store counts
+matched rows, not changed ones.
 
-*Groups.* New records that arrive together go in as one INSERT of many rows, sorted by GUID so that
-no two of them wait for each other. It is done wholly or not at all: where it meets a GUID that is
-there already, that is looked at, and the others are sent again. Reads travel together too.
-Replacements and deletions go alone, each on its own condition, several at once.
+*Batches.* New records that arrive together become one INSERT of many rows, sorted by GUID so that
+no two INSERTs wait for each other. The server does it wholly or not at all. If some GUIDs have
+records already, the store finds these and sends the others again. Reads share batches too.
+Replacements and deletions go alone, each with its own condition, several at once.
 
-*Time.* An operation is given up the time-out after it came (`until`, the loop's time), whether it
-waits for its round or is on the way. A write that was on the way then may still happen.
+*Time.* An operation is given up when its timeout is over (`until`, the event loop's time), whether
+it waits for its batch or is under way. A write that was under way may still happen.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
 PORT = 3306
 CONNECTIONS = 12
 BATCH_LIMIT = 256
-"""Operations in a batch; MariaDB changes its plan for lists of a thousand keys."""
+"""Operations in a batch at most; MariaDB changes its plan for lists of a thousand keys."""
 BATCHES = 2
-"""Batches of one kind on their way: one that waits for a lock does not hold up all others.
-More make smaller batches, and fewer writes a second."""
+"""Batches of one kind under way at most: a batch that waits for a lock does not hold up all others.
+A higher number makes smaller batches, and fewer writes a second."""
 BATCH_BYTES = 1 << 20
-"""Of an INSERT of many rows: little beside the usual max_allowed_packet of 16 MiB."""
+"""Bytes of an INSERT of many rows at most: little beside the usual max_allowed_packet, 16 MiB."""
 ATTEMPTS = 5
-"""Tries of new records that meet others which are gone again when they are looked at."""
+"""Attempts to insert a record if its GUID had one at the INSERT but none at the look after it."""
 
 _ADVICE = {
     "1044": "The user needs privileges for the database.",
@@ -63,9 +63,9 @@ _ADVICE = {
 
 _USE_TLS = "say ?ssl-mode=verify-identity, or required."
 _WITHOUT_TLS = {
-    # An account, and MariaDB itself, may take encrypted connections alone, and say no more.
-    "1045": f"User or password is wrong; or what is not encrypted is refused: {_USE_TLS}",
-    "3159": f"What is not encrypted is refused: {_USE_TLS}",
+    # An account, or MariaDB itself, may demand encryption without saying so in the error.
+    "1045": f"User or password is wrong; or the server demands encryption: {_USE_TLS}",
+    "3159": f"The server demands encryption: {_USE_TLS}",
 }
 
 
@@ -77,7 +77,7 @@ class _Insert(NamedTuple):
 if TYPE_CHECKING:
     Inserts = Mapping[int, _Insert]
     Results = dict[int, Done]
-    """By the place in their batch; what is not decided yet has none."""
+    """Outcomes by the place in the batch; a write that is not decided yet has none."""
 
 
 class MySQLStore(RemoteStore):
@@ -96,10 +96,10 @@ class MySQLStore(RemoteStore):
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> MySQLStore:
-        """Connects to the server that `url` names, and makes or checks the tables.
+        """Connects to the server at `url`, and makes or checks the tables.
 
         Raises:
-            StartupError: the URL is wrong, the server can't be reached or refuses the user, or the
+            StartupError: the URL is wrong, the server is unreachable or refuses the user, or the
                 database is not for this Guidkeep.
         """
         address = Address.parse(url, port=PORT, several=True)
@@ -182,13 +182,11 @@ class MySQLStore(RemoteStore):
                 if waiting:
                     results |= await step(waiting, deadline)
                     waiting = {at: each for at, each in waiting.items() if at not in results}
-        crowd = StoreUnavailable(
-            "Other requests change this GUID again and again; nothing was written."
-        )
+        crowd = StoreUnavailable("Other requests keep changing this GUID; nothing was written.")
         return [results.get(at, crowd) for at in range(len(records))]
 
     async def _put(self, inserts: Inserts, deadline: float) -> Results:
-        """Writes the first of each GUID; no result for those that met another record."""
+        """Writes the first record of each GUID; no result if an INSERT met another record."""
         firsts: dict[bytes, int] = {}
         for at, insert in inserts.items():
             firsts.setdefault(insert.guid, at)
@@ -199,7 +197,7 @@ class MySQLStore(RemoteStore):
         return results
 
     async def _put_together(self, rows: Mapping[int, Row], deadline: float) -> Results:
-        """Writes all or none; each alone if all of them lose against others time and again."""
+        """Writes all or none; each alone if all together lose against others repeatedly."""
         try:
             await self._run(statements.insert(rows.values()), deadline)
         except Failure as failure:
@@ -215,7 +213,7 @@ class MySQLStore(RemoteStore):
         return results
 
     async def _face(self, inserts: Inserts, deadline: float) -> Results:
-        """Says no to those whose GUID is there; no result for the others."""
+        """Gives False for each GUID that has a record; no result for the others."""
         statement = statements.present({insert.guid for insert in inserts.values()})
         try:
             rows = await self._ask(statement, deadline)
@@ -225,7 +223,7 @@ class MySQLStore(RemoteStore):
         return {at: False for at, insert in inserts.items() if insert.guid in there}
 
     async def _ask(self, statement: str, deadline: float) -> Sequence[tuple[Any, ...]]:
-        """The rows that it finds."""
+        """Runs a read and returns its rows."""
         return (await self._run(statement, deadline, is_read=True)).rows
 
     async def _run(self, statement: str, deadline: float, *, is_read: bool = False) -> Rows:
@@ -235,7 +233,7 @@ class MySQLStore(RemoteStore):
 
 
 def _statements(rows: Mapping[int, Row]) -> Iterator[Mapping[int, Row]]:
-    """Cuts them, in their order, so that each statement is of `BATCH_BYTES` at most."""
+    """Divides the rows, in order, into statements of `BATCH_BYTES` at most."""
     some: dict[int, Row] = {}
     size = 0
     for at, row in rows.items():

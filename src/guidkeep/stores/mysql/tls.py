@@ -1,4 +1,4 @@
-"""What the URL of a MySQL store says of encryption."""
+"""The parameters of encryption in the URL of a MySQL store."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def tls_of(address: Address) -> ssl.SSLContext | None:
-    """Reads the parameters `ssl-mode`, `ssl-ca`, `ssl-cert` and `ssl-key`, named as MySQL's own.
+    """Reads the parameters `ssl-mode`, `ssl-ca`, `ssl-cert` and `ssl-key`, named as in MySQL.
 
-    `ssl-mode` is `disabled`, `required` (encrypted, whoever the server is), `verify-ca` (its
-    certificate is checked) or `verify-identity` (and its host name too). Without it, connections
-    are encrypted and all is checked if one of the others is there, else they are not encrypted.
+    `ssl-mode` is `disabled`, `required` (encrypted, without a check of the server), `verify-ca`
+    (with a check of its certificate) or `verify-identity` (and of its host name). The default is
+    `verify-identity` if one of the others is given, else `disabled`.
 
     Raises:
         StartupError: a value is wrong, or a file can't be used.

@@ -1,11 +1,11 @@
-"""Connections to PostgreSQL over asyncpg, and what their errors mean.
+"""Connections to PostgreSQL over asyncpg, and the meaning of their errors.
 
-*Nothing of the session is used.* A proxy that pools transactions gives each of them whatever
-connection of the server's is free, so every statement is sent with its text, under no name, and
-stands alone. The driver would ask for the types of a statement first and send it afterwards: two
-round trips. A connection therefore keeps what it was told the first time, and asks no more. Types
-that the driver does not know by itself cost further questions, and a change of session settings
-behind the proxy's back: parameters are of bytea, bigint, text and text[] only.
+*No state in the session.* A proxy that pools transactions gives each of them any free connection
+to the server. So every statement is sent with its text, without a name, and is complete. The driver
+would first ask for the types of a statement and then send it: two round trips. A connection
+therefore keeps the types after the first time. For a type that the driver does not know it would
+ask further, and change settings of the session unseen by the proxy. So parameters have the types
+bytea, bigint, text and text[] only.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     Pool: TypeAlias = pool.Pool["Statement | Script", Sequence[Any]]
 
 _AGAIN = frozenset({"40001", "40P01"})
-"""A transaction that stood in another's way, and may succeed if it is repeated."""
+"""The transaction conflicted with another, and may succeed if it is repeated."""
 _ENDED = frozenset({"57P01", "57P04", "57P05", "25P03"})
-"""The server ends a connection whose transaction it has not committed: it is shut down, the
-database is dropped, the session was idle for too long."""
+"""The server ends a connection without a commit: it shuts down, the database was dropped, or the
+session was idle for too long."""
 _FULL = frozenset({"53300"})
 _DOUBTFUL = ("08", "40003", "58", "XX")
-"""Codes, or how they begin, of errors that may come after a commit: where the server is itself a
-client of others (Citus, YugabyteDB, a proxy), or says that it can't tell (CockroachDB)."""
+"""Codes, or their first characters, of errors that may come after a commit: the server is itself a
+client of others (Citus, YugabyteDB, a proxy), or does not know the outcome (CockroachDB)."""
 _KEPT = ("22", "23", "40", "42", "55", "57014")
-"""How codes begin of errors of one statement, or of the schema, not of the server."""
+"""The first characters of codes for errors of one statement, or of the schema, not the server."""
 CODES = Codes(
     is_certain=lambda code: not code.startswith(_DOUBTFUL),
     again=_AGAIN | _ENDED,
@@ -54,8 +54,8 @@ class Statement(NamedTuple):
     Attributes:
         text: SQL.
         arguments: its parameters.
-        each: in their place, the parameters of each of several runs, all in one transaction and
-            one round trip.
+        each: instead, the parameters for each of several runs, all in one transaction and one
+            round trip.
     """
 
     text: str
@@ -63,7 +63,7 @@ class Statement(NamedTuple):
     each: Sequence[Sequence[Any]] | None = None
 
     def __repr__(self) -> str:
-        """Without the parameters, so that they get into no log."""
+        """Leaves out the parameters, so that no log has them."""
         return "Statement(...)"
 
 
@@ -74,30 +74,30 @@ class Script(NamedTuple):
 
 
 class Connection(pool.Connection["Statement | Script", "Sequence[Any]"]):
-    """A connection of asyncpg's, and the statements that it knows the types of."""
+    """A connection of asyncpg, and the statements whose types it knows."""
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
         self._ready: dict[str, Any] = {}
-        self._protocol = raw._protocol  # noqa: SLF001 - nothing public tells what was sent
+        self._protocol = raw._protocol  # noqa: SLF001 - the driver has nothing public for `sent`
 
     @property
     def sent(self) -> int:
-        """How many statements have been sent, for execution, since it was made."""
+        """The number of statements sent for execution so far."""
         sent: int = self._protocol.queries_count
         return sent
 
     @property
     def is_closed(self) -> bool:
-        """Whether the driver knows its end."""
+        """Whether the driver knows that it is closed."""
         closed: bool = self.raw.is_closed()
         return closed
 
     async def run(self, statement: Statement | Script) -> Sequence[Any]:
-        """Runs it; returns its rows.
+        """Runs a statement; returns its rows.
 
-        Its first asking for the types leaves a proxy waiting for the statement itself, which
-        must follow at once; or the connection must be ended.
+        After the first question for the types a proxy waits for the statement itself. It must
+        follow at once, or the connection must be ended.
         """
         if isinstance(statement, Script):
             await self.raw.execute(statement.text)
@@ -117,29 +117,29 @@ class Connection(pool.Connection["Statement | Script", "Sequence[Any]"]):
         await self.raw.execute("SELECT 1")
 
     async def leave(self) -> None:
-        """Says goodbye."""
+        """Closes the connection properly."""
         await self.cut()
 
     async def cut(self) -> None:
-        """Lets the server give up what it still does there, and closes the connection."""
-        with suppress(Exception):  # whatever it is, the connection goes
+        """Has the server give up the statement under way, and closes the connection."""
+        with suppress(Exception):  # the connection is terminated after any error
             await self.raw.close(timeout=pool.CLOSE_SECONDS)
         self.raw.terminate()
 
 
 class Driver:
-    """How connections are made.
+    """Makes connections.
 
     Args:
-        address: where the server is, and as whom to log in.
-        tries: how to encrypt a connection; see `guidkeep.stores.postgresql.tls`.
+        address: the server and the login.
+        tries: the ways to encrypt a connection; see `guidkeep.stores.postgresql.tls`.
     """
 
     codes = CODES
 
     def __init__(self, address: Address, tries: tuple[ssl.SSLContext | None, ...]) -> None:
         self._tries = tries
-        # All that the driver would look for in the environment or at home is told here.
+        # Each of these the driver would otherwise read from the environment or the home folder.
         self._options = {
             "host": address.host,
             "port": address.port,
@@ -154,24 +154,24 @@ class Driver:
         }
 
     async def connect(self, until: float) -> Connection:
-        """A connection, by that time of the loop."""
+        """Makes a connection; gives up at `until`, the event loop's time."""
         left = until - asyncio.get_running_loop().time()
         return Connection(
             await connected(asyncpg.connect, self._tries, timeout=left, **self._options)
         )
 
     def report(self, error: Exception) -> Report:
-        """What that error says; of what quotes a statement's values, the name and the code."""
+        """Returns the facts about the error; if it may quote values, its name and code alone."""
         code = str(getattr(error, "sqlstate", None) or "")
         is_response = isinstance(error, asyncpg.PostgresError) and bool(
-            getattr(error, "severity", None)  # the driver has errors of the same kind of its own
+            getattr(error, "severity", None)  # the driver's own errors of this type have none
         )
         is_lost = not isinstance(error, TimeoutError) and isinstance(
             error,
             OSError
             | asyncpg.ConnectionDoesNotExistError
             | asyncpg.InterfaceError
-            | asyncpg.InternalClientError,  # the server said goodbye, and is about to hang up
+            | asyncpg.InternalClientError,  # the server is about to close the connection
         )
         if isinstance(error, asyncpg.ConnectionDoesNotExistError):
             code = str(getattr(error.__cause__, "sqlstate", None) or "")
@@ -195,7 +195,7 @@ def _text(error: Exception, code: str) -> str:
 
 
 def _detail(error: Exception, *, is_response: bool) -> str:
-    """The error in one line, for an operator; it holds no password."""
+    """Returns the error in one line, for an operator; it holds no password."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = str(error) if is_response else f"{type(error).__name__} {error}"

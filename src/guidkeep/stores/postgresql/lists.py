@@ -1,7 +1,7 @@
 """The statements of a PostgreSQL store for pages of records and for counts. Pure.
 
-The planner can't be told which index to take, and its figures may be old or none. So what walks
-along an index has conditions, or an order, that no other index serves.
+PostgreSQL has no index hints, and the planner's statistics may be old or missing. So a statement
+that walks along an index has conditions, or an order, that no other index serves.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ ORDER BY expire LIMIT 1 OFFSET $3::bigint
 """
 COUNT = "SELECT count(*) FROM record WHERE expire >= $1::bigint AND expire < $2::bigint"
 
-# The GUIDs first: they are sorted, or passed over, without the metadata. Each record is then looked
-# up by its GUID: OFFSET 0 keeps the planner from joining with the whole table.
+# The first part sorts, or passes over, GUIDs without their metadata. The second finds each record
+# by its GUID: OFFSET 0 keeps the planner from joining with the whole table.
 _PAGE = """
 WITH walked AS MATERIALIZED (
     SELECT guid, expire, "user" FROM record WHERE {walked}
@@ -32,7 +32,7 @@ ORDER BY found.guid
 _SKIP = """
 SELECT guid FROM record WHERE guid > {after}::bytea ORDER BY guid LIMIT 1 OFFSET {count}::bigint - 1
 """
-# By a comparison of rows: with an equation the planner may walk through the records of all users.
+# A comparison of rows: with an equation the planner may walk through the records of all users.
 _SKIP_OF_A_USER = """
 SELECT guid FROM record
 WHERE "user" IS NOT NULL AND sha256("user") <= sha256({user}::bytea)
@@ -42,7 +42,7 @@ ORDER BY sha256("user"), guid LIMIT 1 OFFSET {count}::bigint - 1
 
 
 class _Arguments:
-    """Collects them, and gives each its name in the statement."""
+    """Collects the arguments, and gives each its name in the statement."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -53,7 +53,11 @@ class _Arguments:
 
 
 def page(query: Query, now: int) -> tuple[str, list[Any]]:
-    """Finds live records in GUID order, and its arguments; `now` is Unix time in seconds."""
+    """Finds live records in GUID order; `now` is Unix time in seconds.
+
+    Returns:
+        The statement and its arguments.
+    """
     argument = _Arguments()
     expiring = [f"expire > {argument(now)}::bigint"]
     walk = [f"guid > {argument(_after(query))}::bytea"]
@@ -74,7 +78,11 @@ def page(query: Query, now: int) -> tuple[str, list[Any]]:
 
 
 def skip(query: Query, count: int) -> tuple[str, list[Any]]:
-    """Finds the GUID that comes so many after the query's, and its arguments."""
+    """Finds the GUID `count` places after the query's start.
+
+    Returns:
+        The statement and its arguments.
+    """
     argument = _Arguments()
     named = {"after": argument(_after(query)), "count": argument(count)}
     if query.user is None:

@@ -1,10 +1,10 @@
 """The tables in PostgreSQL: made, or checked, when the store is opened.
 
-    CREATE TABLE record (...)            one row a record
-    CREATE TABLE guidkeep_schema (version ...)  one row: which schema that is
+    CREATE TABLE record (...)                   one row for each record
+    CREATE TABLE guidkeep_schema (version ...)  one row: the version of the schema
 
-Nodes that start together on an empty database all try to make them, in one transaction each. One
-succeeds; the others fail on a name that is taken, and find the tables made.
+Nodes that start together on an empty database all try to make the tables, in one transaction each.
+One succeeds; the others fail because the names are taken, and find the tables made.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ log = structlog.get_logger("guidkeep.stores.postgresql")
 
 SCHEMA_VERSION = 1
 
-# "user" is bytes, for a text can't hold U+0000. It may be longer than an index entry, so it is
-# found by its hash, and compared itself.
+# "user" is bytes because a text can't hold U+0000. It may be too long for an index entry, so a
+# statement finds it by its hash and then compares the bytes.
 _CREATE = """
 CREATE TABLE guidkeep_schema (version INTEGER PRIMARY KEY);
 CREATE TABLE record (
@@ -64,24 +64,25 @@ _ADVICE = {
     "28000": "If it takes encrypted connections alone, say ?sslmode=verify-full, or require."
 }
 _TAKEN = {"23505", "42P06", "42P07", "42710", "40001", "40P01"}
-"""Codes of a name that is taken: by another node's tables, or by what is none of ours."""
+"""Codes for a name that is taken, by the tables of another node or of another program."""
 _NO_COLUMN = "42703"
 _UNDEFINED = {"42P01", _NO_COLUMN, "42883"}
 _NO_RIGHT = "42501"
 
 
 def advice(failure: Failure) -> str:
-    """What helps against a failure at start."""
+    """Returns the remedy for a failure at the start, or ""."""
     if is_late(failure):
         return "It may be overloaded, or another session holds a lock on Guidkeep's tables."
     return _ADVICE.get(failure.code, "")
 
 
 async def prepare(pool: Pool, address: Address, until: float) -> None:
-    """Makes the tables, or checks those that are there; warns of settings that lose writes.
+    """Makes the tables, or checks existing ones; warns of settings that lose writes.
 
     Raises:
-        StartupError: they are a newer version's, or none of ours, or may not be used.
+        StartupError: the tables are of a newer Guidkeep or another program, or the user may not
+            use them.
         Failure: a statement failed.
     """
 
@@ -99,7 +100,7 @@ async def prepare(pool: Pool, address: Address, until: float) -> None:
 
 
 async def _version(ask: Ask) -> int | None:
-    """Which schema the tables have, None if there are none; 0: there is no saying."""
+    """Returns the version of the schema; None: there are no tables; 0: the version is unknown."""
     [[name]] = await ask("SELECT to_regclass('guidkeep_schema')::text")
     if name is None:
         return None
@@ -126,7 +127,7 @@ async def _create(pool: Pool, ask: Ask, address: Address, until: float) -> int:
         version = await _version(ask)
         if version is None:
             raise StartupError(
-                f"{address} has a table of another program's ({refused.detail}). Guidkeep needs a "
+                f"{address} has a table of another program ({refused.detail}). Guidkeep needs a "
                 "database, or a schema, of its own."
             ) from refused
         return version
@@ -156,7 +157,7 @@ def _require_utf8(settings: dict[str, str], address: Address) -> None:
 
 
 async def _require_use(ask: Ask, address: Address) -> None:
-    """Raises StartupError unless the table has its columns and all may be done with it."""
+    """Raises StartupError unless the table has its columns and the user has all rights to it."""
     try:
         await ask(_PROBE)
         missing = [name for [name] in await ask(_MISSING_RIGHTS)]

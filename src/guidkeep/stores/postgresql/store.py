@@ -1,22 +1,22 @@
-"""PostgreSQL, or what speaks as it does, over asyncpg.
+"""PostgreSQL, or a server with the same protocol, over asyncpg.
 
 Its URL: `postgresql://user:password@host:port/database?parameters`. The parameters:
 
-- `connections`: at most so many, 1 to 1000; 8 unless given. It was once called `pool_size`,
-  and may still be.
+- `connections`: the number of connections at most, 1 to 1000; the default is 8. Its former name,
+  `pool_size`, still works.
 - `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`, `sslcrl`,
-  `ssl_min_protocol_version`, `ssl_max_protocol_version`: as libpq has them. With `sslmode`
+  `ssl_min_protocol_version`, `ssl_max_protocol_version`: as in libpq. With the `sslmode`
   `verify-full` the server's certificate and name are checked, by the system's authorities or those
-  in `sslrootcert`; without one, TLS is used where the server offers it, and nothing is checked.
+  in `sslrootcert`. Without an `sslmode`, TLS is used if the server offers it, and nothing is
+  checked.
 
-*Operations travel in rounds* (see `guidkeep.batching.batcher`): one statement reads, or inserts,
-whatever came in one turn of the event loop; one transaction, in one round trip, has its
-replacements, or its deletions. So a commit, which waits for the disk, is shared by many. Rows are
-written in GUID order, so that rounds of several nodes don't deadlock; if they do, or are not
-serializable, they are tried again. If a round fails for what may be the fault of one of its writes,
-each goes alone.
+*Operations travel in batches* (see `guidkeep.batching.batcher`). One statement has all reads, or
+all inserts, of one event-loop iteration; one transaction, in one round trip, has its replacements,
+or its deletions. So many operations share a commit, which waits for the disk. Rows are written in
+GUID order, so that batches of several nodes don't deadlock. If they do, or are not serializable,
+they are tried again. If the cause of a failure may be a single write of the batch, each goes alone.
 
-What travels is in `guidkeep.stores.postgresql.writes`, what a failure means for it in
+The writes are in `guidkeep.stores.postgresql.writes`, the outcomes of failures in
 `guidkeep.stores.remote.failures`, the tables in `guidkeep.stores.postgresql.schema`.
 """
 
@@ -75,11 +75,12 @@ class PostgreSQLStore(RemoteStore):
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> PostgreSQLStore:
-        """Opens the database that the URL names; makes its tables where there are none.
+        """Opens the database in the URL; makes its tables if there are none.
 
         Raises:
-            StartupError: the URL is wrong, the driver missing, the server not to be reached;
-                the tables are a newer version's or none of ours, or the user may not use them.
+            StartupError: the URL is wrong, the driver is missing, or the server is unreachable;
+                the tables are of a newer Guidkeep or another program, or the user may not use
+                them.
         """
         address = Address.parse(url, port=PORT)
         size = take_connections(address, CONNECTIONS, former="pool_size")

@@ -1,8 +1,8 @@
-"""What the URL of a PostgreSQL store says of encryption, and connections as it says.
+"""The parameters of encryption in the URL of a PostgreSQL store, and connections made with them.
 
-The parameters are named as libpq's, but nothing else has a say: no file in the home folder of
-whoever runs the process, and no variable of the environment. The driver reads both where it is told
-nothing, and a home folder that can't be read then breaks the connection.
+The parameters have the names of libpq. No file in the user's home folder and no variable of the
+environment has any effect. The driver would read both for each option that is missing, and a home
+folder that can't be read would then break the connection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def tries_of(address: Address) -> tuple[ssl.SSLContext | None, ...]:
     """Reads the parameters `sslmode`, `sslrootcert`, ...; see `guidkeep.stores.postgresql.store`.
 
     Returns:
-        How to encrypt a connection, one after the other until the server agrees; None: not at all.
+        The ways to encrypt a connection, to be tried in order; None: without encryption.
 
     Raises:
         StartupError: a value is wrong, or a file can't be used.
@@ -57,7 +57,7 @@ async def connected(
     timeout: float,
     **options: Any,
 ) -> Any:
-    """A connection by the first of the tries that the server agrees with."""
+    """Returns a connection by the first of the tries that the server accepts."""
     async with asyncio.timeout(timeout):
         for context in tries[:-1]:
             try:
@@ -65,11 +65,11 @@ async def connected(
             except asyncpg.InvalidPasswordError:
                 raise
             except asyncpg.InvalidAuthorizationSpecificationError:
-                continue  # it wants it the other way
+                continue  # the server may accept the next one
             except ConnectionError as error:
-                if type(error) is not ConnectionError:  # the system's: refused, reset
+                if type(error) is not ConnectionError:  # the system's error: refused, reset
                     raise
-        # Here after the driver's own ConnectionError too: the server has no TLS.
+        # The driver's own ConnectionError leads here too: the server has no TLS.
         return await connect(ssl=tries[-1] or False, timeout=timeout, **options)
 
 

@@ -1,8 +1,7 @@
-"""Writes to PostgreSQL: what goes into one statement, and what is tried again.
+"""Writes to PostgreSQL: their division into statements, and new attempts.
 
-*Two writes of a batch with one condition* (the same GUID, and the same version to be replaced):
-only one of them can succeed, so only one travels. For the other, the record was no longer as its
-condition has it.
+*Two writes of a batch with one condition* (the same GUID, and the same version to replace): only
+one of them can succeed, so only one is sent. For the other the condition no longer held.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 BATCH_BYTES = 8 * 1024 * 1024
 """Metadata in one statement at most, unless a single record has more."""
 _FAILS_FOR_ALL = ("08", "25", "28", "3", "42", "53", "55", "57", "58")
-"""How codes begin that are no single row's fault, so trying one by one would be in vain."""
+"""The first characters of codes that no single row causes, so one by one would fail too."""
 
 _INSERT = """
 INSERT INTO record (guid, expire, version, "user", metadata)
@@ -43,7 +42,7 @@ RETURNING guid, $2::bigint
 _DELETE = """
 DELETE FROM record WHERE guid = $1::bytea AND version = $2::bigint RETURNING guid, $2::bigint
 """
-# What another node is about to delete, or to prolong, is left to it: nobody waits.
+# A row that another node is about to delete, or to prolong, is left to that node: no one waits.
 _PURGE = """
 WITH expired AS MATERIALIZED (
     SELECT guid FROM record WHERE expire <= $1::bigint
@@ -61,10 +60,10 @@ class Write(NamedTuple):
     """A write and its condition.
 
     Attributes:
-        guid: of the record.
-        version: what is to be replaced or deleted; None: nothing is to be there.
-        record: what is to be stored, if anything.
-        user: its user, as it is stored.
+        guid: the record's GUID.
+        version: the version to replace or delete; None: there must be no record.
+        record: the record to store; None: a deletion.
+        user: the record's user, as it is stored.
     """
 
     guid: bytes
@@ -73,12 +72,12 @@ class Write(NamedTuple):
     user: bytes | None = None
 
     def __repr__(self) -> str:
-        """Without what it holds, so that it gets into no log."""
+        """Leaves out the values, so that no log has them."""
         return f"Write({self.guid.hex().upper()}, {self.version})"
 
     @property
     def condition(self) -> Condition:
-        """What of two writes only one can find fulfilled."""
+        """The condition, which holds for only one of several writes that share it."""
         return self.guid, self.version
 
 
@@ -86,25 +85,25 @@ Condition = tuple[bytes, int | None]
 
 
 class Writes:
-    """Batches of writes, of one kind each.
+    """Runs batches of writes, of one kind each.
 
-    Each is given the writes and when they are given up, in the loop's time; it returns for each
-    what became of it, or the exception to raise.
+    A batch is given up at `until`, the event loop's time. The result has for each write its
+    outcome, or the exception to raise.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def inserts(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
-        """Stores new records. False: one of that GUID is there, expired or not."""
+        """Stores new records. False: the GUID has a record already, expired or not."""
         return await self._write(writes, until, self._insert)
 
     async def replaces(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
-        """Replaces records. False: the stored version is another, or gone."""
+        """Replaces records. False: the record has another version, or is gone."""
         return await self._write(writes, until, self._replace)
 
     async def deletes(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
-        """Deletes records. False: the stored version is another, or gone."""
+        """Deletes records. False: the record has another version, or is gone."""
         return await self._write(writes, until, self._delete)
 
     async def _write(
@@ -115,8 +114,8 @@ class Writes:
     ) -> Sequence[Done]:
         """Runs a batch of writes of one kind.
 
-        Of several with one condition only the first goes: if it fails, so would the others have
-        before it; if it succeeds, they come after it and find another version.
+        Of several with one condition only the first is sent. If it fails, the others would have
+        failed before it; if it succeeds, they come after it and find another version.
         """
         sent: dict[Condition, Write] = {}
         for write in writes:
@@ -136,7 +135,7 @@ class Writes:
         until: float,
         send: Callable[[Sequence[Write], float], Awaitable[Sequence[Any]]],
     ) -> dict[Condition, Done]:
-        """Runs a batch; one by one if it may have failed for one of them."""
+        """Runs a batch; one by one if a single write may be the cause of its failure."""
         try:
             done = set(map(tuple, await send(batch, until)))
         except Failure as failure:
@@ -173,13 +172,13 @@ class Writes:
         return self._pool.run(Statement(_DELETE, each=conditions), until)
 
     async def purge(self, now: int, limit: int, until: float) -> int:
-        """Deletes so many expired records at most, and says how many."""
+        """Deletes at most `limit` expired records; returns their number."""
         [[count]] = await self._pool.run(Statement(_PURGE, (now, limit)), until)
         return int(count)
 
 
 def write_of(record: Record, version: int | None) -> Write:
-    """The write of that record in place of that version; see `Write`."""
+    """Returns the write that stores the record in place of that version; see `Write`."""
     user = record.user
     return Write(
         bytes.fromhex(record.guid), version, record, None if user is None else user.encode()
@@ -187,12 +186,12 @@ def write_of(record: Record, version: int | None) -> Write:
 
 
 def _hex(content: bytes) -> str:
-    """Bytes as PostgreSQL reads them in a text."""
+    """Returns the bytes in the text form of bytea."""
     return f"\\x{content.hex()}"
 
 
 def _batches(writes: Iterable[Write]) -> Iterator[list[Write]]:
-    """The writes in GUID order, in lots that share a statement."""
+    """Divides the writes, in GUID order, into batches that share a statement."""
     batch: list[Write] = []
     size = 0
     for write in sorted(writes, key=lambda write: write.condition):
@@ -206,12 +205,12 @@ def _batches(writes: Iterable[Write]) -> Iterator[list[Write]]:
 
 
 def _may_be_one(failure: Exception) -> bool:
-    """Whether the failure may be that of one write, so that the others succeed alone."""
+    """Whether one write may be the cause, so that the others succeed alone."""
     return isinstance(failure, Refused) and not failure.code.startswith(_FAILS_FOR_ALL)
 
 
 def _rivals(outcome: Done) -> Done:
-    """What becomes of a write that was not sent, for another had the same condition."""
+    """Returns the outcome of a write that was not sent because another had its condition."""
     if isinstance(outcome, OutcomeUnknown):
         return StoreUnavailable("The store does not answer; nothing was written.")
     return outcome if isinstance(outcome, Exception) else False

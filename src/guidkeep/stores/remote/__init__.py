@@ -1,1 +1,1 @@
-"""What the stores on database servers share: failures, connections, the start, the calls."""
+"""The common part of the stores on database servers: failures, connections, start, calls."""

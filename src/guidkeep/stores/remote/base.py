@@ -1,4 +1,4 @@
-"""The calls of a store on a server: each joins a batch, has a deadline, and fails in one way."""
+"""The calls of a store on a server: each joins a batch, has a deadline, and fails the same way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from guidkeep.record import Query, Record
 
     Done = bool | Exception
-    """What became of a write: whether it was done, or why nobody can do it, or say."""
+    """The outcome of a write: whether it was done, or the error to raise."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,9 +28,9 @@ class Change(NamedTuple):
     """A replacement or a deletion.
 
     Attributes:
-        guid: of the record.
-        version: of the record that is replaced or deleted.
-        record: the new record; None: the old one is deleted.
+        guid: the record's GUID.
+        version: the version of the record to replace or delete.
+        record: the new record; None: a deletion.
     """
 
     guid: bytes
@@ -39,11 +39,11 @@ class Change(NamedTuple):
 
 
 class Share(NamedTuple):
-    """How operations of one kind travel.
+    """The limits on batches of one kind.
 
     Attributes:
         limit: operations in a batch at most.
-        at_once: batches on their way at most.
+        at_once: batches under way at most.
     """
 
     limit: int = 1
@@ -53,17 +53,17 @@ class Share(NamedTuple):
 class RemoteStore(ABC):
     """A store on a server; a subclass has the engine's statements.
 
-    What a subclass is given as `deadline` is the loop's time at which a batch is given up. It
-    raises a `Failure` for the whole batch, or returns an exception for a single write.
+    A subclass gives up a batch at its `deadline`, the event loop's time in seconds. It raises a
+    `Failure` for the whole batch, or returns an exception for a single write.
 
     Args:
         timeout: seconds after which an operation is given up.
-        metrics: what the store counts goes there.
-        reads: how reads travel.
-        inserts: how new records do.
-        changes: how replacements and deletions do.
+        metrics: receives the store's metrics.
+        reads: the limits on batches of reads.
+        inserts: the limits on batches of new records.
+        changes: the limits on batches of replacements and deletions.
         apart: whether replacements and deletions never share a batch.
-        lists: pages, and walks to a page, on their way at once.
+        lists: pages, and walks to a page, under way at once.
     """
 
     def __init__(
@@ -88,32 +88,32 @@ class RemoteStore(ABC):
         self._pages = self._batcher("list", _alone(self._page), read_error, walks)
         self._skips = self._batcher("list", _alone(self._skip), read_error, walks)
         self._counts = self._batcher("count", _alone(self._count), read_error, Share())
-        # One at a time: two would find the same records, and delete half as many as they might.
+        # One at a time: two would find the same records, and together delete half as many.
         self._purges = self._batcher("write", _alone(self._purge), write_error, Share())
         self._clocks = self._batcher("clock", _alone(self._clock), read_error, Share())
 
     async def get(self, guid: str) -> Record | None:
-        """The record as it is stored, expired or not."""
+        """Returns the record as it is stored, expired or not."""
         return await self._reads.submit(bytes.fromhex(guid))
 
     async def insert(self, record: Record) -> bool:
-        """Stores a new record. False: one of its GUID is there, expired or not."""
+        """Stores a new record. False: the GUID has a record already, expired or not."""
         return await self._inserts.submit(record)
 
     async def replace(self, record: Record, version: int) -> bool:
-        """Replaces the record of that version. False: the stored version is another, or gone."""
+        """Replaces the record if it has that version. False: it has another, or is gone."""
         return await self._replaces.submit(Change(bytes.fromhex(record.guid), version, record))
 
     async def delete(self, guid: str, version: int) -> bool:
-        """Deletes the record of that version. False: the stored version is another, or gone."""
+        """Deletes the record if it has that version. False: it has another, or is gone."""
         return await self._deletes.submit(Change(bytes.fromhex(guid), version, None))
 
     async def page(self, query: Query, now: int) -> list[Record]:
-        """Live records in GUID order."""
+        """Returns live records in GUID order."""
         return await self._pages.submit((query, now))
 
     async def skip(self, query: Query, count: int) -> str | None:
-        """The GUID of the record that comes so many after the query's."""
+        """Returns the GUID of the record `count` places after the query's start."""
         guid = await self._skips.submit((query, count))
         return None if guid is None else guid.hex().upper()
 
@@ -122,11 +122,11 @@ class RemoteStore(ABC):
         return await self._counts.submit((first, before, limit))
 
     async def purge(self, now: int, limit: int) -> int:
-        """Deletes at most `limit` records that are expired at `now`, and says how many."""
+        """Deletes at most `limit` records that are expired at `now`; returns their number."""
         return await self._purges.submit((now, limit))
 
     async def clock(self) -> float | None:
-        """Unix time in seconds by the server's clock."""
+        """Returns the server's Unix time in seconds."""
         return await self._clocks.submit(())
 
     async def ping(self) -> None:
@@ -134,7 +134,7 @@ class RemoteStore(ABC):
         await self._reads.submit(bytes(16))
 
     async def close(self) -> None:
-        """Waits for what was handed in, and closes the connections."""
+        """Waits for the operations under way, and closes the connections."""
         await self._batchers.close()
         await self._leave()
 
@@ -158,7 +158,7 @@ class RemoteStore(ABC):
         end = until(found, first, before)
         return Counted(await self._expiring(first, end, deadline), end)
 
-    # What an engine does.
+    # The engine's part.
 
     @abstractmethod
     async def _read(self, guids: Sequence[bytes], deadline: float) -> Sequence[Record | None]:
@@ -166,11 +166,11 @@ class RemoteStore(ABC):
 
     @abstractmethod
     async def _insert(self, records: Sequence[Record], deadline: float) -> Sequence[Done]:
-        """Stores new records, each where there is none."""
+        """Stores new records, each if its GUID has none."""
 
     @abstractmethod
     async def _change(self, changes: Sequence[Change], deadline: float) -> Sequence[Done]:
-        """Replaces or deletes records, each where its version is stored."""
+        """Replaces or deletes records, each if its version is stored."""
 
     @abstractmethod
     async def _page(self, query: Query, now: int, deadline: float) -> list[Record]:
@@ -178,35 +178,38 @@ class RemoteStore(ABC):
 
     @abstractmethod
     async def _skip(self, query: Query, count: int, deadline: float) -> bytes | None:
-        """Finds the GUID that comes so many after the query's."""
+        """Finds the GUID `count` places after the query's start."""
 
     @abstractmethod
     async def _expire_after(
         self, first: int, before: int, limit: int, deadline: float
     ) -> int | None:
-        """Finds `expire` of the record that comes after so many, from `first` on."""
+        """Finds `expire` of the record `limit` places after the first that expires from `first` on.
+
+        None: there is no such record, or it does not expire before `before`.
+        """
 
     @abstractmethod
     async def _expiring(self, first: int, before: int, deadline: float) -> int:
-        """Counts records that expire from `first` on and before the other."""
+        """Counts records that expire from `first` on and before `before`."""
 
     @abstractmethod
     async def _purge(self, now: int, limit: int, deadline: float) -> int:
-        """Deletes expired records; says how many."""
+        """Deletes at most `limit` expired records; returns their number."""
 
     @abstractmethod
     async def _clock(self, deadline: float) -> float:
-        """The server's clock."""
+        """Returns the server's Unix time in seconds."""
 
     @abstractmethod
     async def _leave(self) -> None:
-        """Closes the connections; nothing is under way."""
+        """Closes the connections; no operation is under way."""
 
 
 def _alone(
     run: Callable[..., Awaitable[Result]],
 ) -> Callable[[Sequence[tuple[Any, ...]], float], Awaitable[Sequence[Result]]]:
-    """Runs a batch of one operation, which is given as its arguments."""
+    """Returns a function that runs a batch of one operation, given as its arguments."""
 
     async def run_alone(items: Sequence[tuple[Any, ...]], deadline: float) -> Sequence[Result]:
         [arguments] = items
@@ -216,5 +219,5 @@ def _alone(
 
 
 def first_of(rows: Sequence[Any]) -> Any:
-    """The first column of the first row; None: there is no row."""
+    """Returns the first column of the first row; None: there is no row."""
     return rows[0][0] if rows else None

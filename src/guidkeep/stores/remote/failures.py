@@ -1,13 +1,13 @@
-"""What a failure means for the operation that met it: one classification for all servers.
+"""The outcome of a failed operation: one classification for all servers.
 
-- *Not sent*: the statement did not reach the server, or the server says that it did not begin it.
+- *Not sent*: the statement did not reach the server, or the server did not begin it.
 - *Refused*: the server responded with an error and changed nothing.
-- *In doubt*: the statement was sent, and no response says what became of it. It may have been
-  done, or may be yet.
+- *In doubt*: the statement was sent, and no response gives its outcome. The server may have run
+  it, or may run it later.
 
-A driver reports facts, an engine's `Codes` say what its error codes mean, and `judge` decides. A
-write that is in doubt must never count as one of the others: the cache would keep what it
-replaces.
+A driver reports facts, an engine's `Codes` give the meaning of its error codes, and `judge`
+decides. A write in doubt must never count as refused or not sent: the cache would then keep the
+record that it replaces.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ log = structlog.get_logger("guidkeep.stores")
 
 
 class Failure(Exception):
-    """A statement failed; its text holds no value of a record, so it may be logged.
+    """A statement failed. The text holds no value of a record, so it may be logged.
 
     Attributes:
-        code: the error's code, the server's or the driver's; empty: it has none.
+        code: the error code of the server or the driver; empty: it has none.
         again: whether the same statement may succeed if it is sent again at once.
-        detail: the server's own words, which may quote a record; for the start, which sends none.
+        detail: the server's message, which may quote a record; used only at the start, which
+            sends no records.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class NotSent(Failure):
 
 
 class Unreached(NotSent):
-    """There was no connection to send it on; the pool has logged that, once for all statements."""
+    """There was no connection to send it on. The pool logs this once for all statements."""
 
 
 class Refused(Failure):
@@ -56,19 +57,19 @@ class Refused(Failure):
 
 
 class InDoubt(Failure):
-    """The statement was sent, and nobody knows whether it was done, or will be."""
+    """The statement was sent, and it is unknown whether the server ran it or will run it."""
 
 
 class Report(NamedTuple):
-    """What a driver's error says.
+    """The facts about an error of a driver.
 
     Attributes:
-        text: for a log; it holds no value of a record.
-        code: the server's code, or the driver's; empty: it has none.
-        is_response: whether the server responded with this error.
+        text: for the log; it holds no value of a record.
+        code: the error code of the server or the driver; empty: it has none.
+        is_response: whether the error is the server's response.
         nothing_done: whether the driver knows that nothing was changed.
         is_lost: whether the connection broke.
-        is_passing: whether a server that can't be reached may be reachable in a moment.
+        is_passing: whether an unreachable server may become reachable soon.
         detail: see `Failure`.
     """
 
@@ -83,17 +84,17 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codes:
-    """What the error codes of an engine mean.
+    """The meaning of an engine's error codes.
 
     Attributes:
-        is_certain: whether a response with this code says that nothing was changed.
-        again: of statements that lost against another transaction and may be sent again.
-        unbegun: of statements that the server, or the driver, did not begin.
-        full: of a server that takes no more connections.
-        unfit: of a server that can serve nobody at the moment, on any connection.
-        passing: of a server that may let a connection in, or do a statement, a little later.
-        keeps: whether a connection is as good as before after a response with this code. After
-            others the next may lead to another server: a replica that became the primary.
+        is_certain: whether a response with this code means that nothing was changed.
+        again: the statement lost against another transaction and may be sent again.
+        unbegun: the server, or the driver, did not begin the statement.
+        full: the server accepts no more connections.
+        unfit: the server can't serve any connection at the moment.
+        passing: the server may accept a connection, or run a statement, a little later.
+        keeps: whether the connection stays usable after a response with this code. After other
+            codes a new connection may lead to another server: a replica that became the primary.
     """
 
     is_certain: Callable[[str], bool]
@@ -106,11 +107,11 @@ class Codes:
 
 
 def judge(report: Report, codes: Codes, *, sent: bool) -> Failure:
-    """Decides what a failure means for its statement.
+    """Decides the outcome of a failed statement.
 
     Args:
-        report: what the driver says.
-        codes: the engine's.
+        report: the facts from the driver.
+        codes: the engine's error codes.
         sent: whether the statement may have reached the server.
     """
     if report.code in codes.unbegun:
@@ -126,7 +127,7 @@ def judge(report: Report, codes: Codes, *, sent: bool) -> Failure:
 
 
 def unreached(report: Report, codes: Codes) -> Unreached:
-    """The failure of an attempt to connect."""
+    """Returns the failure of an attempt to connect."""
     again = report.is_passing or report.code in codes.passing
     return Unreached(
         f"can't connect: {report.text}",
@@ -137,14 +138,14 @@ def unreached(report: Report, codes: Codes) -> Unreached:
 
 
 def read_error(failure: Failure) -> StoreUnavailable:
-    """The error for a read that failed; logs the failure."""
+    """Returns the error for a read that failed, and logs the failure."""
     return _because(unreadable(), failure)
 
 
 def write_error(failure: Failure) -> StoreUnavailable:
-    """The error for a write that failed: nothing was written, or its outcome is unknown.
+    """Returns the error for a write that failed, and logs the failure.
 
-    It logs the failure.
+    The error says that nothing was written, or that the outcome is unknown.
     """
     if isinstance(failure, InDoubt):
         return _because(unconfirmed(), failure)

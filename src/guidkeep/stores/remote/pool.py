@@ -1,16 +1,16 @@
 """Connections to a database server: bounded in number, checked before use, ended when in doubt.
 
-A connection serves one statement at a time and is used again only after the server responded. One
-whose statement was given up is cut off: what it still carries belongs to nobody.
+A connection serves one statement at a time and is used again only after the server responded. If
+a statement is given up, its connection is cut off: a late response would go to another statement.
 
-*A server that takes no more connections* is served with those that are open: a statement that
-finds none idle waits for one.
+*The server accepts no more connections.* The open ones serve all statements. A statement that finds
+no idle connection waits for one.
 
-*A server that is away* is not asked over and over: after a failed attempt to connect, all
-statements fail at once until the back-off is over.
+*The server is unreachable.* After a failed attempt to connect, all statements fail at once until
+the back-off is over.
 
-*A statement that failed* is sent again where that is safe and of use: it lost against another
-transaction, its connection had broken before it left, or it is a read whose connection broke.
+*A statement failed.* The pool sends it again in three cases: it lost against another transaction,
+its connection had broken before it was sent, or it is a read whose connection broke.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ Statement_contra = TypeVar("Statement_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
 
 IDLE_SECONDS = 5.0
-"""A connection unused for so long is tested first: a router in between may have forgotten it."""
+"""A connection idle for longer is tested before use: a router on the way may have forgotten it."""
 LONGEST_IDLE_SECONDS = 60.0
-"""A connection unused for so long is closed."""
+"""A connection idle for longer is closed."""
 PING_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
 RETRIES = 4
-"""How often a statement is sent again."""
+"""The number of times that a statement is sent again at most."""
 RECONNECT = Backoff(first=0.05, longest=1.0)
-"""Between attempts to connect."""
+"""Pauses between attempts to connect."""
 RESEND = Backoff(first=0.01, longest=0.04, spread=1.0)
-"""Before a statement is sent again."""
+"""Pauses before a statement is sent again."""
 
 
 class Connection(ABC, Generic[Statement_contra, Result_co]):
     """A connection to the server.
 
     Attributes:
-        since: the loop's time at which it was last used.
-        sent: statements that may have reached the server, so far.
+        since: the time of its last use, by the event loop's clock.
+        sent: the number of statements so far that may have reached the server.
     """
 
     since = 0.0
@@ -70,11 +70,11 @@ class Connection(ABC, Generic[Statement_contra, Result_co]):
     @property
     @abstractmethod
     def is_closed(self) -> bool:
-        """Whether its end is known already."""
+        """Whether it is known to be closed."""
 
     @abstractmethod
     async def run(self, statement: Statement_contra) -> Result_co:
-        """Runs a statement; raises an error of the driver's, or a Failure."""
+        """Runs a statement; raises an error of the driver, or a Failure."""
 
     @abstractmethod
     async def ping(self) -> None:
@@ -82,28 +82,31 @@ class Connection(ABC, Generic[Statement_contra, Result_co]):
 
     @abstractmethod
     async def leave(self) -> None:
-        """Takes leave of the server; no statement is under way."""
+        """Closes the connection properly; no statement is under way."""
 
     @abstractmethod
     async def cut(self) -> None:
-        """Ends it at once, whatever is under way; raises nothing."""
+        """Ends the connection at once, even with a statement under way; raises nothing."""
 
 
 class Driver(Protocol[Statement_contra, Result_co]):
-    """How connections are made, and what a failure on one says."""
+    """Makes connections, and reports the facts about their errors."""
 
     codes: Codes
 
     async def connect(self, until: float) -> Connection[Statement_contra, Result_co]:
-        """Makes a connection, ready for statements, by that time of the loop.
+        """Makes a connection that is ready for statements.
+
+        Args:
+            until: the event loop's time at which the attempt is given up.
 
         Raises:
-            Exception: an error that `report` understands, a TimeoutError among them.
+            Exception: an error that `report` understands, TimeoutError included.
         """
         ...
 
     def report(self, error: Exception) -> Report:
-        """What that error says."""
+        """Returns the facts about the error."""
         ...
 
 
@@ -112,7 +115,7 @@ class Pool(Generic[Statement, Result]):
 
     Args:
         driver: makes connections.
-        size: connections at most.
+        size: the number of connections at most.
     """
 
     def __init__(self, driver: Driver[Statement, Result], *, size: int) -> None:
@@ -131,15 +134,15 @@ class Pool(Generic[Statement, Result]):
         self._loop = asyncio.get_running_loop()
 
     async def run(self, statement: Statement, until: float, *, repeatable: bool = False) -> Result:
-        """Runs one statement, a transaction of its own.
+        """Runs one statement in its own transaction.
 
         Args:
-            statement: the driver's form of it.
-            until: the loop's time at which it is given up.
-            repeatable: whether it may be done twice, as a read may.
+            statement: the statement in the driver's form.
+            until: the event loop's time at which it is given up.
+            repeatable: whether it may run twice, as a read may.
 
         Raises:
-            Failure: it failed, or was not answered in time.
+            Failure: it failed, or no response came in time.
         """
         retry = 0
         while True:
@@ -166,16 +169,16 @@ class Pool(Generic[Statement, Result]):
             retry += 1
 
     async def close(self) -> None:
-        """Takes leave of the server. No statement is under way."""
+        """Closes all connections. No statement is under way."""
         while self._idle:
             self._let_go(self._idle.pop())
         while self._ending:
             await asyncio.wait(self._ending)
 
-    # Connections: one from here, and back again.
+    # A connection for a statement.
 
     async def _take(self, until: float) -> Connection[Statement, Result]:
-        """A connection that works as far as can be told; its place is taken until it is back."""
+        """Returns a connection that seems to work; it holds its place until it is given back."""
         if self._room.locked():
             await self._before(until, self._room.acquire())
         else:
@@ -199,7 +202,7 @@ class Pool(Generic[Statement, Result]):
             raise NotSent("no connection was free in time") from error
 
     async def _ready(self, until: float) -> Connection[Statement, Result]:
-        """An idle connection, or else a new one."""
+        """Returns an idle connection, or else a new one."""
         while True:
             while self._idle:
                 connection = self._idle.pop()
@@ -223,10 +226,10 @@ class Pool(Generic[Statement, Result]):
         try:
             async with asyncio.timeout_at(min(until, now + PING_SECONDS)):
                 await connection.ping()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it does not work
+        except Exception as error:  # noqa: BLE001 - after any error it is unusable
             self._lost(connection)
             if isinstance(error, TimeoutError):
-                self._retire_idle()  # rather than wait as long for each
+                self._retire_idle()  # each might take as long
             return False
         except BaseException:
             self._lost(connection)
@@ -237,7 +240,7 @@ class Pool(Generic[Statement, Result]):
         now = self._loop.time()
         if self._reason is not None and now < self._not_before:
             raise unreached(self._reason, self._codes)
-        if now >= until:  # which is not the server's fault
+        if now >= until:  # not the server's fault, so no back-off
             raise NotSent("no time was left to connect")
         try:
             connection = await self._driver.connect(until)
@@ -251,7 +254,7 @@ class Pool(Generic[Statement, Result]):
         return connection
 
     def _put_off(self, error: Exception) -> Unreached:
-        """Notes that an attempt to connect failed: none is made until the back-off is over."""
+        """Notes a failed attempt to connect: there is no other until the back-off is over."""
         self._reason = self._driver.report(error)
         failure = unreached(self._reason, self._codes)
         if not self._failures:
@@ -261,7 +264,7 @@ class Pool(Generic[Statement, Result]):
         return failure
 
     def _after(self, connection: Connection[Statement, Result], failure: Failure) -> None:
-        """Keeps the connection only if the server is done with the statement, and as before."""
+        """Keeps the connection if the statement is over and the connection stays usable."""
         if isinstance(failure, Refused) and self._codes.keeps(failure.code):
             self._give_back(connection)
             return
@@ -279,19 +282,19 @@ class Pool(Generic[Statement, Result]):
         while self._idle and self._idle[0].since < now - LONGEST_IDLE_SECONDS:
             self._let_go(self._idle.pop(0))
 
-    # Their end.
+    # The end of a connection.
 
     def _retire(self, connection: Connection[Statement, Result]) -> None:
-        """Cuts it off; until it has ended its place is taken, so that there are never too many."""
+        """Cuts it off. It holds its place until it has ended, so there are never too many."""
         self._end(connection.cut()).add_done_callback(lambda _: self._room.release())
 
     def _lost(self, connection: Connection[Statement, Result]) -> None:
-        """Cuts off one that broke while idle, and has the others tested before they are used."""
+        """Cuts off a connection that broke while idle; the others are tested before use."""
         self._broken_at = self._loop.time()
         self._end(connection.cut())
 
     def _retire_idle(self) -> None:
-        """Cuts off those that are idle: their server is of no use at the moment."""
+        """Cuts off the idle connections: their server can't serve at the moment."""
         while self._idle:
             self._end(self._idle.pop().cut())
 
@@ -310,13 +313,13 @@ class Pool(Generic[Statement, Result]):
         self._wake()
 
     def _wake(self) -> None:
-        """Has the statements look again that wait for a connection."""
+        """Wakes the statements that wait for a connection."""
         self._returned.set()
         self._returned = asyncio.Event()
 
 
 async def _leave(connection: Connection[Any, Any]) -> None:
-    with suppress(Exception):  # it may be lost already
+    with suppress(Exception):  # the connection may be lost already
         async with asyncio.timeout(CLOSE_SECONDS):
             await connection.leave()
     await connection.cut()

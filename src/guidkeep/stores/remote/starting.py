@@ -1,4 +1,4 @@
-"""How a store on a server is opened: the server may not be there yet."""
+"""Opens a store on a server that may not be up yet."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ log = structlog.get_logger("guidkeep.stores")
 Result = TypeVar("Result")
 
 START_TIMES = 3
-"""A server that can't be reached is waited for so many times as long as the store may take."""
+"""The start waits for an unreachable server this many times the store's timeout."""
 BACKOFF = Backoff(first=0.1, longest=1.0)
 MOST_CONNECTIONS = 1000
 
 
 def take_connections(address: Address, default: int, *, former: str = "") -> int:
-    """Reads the parameter `connections`, the most that a store may open.
+    """Returns the parameter `connections`, the number that a store opens at most.
 
     Args:
-        address: what the URL says.
-        default: without the parameter.
-        former: another name of it, which was once the only one.
+        address: the parts of the URL.
+        default: the value without the parameter.
+        former: the parameter's former name, which still works.
 
     Raises:
-        StartupError: it is no number, or out of range.
+        StartupError: the value is no number, or out of range.
     """
     name = former if former in address.parameters else "connections"
     return address.take(name, connections_of, str(default))
 
 
 def connections_of(text: str) -> int:
-    """Reads a number of connections; raises ValueError."""
+    """Returns the text as a number of connections; raises ValueError if it is none."""
     size = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= size <= MOST_CONNECTIONS:
         raise ValueError(f"It is a number from 1 to {MOST_CONNECTIONS}.")
@@ -51,7 +51,7 @@ def connections_of(text: str) -> int:
 
 
 def is_late(failure: Failure) -> bool:
-    """Whether a connection was there, and the time ran out."""
+    """Whether there was a connection and the time ran out."""
     return not failure.code and not isinstance(failure, Unreached)
 
 
@@ -63,20 +63,21 @@ async def started(
     timeout: float,
     advice: Callable[[Failure], str],
 ) -> Result:
-    """Makes the attempt, again and again while the server can't be reached, or is late.
+    """Makes the attempt, and repeats it while the server is unreachable or late.
 
     Args:
-        attempt: connects, and makes or checks the tables, until that time of the loop.
-        codes: what the engine's error codes mean.
-        place: the store's URL, as it may be shown.
-        timeout: seconds that each attempt has.
-        advice: says what helps against a failure.
+        attempt: connects, and makes or checks the tables; its argument is its deadline, the event
+            loop's time in seconds.
+        codes: the meaning of the engine's error codes.
+        place: the store's URL without its password.
+        timeout: seconds for each attempt.
+        advice: returns the remedy for a failure, or "".
 
     Raises:
-        StartupError: the server did not come within `START_TIMES` times that, or refuses.
+        StartupError: the server was unreachable for `START_TIMES * timeout` seconds, or refuses.
     """
     loop = asyncio.get_running_loop()
-    # Each attempt has all its time: the error of one that is cut short hides what is wrong.
+    # Each attempt has its full time: the error of a shortened one would hide the cause.
     last = loop.time() + (START_TIMES - 1) * timeout
     retry = 0
     while True:
