@@ -1,6 +1,6 @@
-"""A store of one's own: all records in memory, and each write a line at the end of a file.
+"""An example of a store: it keeps all records in memory, and appends each write to a file.
 
-Its URL is `journal:///FILE`. It is small, and slow: each write waits for the disk alone.
+Its URL is `journal:///FILE`. It is small and slow: each write waits for the disk by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class JournalStore:
-    """See the module's text. A line is a whole record, or the GUID of one that was deleted."""
+    """See the module's text. A line has a whole record, or the GUID of a deleted one."""
 
     def __init__(self, path: Path) -> None:
         self._failed = False
@@ -29,38 +29,38 @@ class JournalStore:
         self._file = path.open("a+b", buffering=0)
         self._file.seek(0)
         lines = self._file.read().splitlines(keepends=True)
-        if lines and not lines[-1].endswith(b"\n"):  # a crash cut off a write that nobody confirmed
+        if lines and not lines[-1].endswith(b"\n"):  # a crash cut off an unconfirmed write
             self._file.truncate(sum(map(len, lines[:-1])))
             lines.pop()
         for line in lines:
             self._keep(*json.loads(line))
 
     @classmethod
-    async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> Self:  # noqa: ARG003 - every store's
-        """The store at that URL. Raises StartupError if it can't be used."""
+    async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> Self:  # noqa: ARG003 - as for every store
+        """Opens the store at that URL. Raises StartupError if it can't be used."""
         try:
             return cls(Path(split(url).path.removeprefix("/")))
         except (OSError, ValueError) as error:
             raise StartupError(f"The journal can't be read: {error}.") from error
 
     async def get(self, guid: str) -> Record | None:
-        """As every store's; so are the others."""
+        """Implements `Store`, like the methods below."""
         return self._records.get(guid)
 
     async def insert(self, record: Record) -> bool:
-        """False: there is a record, expired or not."""
+        """Returns False if there is a record, expired or not."""
         return self._write(record.guid, record, None)
 
     async def replace(self, record: Record, version: int) -> bool:
-        """False: the version is another, or there is none."""
+        """Returns False if the record has another version, or is gone."""
         return self._write(record.guid, record, version)
 
     async def delete(self, guid: str, version: int) -> bool:
-        """False: the version is another, or there is none."""
+        """Returns False if the record has another version, or is gone."""
         return self._write(guid, None, version)
 
     async def page(self, query: Query, now: int) -> list[Record]:
-        """Live records in the order of their GUIDs."""
+        """Returns live records in GUID order."""
         found = [
             record
             for record in self._after(query)
@@ -71,32 +71,32 @@ class JournalStore:
         return found[: query.limit]
 
     async def skip(self, query: Query, count: int) -> str | None:
-        """The GUID of the record that comes so many later."""
+        """Returns the GUID of the record `count` places later."""
         passed = self._after(query)
         return passed[count - 1].guid if len(passed) >= count else None
 
     async def count(self, first: int, before: int, limit: int) -> Counted:
-        """By `expire`, as far as `limit` records take it."""
+        """Counts records by `expire`, about `limit` of them."""
         found = sorted(one.expire for one in self._records.values() if first <= one.expire < before)
         end = until(found[limit] if len(found) > limit else None, first, before)
         return Counted(sum(expire < end for expire in found), end)
 
     async def purge(self, now: int, limit: int) -> int:
-        """Deletes what is expired."""
+        """Deletes expired records; returns their number."""
         expired = [one for one in self._records.values() if one.expire <= now][:limit]
         return sum([await self.delete(one.guid, one.version) for one in expired])
 
     async def clock(self) -> float | None:
-        """It has none of its own: it is in this process."""
+        """Returns None: the store is on this machine."""
         return None
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable once a write has failed: nobody knows what the file holds."""
+        """Raises StoreUnavailable after a failed write: the content of the file is unknown."""
         if self._failed:
             raise StoreUnavailable("The journal can't be written: start Guidkeep again.")
 
     async def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         self._file.close()
 
     def _after(self, query: Query) -> list[Record]:
@@ -112,10 +112,10 @@ class JournalStore:
         if fields is None:
             del self._records[guid]
         else:
-            self._records[guid] = Record(guid, *fields)  # type: ignore[arg-type] # as it was written
+            self._records[guid] = Record(guid, *fields)  # type: ignore[arg-type] # the fields that `_write` wrote
 
     def _write(self, guid: str, record: Record | None, version: int | None) -> bool:
-        """Compares, then writes: nothing else runs in between, for nothing here is waited for."""
+        """Compares, then writes. Without an `await`, no other operation runs in between."""
         there = self._records.get(guid)
         if (there.version if there else None) != version:
             return False

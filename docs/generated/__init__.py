@@ -1,7 +1,7 @@
-"""The parts of the pages that follow from a table in the code; `make docs` writes them.
+"""The parts of the pages that are made from a table in the code; `make docs` writes them.
 
-A page marks the place of a part by two lines, `<!-- NAME -->` and `<!-- /NAME -->`. What lies
-between them is never edited by hand.
+A page marks the place of a part by two lines, `<!-- NAME -->` and `<!-- /NAME -->`. Never edit the
+text between them by hand.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "engines": engines.table,
     "hostile": comparison.table_of_the_runs,
 }
-"""What makes each part, by the name in its marks."""
+"""The function that makes each part, by the name in its marks."""
 
 
 def written(page: str) -> str:
-    """The text of a page with its parts made anew."""
+    """Returns the text of a page with its parts made anew."""
     for name, make in PARTS.items():
         if f"<!-- {name} -->" in page:
             part = f"<!-- {name} -->\n{make()}\n<!-- /{name} -->"

@@ -39,7 +39,7 @@ _entry = re.compile(r"^(\w[\w, ]*)(?:: (.*(?:\n +.*)*))?", re.MULTILINE)
 
 
 def reference() -> str:
-    """The whole, as Markdown."""
+    """Returns the reference as Markdown."""
     parts = ["## `guidkeep.Client`", _text(guidkeep.Client)]
     parts += [_method(name) for name in vars(guidkeep.Client) if not name.startswith("_")]
     parts += ["## `guidkeep.AsyncClient`", _text(guidkeep.AsyncClient), "## What they return"]
@@ -58,7 +58,7 @@ def _method(name: str) -> str:
 
 
 def _signature(name: str, method: Any) -> str:
-    """As it is called, without self; in several lines if one is too long."""
+    """Returns the signature without self, in several lines if one is too long."""
     signature = inspect.signature(method)
     given = list(signature.parameters.values())[1:]
     shown = (
@@ -70,13 +70,13 @@ def _signature(name: str, method: Any) -> str:
     shown = shown.replace('"', "")
     if len(shown) + len(name) <= WIDTH:
         return f"{name}{shown}"
-    inner, _, answer = shown[1:].rpartition(") -> ")
+    inner, _, result = shown[1:].rpartition(") -> ")
     words = re.split(r", (?![^\[]*\])", inner)
-    return f"{name}(\n" + "".join(f"    {word},\n" for word in words) + f") -> {answer}"
+    return f"{name}(\n" + "".join(f"    {word},\n" for word in words) + f") -> {result}"
 
 
 def _properties(kind: type) -> str:
-    """The properties of a class that has some, each with its sentence."""
+    """Returns the properties of a class, each with its docstring; empty: it has none."""
     found = [
         f"- `{name}`: {inspect.getdoc(value)}"
         for name, value in vars(kind).items()
@@ -86,9 +86,9 @@ def _properties(kind: type) -> str:
 
 
 def _text(thing: Any) -> str:
-    """A docstring as Markdown: its sections become lists."""
+    """Returns a docstring as Markdown: its sections become lists."""
     text = inspect.getdoc(thing) or ""
-    if text.startswith(f"{getattr(thing, '__name__', '')}("):  # what dataclass writes itself
+    if text.startswith(f"{getattr(thing, '__name__', '')}("):  # a docstring made by dataclass
         return ""
     return re.sub("\n{3,}", "\n\n", _sections.sub(_listed, f"{text}\n")).strip()
 

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 SERVE = "serve"
 SETTINGS = "Its flags are [the settings](operating.md#settings)."
-"""In place of a table for the command whose arguments are the settings."""
+"""The text instead of a table for the command whose arguments are the settings."""
 
 
 def exit_codes() -> str:
-    """The table of exit codes."""
+    """Returns the table of exit codes."""
     rows = (f"| {code} | {meaning} |" for code, meaning in exits.MEANINGS.items())
     return "\n".join(["| code | meaning |", "|--:|---|", *rows])
 
 
 def reference() -> str:
-    """A chapter for each command."""
+    """Returns a chapter for each command."""
     return "\n\n".join(_chapter(command) for command in COMMANDS)
 
 
@@ -74,7 +74,7 @@ def _written(argument: Argument) -> str:
 
 
 def _section(text: str) -> str:
-    """A listing keeps its lines; prose is a paragraph."""
+    """Returns a section as Markdown: a listing keeps its lines; prose becomes a paragraph."""
     if re.search("^  ", text, re.MULTILINE):
         title, _, listing = text.strip().partition("\n")
         return f"{title}\n\n```text\n{listing}\n```"

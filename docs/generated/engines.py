@@ -7,7 +7,7 @@ from servers import ENGINES
 
 
 def table() -> str:
-    """The table, as Markdown."""
+    """Returns the table as Markdown."""
     rows = (
         f"| `{engine.name}` | {f'store `{engine.store}`' if engine.store else ''}"
         f"{f'cache `{engine.cache}`' if engine.cache else ''} "

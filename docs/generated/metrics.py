@@ -6,7 +6,7 @@ from guidkeep.metrics import TABLE
 
 
 def table() -> str:
-    """The table, as Markdown."""
+    """Returns the table as Markdown."""
     lines = ["| name | kind | labels | meaning |", "|---|---|---|---|"]
     for row in TABLE:
         labels = ", ".join(f"`{label}`" for label in row.labels)

@@ -7,7 +7,7 @@ from guidkeep.http.problems import PROBLEMS
 
 
 def table() -> str:
-    """The table, as Markdown."""
+    """Returns the table as Markdown."""
     rows = ["| status | type | when |", "|---|---|---|"]
     rows += [
         f"| {problem.status} | `{TYPE_PREFIX}{code}` | {problem.when} |"

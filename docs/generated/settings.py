@@ -6,7 +6,7 @@ from guidkeep.settings import ROWS, flag, variable
 
 
 def table() -> str:
-    """The table, as Markdown."""
+    """Returns the table as Markdown."""
     lines = ["| flag | variable | default | what it does |", "|---|---|---|---|"]
     for row in ROWS:
         default = f"`{row.metadata['default']}`" if row.metadata["default"] else "none"

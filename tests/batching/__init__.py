@@ -1,1 +1,1 @@
-"""Every store against one contract, and each store's own faults."""
+"""The batcher, its runners and its outcomes."""

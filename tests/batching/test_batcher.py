@@ -23,11 +23,11 @@ LONG = 60.0
 SHORT = 0.02
 
 Gate = Future["Exception | None"]
-"""Holds a batch up until the test sets it: to None, or to an exception that the runner raises."""
+"""Holds up a batch until the test sets it: to None, or to an exception that the runner raises."""
 
 
 class Doubler:
-    """A batcher that doubles numbers. Each batch comes back when the test lets it."""
+    """A batcher that doubles numbers. The test decides when each batch returns."""
 
     def __init__(
         self,
@@ -75,12 +75,12 @@ class Doubler:
         return OutcomeUnknown("too late", settled=done)
 
     async def begun(self, count: int = 1) -> None:
-        """Waits until so many batches are held up, and then until nobody gets any further."""
+        """Waits until `count` batches are held up, and then until no task can go on."""
         await until(lambda: len(self.gates) >= count)
         await turns()
 
     async def let_back(self, error: Exception | None = None) -> None:
-        """Lets the first batch that is held up come back."""
+        """Lets the first batch that is held up return."""
         await self.begun()
         back = len(self.observed)
         self.gates.pop(0).set_result(error)
@@ -119,7 +119,7 @@ Make = Any
 
 @pytest.fixture(params=EVERY_RUNNER)
 async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
-    """Makes doublers with each runner in turn, and closes them."""
+    """Makes doublers with one runner after the other, and closes them."""
     made: list[Doubler] = []
 
     def make_one(runner: Any = EVERY_RUNNER[request.param], **options: Any) -> Doubler:
@@ -154,7 +154,7 @@ async def test_the_operations_of_one_iteration_are_one_batch_in_order(doubler: D
 
 
 async def test_the_operations_of_the_next_iteration_join_the_batch(doubler: Doubler) -> None:
-    """Requests that came in together hand in their operations in two iterations."""
+    """Requests that came in together submit their operations in two iterations."""
     outcomes = [doubler.batcher.submit(1)]
     await asyncio.sleep(0)
     outcomes.append(doubler.batcher.submit(2))
@@ -234,7 +234,7 @@ async def test_the_next_batch_leaves_before_the_outcomes_of_the_last_are_settled
 
 
 async def test_many_outcomes_are_settled_in_several_iterations(make: Make) -> None:
-    """Other requests have their turn in between."""
+    """Other requests go on in between."""
     count = 3 * SETTLED + 1
     doubler = make(limit=count)
     outcomes = [doubler.batcher.submit(item) for item in range(count)]
@@ -270,7 +270,7 @@ async def test_a_runner_that_fails_fails_the_whole_batch_and_runs_the_next(
 
 @pytest.mark.parametrize("make", ["asyncio"], indirect=True)
 async def test_a_batch_that_is_cancelled_leaves_nobody_waiting(make: Make) -> None:
-    """As when an event loop that ends cancels all its tasks."""
+    """An event loop that ends cancels all its tasks."""
     count = 3 * SETTLED
     doubler = make(limit=count)
     outcomes = [doubler.batcher.submit(item) for item in range(count)]
@@ -302,7 +302,7 @@ async def test_an_operation_that_waits_longer_than_the_runner_allows_is_refused(
     first = doubler.batcher.submit(1)
     await doubler.begun()
     late = doubler.batcher.submit(2)
-    doubler.runner.patience = -1.0  # whatever waits has waited too long
+    doubler.runner.patience = -1.0  # any wait is too long
     await doubler.let_back()
     assert await first == 2
     with pytest.raises(StoreUnavailable, match=r"could not begin within .* nothing was done"):
@@ -352,7 +352,7 @@ async def test_closing_an_idle_batcher_returns_at_once(doubler: Doubler) -> None
     assert doubler.ran == []
 
 
-# A thread can't be stopped: what is left to do is not to wait for it.
+# A thread can't be stopped; the batcher can only stop waiting for it.
 
 only_on_a_thread = pytest.mark.parametrize("make", ["thread"], indirect=True)
 

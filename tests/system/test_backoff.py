@@ -1,4 +1,4 @@
-"""How long an attempt that failed is waited for."""
+"""The waits between failed attempts."""
 
 from __future__ import annotations
 

@@ -147,22 +147,22 @@ class _BulkRequest:
         """Yields the content of the response."""
         self._request.stream.read_on()
         spool = Spool(self._bulk.space, self._tell)
-        taking = asyncio.create_task(self._take_lines())
-        taking.add_done_callback(self._took_all)
-        putting = asyncio.create_task(self._put_results(taking, spool))
+        reading = asyncio.create_task(self._take_lines())
+        reading.add_done_callback(self._took_all)
+        writing = asyncio.create_task(self._put_results(reading, spool))
         try:
             if b"content-length" in self._request.headers:
                 await self._may_begin.wait()
             async with aclosing(spool.take()) as pieces:
                 async for piece in pieces:
                     yield piece
-            await putting
+            await writing
         finally:
-            taking.cancel()
-            putting.cancel()
+            reading.cancel()
+            writing.cancel()
             doing = [work.task for work in self._working if work.task is not None]
             # A write can't be cancelled. Errors were raised above, or are not needed any more.
-            await asyncio.gather(taking, putting, *doing, return_exceptions=True)
+            await asyncio.gather(reading, writing, *doing, return_exceptions=True)
 
     def _tell(self, has_room: bool) -> None:
         """Called when the spool is full until the client reads, and when it has room again."""
@@ -282,12 +282,12 @@ class _BulkRequest:
                 del self._last[change.guid]
             self._news.set()
 
-    # Putting results.
+    # Results.
 
-    async def _put_results(self, taking: asyncio.Task[None], spool: Spool) -> None:
-        """Puts results into the spool, in the order of the lines; ends as `taking` ended."""
+    async def _put_results(self, reading: asyncio.Task[None], spool: Spool) -> None:
+        """Puts results into the spool, in the order of the lines; ends as `reading` ended."""
         try:
-            while self._working or not taking.done():
+            while self._working or not reading.done():
                 ready = []
                 while self._working and (result := self._working[0].result) is not None:
                     self._size -= self._working.popleft().size
@@ -298,7 +298,7 @@ class _BulkRequest:
                 else:
                     self._news.clear()
                     await self._news.wait()
-            await taking
+            await reading
         finally:
             spool.end()
 

@@ -97,7 +97,7 @@ class Request:
 
     @property
     def stream(self) -> Stream:
-        """The request as a stream: from the first access on it is read, or answered, in pieces."""
+        """The request as a stream. The first access has both bodies travel in pieces."""
         if self._stream is None:
             extension = self._scope.get("extensions", {}).get(CONNECTION)
             self._stream = extension["begin_stream"]() if extension else NoStream()

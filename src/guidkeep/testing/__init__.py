@@ -1,8 +1,8 @@
-"""What every store and every cache promises, as tests: run them on one of your own.
+"""The promises of every store and every cache, as tests that also run on other implementations.
 
 `stores` and `caches` are the suites, for pytest with pytest-asyncio and Hypothesis (the extra
-`testing`). A test module imports all names of one and says, by a fixture, how an empty store or
-cache is come by: docs/extending.md shows that.
+`testing`). A test module imports all names of one suite and provides an empty store or cache by a
+fixture, as docs/extending.md shows.
 """
 
 from __future__ import annotations
@@ -11,5 +11,5 @@ from pkgutil import iter_modules
 
 import pytest
 
-# A failure shows what was compared, as in any test module.
+# A failure shows the compared values, as in any test module.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))

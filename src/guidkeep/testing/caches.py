@@ -1,8 +1,8 @@
 """The contract of a cache: `from guidkeep.testing.caches import *`, and a fixture `place`.
 
-It is the protocol of `guidkeep.caches`, one call at a time. The fixture `place` is yours. It yields
-an empty cache, whose entries live for 60 seconds, and what makes it forget all that it holds; at
-the end it closes the cache.
+It is the protocol of `guidkeep.caches`, one call at a time. The test module defines the fixture
+`place`. It yields an empty cache, whose entries live for 60 seconds, and a function that makes it
+forget all entries and leases; at the end it closes the cache.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ def cache(place: tuple[Cache, Flush]) -> Cache:
 
 @pytest.fixture
 def any_cache(cache: Cache) -> Cache:
-    """For what holds even of a cache that keeps nothing."""
+    """The cache, for promises that hold even if it keeps nothing."""
     return cache
 
 
 @pytest.fixture
 def flush(place: tuple[Cache, Flush]) -> Flush:
-    """Makes the cache forget everything, behind the back of those who hold leases."""
+    """Makes the cache forget everything, leases in use included."""
     return place[1]
 
 
 @pytest.fixture
 async def remote(cache: Cache) -> Cache:
-    """A cache on another machine, which is connected: its key's server was asked before."""
+    """A cache on another machine, connected to its key's server by an earlier call."""
     await cache.ping()
     if not cache.peek(GUID, NOW, lambda _: None):
         pytest.skip("It has everything at hand: nobody needs to look elsewhere.")
@@ -57,7 +57,7 @@ async def remote(cache: Cache) -> Cache:
 
 
 async def held(cache: Cache, guid: str = GUID, now: float = NOW) -> Record | None:
-    """The entry."""
+    """Returns the entry."""
     found = await cache.get(guid, now)
     if isinstance(found, Lease):
         await cache.fill(found, None, now)
@@ -65,7 +65,7 @@ async def held(cache: Cache, guid: str = GUID, now: float = NOW) -> Record | Non
 
 
 async def reader(cache: Cache, guid: str = GUID, now: float = NOW) -> Lease:
-    """A reader's lease."""
+    """Returns a reader's lease."""
     lease = await cache.get(guid, now)
     assert isinstance(lease, Lease)
     return lease
@@ -76,7 +76,7 @@ async def keep(cache: Cache, record: Record, now: float = NOW) -> None:
     await cache.settle(lease, record, now)
 
 
-# Of every cache, even of none.
+# Promises of every cache, even one that keeps nothing.
 
 
 async def test_what_was_never_put_in_is_not_there(any_cache: Cache) -> None:
@@ -105,7 +105,7 @@ async def test_a_miss_is_counted(any_cache: Cache) -> None:
     assert any_cache.counts.misses == 1
 
 
-# Whoever only looks.
+# Looks.
 
 
 async def test_a_look_at_what_is_not_there_tells_nothing(any_cache: Cache) -> None:
@@ -297,7 +297,7 @@ async def test_a_record_that_has_expired_is_not_put_in(cache: Cache) -> None:
     assert await held(cache) is None
 
 
-# When the clock has jumped.
+# After a jump of the clock.
 
 
 async def test_a_clock_that_jumped_takes_nobodys_lease(cache: Cache) -> None:

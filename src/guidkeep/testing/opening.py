@@ -1,7 +1,7 @@
-"""How the store under test is opened: the fixtures of the contract.
+"""The fixtures of the contract, which open the store under test.
 
-The fixture `new_url` is yours: it returns what makes URLs, each of a store that is empty and that
-no other test uses.
+The test module defines the fixture `new_url`: it returns a function that makes URLs, each of an
+empty store that no other test uses.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     Opener = Callable[[], AbstractAsyncContextManager[Store]]
 
 TIMEOUT = 120.0
-"""Seconds that a store may take: a busy machine is no failure."""
+"""The store's timeout in seconds, long because a busy machine is no failure."""
 
 
 def opener_of(url: str) -> Opener:
-    """What opens the store at that URL, and closes it at the end of the `with` block."""
+    """Returns a function that opens the store at that URL for a `with` block."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Store]:
@@ -42,7 +42,7 @@ def opener_of(url: str) -> Opener:
 
 @pytest.fixture
 def opener(new_url: Callable[[], str]) -> Opener:
-    """Opens one store: empty the first time, and as it was left each time after that."""
+    """Opens one store, which is empty the first time and then keeps its records."""
     return opener_of(new_url())
 
 
@@ -55,5 +55,5 @@ async def store(opener: Opener) -> AsyncIterator[Store]:
 
 @pytest.fixture
 def thousands() -> int:
-    """How many records are written at once, six at least; a slow store may say less."""
+    """The number of records written at once, six at least; a slow store may return fewer."""
     return 3000

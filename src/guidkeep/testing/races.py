@@ -142,7 +142,7 @@ async def test_a_cancelled_write_happens_and_its_caller_hears_of_it_afterwards(
     store: Store,
 ) -> None:
     task = asyncio.ensure_future(store.insert(make_record(1)))
-    await asyncio.sleep(0)  # it is handed in
+    await asyncio.sleep(0)  # the write begins
     if task.cancel():  # it has not happened yet
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -153,7 +153,7 @@ async def test_close_waits_for_what_was_begun(opener: Opener) -> None:
     records = [make_record(number) for number in range(2000)]
     async with opener() as store:
         writing = [asyncio.ensure_future(store.insert(record)) for record in records]
-        await asyncio.sleep(0)  # they are handed in
+        await asyncio.sleep(0)  # the calls begin
     assert all(await asyncio.gather(*writing))
     async with opener() as store:
         assert await asyncio.gather(*(store.get(record.guid) for record in records)) == records

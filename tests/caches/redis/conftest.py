@@ -29,9 +29,9 @@ OTHER = "0" * 32
 RECORD = Record(GUID, NOW + 1000, 7, '{"user":"Ann"}')
 NEWER = Record(GUID, NOW + 1000, 8, '{"user":"Bob"}')
 SOON = 0.2
-"""Seconds: a deadline for a server that will not meet it."""
+"""Seconds of a deadline that the server will not meet."""
 NEVER = 3600.0
-"""Seconds: a probe that the test makes itself."""
+"""Seconds to a probe that the test makes itself."""
 
 
 class Opener(Protocol):
@@ -80,7 +80,7 @@ def own(engines: Engines, tmp_path: Path) -> Iterator[Redis]:
 
 
 async def gone_out() -> None:
-    """What was asked is sent: after a turn of the loop in which more may join it."""
+    """Returns when the commands are sent: after an event-loop iteration in which more may join."""
     await turns(2)
 
 
@@ -95,7 +95,7 @@ async def keep(cache: RedisCache, record: Record = RECORD) -> None:
 
 
 async def held(cache: RedisCache, guid: str = GUID) -> Record | None:
-    """The entry; a reader's lease is given back."""
+    """Returns the entry; gives a reader's lease back."""
     found = await cache.get(guid, NOW)
     if isinstance(found, Lease):
         await cache.fill(found, None, NOW)
@@ -103,7 +103,7 @@ async def held(cache: RedisCache, guid: str = GUID) -> Record | None:
 
 
 def server_of(cache: RedisCache) -> Server:
-    """The one server of a cache that is no cluster."""
+    """Returns the only server of a cache without a cluster."""
     server: Server = cache._nodes._server  # type: ignore[attr-defined]  # Single's
     return server
 
@@ -115,7 +115,7 @@ async def until_a_reader_may_fill(cache: RedisCache) -> None:
 
 
 async def lose(cache: RedisCache) -> None:
-    """Asks until the breaker is open."""
+    """Makes calls until the breaker is open."""
     async with asyncio.timeout(20):
         while not server_of(cache).breaker.is_open:
             assert await cache.get(OTHER, NOW) is None

@@ -1,4 +1,4 @@
-"""What the URL of a Redis may say."""
+"""The URL of a Redis."""
 
 from __future__ import annotations
 

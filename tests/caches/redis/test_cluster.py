@@ -1,6 +1,6 @@
 """A Redis Cluster: keys that are elsewhere, slots that move, masters that die.
 
-The tests share one cluster, but for those that leave it damaged.
+The tests share one cluster; a test that damages it has its own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def cluster(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def own_cluster(engines: Engines, tmp_path: Path) -> Iterator[RedisCluster]:
-    """One that a test may leave damaged."""
+    """A cluster that a test may leave damaged."""
     engines.get("redis")
     with redis_cluster.started(tmp_path, replicas=3) as cluster:
         yield cluster
@@ -73,13 +73,13 @@ async def entries(cache: RedisCache) -> list[Record | None]:
 
 
 def ports(cache: RedisCache) -> set[int]:
-    """Of the masters that the cache knows of."""
+    """Returns the ports of the masters that the cache knows."""
     return {port for _, port in nodes_of(cache)._servers}
 
 
 @contextmanager
 def moving(cluster: RedisCluster, key: str) -> Iterator[tuple[Redis, Redis, int]]:
-    """That key's slot moves: from where, to where, which. Then it is where it is said to be."""
+    """The key's slot is moving; yields source, target and slot. At the end it is stable."""
     slot = cluster.nodes[0].ask("CLUSTER", "KEYSLOT", key)
     old = cluster.owner(key)
     new = cluster.masters[(cluster.masters.index(old) + 1) % 3]
@@ -117,7 +117,7 @@ async def test_one_node_is_enough_to_find_the_others(
 async def test_a_key_that_is_elsewhere_is_asked_for_there(
     cluster: RedisCluster, open_at: Opener
 ) -> None:
-    """With a map that is wrong from end to end; each node says whose the key is (MOVED)."""
+    """All of the map is wrong; each node names the owner of the key (MOVED)."""
     cache = open_at(cluster.fresh())
     await fill_up(cache)
     nodes = nodes_of(cache)
@@ -196,7 +196,7 @@ async def test_no_connection_is_left(cluster: RedisCluster, open_at: Opener) -> 
 
 
 async def test_nobody_knows_of_a_cluster(open_at: Opener, own: Redis) -> None:
-    """Neither one that is down nor a Redis that is in none."""
+    """One seed is down, and one is a Redis outside of any cluster."""
     cache = open_at(f"redis+cluster://127.0.0.1:{free_port()},127.0.0.1:{own.port}/", timeout=SOON)
     with capture_logs() as logs:
         for _ in range(3):
@@ -277,7 +277,7 @@ async def test_a_master_that_hangs_at_first_is_not_waited_for(
 
 
 async def test_a_cluster_is_found_when_it_answers(cluster: RedisCluster, open_at: Opener) -> None:
-    """Its one node that we know hangs at first."""
+    """Its only known node hangs at first."""
     metrics = Metrics()
     seed = cluster.nodes[-1]
     cache = open_at(f"redis+cluster://127.0.0.1:{seed.port}/", timeout=0.05, metrics=metrics)
@@ -312,7 +312,7 @@ async def test_a_cluster_that_hangs_can_be_closed(open_at: Opener, own: Redis) -
 async def test_a_replica_takes_the_place_of_a_master_that_was_killed(
     own_cluster: RedisCluster, open_at: Opener
 ) -> None:
-    """Meanwhile the keys of the others are there; then there is nothing from before."""
+    """Meanwhile the other masters' keys are there; later nothing is left from before."""
     cache = open_at(own_cluster.fresh(), timeout=SOON)
     await fill_up(cache)
     lost = own_cluster.masters[0]
@@ -348,6 +348,6 @@ async def test_slots_that_nobody_has_are_misses(own_cluster: RedisCluster, open_
     for guid in (mine, *GUIDS):
         assert not isinstance(await cache.get(guid, NOW), Record)
         await cache.settle(await cache.lease(guid), None, NOW)
-    with pytest.raises(OSError):  # noqa: PT011 - that is what the registry asks for
+    with pytest.raises(OSError):  # noqa: PT011 - the registry expects any OSError
         await cache.ping()
     assert cache.counts.unsettled == len(GUIDS)

@@ -1,4 +1,4 @@
-"""A connection to what is no Redis, or a Redis of a kind that can't be run here."""
+"""A connection to a server that is no Redis, or a Redis of a kind that can't run here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def impostor(*says: bytes, greets: bytes = b"") -> AsyncIterator[str]:
-    """Listens where a Redis should; says these things, one after each thing that it is told."""
+    """Listens in place of a Redis; sends these replies, one after each command."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(greets)
@@ -65,7 +65,7 @@ def bulk(text: str) -> bytes:
 @pytest.mark.parametrize(
     ("says", "greets", "complaint"),
     [
-        ([bulk("redis_version:6.2.1") * 2], b"", "it is Redis 6.2.1; what is needed is 7 or newer"),
+        ([bulk("redis_version:6.2.1") * 2], b"", "it is Redis 6.2.1; Guidkeep needs 7 or newer"),
         ([bulk("nothing") * 2], b"", "it is Redis 0; what is needed"),
         ([b"HTTP/1.1 400 Bad Request\r\n"], b"", "does not speak Redis' language"),
         ([], b"-ERR max number of clients reached\r\n", "max number of clients reached"),
@@ -124,7 +124,7 @@ async def connected(
     return await connect(server.host, server.port, None, make)
 
 
-async def test_what_one_turn_of_the_loop_and_the_next_bring_goes_out_in_one_piece(
+async def test_commands_of_one_event_loop_iteration_and_the_next_go_out_in_one_piece(
     shared: Redis,
 ) -> None:
     sizes: list[int] = []
@@ -145,7 +145,7 @@ async def test_what_is_on_its_way_when_a_connection_is_cut_is_lost(shared: Redis
     await gone_out()
     unsent = connection.ask("PING")
     error = Unavailable("as the test wants it")
-    connection.verify()  # there is nothing yet that it should be
+    connection.verify()  # no identity is expected yet
     connection.expect(b"another")
     connection.verify()
     connection.cut(error)
@@ -186,7 +186,7 @@ async def test_a_cache_may_be_closed_before_it_is_connected(open_at: Opener) -> 
     assert await asked is None
 
 
-async def test_a_round_has_its_whole_deadline_though_one_before_it_had_begun_its_own(
+async def test_a_batch_has_its_whole_deadline_though_one_before_it_had_begun_its_own(
     shared: Redis,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -218,7 +218,7 @@ async def test_who_is_in_a_hurry_does_not_wait_for_a_redis_that_is_late(own: Red
     await connection.close()
 
 
-async def test_of_a_round_that_is_answered_in_part_the_rest_is_late(own: Redis) -> None:
+async def test_of_a_batch_that_is_answered_in_part_the_rest_is_late(own: Redis) -> None:
     connection = await connected(own, [], timeout=0.2, patience=60)
     first = connection.ask("ECHO", "first", hurried=True)
     waiting = connection.ask("BLPOP", "nothing-there", 60)
@@ -231,14 +231,14 @@ async def test_of_a_round_that_is_answered_in_part_the_rest_is_late(own: Redis) 
 
 
 async def test_when_the_loop_was_held_up_redis_is_given_a_moment_more(own: Redis) -> None:
-    """Where the machine was held up Redis was too: it has yet to answer."""
+    """If the machine was held up, so was Redis: its reply is still to come."""
     connection = await connected(own, [], timeout=0.5)
     assert await connection.ask("PING") == b"PONG"
     own.process.signal(signal.SIGSTOP)
     asked = connection.ask("ECHO", "here", hurried=True)
     await gone_out()
-    time.sleep(0.5)  # noqa: ASYNC251 - that is what it is about
-    await turns(3)  # it is seen that the answer is overdue
+    time.sleep(0.5)  # noqa: ASYNC251 - holds up the event loop
+    await turns(3)  # the timer finds the reply overdue
     own.process.signal(signal.SIGCONT)
     assert await asked == b"here"
     await connection.close()

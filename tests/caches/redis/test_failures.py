@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 
 def never(_: object) -> None:
-    """Whom nobody may call."""
+    """Must not be called."""
     pytest.fail("it was told something")
 
 
 async def test_a_write_waits_for_a_redis_that_is_late_and_a_read_does_not(
     own: Redis, open_at: Opener
 ) -> None:
-    """Else others would believe what was there before, for no more than a busy machine."""
+    """Otherwise a busy machine would be enough to let others believe the former entry."""
     cache = open_at(own.url, timeout=0.3, patience=60.0)
     mine, other = replace(RECORD, guid="1" * 32), replace(RECORD, guid=OTHER)
     filling = await reader(cache)
@@ -88,13 +88,13 @@ async def test_a_redis_that_is_silent_for_as_long_as_a_write_waits_is_not_asked_
 
 
 async def use(cache: RedisCache) -> None:
-    """Makes every call there is; none may raise."""
+    """Makes every call; none may raise."""
     found = await cache.get(GUID, NOW)
     assert found is None
     lease = await cache.lease(GUID)
     assert lease.token < 0
     await cache.settle(lease, RECORD, NOW)
-    with pytest.raises(OSError):  # noqa: PT011 - that is what the registry asks for
+    with pytest.raises(OSError):  # noqa: PT011 - the registry expects any OSError
         await cache.ping()
 
 
@@ -139,7 +139,7 @@ async def test_redis_hangs(own: Redis, open_at: Opener) -> None:
 
 
 async def test_what_redis_does_when_it_wakes_up_does_no_harm(own: Redis, open_at: Opener) -> None:
-    """A settling that waits in a buffer meets a later write, which could not lease."""
+    """A settle that waits in a buffer meets a later write, which could not lease."""
     one, other = open_at(own.url, timeout=SOON), open_at(own.url, timeout=SOON)
     judge = open_at(own.url)
     await judge.ping()
@@ -162,7 +162,7 @@ async def test_what_redis_does_when_it_wakes_up_does_no_harm(own: Redis, open_at
 async def test_redis_was_started_anew_from_its_files(
     tmp_path: Path, shared: Redis, open_at: Opener, kept: str
 ) -> None:
-    """What it still has may have been dropped since: it counts as nothing."""
+    """Its entries may have been dropped since: they count as nothing."""
     flags = ["--appendonly", "yes", "--appendfsync", "always"] if kept == "aof" else []
     with redis.started(tmp_path, flags=flags) as own:
         cache = open_at(f"{own.url}?prefix=p:")
@@ -220,7 +220,7 @@ async def test_a_master_that_was_made_a_replica_is_left(own: Redis, open_at: Ope
 
 
 async def test_a_master_that_was_made_a_replica_shows_nothing(own: Redis, open_at: Opener) -> None:
-    """Though it would be read only: what it has may be dropped at the new master by now."""
+    """It could still be read, but the new master may have dropped its entries by now."""
     cache = open_at(own.url)
     await keep(cache)
     assert await look(cache) == render(entry_of(RECORD))
@@ -243,11 +243,11 @@ async def test_whoever_looks_at_a_redis_that_hangs_or_is_not_connected_is_told_n
 async def test_a_reply_that_nobody_waits_for_any_more_does_no_harm(
     own: Redis, open_at: Opener
 ) -> None:
-    """It waited for the connection, and was given up after it was sent."""
+    """The call waited for the connection, and was given up after it was sent."""
     cache = open_at(own.url)
     server = server_of(cache)
     asked = server.submit("get", b"key", NOW, 1)
-    while server._connection is None:  # noqa: ASYNC110 - in that turn of the loop it is handed in
+    while server._connection is None:  # noqa: ASYNC110 - the call is sent in that iteration
         await asyncio.sleep(0)
     own.process.signal(signal.SIGSTOP)
     connection = server._connection

@@ -1,4 +1,4 @@
-"""Whoever else can write Redis can't make a node answer what is no record."""
+"""Another program that writes to Redis can't make a node respond with anything but a record."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_a_value_of_another_shape_is_no_hit_and_stops_nobody(
     shared.ask("EVAL", FORGE % shape, 1, key_of(url), "7 {}")
     assert await look(cache) is None
     assert await held(cache) is None
-    await until(lambda: not cache._tasks)  # what was not believed is dropped
+    await until(lambda: not cache._tasks)  # the invalid entry is dropped
     await keep(cache, NEWER)
     assert await held(cache) == NEWER
     assert cache.counts.unsettled == 0
@@ -78,7 +78,7 @@ async def test_a_value_of_another_shape_is_no_hit_and_stops_nobody(
 async def test_nodes_of_two_versions_over_one_redis_never_read_each_others_entries(
     shared: Redis, open_at: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one does to a key is to the other as if the key had been flushed."""
+    """A change of a key by one is a flush of that key for the other."""
     url = shared.fresh()
     new = open_at(url)
     await keep(new, RECORD)

@@ -1,4 +1,4 @@
-"""Readers of one cold GUID on several nodes: the store is asked by the one who will fill."""
+"""Readers of one cold GUID on several nodes: only the reader that will fill asks the store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Waits:
-    """So many waits of no length; `begun` when the first look was in vain."""
+    """A number of waits of no length; `begun` is set when the first look found nothing."""
 
     def __init__(self, times: int) -> None:
         self.times = times
@@ -35,7 +35,7 @@ class Waits:
 
 
 class Two(NamedTuple):
-    """A cache whose reader may fill, and another with one who waits for that."""
+    """A cache whose reader may fill, and another whose reader waits for that."""
 
     first: RedisCache
     lease: Lease

@@ -1,4 +1,4 @@
-"""What a start says of a cache that can't be used; it goes on without it."""
+"""The messages of a start about an unusable cache; it goes on without it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def locked(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 async def said(open_at: Opener, url: str) -> list[tuple[str, str]]:
-    """Levels and reasons that a look at the cache leaves in the log."""
+    """Returns the levels and reasons that a look at the cache leaves in the log."""
     with capture_logs() as logs:
         await look_at(open_at(url), url)
     told = [line for line in logs if line["event"].startswith("cache ")]
@@ -87,7 +87,7 @@ async def test_a_port_for_tls_alone_is_named_as_one(
     with here(redis.started(tmp_path, flags=flags)):
         [(level, error)] = await said(open_at, f"redis://127.0.0.1:{port}")
     assert level == "warning"
-    assert "if it takes TLS alone, the URL begins with rediss://" in error
+    assert "if it accepts TLS only, the URL begins with rediss://" in error
 
 
 async def test_a_cache_that_does_not_answer_is_not_waited_for(

@@ -1,4 +1,4 @@
-"""What could not be settled is dropped before it is believed again, and is then forgotten."""
+"""An unsettled GUID is dropped before its entry is trusted again, and is then forgotten."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_an_unsettled_guid_is_not_asked_for_and_others_are(
     cache._remember(GUID)
     assert await cache.get(GUID, NOW) is None
     cache._remember(OTHER)
-    await cache.fill(lease, RECORD, NOW)  # which only gives the lease back
+    await cache.fill(lease, RECORD, NOW)  # only gives the lease back
     await until(lambda: cache.counts.unsettled == 0)
     assert await held(cache) is None
     assert await held(cache, OTHER) is None
@@ -169,7 +169,7 @@ async def test_a_great_many_are_dropped_in_batches(
 async def test_the_keeper_tries_again_after_a_while(
     own: Redis, open_at: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a breaker that opens, and without calls."""
+    """The breaker does not open, and there are no calls."""
     monkeypatch.setattr(redis_cache, "REPLAY_PAUSE", 0.02)
     cache = open_at(own.url, timeout=SOON)
     await keep(cache)
@@ -220,7 +220,7 @@ async def test_failures_are_counted(own: Redis, open_at: Opener) -> None:
 
 async def cancelled(own: Redis, call: asyncio.Future[object]) -> None:
     """Cancels the call while Redis has it; its outcome is certain when that arrives."""
-    await asyncio.sleep(0)  # it is handed in
+    await asyncio.sleep(0)  # the call begins
     await gone_out()
     call.cancel()
     await asyncio.sleep(0)
@@ -267,5 +267,5 @@ async def test_closing_waits_for_what_is_being_given_back(own: Redis, open_at: O
     await cancelled(own, asyncio.ensure_future(cache.lease(GUID)))
     await cache.close()
     await reader(other)
-    await cache.settle(Lease(GUID, 1), None, NOW)  # too late: remembered for nobody
+    await cache.settle(Lease(GUID, 1), None, NOW)  # too late: nothing will drop it
     assert cache.counts.unsettled == 1

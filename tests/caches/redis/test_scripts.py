@@ -1,4 +1,4 @@
-"""The scripts: what ends when, by Redis' clock, and what is left in a key."""
+"""The scripts: the ends of leases and entries by Redis' clock, and the contents of a key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def micros(server: Redis) -> int:
 
 
 async def pass_by(server: Redis, seconds: float = SHORT) -> None:
-    """Returns when so much time has passed by Redis' clock."""
+    """Returns when that time has passed by Redis' clock."""
     end = micros(server) + seconds * 1_000_000 + 1000
     await until(lambda: micros(server) >= end)
 
@@ -38,7 +38,7 @@ async def test_a_readers_lease_times_out(shared: Redis, open_at: Opener) -> None
     await reader(cache)
 
 
-async def test_a_writers_time_out_removes_its_lease_alone(shared: Redis, open_at: Opener) -> None:
+async def test_a_writers_timeout_removes_its_lease_alone(shared: Redis, open_at: Opener) -> None:
     url = shared.fresh()
     hasty, patient = open_at(url, lease_time=SHORT), open_at(url)
     first, second = await hasty.lease(GUID), await patient.lease(GUID)
@@ -77,7 +77,7 @@ async def test_while_an_others_lease_stands_the_entry_of_the_last_writer_is_ther
 async def test_when_all_writers_leases_have_timed_out_a_reader_gets_one(
     shared: Redis, open_at: Opener
 ) -> None:
-    """Though the key lasts, for what else was in it."""
+    """The key lasts, because of its other fields."""
     url = shared.fresh()
     hasty, patient = open_at(url, lease_time=SHORT, max_age=0.3), open_at(url)
     await hasty.lease(GUID)

@@ -1,4 +1,4 @@
-"""What a node remembers of its failures, and when it trusts a server again."""
+"""A node's memory of its failures, and the end of its distrust of a server."""
 
 from __future__ import annotations
 

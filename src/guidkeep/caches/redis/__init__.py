@@ -1,1 +1,1 @@
-"""The cache in Redis, a Redis Cluster, or anything that speaks their protocol."""
+"""The cache in Redis, a Redis Cluster, or any server with their protocol."""

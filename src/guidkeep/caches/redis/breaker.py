@@ -1,9 +1,9 @@
 """The breaker: a server that failed is not asked for a while.
 
-It takes a few failures in a row, or one silence for as long as anybody waits.
-While it is open nothing is asked and nobody waits. Then one probe goes out: if it comes back the
-breaker closes, else it stays open for longer. A breaker that has just closed opens at the next
-failure: it takes a call that went well to have it trust the server again.
+A few failures in a row open it, or a single silence of the longest wait. While it is open, no call
+goes to the server, and none waits. Then one probe goes out: if it succeeds the breaker closes, else
+it stays open for longer. A breaker that has just closed opens again at the next failure; only a
+successful call restores its trust in the server.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FAILURES: Final = 3
-"""So many in a row open it."""
+"""The number of failures in a row that opens it."""
 PROBES: Final = Backoff(first=1.0, longest=5.0)
-"""From opening to the first probe, and from one probe to the next."""
+"""Pauses from the opening to the first probe, and from one probe to the next."""
 
 
 class Breaker:
     """See the module's text.
 
     Args:
-        pauses: from the number of probes that failed to the seconds until the next.
+        pauses: maps the number of failed probes to the seconds until the next one.
     """
 
     __slots__ = ("_failures", "_pauses", "_probes", "is_open")
@@ -37,10 +37,10 @@ class Breaker:
         self._probes = 0
 
     def failed(self, *, surely: bool = False) -> float | None:
-        """A call or a probe failed; returns the seconds to the next probe, if there has to be.
+        """Notes a failed call or probe; returns the seconds to the next probe, if one is due.
 
         Args:
-            surely: whether this one is enough to open it.
+            surely: whether this failure alone opens it.
         """
         self._failures += FAILURES if surely else 1
         if self._failures < FAILURES:
@@ -51,11 +51,11 @@ class Breaker:
         return self._pauses(self._probes)
 
     def succeeded(self) -> None:
-        """A call went well."""
+        """Notes a successful call."""
         self._failures = 0
         self._probes = 0
 
     def close(self) -> None:
-        """A probe went well: the server may be asked again, and is still under suspicion."""
+        """Notes a successful probe: calls may go out again, but one failure reopens the breaker."""
         self.is_open = False
         self._failures = FAILURES - 1

@@ -1,45 +1,47 @@
 """The cache of many nodes: leases and entries in one Redis, or in a Redis Cluster.
 
-The protocol is that of `guidkeep.caches`; each of its steps is a script on one key, one round trip
-(`redis_scripts`). What is said here is how it stays true when Redis, or the way there, fails.
-No call ever raises because of that: without the cache a read asks the store, and a write goes on.
+The protocol is that of `guidkeep.caches`; each of its steps is a script on one key, in one round
+trip (`guidkeep.caches.redis.scripts`). This text explains how it stays correct when Redis or the
+network fails. No call raises because of such a failure: without the cache a read asks the store,
+and a write goes on.
 
-*What is flushed is forgotten by all.* A Redis that loses everything, or one key, or was started
-anew, or is a replica that was promoted, is a cache that was flushed: `guidkeep.caches` has that
-in its protocol, and the generations in `redis_scripts` see to it that no part survives.
+*A flush.* A Redis that lost everything, or one key, or was restarted, or is a promoted replica, is
+a cache that was flushed. The protocol of `guidkeep.caches` allows a flush at any time, and the
+generations in `guidkeep.caches.redis.scripts` ensure that no part survives.
 
-*A call whose outcome is unknown* may have happened, or may happen yet: it waits in a buffer, and
-Redis does it when it wakes up. So none may do harm by being late.
-A late *get* takes a reader's lease that nobody uses and that times out. A late *fill* works only
-while its lease stands, hence only if no writer has leased and no drop (below) came since its
-reader began. A late *lease* stands in the readers' way until it times out, no more. A late *settle*
-puts its record in only if its lease stands and nobody leased, or dropped, after that.
+*A call with an unknown outcome* may have happened, or may happen later: it waits in a buffer, and
+Redis runs it when it wakes up. So a late call must do no harm. A late *get* takes a reader's lease
+that no reader uses and that times out. A late *fill* works only while its lease stands, hence only
+if no writer has leased and no drop (below) came since its reader began. A late *lease* keeps
+readers from filling until it times out, no more. A late *settle* puts its record in only if its
+lease stands and no lease or drop came after it.
 
-*A writer whose lease is not known to stand* goes on, for the store alone decides. Its settling is
-a drop, which is stronger than a settling whose lease is gone: it overtakes all writers whose
-leases stand, as if it had leased and given back at once. So what another writer, whose settling is
-still on its way, has to say does not come into the cache after it.
+*A writer whose lease is not known to stand* goes on, because the store alone decides. It settles
+with a drop. A drop is stronger than a settle whose lease is gone: it overtakes all writers whose
+leases stand, as if it had leased and given back at once. So no settle of another writer that is
+still under way puts a record into the cache after it.
 
-*A writer that could not settle* leaves what others may believe: an entry that was filled before,
-or is filled yet by a reader that began before. Its node remembers the GUID and answers; it asks the
-cache nothing about that GUID until it was dropped there. The drop is repeated until it
-is known to have happened. Everything that Redis did before the drop is undone by it, late calls
-included; every lease that it gives after the drop goes to one who reads the store after the
-write. That it is remembered and not merely tried again matters to the node itself, whose clients
-have had the answer. The others learn of it by the drop; until then, and if the node dies before
-that, they may have the former value, for `max_age` at most after it was filled: the promise.
+*A writer that could not settle* leaves an entry that others may believe: one that was filled
+before, or that a reader which began before fills later. Its node remembers the GUID and responds to
+the client. It does not ask the cache about that GUID before a drop there has succeeded, and
+repeats the drop until it has. The drop undoes everything that Redis did before it, late calls
+included; a lease that Redis gives after the drop belongs to a reader that reads the store after
+the write. The node must remember the GUID, and not merely repeat the drop, because its own clients
+have had the response to the write. The other nodes depend on the drop. Until then, or if the node
+dies first, they may read the former value, for `max_age` at most after it was filled: the promise.
 
-*Nothing is remembered for ever.* A former entry was filled by a reader, or a writer, whose lease
-stood when the write was settled; it times out within `lease_time`, and an entry lives for
-`max_age`. After the sum of both nothing is left (`unsettled`, which also says what happens when
-there are too many GUIDs to remember).
+*The node forgets in time.* A former entry was filled by a reader, or a writer, whose lease stood
+when the write was settled; the lease times out within `lease_time`, and an entry lives for
+`max_age`. After the sum of both, no former entry is left (`guidkeep.caches.redis.unsettled`, which
+also covers the case of too many GUIDs to remember).
 
-*The limits.* Redis' clock decides on time-outs of leases: set forward by more than `lease_time`
-while a write is on its way, it lets a reader fill which must not. Its settling then finds its
-lease gone, and drops. Two servers that both take themselves for the master (a master that is cut
-off and does not know yet, for some seconds) serve nodes that are cut off from each other: what
-one of them says may be old by `max_age`. And a server that is made a replica and the master again
-within `SILENCE` (`redis_connection`), unnoticed by a node, may show it an entry from before.
+*The limits.* The timeouts of leases go by Redis' clock. If it is set forward by more than
+`lease_time` while a write is under way, a reader may fill with the former record. The writer's
+settle then finds its lease gone, and drops. Two servers may both act as the master for some seconds
+(one is cut off and does not know it yet). They serve nodes that are cut off from each other, and
+entries of one of them may be out of date for up to `max_age`. And a server that becomes a replica
+and the master again within `SILENCE` (`guidkeep.caches.redis.connection`), unnoticed by a node,
+may show it an entry from before.
 """
 
 from __future__ import annotations
@@ -75,29 +77,30 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.cache")
 
 ANOTHER_FILLS: Final = 2
-"""What `get` replies when another reader has the right to fill."""
+"""The reply to `get` if another reader has the right to fill."""
 WAITS: Final = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
-"""Seconds between looks for what another reader fills; after the last one the store is asked."""
+"""Seconds between looks for an entry that another reader fills; after the last the store is asked.
+"""
 BATCH: Final = 512
-"""Unsettled GUIDs that are dropped in one batch."""
+"""Unsettled GUIDs to drop in one batch."""
 REPLAY_PAUSE: Final = 1.0
-"""Seconds from one try to drop what is unsettled to the next."""
+"""Seconds from one attempt to drop the unsettled GUIDs to the next."""
 
 
 class RedisCache:
     """See the module's text.
 
     Args:
-        address: where Redis is.
+        address: the address of Redis.
         max_age: seconds that an entry lives at most.
         timeout: seconds that a read waits for Redis.
         patience: seconds that a write waits for it.
         lease_time: seconds that a lease lasts at most.
-        metrics: what the cache counts goes there.
-        clock: seconds of a clock that only goes forward.
-        pauses: from the number of failed probes of a server to the seconds until the next.
-        waits: seconds between looks for an entry that another reader is about to put in.
-        limit: unsettled GUIDs remembered at most.
+        metrics: receives the cache's metrics.
+        clock: a monotonic clock, in seconds.
+        pauses: maps the number of failed probes of a server to the seconds until the next one.
+        waits: seconds between looks for an entry that another reader is about to fill.
+        limit: the number of unsettled GUIDs to remember at most.
         form: renders entries for hits.
     """
 
@@ -124,7 +127,7 @@ class RedisCache:
         self._max_age = max_age
         self._waits = waits
         self._prefix = address.prefix.encode()
-        self._tokens = count(secrets.randbits(64) << 40 | 1)  # no other node's, nor of another time
+        self._tokens = count(secrets.randbits(64) << 40 | 1)  # unique among nodes and restarts
         self._unsettled = Unsettled(lasting=max_age + lease_time, clock=clock, limit=limit)
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
@@ -153,11 +156,11 @@ class RedisCache:
     # The protocol.
 
     def hit(self, guid: str, now: float) -> bytes | None:  # noqa: ARG002 - the protocol's
-        """Nothing: there is nothing at hand in this process."""
+        """Returns None: no entry is in this process."""
         return None
 
     def peek(self, guid: str, now: float, tell: Callable[[bytes | None], None]) -> bool:
-        """Asks Redis for the rendered entry, and waits for nothing; see `Cache.peek`."""
+        """Asks Redis for the rendered entry, without waiting; see `Cache.peek`."""
         if guid in self._unsettled:
             return False
 
@@ -172,10 +175,10 @@ class RedisCache:
         return self._nodes.peek(self._key(guid), now, take)
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:
-        """The entry; or a miss with the right to fill; or a miss without it.
+        """Returns the entry; or a miss with the right to fill; or a miss without it.
 
-        An entry that another reader, on another node, is about to put in is waited for, so that
-        a herd before several nodes makes one question to the store; but not for long.
+        If a reader on another node is about to fill, it waits for that entry, but not for long. So
+        many readers on several nodes make one read of the store.
         """
         if guid in self._unsettled:
             self.counts.misses += 1
@@ -190,18 +193,18 @@ class RedisCache:
                 await asyncio.sleep(pause)
                 reply = await self._nodes.ask("get", key, now, token)
         except asyncio.CancelledError:
-            self._spawn(self.fill(Lease(guid, token), None, now))  # nobody is left to use it
+            self._spawn(self.fill(Lease(guid, token), None, now))  # no reader is left to use it
             raise
         if self._believed(guid, reply, now) is not None:
             self.counts.hits += 1
             return entries.parse(reply)
         if isinstance(reply, Late):
-            self._spawn(self.fill(Lease(guid, token), None, now))  # what it will have given
+            self._spawn(self.fill(Lease(guid, token), None, now))  # Redis may still give it
         self.counts.misses += 1
         return Lease(guid, token) if reply == 1 else None
 
     async def fill(self, lease: Lease, record: Record | None, now: float) -> None:
-        """Puts `record` in unless the lease was revoked; None just gives it back."""
+        """Puts `record` in unless the lease was revoked; None only gives the lease back."""
         entry = None if lease.guid in self._unsettled else self._entry(record, now)
         reply = await self._with_entry("fill", "unread", lease, entry)
         if entry is not None and isinstance(reply, Unavailable):
@@ -216,7 +219,7 @@ class RedisCache:
         try:
             stands = await self._nodes.ask("lease", self._key(guid), token) == 1
         except asyncio.CancelledError:
-            self._spawn(self.settle(Lease(guid, -token), None, 0))  # nobody is left to use it
+            self._spawn(self.settle(Lease(guid, -token), None, 0))  # no writer is left to use it
             raise
         if stands:
             return Lease(guid, token)
@@ -234,18 +237,18 @@ class RedisCache:
                 reply = await self._with_entry("settle", "release", lease, entry)
                 settled = not isinstance(reply, Exception)
         finally:
-            if not settled:  # or cancelled, and the outcome not looked at
+            if not settled:  # the outcome of a cancelled one is unknown
                 self._remember(lease.guid)
 
     def doubt(self) -> None:
-        """Nothing: Redis goes by its own clock, how old an entry is."""
+        """Does nothing: the age of an entry goes by Redis' own clock."""
 
     async def ping(self) -> None:
-        """Raises OSError if Redis, or any master of the cluster, can't be asked."""
+        """Raises OSError if Redis, or any master of the cluster, is unreachable."""
         await self._nodes.ping()
 
     async def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         self._closed = True
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -255,19 +258,19 @@ class RedisCache:
                 await self._keeper
         await self._nodes.close()
 
-    # Asking.
+    # Calls.
 
     def _key(self, guid: str) -> bytes:
         return self._prefix + guid.encode()
 
     def _is_usable(self, guid: str) -> bool:
-        """Whether there is any use in asking for that GUID now."""
+        """Whether the server of that GUID can be asked now."""
         return self._nodes.usable(self._key(guid))
 
     async def _with_entry(
         self, script: str, without: str, lease: Lease, entry: tuple[Word, ...] | None
     ) -> Any:
-        """Runs the script; or that without an entry, if there is none or Redis has no room."""
+        """Runs `script`; or `without`, if there is no entry or Redis has no room for it."""
         key = self._key(lease.guid)
         if entry is not None:
             reply = await self._nodes.ask(script, key, lease.token, *entry)
@@ -276,7 +279,7 @@ class RedisCache:
         return await self._nodes.ask(without, key, lease.token)
 
     def _entry(self, record: Record | None, now: float) -> tuple[Word, ...] | None:
-        """What the scripts want to know of an entry."""
+        """Returns an entry as arguments of the scripts."""
         if record is None:
             return None
         until = min(record.expire, now + self._max_age)
@@ -285,9 +288,9 @@ class RedisCache:
         return until, math.ceil((until - now) * 1000), entries.render(entries.entry_of(record))
 
     def _believed(self, guid: str, reply: Any, now: float) -> Entry | None:
-        """The entry that Redis replied; None: it replied none, or one that is not to be believed.
+        """Returns the entry in the reply; None: the reply has none, or one that is not valid.
 
-        Such a one was written by somebody else: it is dropped, so that another can take its place.
+        Another program wrote an entry that is not valid: it is dropped, to make way for another.
         """
         if not isinstance(reply, bytes):
             return None
@@ -300,10 +303,10 @@ class RedisCache:
     async def _discard(self, guid: str) -> None:
         await self._drop(guid, 0)
 
-    # What could not be settled.
+    # Unsettled GUIDs.
 
     async def replay(self) -> int:
-        """Drops what could not be settled, where there is any use in trying; says how many."""
+        """Drops the unsettled GUIDs whose server can be asked; returns their number."""
         self._unsettled.expire()
         self.counts.unsettled = len(self._unsettled)
         dropped = 0
@@ -312,7 +315,7 @@ class RedisCache:
             batch = [guid for guid in pending[at : at + BATCH] if self._is_usable(guid)]
             dropped += sum(await asyncio.gather(*map(self._redrop, batch)))
             self.counts.unsettled = len(self._unsettled)
-            await asyncio.sleep(0)  # a batch of which nothing can be tried waits for nothing
+            await asyncio.sleep(0)  # a batch without usable GUIDs has not yielded to the loop
         return dropped
 
     async def _redrop(self, guid: str) -> bool:
@@ -320,7 +323,7 @@ class RedisCache:
         return await self._drop(guid, 0) and self._unsettled.forget(guid, mark)
 
     async def _drop(self, guid: str, token: int) -> bool:
-        """Drops entry and reader's lease; says whether that is certain."""
+        """Drops the entry and the reader's lease; returns whether that is certain."""
         reply = await self._nodes.ask("drop", self._key(guid), token)
         return not isinstance(reply, Exception)
 
@@ -330,7 +333,7 @@ class RedisCache:
         self._keep(at_once=self._is_usable(guid))
 
     def _keep(self, *, at_once: bool) -> None:
-        """Sees to it that somebody works on what is unsettled: at once, or after the pause."""
+        """Ensures that a task drops the unsettled GUIDs: at once, or after the pause."""
         if not self._closed and (self._keeper is None or self._keeper.done()):
             self._keeper = asyncio.get_running_loop().create_task(self._keep_at_it())
         if at_once:
@@ -353,14 +356,14 @@ class RedisCache:
                 async with asyncio.timeout(REPLAY_PAUSE):
                     await self._woken.wait()
 
-    # What the servers call.
+    # Calls by the servers.
 
     def failed(self) -> None:
-        """A server can't be asked."""
+        """Notes that a server can't be asked."""
         self.counts.unreachable = self._nodes.unreachable
 
     def back(self, name: str) -> None:
-        """A server can be asked again: what could not be settled there comes first."""
+        """Notes that a server can be asked again, and drops its unsettled GUIDs first."""
         self.counts.unreachable = self._nodes.unreachable
         self._back.append(name)
         self._keep(at_once=True)
@@ -372,10 +375,10 @@ class RedisCache:
 
 
 def open_redis(url: str, options: CacheOptions) -> RedisCache:
-    """The cache in the Redis that `url` names; see `RedisAddress`. Redis need not be up yet.
+    """Opens the cache in the Redis at `url`; see `RedisAddress`. Redis need not be up yet.
 
     Raises:
-        StartupError: a wrong URL or parameter; the message says why.
+        StartupError: the URL or a parameter is wrong; the message gives the reason.
     """
     return RedisCache(
         RedisAddress.parse(url),

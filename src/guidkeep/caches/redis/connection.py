@@ -1,20 +1,21 @@
 """One connection to a Redis: commands go out in batches, replies come back in the same order.
 
 Commands of one event-loop iteration and the next go out in one piece, as a batch (see
-`guidkeep.batching.batcher`). Batches do not wait for each other. An error is a reply like any
-other, so that nobody has to look at it: a `ReplyError` where Redis answered with one, `Unavailable`
-where it did not answer.
+`guidkeep.batching.batcher`). Batches do not wait for each other. An error is returned as a reply,
+so a caller may ignore it: a `ReplyError` if Redis replied with one, `Unavailable` if it did not
+reply.
 
-*Deadlines.* Who is in a hurry, as a read is, can do without: when the oldest batch was not answered
-in `timeout` the connection is late, and until that batch is answered nobody in a hurry waits.
-Others have reason to wait: a write that goes on without the cache leaves what other nodes believe.
-When the oldest batch was not answered in `patience` either, the connection is in doubt: it is cut,
-and all that was on its way is lost; nobody knows whether Redis did it, or will yet. An event loop
-that was held up finds its timers due before it has read what came meanwhile; so what is overdue is
-given a moment to be read before it is judged.
+*Deadlines.* A hurried command, as of a read, can do without a reply. When the oldest batch has had
+no reply for `timeout` the connection is late, and until that batch has its replies no hurried
+command waits. Others have reason to wait: a write that goes on without the cache leaves an entry
+that other nodes believe. When the oldest batch has had no reply for `patience` either, the
+connection is cut, and all batches under way are in doubt: Redis may have run them, or may run them
+later. An event loop that was held up runs its timers before it reads the bytes that came meanwhile;
+so an overdue batch gets a moment to be read before it counts as late.
 
 *Silence.* A connection that was silent for a while asks `INFO replication` along with the next
-batch, and is cut before anybody sees that batch's replies if the server is not what it was.
+batch. If the server is no longer the same master, it is cut before any caller sees that batch's
+replies.
 """
 
 from __future__ import annotations
@@ -37,40 +38,40 @@ ReplyError: type[Exception] = hiredis.ReplyError
 pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
 
 SILENCE: Final = 0.25
-"""Seconds after which a connection makes sure that the server is what it was."""
+"""Seconds of silence after which a connection checks that the server is the same master."""
 GRACE: Final = 0.2
-"""What is overdue is given this part of the deadline to be read."""
+"""The part of `timeout` that an overdue batch gets to be read."""
 
 Taker = Callable[[Any], None]
-"""Who is told of a reply, or of an error in its place."""
+"""A function that is called with a reply, or with an error in its place."""
 
 _MORE: Final = object()
 _WHO_ARE_YOU: Final = pack(("INFO", "replication"))
 
 
 class Unavailable(OSError):
-    """The cache can't be asked, or did not answer in time."""
+    """The cache can't be asked, or did not reply in time."""
 
 
 class Refused(CacheRefuses, Unavailable):
-    """It lets nobody in who comes like that: waiting does not help."""
+    """The server refuses the login, the rights or the database: to wait does not help."""
 
 
 class Late(Unavailable):
-    """It was asked and may do it yet, but who asked was in a hurry."""
+    """The command was sent and may still run, but its caller is in a hurry."""
 
 
 class Silent(Unavailable):
-    """It did not answer for as long as anybody waits."""
+    """The server did not reply for the longest time that a caller waits."""
 
 
 class _Batch(NamedTuple):
     """Commands that went out together.
 
     Attributes:
-        since: when, in the loop's time.
-        asked: who is told of each reply; None: whoever verifies.
-        hurried: the places of those in a hurry.
+        since: the time of sending, by the event loop's clock.
+        asked: the taker of each reply; None: the check of the server's identity.
+        hurried: the places of hurried commands.
     """
 
     since: float
@@ -82,10 +83,10 @@ class Connection(asyncio.Protocol):
     """See the module's text.
 
     Args:
-        timeout: seconds that Redis has to answer those in a hurry.
-        patience: seconds that it has to answer at all.
-        observe: called after each batch with its size and the seconds that it took.
-        lost: called once when the connection has come to its end, with the reason.
+        timeout: seconds in which Redis must reply to hurried commands.
+        patience: seconds in which it must reply to the others.
+        observe: called after each batch with its size and its seconds.
+        lost: called once when the connection has ended, with the reason.
     """
 
     def __init__(
@@ -117,13 +118,13 @@ class Connection(asyncio.Protocol):
         self.is_late = False
 
     def expect(self, identity: bytes) -> None:
-        """From now on the server has to be that one; see `identity`."""
+        """Requires that the server has this identity from now on; see `identity`."""
         self._expected = identity
 
     def send(self, command: bytes, take: Taker, *, hurried: bool = False) -> None:
         """Sends a command with the next batch; `take` is called with its reply.
 
-        On a connection that is late one in a hurry is not sent.
+        A late connection does not send hurried commands.
         """
         if self.error is not None:
             take(self.error)
@@ -136,18 +137,18 @@ class Connection(asyncio.Protocol):
         self._add(command, take)
 
     def ask(self, *words: str | bytes | float, hurried: bool = False) -> Outcome[Any]:
-        """Sends a command that is made of these words; the outcome is its reply."""
+        """Sends a command of these words; the outcome is its reply."""
         outcome: Outcome[Any] = Outcome(loop=self._loop)
         self.send(pack(words), outcome.set_result, hurried=hurried)
         return outcome
 
     def verify(self) -> None:
-        """Makes sure, along with the next batch, that the server is what it was."""
+        """Checks, along with the next batch, that the server is the same master."""
         if self._expected is not None and self.error is None:
             self._add(_WHO_ARE_YOU, None)
 
     def cut(self, error: Unavailable) -> None:
-        """Ends the connection; what is on its way is lost."""
+        """Ends the connection; the commands under way get the error."""
         if self.error is not None:
             return
         self.error = error
@@ -161,29 +162,29 @@ class Connection(asyncio.Protocol):
         self._asked.clear()
         self._hurried.clear()
         self._out.clear()
-        self._lost(self, error)  # first: who is told of the error may ask again
+        self._lost(self, error)  # first, because a taker of the error may send a command again
         for take in missed:
             if take is not None:
                 take(error)
 
     async def close(self) -> None:
-        """Cuts it, and waits until it is gone."""
+        """Cuts it, and waits for its end."""
         self.cut(Unavailable("the cache was closed"))
         await self._ended
 
-    # What the event loop calls.
+    # Calls by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is there."""
+        """Keeps the transport."""
         self._transport = cast("asyncio.Transport", transport)  # as asyncio promises
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """Notes the end."""
         self._ended.set_result(None)
         self.cut(Unavailable(f"the connection was lost: {exc or 'Redis closed it'}"))
 
     def data_received(self, data: bytes) -> None:
-        """Hands out the replies."""
+        """Gives each reply to its taker."""
         reader = self._reader
         reader.feed(data)
         try:
@@ -252,21 +253,21 @@ class Connection(asyncio.Protocol):
             self._look()
 
     def _let_go(self, error: Late) -> None:
-        """Tells who is in a hurry not to wait; what they asked may be done yet."""
-        told: list[Taker] = []
+        """Gives the error to the hurried commands, which may still run."""
+        takers: list[Taker] = []
         answered = self._answered
         for _, asked, hurried in (*self._batches, _Batch(0.0, self._asked, self._hurried)):
             for place in hurried:
                 if place >= answered:
-                    told.append(cast("Taker", asked[place]))
+                    takers.append(cast("Taker", asked[place]))
                     asked[place] = ignore
             hurried.clear()
             answered = 0
-        for take in told:
+        for take in takers:
             take(error)
 
     def _catch_up(self) -> None:
-        """The batch that was overdue is answered; the next one may be overdue too."""
+        """Ends the lateness: the overdue batch has its replies. The next may be overdue too."""
         self.is_late = False
         self._arm(self._loop.call_soon(self._look))
 
@@ -277,7 +278,7 @@ class Connection(asyncio.Protocol):
 
 
 def ignore(*_: object) -> None:
-    """Takes what nobody wants to know, or waits for any more."""
+    """Takes a result that no caller needs."""
 
 
 async def connect(
@@ -294,7 +295,7 @@ async def connect(
 
 
 def identity(reply: object) -> bytes | None:
-    """Of what `INFO replication` says: the replication's id if the server is the master."""
+    """Returns the replication's id in a reply to `INFO replication`; None: it is no master."""
     if not isinstance(reply, bytes):
         return None
     said = fields(reply)
@@ -302,6 +303,6 @@ def identity(reply: object) -> bytes | None:
 
 
 def fields(info: bytes) -> dict[bytes, bytes]:
-    """What `INFO` says, by name."""
+    """Returns the fields of a reply to `INFO`, by name."""
     pairs = (line.partition(b":") for line in info.split(b"\r\n"))
     return {name: value for name, colon, value in pairs if colon}

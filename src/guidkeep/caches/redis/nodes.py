@@ -1,9 +1,9 @@
-"""Where a key is: on the one server, or on that of a cluster which has the key's slot.
+"""The server of a key: the only server, or the one of a cluster that has the key's slot.
 
-A Redis Cluster shares 16,384 slots among its masters. A node that is asked for a key which is not
-its own says whose it is (MOVED), or, while a slot moves, who may have it by now (ASK). Each
-server has its own generation (see `redis_scripts`): what moves, or comes to a replica that is
-promoted, counts as nothing there.
+A Redis Cluster shares 16,384 slots among its masters. A node that lacks a key's slot names the
+server that has it (MOVED), or, while a slot moves, the server that may have it by now (ASK). Each
+server has its own generation (see `guidkeep.caches.redis.scripts`): a value that moves to another
+server, or was copied to a replica that is then promoted, counts as nothing there.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ if TYPE_CHECKING:
 log = structlog.get_logger("guidkeep.cache")
 
 AGAIN: Final = 4
-"""How often a call is made again elsewhere, or with scripts loaded anew."""
+"""The number of times that a call is repeated elsewhere, or with scripts loaded anew, at most."""
 SLOTS: Final = 16_384
 REFRESH_PAUSE: Final = 0.5
-"""Seconds from one look at who has which slot to the next, at least."""
+"""Seconds from one read of the slots' servers to the next, at least."""
 
 
 class Nodes(Protocol):
-    """The server, or the servers."""
+    """The server or servers of the cache."""
 
     def peek(self, key: bytes, now: float, take: Callable[[Any], None]) -> bool:
-        """Looks at a key, if that can be done at once; `take` gets the reply, or an error."""
+        """Looks at a key; `take` gets the reply, or an error. False: it can't be asked at once."""
         ...
 
     async def ask(self, script: str, key: bytes, *arguments: Word) -> Any:
-        """Runs a script on a key: the reply, or an error (it is not raised).
+        """Runs a script on a key; returns the reply, or an error (it is not raised).
 
-        After an error it is asked again, there or elsewhere, where that helps.
+        After an error the call is repeated, there or elsewhere, if that helps.
         """
         ...
 
     def usable(self, key: bytes) -> bool:
-        """Whether there is any use in asking for that key now."""
+        """Whether the server of that key can be asked now."""
         ...
 
     @property
     def unreachable(self) -> int:
-        """How many servers are not asked at the moment."""
+        """The number of servers that are not asked at the moment."""
         ...
 
     async def ping(self) -> None:
-        """Raises Unavailable if any can't be asked."""
+        """Raises Unavailable if any server can't be asked."""
         ...
 
     async def close(self) -> None:
-        """Lets go of all connections."""
+        """Closes all connections."""
         ...
 
 
@@ -81,7 +81,7 @@ class Single:
             reply = await _insist(self._server, reply, lambda *_: None, script, key, *arguments)
         return reply
 
-    def usable(self, key: bytes) -> bool:  # noqa: ARG002 - it is the same for each
+    def usable(self, key: bytes) -> bool:  # noqa: ARG002 - the same for each key
         """See `Nodes`."""
         return not self._server.breaker.is_open
 
@@ -95,10 +95,10 @@ class Cluster:
     """The masters of a Redis Cluster, as they are found.
 
     Args:
-        name: what it is called in the log.
+        name: the cluster's name in the log.
         seeds: hosts and ports of some of its nodes.
-        options: what all servers have in common.
-        watcher: who wants to know how they fare.
+        options: the options of all servers.
+        watcher: is called when a server fails or is back.
     """
 
     def __init__(
@@ -168,31 +168,31 @@ class Cluster:
             await server.close()
         await asyncio.gather(*self._closing)
 
-    # What the servers call.
+    # Calls by the servers.
 
     def failed(self) -> None:
-        """One can't be asked: another may have taken its place."""
+        """Notes that a server can't be asked: another may have taken its place."""
         self._refresh_soon()
         self._watcher.failed()
 
     def back(self, name: str) -> None:
-        """One can be asked again."""
+        """Notes that a server can be asked again."""
         self._watcher.back(name)
 
-    # Who has which slot.
+    # The server of each slot.
 
     def _of(self, key: bytes) -> Server | None:
         return self._slots[_slot(key)] if self._slots else None
 
     async def _found(self, script: str, key: bytes) -> Server | None:
-        """Who has that key, which nobody was known to have; waits if nothing is known yet."""
+        """Finds the server of a key without a known one; waits if no slot is known yet."""
         self._refresh_soon()
         if self._refreshing is not None and not self._slots:
             await asyncio.wait([self._refreshing], timeout=self._options.seconds(script))
         return self._of(key)
 
     def _elsewhere(self, server: Server, reply: str, key: bytes) -> tuple[Server, bool] | None:
-        """Whom that server's error names instead, and whether it is to be told so (ASKING)."""
+        """Returns the server that an error names instead, and whether it needs ASKING first."""
         kind, *rest = reply.split(" ")
         if kind == "CLUSTERDOWN":
             self._refresh_soon()
@@ -226,7 +226,7 @@ class Cluster:
         self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
 
     async def _refresh(self) -> None:
-        """Asks one after the other who has which slot, until one knows."""
+        """Asks one node after the other for the servers of the slots, until one knows."""
         known = list(self._servers)
         random.shuffle(known)
         try:
@@ -248,10 +248,10 @@ class Cluster:
                 self._refresh_soon()
 
     async def _slots_by(self, host: str, port: int) -> list[Any]:
-        """What that node says: from slot, to slot, master, replicas, for each range.
+        """Returns a node's list of ranges, each with first slot, last slot, master, replicas.
 
         Raises:
-            OSError: it can't be asked, or does not know.
+            OSError: the node can't be asked, or does not know.
         """
 
         def make() -> Connection:
@@ -309,9 +309,9 @@ async def _insist(
     key: bytes,
     *arguments: Word,
 ) -> Any:
-    """The reply after that server's error.
+    """Repeats a call after a server's error, if that helps; returns the last reply.
 
-    What follows is that server's affair, who may be another than the one that has the slot.
+    Each repetition goes to the server that the last error names, or to the same one.
     """
     asking = False
     for _ in range(AGAIN):
@@ -331,5 +331,5 @@ async def _insist(
 
 
 def _slot(key: bytes) -> int:
-    """The key's slot: CRC-16 of it; prefixes have no braces, so all of it counts."""
+    """Returns the key's slot: its CRC-16. Prefixes have no braces, so the whole key counts."""
     return crc_hqx(key, 0) % SLOTS

@@ -1,10 +1,11 @@
 """One Redis server: its connection, its scripts, its breaker.
 
-The connection is opened when first it is needed, and again after a failure; meanwhile calls wait
-for it, as long as their deadline lets them. A new connection is greeted: who logs in, which
-generation the server is of (see `redis_scripts`), its scripts loaded with that in their text, and
-one of them run, which shows that the server lets us write. When it does not know its scripts any
-more (NOSCRIPT) they are loaded anew, on the same connection, if the server is what it was.
+The first call opens the connection, and a call after a failure opens it again; meanwhile calls wait
+for it until their deadlines. A new connection is greeted: it logs in, learns the generation of the
+server (see `guidkeep.caches.redis.scripts`), loads the scripts with the generation in their text,
+and runs one of them, which shows that the server accepts writes. If the server no longer knows the
+scripts (NOSCRIPT) they are loaded anew, on the same connection, provided it is still the same
+master.
 """
 
 from __future__ import annotations
@@ -43,19 +44,19 @@ OLDEST: Final = 7
 PATIENCE: Final = 1.0
 """Seconds that opening and greeting a connection may take."""
 HURRIED: Final = frozenset(("get", "fill"))
-"""The scripts that a read runs: it asks the store instead, or goes on, when they take too long."""
+"""The scripts of a read, which asks the store instead, or goes on, when they take too long."""
 EXPECTED: Final = (OSError, ValueError)
-"""What opening and greeting a connection may fail with. ValueError: a host's name that is none."""
+"""The errors of opening and greeting a connection. ValueError: the host's name is invalid."""
 ELSEWHERE: Final = ("MOVED", "ASK", "TRYAGAIN")
-"""How a node of a cluster says that it is well, but not the one to ask for this key."""
+"""The errors of a healthy node of a cluster that has not got this key."""
 UNFIT: Final = (
     "READONLY", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "BUSY",
     "CLUSTERDOWN", "NOAUTH", "NOPERM", "WRONGPASS",
 )  # fmt: skip
-"""How a server says that it can't do what it should, whatever the key is."""
+"""The errors of a server that can't serve, for any key."""
 
 REFUSALS: Final = ("WRONGPASS", "NOAUTH", "NOPERM", "ERR")
-"""How a server says that user, password, rights or database are wrong."""
+"""The errors for a wrong user, password or database, or missing rights."""
 
 _ASKING: Final = pack(("ASKING",))
 
@@ -63,19 +64,19 @@ Word = str | bytes | int | float
 
 
 class Options(NamedTuple):
-    """What all servers of a cache have in common.
+    """The options of all servers of a cache.
 
     Attributes:
-        user: who logs in; empty: the default user.
-        password: empty: nobody logs in.
-        database: its number.
-        tls: None: no encryption.
+        user: the user's name; empty: the default user.
+        password: the password; empty: no login.
+        database: the number of the database.
+        tls: the settings of encryption; None: no encryption.
         probe: the key that the greeting touches.
         timeout: seconds that a read waits.
         patience: seconds that a write waits.
         lease_time: seconds that a lease lasts at most.
         pauses: see `Breaker`.
-        observe: called after each batch with its size and the seconds that it took.
+        observe: called after each batch with its size and its seconds.
         count_failure: called with the kind of each failure: "connect", "lost" or "refused".
     """
 
@@ -92,19 +93,19 @@ class Options(NamedTuple):
     count_failure: Callable[[str], None]
 
     def seconds(self, script: str) -> float:
-        """How long who runs that script waits."""
+        """Returns the seconds that a caller of the script waits."""
         return self.timeout if script in HURRIED else self.patience
 
 
 class Watcher(Protocol):
-    """Who wants to know how the servers fare."""
+    """Is called when a server fails or is back."""
 
     def failed(self) -> None:
-        """One can't be asked, or did not answer."""
+        """Notes that a server can't be asked, or did not reply."""
         ...
 
     def back(self, name: str) -> None:
-        """That one, which could not be asked, can be asked again."""
+        """Notes that the server of that name can be asked again."""
         ...
 
 
@@ -137,18 +138,18 @@ class Server:
         self._closed = False
 
     def __str__(self) -> str:
-        """Where it is."""
+        """Returns host and port."""
         return f"{self.host}:{self.port}"
 
     def peek(self, key: bytes, now: float, take: Callable[[Any], None]) -> bool:
         """Runs `peek` on a key; `take` gets the reply, or an error. False: it can't be asked now.
 
-        `take` is called when the reply comes, and not by way of the event loop.
+        `take` is called directly when the reply comes, not through the event loop.
         """
         connection = self._connection
         if connection is None or connection.is_late:
             return False
-        # Not by way of `_send`: a hit does not pay for another call.
+        # Without `_send`, to save a hit another call.
         connection.send(pack(("EVALSHA", self._names["peek"], 1, key, now)), take, hurried=True)
         return True
 
@@ -164,17 +165,17 @@ class Server:
         return outcome
 
     async def ping(self) -> None:
-        """Raises Unavailable if it can't be asked."""
+        """Raises Unavailable if the server can't be asked."""
         _unless_elsewhere(await self.submit("drop", self._options.probe))
 
     def distrust(self, reply: Exception) -> None:
-        """It said that it can't do what it should: that is a failure, and maybe it is another."""
+        """Counts an error of an unfit server as a failure, and reconnects, maybe to another."""
         if self._connection is not None:
             self._options.count_failure("refused")
             self._connection.cut(Unavailable(f"Redis says: {reply}"))
 
     def renew(self) -> None:
-        """It does not know its scripts any more: they are loaded anew if it is what it was."""
+        """Loads the scripts anew, provided the server is still the same master."""
         if self._connection is not None and not self._is_renewing:
             self._is_renewing = True
             self._connection.verify()
@@ -183,12 +184,12 @@ class Server:
             loaded.add_done_callback(self._renewed)
 
     def probe(self) -> None:
-        """Sees whether it is back."""
+        """Tries to connect again."""
         self._probe_timer = None
         self._connect()
 
     async def close(self) -> None:
-        """Lets go of the connection."""
+        """Closes the connection."""
         self._closed = True
         if self._probe_timer is not None:
             self._probe_timer.cancel()
@@ -210,7 +211,7 @@ class Server:
         *,
         asking: bool = False,
     ) -> None:
-        """Has a script run on a key; `take` gets the reply, or an error."""
+        """Runs a script on a key; `take` gets the reply, or an error."""
         hurried = script in HURRIED
         if asking:
             connection.send(_ASKING, ignore, hurried=hurried)
@@ -220,7 +221,7 @@ class Server:
     # Connecting.
 
     def _wait(self, call: _Call) -> None:
-        """Until there is a connection, or the call's time is over."""
+        """Keeps a call until there is a connection, or its time is over."""
         if self._closed or self.breaker.is_open:
             call.outcome.set_result(Unavailable(f"{self} is not asked at the moment"))
             return
@@ -234,7 +235,7 @@ class Server:
             self._connecting = asyncio.get_running_loop().create_task(self._connected())
 
     async def _connected(self) -> None:
-        """Opens a connection and greets it; takes note of what came of it."""
+        """Opens a connection and greets it; notes the success or failure."""
         connection = None
         try:
             async with asyncio.timeout(PATIENCE):
@@ -258,12 +259,12 @@ class Server:
             self._begin(connection)
 
     def _reason_of(self, error: Exception, connection: Connection | None) -> Unavailable:
-        """Why it can't be asked, for the log."""
+        """Returns the reason why the server can't be asked, for the log."""
         if isinstance(error, Refused):
             return error
         text = str(error) or f"no connection within {PATIENCE:g} s"
         if connection is not None and connection.error is not None and self._options.tls is None:
-            text += " (if it takes TLS alone, the URL begins with rediss://)"
+            text += " (if it accepts TLS only, the URL begins with rediss://)"
         return Unavailable(text)
 
     def _make(self) -> Connection:
@@ -279,7 +280,7 @@ class Server:
         """Logs in, and loads the scripts.
 
         Raises:
-            Unavailable: it is no master that can be written to.
+            Unavailable: the server is no master, or does not accept writes.
         """
         options = self._options
         await log_in(connection, options)
@@ -293,7 +294,7 @@ class Server:
         about = fields(expect_well(await server))
         version = about.get(b"redis_version", b"0").decode()
         if int(version.partition(".")[0]) < OLDEST:
-            raise Unavailable(f"it is Redis {version}; what is needed is {OLDEST} or newer")
+            raise Unavailable(f"it is Redis {version}; Guidkeep needs {OLDEST} or newer")
         master = identity(expect_well(await replication))
         if master is None:
             raise Unavailable("it is a replica")
@@ -309,7 +310,7 @@ class Server:
         _unless_elsewhere(await tried)
 
     def _begin(self, connection: Connection) -> None:
-        """The connection is ready."""
+        """Uses a connection that is ready."""
         self._connection = connection
         self._is_renewing = False
         if self.breaker.is_open:
@@ -329,7 +330,7 @@ class Server:
             self.distrust(last.result())
 
     def _on_batch(self, size: int, seconds: float) -> None:
-        """A batch is back; that of a greeting does not make up for anything."""
+        """Observes a batch; outside of a greeting it counts as a success."""
         self._options.observe(size, seconds)
         if self._connection is not None:
             self.breaker.succeeded()
@@ -337,7 +338,7 @@ class Server:
     # Failing.
 
     def _on_lost(self, connection: Connection, error: Unavailable) -> None:
-        """A connection has come to its end; one that was not in use yet is not spoken of."""
+        """Notes the end of the connection in use; a greeting reports its own failure."""
         if connection is self._connection:
             self._connection = None
             if not self._closed:
@@ -362,10 +363,10 @@ class Server:
 
 
 async def log_in(connection: Connection, options: Options) -> None:
-    """Says who we are, if there is anything to say.
+    """Logs in if there is a password.
 
     Raises:
-        Unavailable: it was refused.
+        Unavailable: the login was refused.
     """
     if options.password:
         login = (options.user, options.password) if options.user else (options.password,)
@@ -373,7 +374,7 @@ async def log_in(connection: Connection, options: Options) -> None:
 
 
 def expect_well(reply: Any) -> Any:
-    """The reply. Raises Unavailable if it is an error."""
+    """Returns the reply. Raises Unavailable if it is an error."""
     if isinstance(reply, Unavailable):
         raise reply
     if isinstance(reply, ReplyError):
@@ -388,11 +389,11 @@ def _unless_elsewhere(reply: Any) -> None:
 
 
 def _hand_over(outcome: Outcome[Any], reply: Any) -> None:
-    """Makes that its result, unless it was given up."""
+    """Sets the result of an outcome, unless it was given up."""
     if not outcome.done():
         outcome.set_result(reply)
 
 
 def give_up(outcome: Outcome[Any]) -> None:
-    """Makes it a failure, unless it is known already."""
+    """Makes an outcome a failure, unless it has a result already."""
     _hand_over(outcome, Unavailable("no connection in time"))

@@ -1,10 +1,10 @@
-"""The GUIDs that a node could not settle: what a cache says of them is not to be believed.
+"""The GUIDs that a node could not settle: it does not trust their entries in the cache.
 
-A GUID is remembered from the failure until it was dropped in the cache (`forget`), or until
-nothing can be left there that was put in before the failure (`expire`).
+A GUID is remembered from the failure until it was dropped in the cache (`forget`), or until no
+entry from before the failure can be left there (`expire`).
 
-A memory has its bounds. Beyond `limit` GUIDs the node believes nothing that the cache says, of
-any GUID, until that time has passed since the last failure that it could not note.
+The memory is bounded. Beyond `limit` GUIDs the node does not trust the entry of any GUID, until
+that time has passed since the last failure that it could not note.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LIMIT: Final = 250_000
 
 
 class Mark(NamedTuple):
-    """A failure: when it was, and the how manieth."""
+    """The time of a failure, and its number in order."""
 
     since: float
     number: int
@@ -29,9 +29,9 @@ class Unsettled:
     """See the module's text.
 
     Args:
-        lasting: seconds after which no entry can be left that was filled before a failure.
-        clock: seconds of a clock that only goes forward.
-        limit: GUIDs remembered at most.
+        lasting: seconds after which no entry from before a failure can be left.
+        clock: a monotonic clock, in seconds.
+        limit: the number of GUIDs to remember at most.
     """
 
     def __init__(self, *, lasting: float, clock: Callable[[], float], limit: int = LIMIT) -> None:
@@ -43,15 +43,15 @@ class Unsettled:
         self._distrust_until: float | None = None
 
     def __len__(self) -> int:
-        """How many are remembered."""
+        """Returns the number of GUIDs remembered."""
         return len(self._marks)
 
     def __bool__(self) -> bool:
-        """Whether there is any GUID about which the cache is not to be believed."""
+        """Whether the cache is not trusted for some GUID."""
         return bool(self._marks) or self._distrust_until is not None
 
     def __contains__(self, guid: str) -> bool:
-        """Whether the cache is not to be believed about that GUID."""
+        """Whether the cache is not trusted for that GUID."""
         return guid in self._marks or (
             self._distrust_until is not None and self._clock() < self._distrust_until
         )
@@ -67,22 +67,26 @@ class Unsettled:
             self._distrust_until = mark.since + self._lasting
 
     def pending(self) -> list[str]:
-        """The GUIDs that are to be dropped."""
+        """Returns the GUIDs to drop."""
         return list(self._marks)
 
     def mark(self, guid: str) -> Mark | None:
-        """That GUID's last failure; None: it is not remembered, or not any more."""
+        """Returns the GUID's last failure; None: it is not remembered, or no longer."""
         return self._marks.get(guid)
 
     def forget(self, guid: str, mark: Mark | None) -> bool:
-        """It was dropped after that failure. Says whether that was its last one."""
+        """Forgets a GUID that was dropped after that failure, if it has had no later one.
+
+        Returns:
+            Whether it was forgotten.
+        """
         if mark is None or self._marks.get(guid) != mark:
             return False
         del self._marks[guid]
         return True
 
     def expire(self) -> None:
-        """Forgets what can't matter any more."""
+        """Forgets the failures whose entries can't be left in the cache."""
         now = self._clock()
         if self._distrust_until is not None and now >= self._distrust_until:
             self._distrust_until = None

@@ -1,11 +1,11 @@
-"""What the URL of a Redis says: where it is, who logs in, how it is encrypted, where the keys are.
+"""The URL of a Redis: its servers, the login, the encryption, and the prefix of the keys.
 
     redis://user:password@host:port/db?prefix=guidkeep:
     rediss://...?ssl_ca_certs=FILE       over TLS
     redis+cluster://host1:port1,host2:port2/     some nodes of a Redis Cluster; the others are found
     rediss+cluster://...
 
-Parameters: `prefix`, what the names of all keys begin with; and, with TLS, what redis-py calls
+Parameters: `prefix`, the first characters of all keys; and, with TLS, as in redis-py,
 `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` (`required` or `none`) and
 `ssl_check_hostname` (`true` or `false`).
 """
@@ -34,14 +34,14 @@ class RedisAddress:
     """See the module's text.
 
     Attributes:
-        shown: the URL as it may be shown.
-        seeds: hosts and ports; more than one only of a cluster.
+        shown: the URL without its password.
+        seeds: hosts and ports; only a cluster has more than one.
         is_cluster: whether it is a Redis Cluster.
-        user: who logs in; empty: the default user.
-        password: empty: nobody logs in.
-        database: its number.
-        prefix: what keys begin with.
-        tls: None: no encryption.
+        user: the user's name; empty: the default user.
+        password: the password; empty: no login.
+        database: the number of the database.
+        prefix: the first characters of each key.
+        tls: the settings of encryption; None: no encryption.
     """
 
     shown: str
@@ -58,7 +58,7 @@ class RedisAddress:
         """Reads the URL.
 
         Raises:
-            StartupError: it is none; the message says why.
+            StartupError: the URL is wrong; the message gives the reason.
         """
         address = Address.parse(url, port=PORT, several=True)
         is_cluster = address.scheme.endswith("+cluster")
