@@ -155,8 +155,36 @@ def test_a_name_that_is_not_in_the_table_is_a_mistake() -> None:
     ):
         with pytest.raises(KeyError):
             use()
-    with pytest.raises(ValueError, match="has labels"):
-        made.watch("guidkeep_bulk_lines", lambda: 0)
+
+
+def test_a_wrong_number_of_labels_raises_where_it_is_counted_and_leaves_no_series() -> None:
+    made = Metrics()
+    before = made.numbers()
+    for use in (
+        lambda: made.count("guidkeep_bulk_lines"),
+        lambda: made.count("guidkeep_clock_jumps", "one too many"),
+        lambda: made.tally("guidkeep_batch_seconds"),
+        lambda: made.tally("guidkeep_batch_seconds", "read", "one too many"),
+        lambda: made.watch("guidkeep_bulk_lines", lambda: 0),
+    ):
+        with pytest.raises(ValueError, match="has the labels"):
+            use()
+    assert made.numbers() == before
+
+
+def test_a_histogram_without_labels_is_shown_as_prometheus_own_library_shows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = Row("x_seconds", "histogram", "Seconds without labels")
+    monkeypatch.setattr(metrics, "TABLE", (row,))
+    ours, registry = Metrics(), CollectorRegistry()
+    theirs = Histogram(row.name, row.help, buckets=row.bounds, registry=registry)
+    for histogram in (ours.tally(row.name), theirs):
+        histogram.observe(0.3)
+    expected = generate_latest(registry).splitlines()
+    assert exposition({None: ours.numbers()}).splitlines() == [
+        line for line in expected if b"_created" not in line
+    ]
 
 
 def test_each_count_of_a_cache_has_its_metric() -> None:

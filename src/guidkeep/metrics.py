@@ -11,19 +11,15 @@ JSON, and `GET /stats` adds them up. They become text only when Prometheus asks.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
 SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
-
-CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
-"""The media type of `exposition`."""
 
 
 class Row(NamedTuple):
@@ -69,8 +65,8 @@ TABLE = (
         ("reason",),
         "`connections` is `--max-connections`, `client` is `--max-connections-per-client`; "
         "`guests`: a connection that waited to ask for health gave way to another; "
-        "`descriptors`: no more files can be opened. Connections that asked for health were served "
-        "and do not count.",
+        "`descriptors`: no more files can be opened. The count includes connections beyond a limit "
+        "that were served because they asked for health.",
     ),
     Row("guidkeep_request_bytes", "gauge", "Bytes of --max-memory that requests hold"),
     Row(
@@ -184,20 +180,41 @@ class Tally:
         self.total += value
 
 
+_Value = TypeVar("_Value")
+
+
+class _Series(dict[tuple[object, ...], _Value]):
+    """The series of one metric, by the values of its labels; a series begins at its first use.
+
+    A series with a wrong number of labels raises ValueError at once. Found only when the metrics
+    are read, it would make the whole of `/metrics` fail.
+    """
+
+    def __init__(self, row: Row, begin: Callable[[], _Value]) -> None:
+        self._row = row
+        self._begin = begin
+
+    def __missing__(self, values: tuple[object, ...]) -> _Value:
+        names = self._row.labels
+        if len(values) != len(names):
+            raise ValueError(f"{self._row.name} has the labels {names}; {values} are not theirs.")
+        self[values] = begun = self._begin()
+        return begun
+
+
 class Metrics:
     """The numbers of one process."""
 
     def __init__(self) -> None:
-        self._tallies: dict[str, dict[tuple[object, ...], Tally]] = {
-            row.name: defaultdict(partial(Tally, row.bounds))
+        self._tallies = {
+            row.name: _Series(row, partial(Tally, row.bounds))
             for row in TABLE
             if row.kind == "histogram"
         }
-        self._counts: dict[str, dict[tuple[object, ...], float]] = {
-            row.name: defaultdict(float, {} if row.labels else {(): 0.0})
-            for row in TABLE
-            if row.kind != "histogram"
-        }
+        self._counts = {row.name: _Series(row, float) for row in TABLE if row.kind != "histogram"}
+        for row in TABLE:
+            if row.kind != "histogram" and not row.labels:
+                self.count(row.name, by=0)
         self._watched: dict[str, Callable[[], float]] = {}
 
     def tally(self, name: str, *labels: object) -> Tally:
@@ -210,8 +227,7 @@ class Metrics:
 
     def watch(self, name: str, number: Callable[[], float]) -> None:
         """Has a metric without labels show the number that `number` returns when asked."""
-        if self._counts[name].keys() != {()}:
-            raise ValueError(f"{name} has labels.")
+        self.count(name, by=0)
         self._watched[name] = number
 
     def observe_batch(self, kind: str) -> Callable[[int, float], None]:
@@ -276,17 +292,20 @@ def exposition(gathered: Gathered) -> bytes:
 
 
 def _lines(row: Row, labels: Mapping[str, str], series: Sequence[float]) -> Iterator[str]:
-    told = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
     if row.kind != "histogram":
-        braces = f"{{{told}}}" if told else ""
-        yield f"{row.shown}{braces} {float(series[0])}\n"
+        yield f"{row.shown}{_braces(labels)} {float(series[0])}\n"
         return
     total, *counts = series
     bounds = (*map(str, row.bounds), "+Inf")
     for bound, count in zip(bounds, accumulate(counts), strict=True):
-        yield f'{row.name}_bucket{{{told},le="{bound}"}} {float(count)}\n'
-    yield f"{row.name}_count{{{told}}} {float(sum(counts))}\n"
-    yield f"{row.name}_sum{{{told}}} {total}\n"
+        yield f"{row.name}_bucket{_braces({**labels, 'le': bound})} {float(count)}\n"
+    yield f"{row.name}_count{_braces(labels)} {float(sum(counts))}\n"
+    yield f"{row.name}_sum{_braces(labels)} {total}\n"
+
+
+def _braces(labels: Mapping[str, str]) -> str:
+    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+    return f"{{{pairs}}}" if pairs else ""
 
 
 def _escaped(value: str) -> str:

@@ -47,7 +47,7 @@ class Shown:
 async def shown(api: Api) -> Shown:
     answer = await api.get("/metrics")
     assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return Shown(answer.text)
 
 

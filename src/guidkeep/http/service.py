@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from guidkeep.errors import Stopping
 from guidkeep.http.responses import JSON, Response, json_response
-from guidkeep.metrics import CONTENT_TYPE, exposition
+from guidkeep.metrics import exposition
 from guidkeep.system.version import VERSION
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from guidkeep.http.requests import Request
     from guidkeep.metrics import Gathered
     from guidkeep.registry.registry import Registry
+
+PROMETHEUS_TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+"""The media type of Prometheus' text format, as `exposition` writes it."""
 
 
 class Service:
@@ -63,8 +66,8 @@ class Service:
 
     async def metrics(self, _: Request) -> Response:
         """`GET /metrics`, for Prometheus."""
-        content_type = (b"content-type", CONTENT_TYPE.encode())
-        return Response(200, [content_type], exposition(await self._gather()))
+        text = exposition(await self._gather())
+        return Response(200, [(b"content-type", PROMETHEUS_TEXT)], text)
 
     async def openapi(self, _: Request) -> Response:
         """`GET /openapi.json`."""

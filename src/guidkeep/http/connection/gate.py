@@ -33,8 +33,9 @@ class Gate:
     Args:
         most: the most connections in all.
         most_per_client: the most of one client; 0 for no limit.
-        count_refusal: called with the reason for each connection that is refused: `connections`,
-            `client`, or `guests` for a guest that had to leave for another.
+        count_refusal: called with the reason for each connection beyond a limit, also one that is
+            then served because it asks for health: `connections`, `client`, or `guests` for a
+            guest that had to leave for another.
     """
 
     def __init__(
