@@ -182,7 +182,7 @@ def served(
         raise failures[0]
 
 
-async def turns(count: int = 20) -> None:
+async def iterations(count: int = 20) -> None:
     """Runs a number of event-loop iterations, so that all tasks go on as far as they can."""
     for _ in range(count):
         await asyncio.sleep(0)

@@ -12,7 +12,7 @@ import pytest
 from guidkeep.batching.batcher import SETTLED, Batcher, Batchers
 from guidkeep.batching.runners import AsyncioRunner, ThreadRunner
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from tests.support import turns, until
+from tests.support import iterations, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -77,7 +77,7 @@ class Doubler:
     async def begun(self, count: int = 1) -> None:
         """Waits until `count` batches are held up, and then until no task can go on."""
         await until(lambda: len(self.gates) >= count)
-        await turns()
+        await iterations()
 
     async def let_back(self, error: Exception | None = None) -> None:
         """Lets the first batch that is held up return."""
@@ -85,7 +85,7 @@ class Doubler:
         back = len(self.observed)
         self.gates.pop(0).set_result(error)
         await until(lambda: len(self.observed) > back)
-        await turns()
+        await iterations()
 
     async def close(self) -> None:
         self.is_closing = True
@@ -167,7 +167,7 @@ async def test_a_batch_leaves_after_the_next_iteration_and_waits_for_nobody(
     doubler: Doubler,
 ) -> None:
     doubler.batcher.submit(1)
-    await turns(3)
+    await iterations(3)
     doubler.batcher.submit(2)
     await doubler.begun()
     assert doubler.ran == [[1]]
@@ -179,9 +179,9 @@ async def test_what_arrives_while_a_batch_is_on_its_way_makes_up_the_next(
     outcomes = [doubler.batcher.submit(1)]
     await doubler.begun()
     outcomes.append(doubler.batcher.submit(2))
-    await turns()
+    await iterations()
     outcomes += [doubler.batcher.submit(3), doubler.batcher.submit(4)]
-    await turns()
+    await iterations()
     assert doubler.ran == [[1]]
     await doubler.let_back()
     await doubler.let_back()
@@ -195,7 +195,7 @@ async def test_as_many_batches_are_on_their_way_as_the_runner_runs_at_once(make:
     outcomes = []
     for item in (1, 2, 3, 4):
         outcomes.append(doubler.batcher.submit(item))
-        await turns()
+        await iterations()
     assert doubler.ran == [[1], [2]]
     await doubler.let_back()
     assert doubler.ran == [[1], [2], [3, 4]]
@@ -277,7 +277,7 @@ async def test_a_batch_that_is_cancelled_leaves_nobody_waiting(make: Make) -> No
     await doubler.begun()
     [batch] = doubler.batcher._running
     batch.cancel()
-    await turns()
+    await iterations()
     assert all(isinstance(outcome.exception(), asyncio.CancelledError) for outcome in outcomes)
     assert doubler.gates.pop().cancelled()
 
@@ -288,7 +288,7 @@ async def test_a_task_that_is_cancelled_learns_of_it_when_the_outcome_is_certain
     task = asyncio.create_task(awaited(doubler.batcher.submit(1)))
     await doubler.begun()
     task.cancel()
-    await turns()
+    await iterations()
     assert not task.done()
     await doubler.let_back()
     assert task.cancelled()

@@ -29,21 +29,14 @@ class Word(NamedTuple):
     elsewhere: Mapping[str, str] = {}
 
 
-SERVERS = dict.fromkeys(
-    ("src/guidkeep/stores/", "src/guidkeep/caches/redis/", "tests/stores/", "tests/caches/redis/"),
-    "still to be renamed",
-)
-"""Rooms of stores and caches on servers."""
-
 WORDS = (
-    Word("time-outs?", "timeout", {**SERVERS, "CHANGELOG.md": "the past"}),
-    Word(r"turns? of the (event )?loop", "event-loop iteration", {**SERVERS}),
+    Word("time-outs?", "timeout", {"CHANGELOG.md": "the past"}),
+    Word(r"turns? of the (event )?loop", "event-loop iteration"),
     Word("(?<!single )flights?", "batch, query"),
     Word(
         "(?<!other way )rounds?(?! trip)",
         "batch",
         {
-            **SERVERS,
             "benchmarks/": "a repetition of a measurement",
             "docs/decisions/": "a repetition of a measurement",
             "tests/http/test_below.py": "a round number",
@@ -53,7 +46,6 @@ WORDS = (
         "figures?",
         "metric, number, result",
         {
-            **SERVERS,
             "benchmarks/": "a result with its unit",
             "CONTRIBUTING.md": "a result with its unit",
         },
@@ -62,12 +54,10 @@ WORDS = (
         "(a|an|the|its|no|each|every|first|last|whose) answers?",
         "response",
         {
-            **SERVERS,
             "docs/decisions/": "a decision is the answer to its question",
             "docs/how-it-works.md": "a decision is the answer to its question",
             "CONTRIBUTING.md": "a decision is the answer to its question",
             "CHANGELOG.md": "the past",
-            "benchmarks/": "still to be renamed",
         },
     ),
 )

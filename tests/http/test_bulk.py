@@ -344,7 +344,7 @@ async def test_however_many_requests_a_turn_of_the_loop_begins_few_lines(
         read[turn] += 1 + len(text) // bulk_module.LONG
         return parse_change(text, **keywords)
 
-    async def turns() -> None:
+    async def iterations() -> None:
         nonlocal turn
         while True:
             await asyncio.sleep(0)
@@ -356,7 +356,7 @@ async def test_however_many_requests_a_turn_of_the_loop_begins_few_lines(
         Api(app_of(make_registry(store))) as api,
         asyncio.TaskGroup() as group,
     ):
-        counting = group.create_task(turns())
+        counting = group.create_task(iterations())
         lines = ["x", json.dumps({"user": "Ann"}), json.dumps({"note": "x" * 3000})] * 200
         answers = await asyncio.gather(*[bulk(api, *lines) for _ in range(8)])
         counting.cancel()

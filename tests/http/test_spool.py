@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from guidkeep.http import spool
 from guidkeep.http.spool import Spool, SpoolSpace
-from tests.support import turns
+from tests.support import iterations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,10 +78,10 @@ async def test_who_leaves_while_the_disk_is_written_takes_no_room_along() -> Non
         await queue.put(b"x" * SIZE)  # on the disk
         before = asyncio.create_task(asyncio.to_thread(goes_on.wait))
         putting = asyncio.create_task(queue.put(b"x" * SIZE))
-        await turns(3)
+        await iterations(3)
         assert room.left == 1_000_000 - 2 * SIZE
         putting.cancel()
-        await turns(3)
+        await iterations(3)
         assert not putting.done(), "the thread may be writing"
         goes_on.set()
         with pytest.raises(asyncio.CancelledError):
@@ -119,9 +119,9 @@ async def test_little_is_never_put_on_the_disk() -> None:
 async def test_one_who_takes_waits_for_what_is_to_come() -> None:
     queue = Spool(SpoolSpace(0), Told())
     taking = asyncio.create_task(rest(queue))
-    await turns()
+    await iterations()
     await queue.put(b"a")
-    await turns()
+    await iterations()
     await queue.put(b"b")
     queue.end()
     assert await taking == b"ab"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.record import Record
 from tests.registry.memory_store import MemoryStore
-from tests.support import GUID, MARCH_2015, turns
+from tests.support import GUID, MARCH_2015, iterations
 
 if TYPE_CHECKING:
     from guidkeep.registry.registry import Registry
@@ -47,7 +47,7 @@ class SlowStore(MemoryStore):
 
     async def let_go(self, error: BaseException | None = None) -> None:
         """Releases the call that has waited longest."""
-        await turns()
+        await iterations()
         self.waiting = [
             gate for gate in self.waiting if not gate.done()
         ]  # a cancelled call has left the queue
@@ -56,7 +56,7 @@ class SlowStore(MemoryStore):
             gate.set_result(None)
         else:
             gate.set_exception(error)
-        await turns()
+        await iterations()
 
 
 def assert_nothing_is_left(registry: Registry) -> None:

@@ -13,7 +13,7 @@ from guidkeep.errors import StoreUnavailable
 from guidkeep.record import LAST_EXPIRE, Record
 from guidkeep.registry import census
 from tests.registry.memory_store import MemoryStore
-from tests.support import MARCH_2015, Clock, make_registry, turns
+from tests.support import MARCH_2015, Clock, iterations, make_registry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -126,11 +126,11 @@ async def test_after_that_it_is_told_once_more_and_counted_behind_it(
     store.gate.clear()
     assert await registry.forecast() is first
     assert await registry.forecast() is first
-    await turns()
+    await iterations()
     assert len(store.steps) == 92
     store.gate.set()
     while (found := await registry.forecast()) is first:
-        await turns()
+        await iterations()
     assert (found.live, found.as_of) == (1, NOW + 60)
     assert len(store.steps) == 182
 
@@ -170,7 +170,7 @@ async def test_a_count_that_fails_is_tried_again_by_the_next(
     clock.advance(100)
     with capture_logs() as logs:
         assert await registry.forecast() is first
-        await turns()
+        await iterations()
     assert [entry["event"] for entry in logs] == ["count failed"]
 
 
@@ -178,7 +178,7 @@ async def test_a_fault_inside_is_logged(registry: Registry, store: CountedStore)
     store.fault = ZeroDivisionError()
     with capture_logs() as logs, pytest.raises(ZeroDivisionError):
         await registry.forecast()
-    await turns()
+    await iterations()
     assert [entry["log_level"] for entry in logs] == ["error"]
 
 
@@ -187,9 +187,9 @@ async def test_one_who_leaves_does_not_stop_the_count(
 ) -> None:
     store.gate.clear()
     leaving, staying = (asyncio.create_task(registry.forecast()) for _ in range(2))
-    await turns()
+    await iterations()
     leaving.cancel()
-    await turns()
+    await iterations()
     store.gate.set()
     assert (await staying).live == 0
 
@@ -200,7 +200,7 @@ async def test_a_registry_that_is_closed_counts_no_further(
     registry = make_registry(store, clock=clock)
     store.gate.clear()
     asking = asyncio.create_task(registry.forecast())
-    await turns()
+    await iterations()
     await registry.close()
     with pytest.raises(asyncio.CancelledError):
         await asking
@@ -221,7 +221,7 @@ async def test_it_rests_after_a_step_unless_somebody_waits(
     clock.advance(100)
     assert await counting.ask() is first
     while await counting.ask() is first:
-        await turns()
+        await iterations()
     assert len(rests) == 91
     assert min(rests) > 0
     clock.advance(DAY)

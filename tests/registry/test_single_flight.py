@@ -11,7 +11,7 @@ from guidkeep.caches.none import NoCache
 from guidkeep.errors import NotFound, OutcomeUnknown, StoreUnavailable
 from tests.registry.memory_store import MemoryStore
 from tests.registry.slow_store import NEW, OLD, SlowStore, assert_nothing_is_left
-from tests.support import GUID, MARCH_2015, Clock, change, make_registry, turns
+from tests.support import GUID, MARCH_2015, Clock, change, iterations, make_registry
 
 
 @pytest.mark.parametrize("cache", [None, NoCache()], ids=["memory", "none"])
@@ -35,7 +35,7 @@ async def test_who_arrives_during_a_flight_does_not_get_what_it_brings() -> None
     store = SlowStore(OLD)
     registry = make_registry(store, NoCache())
     early = asyncio.create_task(registry.read(GUID))
-    await turns()
+    await iterations()
     store.records[GUID] = NEW  # as another node does
     late = [asyncio.create_task(registry.read(GUID)) for _ in range(3)]
     await store.let_go()
@@ -49,7 +49,7 @@ async def test_a_flight_that_fails_fails_only_its_own_readers() -> None:
     store = SlowStore(OLD)
     registry = make_registry(store)
     first = asyncio.create_task(registry.read(GUID))
-    await turns()
+    await iterations()
     second = [asyncio.create_task(registry.read(GUID)) for _ in range(3)]
     await store.let_go(StoreUnavailable("down"))
     third = asyncio.create_task(registry.read(GUID))
@@ -83,10 +83,10 @@ async def test_a_flight_goes_on_for_the_others_when_its_first_reader_leaves() ->
     store = SlowStore(OLD)
     registry = make_registry(store)
     first, second, third = (asyncio.create_task(registry.read(GUID)) for _ in range(3))
-    await turns()
+    await iterations()
     first.cancel()
     second.cancel()
-    await turns()
+    await iterations()
     await store.let_go()
     assert await third == OLD
     assert first.cancelled()
@@ -100,7 +100,7 @@ async def test_a_flight_that_fails_when_all_its_readers_have_left_bothers_nobody
     first, second = (asyncio.create_task(registry.read(GUID)) for _ in range(2))
     await store.let_go()
     registry.cache = make_registry(store).cache  # cold again: the second load has to read the store
-    await turns()
+    await iterations()
     second.cancel()
     while store.waiting:
         await store.let_go(StoreUnavailable("down"))
@@ -144,7 +144,7 @@ async def test_closing_waits_for_writes_that_nobody_waits_for_any_more() -> None
     with pytest.raises(OutcomeUnknown):
         await write
     closing = asyncio.create_task(registry.close())
-    await turns()
+    await iterations()
     assert not closing.done()
     settled_later.set_result(None)
     await closing
@@ -171,7 +171,7 @@ async def test_an_expired_record_is_not_shared_between_readers_of_before_and_aft
     store, clock = SlowStore(OLD), Clock()
     registry = make_registry(store, clock=clock)
     before = asyncio.create_task(registry.read(GUID))
-    await turns()
+    await iterations()
     clock.advance(100)
     after = asyncio.create_task(registry.read(GUID))
     await store.let_go()

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from guidkeep.system.tasks import on_thread
-from tests.support import turns
+from tests.support import iterations
 
 
 async def test_work_on_a_thread_returns_or_raises_what_it_does() -> None:
@@ -27,9 +27,9 @@ async def test_a_cancellation_waits_for_the_thread(*, fails: bool) -> None:
             raise OSError
 
     waiting = asyncio.create_task(on_thread(work))
-    await turns(3)
+    await iterations(3)
     waiting.cancel()
-    await turns(3)
+    await iterations(3)
     assert not waiting.done()
     goes_on.set()
     with pytest.raises(asyncio.CancelledError):

@@ -16,7 +16,7 @@ from guidkeep.http.cross_site import CrossSitePolicy
 from guidkeep.http.hosts import Hosts
 from guidkeep.metrics import Metrics
 from guidkeep.settings import Settings
-from tests.support import turns
+from tests.support import iterations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -92,4 +92,4 @@ async def both_ends(
         ours.close()
         made.transport.abort()
         app.answer(100)
-        await turns()
+        await iterations()

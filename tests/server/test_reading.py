@@ -11,7 +11,7 @@ import pytest
 from guidkeep.http.connection import reading
 from tests.server.ends import Ends, both_ends
 from tests.server.wire import GUID, parse, request
-from tests.support import turns, until
+from tests.support import iterations, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def ends() -> AsyncIterator[Ends]:
 
 async def heard(ends: Ends) -> bytes:
     """Returns the server's next response."""
-    await turns(1)
+    await iterations(1)
     return await asyncio.get_running_loop().sock_recv(ends.client, 1_000_000)
 
 
@@ -38,7 +38,7 @@ async def test_of_a_pipeline_one_request_is_made_and_what_was_read_with_it_waits
     """However much is sent: the server reads no more until it has answered."""
     asked = b"".join(request("GET", f"/{number}") for number in range(100_000))
     ends.server.data_received(asked[:100_000])
-    await turns()
+    await iterations()
     assert ends.app.asked == ["/0"]
     assert not ends.server.transport.is_reading()
     assert ends.server.held == ends.server.context.memory.used == 100_000
@@ -56,7 +56,7 @@ async def test_what_is_parsed_is_not_kept_for_what_is_not(ends: Ends) -> None:
     assert 3 * len(asked) <= ends.server.held < 2 * 3 * len(asked)
     ends.app.answer(10)
     await until(lambda: len(ends.app.asked) == 10)
-    await turns()
+    await iterations()
     assert ends.server.held == ends.server.context.memory.used == 0
     assert ends.server.transport.is_reading()
 
@@ -79,7 +79,7 @@ async def test_hits_are_answered_a_few_at_a_time() -> None:
             await heard(ends)
             assert answered - before <= reading.SLICES_AT_ONCE
             before = answered
-        await turns()
+        await iterations()
         assert ends.server.held == 0
         assert ends.app.asked == []
 
@@ -133,7 +133,7 @@ async def test_so_many_bytes_of_a_head_and_no_more_are_taken(
     begin, end = b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"\r\n\r\n"
     most = ends.server.context.settings.max_headers
     ends.server.data_received(begin + b"x" * (most - len(begin + end) + beyond) + end)
-    await turns()
+    await iterations()
     assert bool(ends.app.asked) is is_taken
 
 
@@ -141,7 +141,7 @@ async def test_so_many_bytes_of_a_head_and_no_more_are_taken(
 async def test_so_many_fields_and_no_more_are_taken(ends: Ends, count: int, is_taken: bool) -> None:
     """`Host` is one of them."""
     ends.server.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * count + b"\r\n")
-    await turns()
+    await iterations()
     assert bool(ends.app.asked) is is_taken
 
 
@@ -159,7 +159,7 @@ async def test_a_body_is_held_where_it_is_counted_until_it_is_whole(
     assert ends.server.held == ends.server.context.memory.used
     assert not ends.server.cycle.message_event.is_set(), "nobody is woken for a part"
     ends.client.close()
-    await turns()
+    await iterations()
     assert ends.server.context.memory.used == 0
 
 
@@ -197,7 +197,7 @@ async def test_nobody_gives_way_for_a_request_that_would_not_fit_even_so() -> No
 async def test_a_pipeline_that_gives_way_is_answered_what_was_begun_and_ends() -> None:
     async with both_ends(max_memory=10_000) as ends:
         ends.server.data_received(request("GET", "/1") * 1000)
-        await turns()
+        await iterations()
         assert ends.app.asked == ["/1"]
         assert ends.server.held == 0
         ends.app.answer()
@@ -246,7 +246,7 @@ async def test_an_answer_that_is_ready_and_not_sent_is_lost_with_its_connection(
     """Whether the client has stopped reading, or reads slowly."""
     async with both_ends(max_memory=100_000) as ends:
         ends.server.data_received(request("GET", "/1"))
-        await turns()
+        await iterations()
         ends.server.response_waits(60_000)
         memory = ends.server.context.memory
         assert memory.used == 60_000
@@ -268,11 +268,11 @@ async def test_what_is_read_late_is_counted_until_then() -> None:
 async def test_a_body_that_nobody_wants_is_let_go_with_the_answer(ends: Ends) -> None:
     asked = request("GET", "/", b"x" * 60_000)
     ends.server.data_received(asked)
-    await turns()
+    await iterations()
     assert ends.server.held >= 60_000
     ends.app.answer()
     await until(ends.server.is_idle)
-    await turns()
+    await iterations()
     assert ends.server.context.memory.used == 0
 
 
@@ -281,7 +281,7 @@ async def test_a_request_with_more_after_it_does_not_close_a_server_that_stops(
 ) -> None:
     """The last that was sent says that it closes."""
     ends.server.data_received(request("GET", "/1"))
-    await turns()
+    await iterations()
     ends.server.context.draining = True
     ends.server.data_received(request("GET", "/2") + request("GET", "/3"))
     ends.server.shutdown()
@@ -299,7 +299,7 @@ async def test_a_body_that_nobody_takes_is_read_no_further(ends: Ends) -> None:
         + b"10400\r\n%b\r\n" % (b"x" * 0x10400)
         + b"4\r\n\r\n\r\n\r\n" * 4 * reading.SLICES_AT_ONCE
     )
-    await turns()
+    await iterations()
     assert not ends.server.transport.is_reading()
     assert ends.server.held >= 0x10400
 

@@ -25,7 +25,7 @@ from servers.processes import free_port
 from tests.engines import SINGLE
 from tests.server.processes import GUIDKEEP, serving
 from tests.server.wire import record, wired
-from tests.support import PATIENCE, turns, wait_until
+from tests.support import PATIENCE, iterations, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,7 +230,7 @@ async def test_a_start_that_waits_is_abandoned(
         send(number)
         await serving
         connection.close()
-    await turns()
+    await iterations()
     assert started == []
 
 

@@ -29,7 +29,7 @@ from guidkeep.system.backoff import Backoff
 from servers.processes import children, free_port, is_gone
 from tests.server.test_start import unchanged_process
 from tests.server.wire import wired
-from tests.support import turns, until
+from tests.support import iterations, until
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -121,7 +121,7 @@ async def test_sighup_is_passed_on_to_workers_that_are_there(url: str) -> None:
     settings = chosen(url)
     async with supervised(settings) as address:
         os.kill(os.getpid(), signal.SIGHUP)
-        await turns()
+        await iterations()
         assert await asyncio.to_thread(answers, address)
     place = Worker(Job(settings=settings, number=0, descriptor=0, names=("x",)), socket.socket())
     place.reload()  # there is no process yet

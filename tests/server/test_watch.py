@@ -14,7 +14,7 @@ from guidkeep.http.connection import protocol
 from guidkeep.http.connection.protocol import LOOKS_AT_ONCE, watch
 from guidkeep.http.memory import FALL, Memory
 from tests.server.ends import Ends, both_ends
-from tests.support import PATIENCE, turns, until
+from tests.support import PATIENCE, iterations, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,10 +36,10 @@ async def test_a_connection_that_closes_waits_for_its_reader_no_longer_than_the_
     now = perf_counter()
     for seconds in (0, 19):
         ends.server.look(now + seconds)
-        await turns()
+        await iterations()
         assert ends.is_open()
     ends.server.look(now + 21)
-    await turns()
+    await iterations()
     assert not ends.is_open()
 
 
@@ -51,16 +51,16 @@ async def test_a_connection_that_catches_up_is_left_alone(ends: Ends) -> None:
     left = 200_000
     while left:
         left -= len(await loop.sock_recv(ends.client, 65_536))
-    await turns()
+    await iterations()
     assert not ends.is_stalled()
     ends.server.look(ends.server.since + 21)
-    await turns()
+    await iterations()
     assert ends.is_open()
 
 
 async def test_a_connection_that_waits_for_nothing_is_closed_without_a_word(ends: Ends) -> None:
     ends.server.give_up()
-    await turns()
+    await iterations()
     assert not ends.is_open()
     assert ends.client.recv(100) == b""
 
@@ -82,7 +82,7 @@ async def test_what_goes_wrong_with_one_connection_does_not_end_the_watch(
 
     connections: set[Any] = {Broken()}
     watching = asyncio.create_task(watch(connections, Memory(1)))
-    await turns()
+    await iterations()
     connections.add(Good())
     done, _ = await asyncio.wait(
         [watching, asyncio.create_task(looked.wait())], return_when=asyncio.FIRST_COMPLETED
@@ -110,7 +110,7 @@ async def test_others_have_their_turn_while_many_connections_are_looked_at(
     watching = asyncio.create_task(watch(connections, Memory(1)))
     async with asyncio.timeout(PATIENCE):
         while seen[-1] < many:
-            await turns(1)
+            await iterations(1)
             seen.append(Looked.count)
     watching.cancel()
     assert max(after - before for before, after in pairwise(seen)) <= LOOKS_AT_ONCE
@@ -131,10 +131,10 @@ async def test_memory_that_was_held_is_given_back_to_the_system(
     memory = Memory(2 * FALL)
     watching = asyncio.create_task(watch(set(), memory))
     assert memory.take(2 * FALL)
-    await turns()
+    await iterations()
     assert given == 0
     memory.give(2 * FALL)
     await until(lambda: given)
-    await turns()
+    await iterations()
     watching.cancel()
     assert given == 1

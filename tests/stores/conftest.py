@@ -1,7 +1,7 @@
-"""The stores that the contract holds for: one name each.
+"""The stores that keep the contract, by name.
 
-`opener` opens the store under test: empty the first time in a test, and as it was left each time
-after that.
+`opener` opens the store under test: it is empty the first time in a test and then keeps its
+records.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def opener_of(url: str) -> Opener:
 
 
 def sqlite_urls(folder: Path) -> Callable[[], str]:
-    """The first is of the file that the fixture `file` names."""
+    """Returns a function that makes URLs; the first is that of the fixture `file`."""
     names = itertools.chain(["guidkeep.db"], map("guidkeep-{}.db".format, itertools.count(2)))
     return lambda: f"sqlite:///{folder / next(names)}"
 
 
 @pytest.fixture(params=STORES)
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Makes URLs of stores that are empty and that nobody else uses."""
+    """Returns a function that makes URLs of empty stores, which no other test uses."""
     if request.param == "sqlite":
         return sqlite_urls(tmp_path)
     engines: Engines = request.getfixturevalue("engines")

@@ -1,4 +1,4 @@
-"""The contract that ships in the package, on every store that does."""
+"""The contract in the package, on every store in the package."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.stores.sqlite.store import SQLiteStore
-from guidkeep.testing.stores import *  # noqa: F403 - its tests are run here
+from guidkeep.testing.stores import *  # noqa: F403 - runs its tests
 
 if TYPE_CHECKING:
     from guidkeep.stores import Store
 
 
-@pytest.fixture  # type: ignore[no-redef] # takes the place of the suite's own
+@pytest.fixture  # type: ignore[no-redef] # replaces the suite's fixture
 def thousands(request: pytest.FixtureRequest) -> int:
-    """More records than one batch holds; fewer where a write takes a step for each of them."""
+    """More records than one batch holds; fewer if a write takes a step for each record."""
     return 600 if request.node.callspec.params["new_url"] == "mongodb" else 3000
 
 

@@ -1,7 +1,7 @@
 """The cost of a page for a store: it depends on the windows, not on the number of records.
 
-It is counted by the server, in the index entries and records that it has looked at.
-FerretDB, which stands in for MongoDB here, looks at every document for every query.
+The server counts the index entries and records that it has examined. FerretDB, in place of MongoDB
+here, examines every document for every query.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ QUERIES = [
 
 
 async def fill(store: Store) -> None:
-    """One in ten is Bob's, one in fifty expires soon."""
+    """Stores records; one in ten is Bob's, one in fifty expires soon."""
     records = (
         make_record(
             at,
@@ -50,7 +50,7 @@ async def fill(store: Store) -> None:
 
 
 async def of_sqlite(store: SQLiteStore, ask: Callable[[], Awaitable[object]]) -> int:
-    """Steps of SQLite's virtual machine, which takes at least five for each entry."""
+    """Counts steps of SQLite's virtual machine, which takes at least five for each entry."""
     steps = 0
 
     def step() -> int:

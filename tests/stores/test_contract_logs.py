@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from guidkeep.stores import Store
     from tests.stores.conftest import Opener
 
-SECRET = "of-the-client"  # noqa: S105 - searched for below
+SECRET = "of-the-client"  # noqa: S105 - the tests search for it
 FINE = make_record(1, user="fine")
 QUOTED = make_record(2, user=SECRET)
 

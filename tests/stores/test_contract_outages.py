@@ -1,7 +1,7 @@
-"""What every store on a server promises when the server fails, and at start.
+"""The promises of every store on a server when the server fails, and at the start.
 
-Of each write its caller learns one of three things: it was done, nothing was written, or nobody
-knows. The first two are always true.
+The caller of a write gets one of three results: it was done, nothing was written, or the outcome is
+unknown. The first two are always true.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 
 __all__ = ["no_socket_is_left"]
 
-SECRET = "sword-fish"  # noqa: S105 - of nobody
+SECRET = "sword-fish"  # noqa: S105 - no account has it
 MARK = "marked"
-"""In the metadata of a write that a `Cutter` looks for."""
+"""A text in the metadata of a write, by which a `Cutter` finds it."""
 
 
 class Outage(NamedTuple):
-    """A server that a test may hurt, and the way to it.
+    """A server that a test may break, and a proxy before it.
 
     Attributes:
-        name: of the engine.
+        name: the engine's name.
         server: the server itself.
-        proxy: stands before it.
-        url: of a new, empty database, by way of the proxy.
+        proxy: the proxy before it.
+        url: the URL of a new, empty database, through the proxy.
     """
 
     name: str
@@ -70,8 +70,8 @@ class Outage(NamedTuple):
 def own(
     request: pytest.FixtureRequest, engines: Engines, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Any]]:
-    """A server of this module's own, left running by each test."""
-    engines.get(request.param)  # which skips, or fails, where it is not installed
+    """A server for this module alone; each test leaves it running."""
+    engines.get(request.param)  # skips, or fails, if it is not installed
     module = importlib.import_module(f"servers.{request.param}")
     with here(module.started(tmp_path_factory.mktemp("outages"))) as running:
         yield request.param, running
@@ -86,10 +86,10 @@ def outage(own: tuple[str, Any]) -> Iterator[Outage]:
 
 
 class Cutter:
-    """Stands before the server and breaks the connection on which a marked write comes.
+    """A proxy that breaks the connection of a marked write.
 
     Attributes:
-        url: by way of it.
+        url: the store's URL through the proxy.
         before: whether it breaks it before the server has the write, or after the server has
             responded.
     """
@@ -155,7 +155,7 @@ class Cutter:
 
 
 async def refusal(url: str, timeout: float) -> str:
-    """Why the store can't be opened; nothing shows the secret."""
+    """Returns the error of a store that can't be opened; nothing shows the secret."""
     with capture_logs() as logs, pytest.raises(StartupError) as refused:
         await open_store(url, timeout=timeout, metrics=Metrics())
     assert SECRET not in "".join(traceback.format_exception(refused.value)) + repr(logs)
@@ -263,7 +263,7 @@ async def test_a_dead_server_is_unavailable_and_nothing_was_written(outage: Outa
         assert await store.insert(make_record(1))
         outage.proxy.cut()
         with capture_logs() as logs:
-            await outcomes(store.ping())  # which may still find a connection
+            await outcomes(store.ping())  # the ping may still find a connection
             done = await outcomes(
                 store.insert(make_record(2)),
                 store.replace(newer(make_record(1)), 1),
@@ -282,7 +282,7 @@ async def test_a_dead_server_is_unavailable_and_nothing_was_written(outage: Outa
             await once_it_answers(store.ping)
         assert await store.get(guid_of(1)) == make_record(1)
         assert await store.insert(make_record(2))
-    if outage.name != "mongodb":  # whose driver says nothing of it
+    if outage.name != "mongodb":  # its driver does not log that
         events = [line["event"] for line in logs]
         assert events.count("store unreachable") == events.count("store reachable again") == 1
 
@@ -384,7 +384,7 @@ def open_files() -> int:
 
 async def test_closing_leaves_no_task_and_no_connection(outage: Outage) -> None:
     async with opener_of(outage.url)():
-        pass  # what the first makes and keeps: resolvers, threads
+        pass  # the first call makes resolvers and threads, which stay
     tasks, files = asyncio.all_tasks(), open_files()
     async with opener_of(outage.url)() as store:
         done = await outcomes(

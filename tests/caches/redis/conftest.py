@@ -14,7 +14,7 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Record
 from servers import redis
 from tests.engines import here
-from tests.support import GUID, MARCH_2015, Clock, turns
+from tests.support import GUID, MARCH_2015, Clock, iterations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -81,7 +81,7 @@ def own(engines: Engines, tmp_path: Path) -> Iterator[Redis]:
 
 async def gone_out() -> None:
     """Returns when the commands are sent: after an event-loop iteration in which more may join."""
-    await turns(2)
+    await iterations(2)
 
 
 async def reader(cache: RedisCache, guid: str = GUID) -> Lease:

@@ -28,7 +28,7 @@ from guidkeep.metrics import Metrics
 from servers import redis
 from servers.processes import free_port
 from tests.caches.redis.conftest import NOW, RECORD, gone_out, held, keep, server_of
-from tests.support import turns, until
+from tests.support import iterations, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -238,7 +238,7 @@ async def test_when_the_loop_was_held_up_redis_is_given_a_moment_more(own: Redis
     asked = connection.ask("ECHO", "here", hurried=True)
     await gone_out()
     time.sleep(0.5)  # noqa: ASYNC251 - holds up the event loop
-    await turns(3)  # the timer finds the reply overdue
+    await iterations(3)  # the timer finds the reply overdue
     own.process.signal(signal.SIGCONT)
     assert await asked == b"here"
     await connection.close()

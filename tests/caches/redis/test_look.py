@@ -31,7 +31,7 @@ PASSWORD = "s3cret"  # noqa: S105 - of a server of the tests
 @pytest.fixture(scope="module")
 def locked(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     """A server with a password."""
-    engines.get("redis")  # which skips, or fails, where it is not installed
+    engines.get("redis")  # skips, or fails, if it is not installed
     with here(redis.started(tmp_path_factory.mktemp("locked"), password=PASSWORD)) as server:
         yield server
 

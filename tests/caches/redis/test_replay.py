@@ -33,7 +33,7 @@ from tests.caches.redis.conftest import (
     server_of,
     until_a_reader_may_fill,
 )
-from tests.support import GUID, Clock, metric, turns, until
+from tests.support import GUID, Clock, iterations, metric, until
 
 if TYPE_CHECKING:
     from servers.redis import Redis
@@ -193,7 +193,7 @@ async def test_while_redis_is_away_a_write_does_not_make_the_node_go_through_all
     monkeypatch.setattr(cache, "_redrop", redrop)
     for at in range(10):
         await cache.settle(await cache.lease(f"{at:032X}"), None, NOW)
-        await turns()  # enough for the keeper
+        await iterations()  # enough for the keeper
     replay.assert_called_once()  # when the keeper begins
     redrop.assert_not_called()
     assert cache.counts.unsettled == 10

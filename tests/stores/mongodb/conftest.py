@@ -1,4 +1,4 @@
-"""Here `opener` and `store` are MongoDB's alone; `server` is a server of the test's own."""
+"""In this folder `opener` and `store` are MongoDB's; `server` is for one test alone."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from tests.engines import Engines
 
 COMMAND_AT = 26
-"""Where a request has its command's name: after the header, the flags and a document's start."""
+"""The position of the command's name in a request: after header, flags and start of a document."""
 
 
 @pytest.fixture(autouse=True)
 def no_socket_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Closes what PyMongo 4.20 leaves open when a client is closed while it connects.
+    """Closes the socket that PyMongo 4.20 leaves open when a client closes while it connects.
 
-    It tries again and again to reach a server that is away, so which test is hit is chance. They
-    know of it (PYTHON-5867); what is left is one socket, of a client that is at its end.
+    The client keeps trying to reach an unreachable server, so the fault may show in any test. It is
+    known (PYTHON-5867), and leaves one socket of a closed client.
     """
     connect = BaseSelectorEventLoop.sock_connect
 
@@ -53,8 +53,8 @@ def new_url(engines: Engines) -> Callable[[], str]:
 
 @pytest.fixture
 def server(engines: Engines, tmp_path: Path) -> Iterator[MongoDB]:
-    """To be killed or stopped."""
-    engines.get("mongodb")  # skips the test where it is not built
+    """A server that the test may kill or stop."""
+    engines.get("mongodb")  # skips the test if it is not built
     with started(tmp_path) as running:
         yield running
 
@@ -63,7 +63,7 @@ def server(engines: Engines, tmp_path: Path) -> Iterator[MongoDB]:
 async def opened(
     url: str, *, timeout: float = 5.0, metrics: Metrics | None = None
 ) -> AsyncIterator[MongoDBStore]:
-    """The store, as the class that it is."""
+    """The store, with its own class as type."""
     store = await MongoDBStore.open(url, timeout=timeout, metrics=metrics or Metrics())
     try:
         yield store
@@ -73,7 +73,7 @@ async def opened(
 
 @asynccontextmanager
 async def raw(url: str) -> AsyncIterator[Any]:
-    """The database itself."""
+    """Yields the database itself."""
     client: Any = pymongo.AsyncMongoClient(url)
     try:
         yield client.get_default_database()
@@ -82,11 +82,11 @@ async def raw(url: str) -> AsyncIterator[Any]:
 
 
 class Cutter:
-    """Stands between store and server; takes a command to the server and hangs up on the client.
+    """A proxy that passes a command to the server and then closes the client's connection.
 
     Attributes:
-        url: by way of it.
-        command: whose answer nobody gets to see.
+        url: the store's URL through the proxy.
+        command: the command whose response is lost.
     """
 
     def __init__(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""What callers hear when the server is dead, hangs, hangs up, or comes back."""
+"""The errors for callers when the server is dead, hangs, hangs up, or comes back."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_an_error_says_whether_the_write_may_have_happened(
 
 
 def test_each_document_of_an_insert_has_an_outcome_of_its_own() -> None:
-    """As MongoDB's own server may answer; FerretDB knows duplicates only."""
+    """A response as MongoDB's own server may send it; FerretDB reports duplicates only."""
     faults = [{"index": 1, "code": 11000}, {"index": 2, "code": 121}]
     found = mongodb._each({"writeErrors": faults, "writeConcernErrors": []}, 4)
     assert found[0] is found[3] is True
@@ -157,7 +157,7 @@ QUOTING = {
     "keyValue": {"user": "secret"},
     "errInfo": {"details": {"consideredValue": "secret"}},
 }
-"""As MongoDB's own server quotes a document in its answers."""
+"""A response of MongoDB's own server, which quotes a document."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the URL may say, and what is looked at before the store is used."""
+"""The URL of a MongoDB store, and the checks before the store is used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from servers.mongodb import MongoDB
     from tests.stores.mongodb.conftest import Cutter
 
-SECRET = "swordfish"  # noqa: S105 - of nobody
+SECRET = "swordfish"  # noqa: S105 - no account has it
 
 
 async def refusal(url: str, timeout: float = 0.5) -> StartupError:
@@ -209,7 +209,7 @@ async def test_metadata_is_a_text_whatever_it_looks_like(store: Store, member: s
 
 
 def test_a_missing_driver_is_named_with_what_installs_it() -> None:
-    """In a process of its own: here the driver is loaded already."""
+    """Runs in another process, because the driver is loaded already in this one."""
     program = (
         "import sys; sys.modules['pymongo'] = None\n"
         "from guidkeep.errors import StartupError\n"

@@ -1,4 +1,4 @@
-"""Here `opener` and `store` are MySQL's alone, and there are servers to be ill-treated."""
+"""In this folder `opener` and `store` are MySQL's, and tests may break servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def server(engines: Engines) -> mysql.Server:
-    """The one that all tests share."""
+    """The server that all tests share."""
     return cast("mysql.Server", engines.get("mysql"))
 
 
@@ -35,13 +35,13 @@ def new_url(server: mysql.Server) -> Callable[[], str]:
 @pytest.fixture(scope="module")
 def rough(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[mysql.MariaDB]:
     """A server that a test may stop, kill and start again, and leaves running."""
-    engines.get("mysql")  # which skips, or fails, where it is not installed
+    engines.get("mysql")  # skips, or fails, if it is not installed
     with here(mysql.started(tmp_path_factory.mktemp("rough"))) as running:
         yield running
 
 
 def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1, signed by its own key, and that key."""
+    """Makes a self-signed certificate for 127.0.0.1, and its key."""
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
     subprocess.run(
         [
@@ -56,7 +56,7 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def narrow(server: mysql.Server, url: str, connections: int) -> str:
-    """The URL for a user who may have so many connections to that database."""
+    """Returns the URL for a user who may have that number of connections to the database."""
     name = name_of(url)
     server.run(
         f"GRANT ALL ON {name}.* TO '{name}'@'%' IDENTIFIED BY '{mysql.PASSWORD}' "
@@ -70,20 +70,20 @@ def name_of(url: str) -> str:
 
 
 def sessions(server: mysql.Server, url: str) -> list[str]:
-    """The ids of the connections that are open to that database."""
+    """Returns the ids of the open connections to the database."""
     asked = f"SELECT id FROM information_schema.PROCESSLIST WHERE db = '{name_of(url)}'"
     return server.run(asked).split()
 
 
 async def another(store: MySQLStore) -> Any:
-    """A connection of asyncmy's to the same database, with transactions of its own."""
+    """Returns another connection of asyncmy to the same database, without autocommit."""
     driver: Any = store._pool._driver
     return await driver._connect(**{**driver._options, "autocommit": False})
 
 
 @asynccontextmanager
 async def locked(store: MySQLStore, statement: str) -> AsyncIterator[None]:
-    """Another's transaction that did that and does not end."""
+    """Runs a statement in another's transaction, which stays open."""
     other = await another(store)
     await other.query(statement)
     try:
@@ -102,7 +102,7 @@ async def opened(new_url: Callable[[], str]) -> AsyncIterator[MySQLStore]:
 
 @contextmanager
 def hanging(server: mysql.MariaDB) -> Iterator[None]:
-    """Lets it answer nothing for a while; its connections stay."""
+    """Stops the server from responding; its connections stay."""
     process = server.process
     process.signal(signal.SIGSTOP)
     try:

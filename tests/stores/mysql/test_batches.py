@@ -1,4 +1,4 @@
-"""Batches of a MySQL store: each member fares as if it had come alone."""
+"""Batches of a MySQL store: each operation has the same outcome as alone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_a_row_that_another_holds_does_not_hold_up_the_others_of_its_batch
 async def test_a_batch_that_loses_once_is_sent_again(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A deadlock, or a failed certification: the server says so, and wrote nothing."""
+    """After a deadlock, or a failed certification, the server has written nothing."""
     run = Connection.run
     refused: list[str] = []
 
@@ -72,7 +72,7 @@ async def test_a_batch_that_loses_always_goes_one_by_one(
 
 
 async def test_a_batch_decides_each_by_what_is_there(opened: MySQLStore) -> None:
-    """Expired, live and absent ones in one batch, some twice: each as if it came alone."""
+    """A batch with expired, live and absent records, some twice: each outcome is as alone."""
     for number in range(12):
         kind = number % 3
         if kind < 2:
@@ -85,7 +85,7 @@ async def test_a_batch_decides_each_by_what_is_there(opened: MySQLStore) -> None
 async def test_a_record_that_is_gone_when_it_is_looked_at_is_inserted(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was there when the batch was refused, and was deleted before it was looked at."""
+    """The record existed when the batch was refused, and was deleted before the look."""
     run = Connection.run
     assert await opened.insert(make_record(1))
 

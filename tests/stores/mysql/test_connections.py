@@ -91,7 +91,7 @@ async def test_a_server_that_takes_no_more_connections_is_used_with_those_that_a
 
 
 async def test_a_variable_that_the_server_does_not_have_is_left_alone(opened: MySQLStore) -> None:
-    """max_statement_time is MariaDB's, wsrep_sync_wait Galera's."""
+    """Only MariaDB has max_statement_time, and only Galera wsrep_sync_wait."""
     await opened._pool.close()
     driver: Any = opened._pool._driver
     driver._wishes += ("SET SESSION what_no_server_has = 1",)
@@ -126,7 +126,7 @@ async def test_a_statement_that_is_cancelled_takes_its_connection_with_it(
     with pytest.raises(asyncio.CancelledError):
         await sleeping
     for session in before:
-        server.run(f"KILL CONNECTION {session}")  # it sleeps on: nobody reads its connection
+        server.run(f"KILL CONNECTION {session}")  # it sleeps on, without reading its connection
     await store.ping()
     assert not set(sessions(server, url)) & set(before)
     await store.close()

@@ -1,4 +1,4 @@
-"""Real faults under a running MySQL store: it answers with an error, loses nothing, recovers."""
+"""Real faults under a running MySQL store: it reports an error, loses nothing, recovers."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_statement_that_is_killed_leaves_its_outcome_open(
 
 
 async def test_real_deadlocks_are_overcome(opened: MySQLStore) -> None:
-    """Another takes the rows in the opposite order, again and again."""
+    """Another connection locks the rows in the opposite order, again and again."""
     records = [make_record(number, expire=NOW) for number in range(40)]
     await outcomes(*(opened.insert(record) for record in records))
     other = await another(opened)
@@ -88,7 +88,7 @@ async def test_real_deadlocks_are_overcome(opened: MySQLStore) -> None:
                         f"UPDATE record SET version = version WHERE guid = x'{record.guid}'"
                     )
                 await other.commit()
-            except Exception:  # noqa: BLE001 - the server chose it to lose
+            except Exception:  # noqa: BLE001 - the server rolled it back
                 await other.rollback()
 
     opposing = asyncio.create_task(oppose())

@@ -1,4 +1,4 @@
-"""A URL that names several hosts: one is used until it can't be, then another."""
+"""A URL with several hosts: the store uses one until it fails, then another."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 
 
 def both(first: str, *others: str) -> str:
-    """The first URL, and the hosts of the others after its own."""
+    """Returns the first URL with the hosts of the others after its own."""
     parts = urlsplit(first)
     hosts = (urlsplit(other).netloc.rpartition("@")[2] for other in others)
     return parts._replace(netloc=",".join((parts.netloc, *hosts))).geturl()
 
 
 def elsewhere(url: str) -> str:
-    """The same URL, of a place where nobody listens."""
+    """Returns the same URL with a port on which no server listens."""
     login = urlsplit(url).netloc.rpartition("@")[0]
     return urlsplit(url)._replace(netloc=f"{login}@127.0.0.1:{free_port()}").geturl()
 
 
 def passed_over(logs: Iterable[Mapping[str, object]]) -> list[object]:
-    """Why, of each host that was."""
+    """Returns the error of each host that was passed over."""
     return [line["error"] for line in logs if line["event"] == "store host passed over"]
 
 
 @pytest.fixture
 async def pair(rough: MariaDB, new_url: Callable[[], str]) -> tuple[str, str]:
-    """The same tables on two servers: the one that may be ill-treated, and the other."""
+    """The same tables on two servers; a test may break the first."""
     url = new_url()
     rough.run(f"CREATE DATABASE {name_of(url)}")
     poor = f"{rough.url}{name_of(url)}"
@@ -98,7 +98,7 @@ async def test_of_hosts_that_are_all_away_it_is_said_once(
 async def test_where_one_is_full_and_the_other_away_who_comes_waits_for_room(
     server: Server, new_url: Callable[[], str]
 ) -> None:
-    """As when a node of a cluster has died, and all crowd onto another."""
+    """A node of a cluster has died, and all its clients connect to another."""
     url = narrow(server, new_url(), 1)
     store = await MySQLStore.open(both(url, elsewhere(url)), timeout=10.0, metrics=Metrics())
     until = asyncio.get_running_loop().time() + 10
@@ -110,7 +110,7 @@ async def test_where_one_is_full_and_the_other_away_who_comes_waits_for_room(
 
 
 async def test_one_that_dies_is_left(pair: tuple[str, str], rough: MariaDB) -> None:
-    """Those who connect at the same time all go on to the next."""
+    """Connections made at the same time all go to the next host."""
     async with opener_of(both(*pair))() as store:
         work = [store.replace(make_record(number), 1) for number in range(9)]
         assert not any(await asyncio.gather(*work))
@@ -132,7 +132,7 @@ async def test_one_that_hangs_is_left(
         assert not any(await asyncio.gather(*work))
         with hanging(rough):
             with pytest.raises(StoreUnavailable):
-                await store.ping()  # it takes all the time there is
+                await store.ping()  # it takes the whole timeout
             assert await store.insert(make_record())
             assert await store.get(guid_of(1)) == make_record()
 

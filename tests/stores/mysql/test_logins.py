@@ -1,4 +1,4 @@
-"""How one logs in to MySQL and MariaDB: what servers ship with works, unencrypted too."""
+"""Logins to MySQL and MariaDB: the servers' default methods work, unencrypted too."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def strict(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         f"--ssl-cert={certificate}",
         f"--ssl-key={key}",
     ]
-    engines.get("mysql")  # which skips, or fails, where it is not installed
+    engines.get("mysql")  # skips, or fails, if it is not installed
     with here(mysql.started(folder, options=options)) as server:
         yield server
 
 
 def account(server: Server, login: str, requirement: str = "NONE") -> str:
-    """The URL of a new database for a user of its own, who logs in like that."""
+    """Returns the URL of a new database, with a new user who has that login method."""
     url = server.fresh()
     name = name_of(url)
     server.run(
@@ -97,7 +97,7 @@ async def test_a_server_for_encrypted_connections_alone_is_named_as_one(strict: 
 
 
 def test_the_extra_has_what_the_logins_need() -> None:
-    """Of MySQL caching_sha2_password, its default; of MariaDB ed25519."""
+    """MySQL's default is caching_sha2_password; MariaDB has ed25519."""
     extra = [line for line in requires("guidkeep") or () if line.endswith("extra == 'mysql'")]
     for package, module in (("cryptography", "cryptography"), ("pynacl", "nacl")):
         assert any(line.startswith(package) for line in extra)

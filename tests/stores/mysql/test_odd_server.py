@@ -1,4 +1,4 @@
-"""A server whose settings are as unkind as they can be: bytes stay bytes, and it is warned of."""
+"""A server with the worst settings: bytes stay bytes, and there are warnings."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ USERS = [
     "x" * 3000 + "b",
     "😀" * 8000,
 ]
-"""No two are the same, though many a collation, a trailing blank or a short index says so."""
+"""All are different, though a collation, a trailing blank or a short index may make them equal."""
 
 
 class Odd(NamedTuple):
@@ -83,7 +83,7 @@ def odd(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         f"--ssl-key={key}",
         f"--ssl-ca={certificate}",
     ]
-    engines.get("mysql")  # which skips, or fails, where it is not installed
+    engines.get("mysql")  # skips, or fails, if it is not installed
     with here(mysql.started(folder, options=options)) as server:
         yield Odd(server, certificate, stranger)
 
@@ -163,7 +163,7 @@ async def test_of_a_server_as_it_is_shipped_it_is_said_if_it_has_no_binary_log(
 
 
 async def cipher(url: str) -> str:
-    """How the store's connection is encrypted; empty: it is not."""
+    """Returns the cipher of the store's connection; empty: it is not encrypted."""
     store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
     loop = asyncio.get_running_loop()
     asked = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"

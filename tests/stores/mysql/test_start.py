@@ -1,4 +1,4 @@
-"""Starting on a MySQL server: what is refused and why, and what is made."""
+"""The start on a MySQL server: reasons for a refusal, and the tables that it makes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TABLE = "CREATE TABLE record (guid BINARY(16) PRIMARY KEY)"
 
 
 async def refusal(url: str, *, timeout: float = 5.0) -> str:
-    """Why the store can't be opened; never with the password."""
+    """Returns the error of a store that can't be opened, which never has the password."""
     with capture_logs() as logs, pytest.raises(StartupError) as caught:
         await open_store(url, timeout=timeout, metrics=Metrics())
     for text in (str(caught.value), repr(logs)):
@@ -35,7 +35,7 @@ async def refusal(url: str, *, timeout: float = 5.0) -> str:
 
 
 def account(server: Server, url: str, rights: str) -> str:
-    """The URL of that database for a user who may do no more than that."""
+    """Returns the URL of the database for a user with only these rights."""
     name = name_of(url)
     server.run(f"GRANT {rights} ON {name}.* TO '{name}'@'%' IDENTIFIED BY '{PASSWORD}'")
     return url.replace("//guidkeep:", f"//{name}:")
@@ -62,7 +62,7 @@ async def test_a_url_without_a_database_is_refused(server: Server) -> None:
 
 
 async def test_a_wrong_password_is_refused_at_once(server: Server) -> None:
-    secret = "not-the-password"  # noqa: S105 - it is none
+    secret = "not-the-password"  # noqa: S105 - no account has it
     url = server.fresh().replace(quote(PASSWORD, safe=""), secret)
     reason = await refusal(url, timeout=1000)
     assert "User or password is wrong" in reason

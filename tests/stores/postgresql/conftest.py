@@ -1,4 +1,4 @@
-"""Here `opener` and `store` are PostgreSQL's alone."""
+"""In this folder `opener` and `store` are PostgreSQL's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def server(engines: Engines) -> Server:
-    """The session's server: not to be hurt."""
+    """The server that all tests share; no test may break it."""
     return cast("Server", engines.get("postgresql"))
 
 
@@ -30,15 +30,15 @@ def url(server: Server) -> str:
 
 @pytest.fixture
 def new_url(server: Server, url: str) -> Callable[[], str]:
-    """The first is `url`."""
+    """Returns a function that makes URLs; the first is `url`."""
     urls = [url]
     return lambda: urls.pop() if urls else server.fresh()
 
 
 @pytest.fixture
 def own(engines: Engines, tmp_path: Path) -> Iterator[PostgreSQL]:
-    """A server that the test may hurt."""
-    engines.get("postgresql")  # which skips, or fails, where it is not installed
+    """A server that the test may break."""
+    engines.get("postgresql")  # skips, or fails, if it is not installed
     folder = tmp_path / "own"
     folder.mkdir()
     with here(started(folder)) as running:

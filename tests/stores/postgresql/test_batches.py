@@ -1,4 +1,4 @@
-"""What travels together to PostgreSQL, what is tried again, and what an error code means."""
+"""Batches to PostgreSQL, their new attempts, and the meaning of error codes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def plant(
     times: int = 1_000_000,
     on: str = "INSERT OR UPDATE OR DELETE",
 ) -> None:
-    """Lets each of so many statements fail with that error, and counts them."""
+    """Makes a number of statements fail with that error, and counts them."""
     server.run(
         "CREATE SEQUENCE statements",
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
@@ -46,7 +46,7 @@ def plant(
 
 
 def statements(server: Server, url: str) -> int:
-    """How many met what was planted."""
+    """Returns the number of statements that failed with a planted error."""
     return int(server.run("SELECT last_value FROM statements", url=url))
 
 
@@ -131,7 +131,7 @@ async def test_what_stands_in_the_way_for_long_is_tried_alone_and_then_given_up(
 async def test_writes_of_many_nodes_to_few_guids_at_once_all_end(
     opener: Opener, server: Server, url: str
 ) -> None:
-    """Each in its own order, in a database that finds every conflict."""
+    """Each node has its own order, and the database finds every conflict."""
     name = urlsplit(url).path.strip("/")
     server.run(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable')
     async with opener() as first, opener() as second:
@@ -188,7 +188,7 @@ async def test_an_error_that_is_no_single_writes_fault_fails_all_and_nothing_was
 async def test_an_error_that_may_come_after_a_commit_leaves_the_outcome_unknown(
     opener: Opener, server: Server, url: str, code: str
 ) -> None:
-    """And of two writes with one condition, of which one was sent, the other was not written."""
+    """Of two writes with one condition only one was sent, so the other was not written."""
     async with opener() as store:
         plant(server, url, code)
         done = await outcomes(store.insert(make_record()), store.insert(make_record()))

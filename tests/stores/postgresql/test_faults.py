@@ -1,4 +1,4 @@
-"""Real faults between a store and its PostgreSQL: what is answered, and that nothing is lost."""
+"""Real faults between a store and its PostgreSQL: the right errors, and no lost record."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ Result = TypeVar("Result")
 
 
 def connections(server: Server, url: str) -> int:
-    """How many there are to that database."""
+    """Returns the number of connections to the database."""
     name = urlsplit(url).path.strip("/")
     count = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
     return int(server.run(f"{count} AND pid <> pg_backend_pid()"))
 
 
 def cut(server: Server, url: str) -> None:
-    """Ends all connections to that database, while this event loop stands still."""
+    """Ends all connections to the database, while this event loop is blocked."""
     name = urlsplit(url).path.strip("/")
     ended = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
     assert int(server.run(f"{ended} WHERE datname = '{name}' AND pid <> pg_backend_pid()")) > 0
 
 
 class Lock:
-    """Holds a record, so that whoever writes it waits."""
+    """Locks a record, so that writes to it wait."""
 
     def __init__(self, url: str, number: int) -> None:
         self._url = url
@@ -94,7 +94,7 @@ async def test_a_connection_whose_end_was_noticed_is_replaced(
         await store.ping()
         cut(server, url)
         await gone(server, url)
-        await asyncio.sleep(0.05)  # the loop sees the ends of its connections
+        await asyncio.sleep(0.05)  # the loop notices the closed connections
         assert await store.insert(make_record())
 
 
@@ -121,7 +121,7 @@ async def test_a_connection_that_a_firewall_may_have_forgotten_is_not_used(
             connection.since -= pool.IDLE_SECONDS + 1
         stopped = [connection.raw.get_server_pid() for connection in idle]
         for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)  # nothing that is sent there is answered
+            os.kill(pid, signal.SIGSTOP)  # the server process no longer responds
         try:
             await store.ping()
         finally:
@@ -146,7 +146,7 @@ async def test_a_write_that_waits_too_long_is_unknown_and_given_up_at_the_server
 async def test_what_could_not_be_sent_in_time_was_not_written(
     opener: Opener, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its place in the batch comes when the time is up."""
+    """Its place in the batch comes after the timeout."""
     monkeypatch.setattr(writes, "BATCH_BYTES", 1)
     async with opener(timeout=1.0) as store:
         first, second = make_record(1), make_record(2)
@@ -161,13 +161,13 @@ async def test_what_could_not_be_sent_in_time_was_not_written(
         assert await store.get(second.guid) == second
 
 
-async def test_what_waits_for_its_round_for_too_long_is_not_begun(opener: Opener, url: str) -> None:
+async def test_what_waits_for_its_batch_for_too_long_is_not_begun(opener: Opener, url: str) -> None:
     async with opener(timeout=1.0) as store:
         for number in range(5):
             await store.insert(make_record(number))
         async with Lock(url, 1):
             writing = []
-            for number in (1, 1, 2):  # two batches that wait for the lock, one that waits for them
+            for number in (1, 1, 2):  # two batches wait for the lock, and one for them
                 writing.append(asyncio.ensure_future(store.delete(guid_of(number), 1)))
                 await asyncio.sleep(0.01)
             done = await asyncio.gather(*writing, return_exceptions=True)
@@ -185,7 +185,7 @@ async def waiting_for_locks(server: Server, count: int) -> None:
 async def test_a_write_whose_connection_the_server_ends_is_sent_again(
     opener: Opener, server: Server, url: str
 ) -> None:
-    """The server says that it does so before a commit; so nothing was written."""
+    """The server's error comes before a commit, so nothing was written."""
     async with opener() as store:
         await store.insert(make_record())
         async with Lock(url, 1):
@@ -247,7 +247,7 @@ async def test_a_purge_without_an_answer_is_unknown(
 async def test_a_loop_that_stops_takes_its_statement_with_it(
     opener: Opener, server: Server, url: str
 ) -> None:
-    """A task that is cancelled from outside, as when the process ends, leaves no connection."""
+    """A task cancelled from outside, as at the end of the process, leaves no connection."""
     async with opener() as store:
         await store.insert(make_record())
         async with Lock(url, 1):

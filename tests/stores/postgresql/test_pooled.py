@@ -1,4 +1,4 @@
-"""The whole contract once more, through a proxy that pools transactions."""
+"""The whole contract through a proxy that pools transactions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from guidkeep.testing.stores import *  # noqa: F403 - its tests are run here too
+from guidkeep.testing.stores import *  # noqa: F403 - runs its tests
 from servers.postgresql import Bouncer, Server, pgbouncer
 from tests.engines import here
 from tests.stores.records import make_record
@@ -35,7 +35,7 @@ def new_url(bouncer: Bouncer) -> Callable[[], str]:
 async def test_more_nodes_than_connections_of_the_proxy_are_all_served(
     bouncer: Bouncer, opener: Opener
 ) -> None:
-    """None keeps one of the proxy's connections for itself between its operations."""
+    """No node keeps a connection of the proxy between its operations."""
     async with opener() as first, opener() as second, opener() as third:
         records = [make_record(number) for number in range(30)]
         for store in (first, second, third):

@@ -1,4 +1,4 @@
-"""Opening a PostgreSQL store: what is refused, what is made, what is warned of."""
+"""The start on a PostgreSQL server: refusals, new tables, warnings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from guidkeep.stores import Store
 
-ODD_PASSWORD = "p@ss:w/rd?#%"  # noqa: S105 - of a role in a test
+ODD_PASSWORD = "p@ss:w/rd?#%"  # noqa: S105 - a role in a test has it
 
 
 async def opened(url: str, timeout: float = 5.0) -> Store:
@@ -31,7 +31,7 @@ async def opened(url: str, timeout: float = 5.0) -> Store:
 
 
 async def refusal(url: str, timeout: float = 5.0) -> str:
-    """What a store that can't be opened says; its password is never in it."""
+    """Returns the error of a store that can't be opened, which never has the password."""
     with structlog.testing.capture_logs() as logs, pytest.raises(StartupError) as caught:
         await opened(url, timeout)
     assert PASSWORD not in f"{caught.value}{logs}"
@@ -50,7 +50,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def role(server: Server, url: str) -> Iterator[str]:
-    """The URL of the database for a user who may do nothing in particular."""
+    """The URL of the database for a user without special rights."""
     name = urlsplit(url).path.strip("/")
     server.run(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{ODD_PASSWORD}'")
     yield as_user(url, name, "p%40ss%3Aw%2Frd%3F%23%25")
@@ -59,7 +59,7 @@ def role(server: Server, url: str) -> Iterator[str]:
 
 
 async def grant(server: Server, url: str, role: str, *rights: str) -> None:
-    """Makes the tables, and lets the role do that with them: `SELECT ON record`."""
+    """Makes the tables, and grants the role rights such as `SELECT ON record`."""
     await (await opened(url)).close()
     name = urlsplit(role).username
     server.run(*(f'GRANT {right} TO "{name}"' for right in rights), url=url)

@@ -1,4 +1,4 @@
-"""Encryption to PostgreSQL, and who logs in: as the URL says, whatever the environment has."""
+"""Encryption to PostgreSQL, and the login: only the URL decides, not the environment."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def certify(server: PostgreSQL, folder: Path) -> Path:
 
 
 def allow(server: PostgreSQL, kind: str) -> None:
-    """Lets in who comes encrypted (`hostssl`), or who does not (`hostnossl`)."""
+    """Accepts only encrypted connections (`hostssl`), or only others (`hostnossl`)."""
     rules = server._folder / "data" / "pg_hba.conf"
     rules.write_text(f"{kind} all all 127.0.0.1/32 scram-sha-256\n")
     server.run("SELECT pg_reload_conf()", url=f"{server.url}?sslmode=allow")

@@ -1,4 +1,4 @@
-"""What a failure means: not sent, refused or in doubt; for the codes of each engine."""
+"""The outcome of a failure for the codes of each engine: not sent, refused or in doubt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pool, on a driver whose server does what a test says."""
+"""The pool, on a driver whose server is scripted by the test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from guidkeep.stores.remote import pool as pools
 from guidkeep.stores.remote.failures import InDoubt, NotSent, Refused, Report, Unreached
 from guidkeep.stores.remote.pool import RECONNECT, RETRIES, Connection, Pool
 from guidkeep.system.backoff import Backoff
-from tests.support import turns, until
+from tests.support import iterations, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ SOON = 60.0
 
 
 class Said(Exception):
-    """An error of the driver's: the report about it."""
+    """An error of the driver, with the report about it."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(report.text)
@@ -39,7 +39,7 @@ READ_ONLY = Said(Report("read only", "1290", is_response=True))
 
 
 class Line(Connection[str, str]):
-    """A connection on which the server does what `Server.acts` says, one for each statement."""
+    """A connection on which the server runs the acts of `Server.acts`, one for each statement."""
 
     def __init__(self, server: Server, number: int) -> None:
         self.server = server
@@ -141,7 +141,7 @@ async def test_a_connection_is_used_again_the_last_used_first(
     gate = asyncio.Event()
     server.acts = [gate]
     held = asyncio.create_task(pool.run("b", in_time()))
-    await turns(3)
+    await iterations(3)
     assert await pool.run("c", in_time()) == "c on 1"
     gate.set()
     assert await held == "b on 0"
@@ -153,7 +153,7 @@ async def test_no_more_are_open_than_there_may_be(pool: Pool[str, str], server: 
     gate = asyncio.Event()
     server.acts = [gate, gate]
     held = [asyncio.create_task(pool.run(str(at), in_time())) for at in range(5)]
-    await turns(5)
+    await iterations(5)
     assert server.done == ["0", "1"]
     gate.set()
     await asyncio.gather(*held)
@@ -170,7 +170,7 @@ async def test_until_a_connection_has_ended_its_place_is_taken(
         await pool.run("a", in_time())
     held = asyncio.create_task(pool.run("b", in_time()))
     waiting = asyncio.create_task(pool.run("c", in_time()))
-    await turns(5)
+    await iterations(5)
     assert server.done == ["a", "b"]
     server.slow_end.set()
     assert await waiting == "c on 2"
@@ -181,12 +181,12 @@ async def test_until_a_connection_has_ended_its_place_is_taken(
 async def test_a_connection_whose_statement_was_given_up_is_never_used_again(
     pool: Pool[str, str], server: Server
 ) -> None:
-    """It may still carry the response to that statement: the next would take it for its own."""
+    """It may still carry the response to that statement, which the next one would read."""
     server.acts = [asyncio.Event(), asyncio.Event()]
     with pytest.raises(InDoubt, match="no answer in time"):
         await pool.run("a", in_time(0.01))
     cancelled = asyncio.create_task(pool.run("b", in_time()))
-    await turns(5)
+    await iterations(5)
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
         await cancelled
@@ -242,7 +242,7 @@ async def test_after_a_loss_the_others_are_tested_before_they_are_used(
     gate = asyncio.Event()
     server.acts = [gate]
     held = asyncio.create_task(pool.run("a", in_time()))
-    await turns(3)
+    await iterations(3)
     await pool.run("b", in_time())
     gate.set()
     await held  # both are idle now, 0 on top
@@ -252,7 +252,7 @@ async def test_after_a_loss_the_others_are_tested_before_they_are_used(
         await pool.run("c", in_time())
     assert await pool.run("d", in_time()) == "d on 2"
     assert server.pinged == [1]
-    await turns(2)
+    await iterations(2)
     assert server.lines[1].ended
 
 
@@ -280,7 +280,7 @@ async def test_if_one_is_silent_no_other_idle_one_is_waited_for(
     gate = asyncio.Event()
     server.acts = [gate]
     held = asyncio.create_task(pool.run("a", in_time()))
-    await turns(3)
+    await iterations(3)
     await pool.run("b", in_time())
     gate.set()
     await held
@@ -367,9 +367,9 @@ async def test_a_server_that_is_full_is_used_with_those_that_are_open(
     gate = asyncio.Event()
     server.acts, server.connects = [gate], [None, FULL, FULL]
     held = asyncio.create_task(pool.run("a", in_time()))
-    await turns(3)
+    await iterations(3)
     waiting = asyncio.create_task(pool.run("b", in_time()))
-    await turns(3)
+    await iterations(3)
     gate.set()
     assert await held == "a on 0"
     assert await waiting == "b on 0"
@@ -391,7 +391,7 @@ async def test_what_waits_for_a_connection_in_vain_was_not_sent(
     gate = asyncio.Event()
     server.acts, server.connects = [gate], [None, FULL]
     held = asyncio.create_task(pool.run("a", in_time()))
-    await turns(3)
+    await iterations(3)
     with pytest.raises(NotSent, match="no connection was free in time"):
         await pool.run("b", in_time(0.01))
     gate.set()
@@ -417,7 +417,7 @@ async def test_all_are_cut_off_when_their_server_is_of_no_use(
     gate = asyncio.Event()
     server.acts = [gate]
     held = asyncio.create_task(pool.run("a", in_time()))
-    await turns(3)
+    await iterations(3)
     await pool.run("b", in_time())
     gate.set()
     await held
