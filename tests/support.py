@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvloop
 
-from guidkeep.caches import open_cache
+from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.errors import StoreUnavailable
 from guidkeep.http.app import make_app
 from guidkeep.http.hosts import Hosts
@@ -90,7 +90,7 @@ def make_registry(
     schema = options.pop("schema", None) or MetadataSchema()
     return Registry(
         store,
-        cache or open_cache("memory://", max_age=60),
+        cache or open_cache("memory://", CacheOptions(max_age=60)),
         drafts=Drafts(schema, **options),
         metrics=Metrics(),
         clock=clock or Clock(),

@@ -35,11 +35,16 @@ class JournalStore:
         for line in lines:
             self._keep(*json.loads(line))
 
+    @staticmethod
+    def path_of(url: str) -> Path:
+        """Returns the file that the URL names. Raises StartupError if it is not a URL."""
+        return Path(split(url).path.removeprefix("/"))
+
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> Self:  # noqa: ARG003 - as for every store
         """Opens the store at that URL. Raises StartupError if it can't be used."""
         try:
-            return cls(Path(split(url).path.removeprefix("/")))
+            return cls(cls.path_of(url))
         except (OSError, ValueError) as error:
             raise StartupError(f"The journal can't be read: {error}.") from error
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import pwd
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import (
     SplitResult,
     parse_qsl,
@@ -18,7 +17,7 @@ from urllib.parse import (
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
 Value = TypeVar("Value")
 
@@ -98,62 +97,6 @@ def scheme_of(url: str) -> str:
     return scheme.lower() if colon else ""
 
 
-class Backend(NamedTuple):
-    """A row of the table of stores, or of caches.
-
-    Attributes:
-        name: the name of its module or folder.
-        opener: `MODULE:NAME` of the function that opens it, below the package of its kind.
-        urls: the beginnings of its URLs, each with its own scheme. Help and messages list them.
-        extra: the extra of Guidkeep that installs its driver; None: it needs no driver.
-        is_shared: whether several processes can open it at the same time.
-    """
-
-    name: str
-    opener: str
-    urls: tuple[str, ...]
-    extra: str | None = None
-    is_shared: bool = True
-
-    @property
-    def schemes(self) -> tuple[str, ...]:
-        """The schemes of its URLs."""
-        return tuple(map(scheme_of, self.urls))
-
-    def imported(self, package: str) -> Any:
-        """Imports and returns its opener. Other backends' drivers are not imported."""
-        module, _, name = self.opener.partition(":")
-        return getattr(importlib.import_module(f"{package}.{module}"), name)
-
-
-def backend_of(url: str, backends: Sequence[Backend]) -> Backend | None:
-    """Returns the row whose scheme the URL has; None: there is none."""
-    scheme = scheme_of(url)
-    return next((backend for backend in backends if scheme in backend.schemes), None)
-
-
-def opener_of(url: str, backends: Sequence[Backend], package: str) -> Any:
-    """Returns what opens the store or cache at that URL; None: nothing does.
-
-    Args:
-        url: its scheme decides.
-        backends: the table of Guidkeep's own, which come first.
-        package: the package of the table. Other packages add an entry point to the group of that
-            name; the name of the entry point is the scheme. See docs/extending.md.
-    """
-    if backend := backend_of(url, backends):
-        return backend.imported(package)
-    metadata = importlib.import_module("importlib.metadata")  # takes 10 ms, and is seldom needed
-    found = next(iter(metadata.entry_points(group=package, name=scheme_of(url))), None)
-    return found and found.load()
-
-
-def listed(backends: Iterable[Backend], word: str) -> str:
-    """How their URLs begin, as a list in a sentence: `a, b WORD c`."""
-    *most, last = (url for backend in backends for url in backend.urls)
-    return f"{', '.join(most)} {word} {last}"
-
-
 def split(url: str) -> SplitResult:
     """Returns the URL's parts, unchecked.
 
@@ -170,25 +113,6 @@ def split(url: str) -> SplitResult:
 def _no_url(url: str) -> StartupError:
     """Returns an error. Raise it from None: a ValueError of urllib may contain the password."""
     return StartupError(f"{redacted(url)!r} is not a URL. {_ENCODED} {_PORT}")
-
-
-def driver(module: str, *, extra: str) -> Any:
-    """Imports a driver.
-
-    Args:
-        module: the driver's module.
-        extra: the extra of Guidkeep that installs it.
-
-    Raises:
-        StartupError: it is not installed; the message has the command that installs it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise StartupError(
-            f"The driver {module.partition('.')[0]} is not installed: "
-            f"pip install 'guidkeep[{extra}]'."
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)

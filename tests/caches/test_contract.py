@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.caches import open_cache
+from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.testing.caches import *  # noqa: F403 - its tests are run here
 from tests.engines import CACHES
@@ -54,12 +54,12 @@ async def remote(
 async def opened(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Cache, Flush]]:
     """An empty cache for one test, and the function that flushes it."""
     if request.param in ("memory", "none"):
-        cache = open_cache(f"{request.param}://", max_age=60)
+        cache = open_cache(f"{request.param}://", CacheOptions(max_age=60))
         flush = cache.flush if isinstance(cache, MemoryCache) else lambda: None
     else:
         engine = request.getfixturevalue("engines").get(request.param)
         url = engine.fresh()
-        cache = open_cache(url, max_age=60, timeout=5)
+        cache = open_cache(url, CacheOptions(max_age=60, timeout=5))
         flush = functools.partial(engine.flush, url)
     yield cache, flush
     await cache.close()

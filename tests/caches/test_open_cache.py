@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from guidkeep.caches import open_cache
+from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.none import NoCache
 from guidkeep.errors import StartupError
@@ -17,14 +17,14 @@ from guidkeep.errors import StartupError
     ],
 )
 def test_a_memory_cache_is_as_large_as_its_url_says(url: str, size: int) -> None:
-    cache = open_cache(url, max_age=5)
+    cache = open_cache(url, CacheOptions(max_age=5))
     assert isinstance(cache, MemoryCache)
     assert cache._max_size == size
     assert cache._max_age == 5
 
 
 def test_none_is_a_cache_too() -> None:
-    assert isinstance(open_cache("none://", max_age=60), NoCache)
+    assert isinstance(open_cache("none://", CacheOptions(max_age=60)), NoCache)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_none_is_a_cache_too() -> None:
 )
 def test_a_wrong_cache_url_is_refused_with_a_sentence(url: str, complaint: str) -> None:
     with pytest.raises(StartupError) as refused:
-        open_cache(url.replace("://", "://ann:opensesame@"), max_age=60)
+        open_cache(url.replace("://", "://ann:opensesame@"), CacheOptions(max_age=60))
     assert complaint in str(refused.value)
     assert "opensesame" not in str(refused.value)
     assert str(refused.value).endswith(".")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.caches import open_cache
+from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.record import Record
 from servers import redis
 from tests.docs.pages import text_of
@@ -48,7 +48,7 @@ def server(engines: Engines, tmp_path: Path) -> Iterator[Redis]:
 async def is_kept(server: Redis) -> bool:
     """Returns whether a cache with that user stores and drops a record."""
     url = f"redis://guidkeep:secret@{server.host}:{server.port}/1"
-    cache = open_cache(url, max_age=60, timeout=5)
+    cache = open_cache(url, CacheOptions(max_age=60, timeout=5))
     try:
         await cache.settle(await cache.lease(GUID), RECORD, MARCH_2015)
         was_kept = await cache.get(GUID, MARCH_2015) == RECORD

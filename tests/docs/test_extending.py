@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import Client
+from guidkeep.cli.main import main
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.server.supervisor import check
@@ -82,6 +83,21 @@ def test_workers_share_it_only_if_it_says_so(
     journal_store = importlib.import_module("journal_store")
     monkeypatch.setattr(journal_store.JournalStore, "is_shared", True, raising=False)
     check(several)
+
+
+def test_a_copy_from_a_file_that_is_not_there_is_refused_and_creates_none(
+    installed: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for folder in installed.split(os.pathsep):
+        monkeypatch.syspath_prepend(folder)
+    missing, target = tmp_path / "misspelt", tmp_path / "target.db"
+    assert main(["copy", "--from", f"journal:///{missing}", "--to", f"sqlite:///{target}"]) == 2
+    assert f"--from: There is no file {missing}." in capsys.readouterr().err
+    assert not missing.exists()
+    assert not target.exists()
 
 
 async def test_a_scheme_that_no_package_has_is_refused() -> None:

@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT, text_of
 from tests.stores.test_contract_logs import QUOTE
 
 if TYPE_CHECKING:
-    from guidkeep.urls import Backend
+    from guidkeep.backends import Backend
 
 PROJECT: dict[str, Any] = tomllib.loads(text_of("pyproject.toml"))
 KINDS = {"stores": stores.BACKENDS, "caches": caches.BACKENDS}

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from guidkeep import settings
-from guidkeep.caches import open_cache
+from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.http import representation
 from guidkeep.http.routes import routes
 from guidkeep.metrics import TABLE
@@ -158,7 +158,7 @@ def test_make_help_lists_every_target() -> None:
 
 async def test_the_cache_holds_as_many_records_as_the_page_says() -> None:
     assert "256 MiB hold over half a million" in " ".join(text_of("docs/operating.md").split())
-    cache = open_cache("memory://", max_age=60, form=representation)
+    cache = open_cache("memory://", CacheOptions(max_age=60, form=representation))
     record = Record("9094E4C980C74043A4B586B420E69DDF", 4102444800, 1, '{"user": "Cylance, Inc."}')
     await cache.settle(await cache.lease(record.guid), record, now=0)
     assert cache.counts.entries == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.caches import open_cache
+from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.record import new_guid
 from tests.http.helpers import Api
 from tests.support import (
@@ -102,7 +102,7 @@ async def api(
             yield client
         return
     async with opened_store(tmp_path / "guidkeep.db") as store:
-        registry = make_registry(store, open_cache(request.param, max_age=60), clock)
+        registry = make_registry(store, open_cache(request.param, CacheOptions(max_age=60)), clock)
         async with Api(app_of(registry)) as client:
             yield client
         await registry.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep.caches import open_cache
+from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.http.memory import Memory
 from guidkeep.record import ALWAYS
 from guidkeep.registry.paging import MAX_PAGE
@@ -39,7 +39,9 @@ async def test_a_body_takes_as_much_as_is_ever_held_of_it(tmp_path: Path) -> Non
 
     async with opened_store(tmp_path / "guids.db") as store:
         memory = Memory(1 << 30)
-        app = app_of(make_registry(store, open_cache("none://", max_age=60)), memory=memory)
+        app = app_of(
+            make_registry(store, open_cache("none://", CacheOptions(max_age=60))), memory=memory
+        )
         async with asyncio.TaskGroup() as group:
             tracemalloc.start()
             try:
@@ -73,7 +75,7 @@ async def test_a_page_takes_as_much_as_is_ever_held_of_it_while_it_is_made(
 
     async with opened_store(tmp_path / "guids.db") as store:
         memory = Memory(1 << 30)
-        registry = make_registry(store, open_cache("none://", max_age=60))
+        registry = make_registry(store, open_cache("none://", CacheOptions(max_age=60)))
         for _ in range(min(1_000, 2 * MAX_PAGE // size)):
             await registry.create_or_update(
                 change(None, body, now=int(MARCH_2015)), ALWAYS, MARCH_2015

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep.caches import open_cache, watch_cache
+from guidkeep.caches import CacheOptions, open_cache, watch_cache
 from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import SECONDS, Metrics
 from tests.http.faulty import faulty
@@ -86,7 +86,7 @@ async def test_what_is_expired_is_not_counted(alone: Api, clock: Clock) -> None:
 async def test_the_cache_s_metrics_are_told(tmp_path: Path, clock: Clock) -> None:
     async with opened_store(tmp_path / "guidkeep.db") as store:
         metrics = Metrics()
-        cache = open_cache("memory://", max_age=60)
+        cache = open_cache("memory://", CacheOptions(max_age=60))
         watch_cache(cache, metrics)
         registry = make_registry(store, cache, clock)
         app = app_of(registry, metrics=metrics)
@@ -139,7 +139,7 @@ async def test_the_metrics_of_several_workers_are_added_up(tmp_path: Path, clock
     gathered: Gathered = {}
     for worker in range(2):
         metrics = Metrics()
-        cache = open_cache("memory://", max_age=60)
+        cache = open_cache("memory://", CacheOptions(max_age=60))
         cache.counts.hits, cache.counts.misses = 5, worker
         watch_cache(cache, metrics)
         metrics.count("guidkeep_swept_records", by=3)

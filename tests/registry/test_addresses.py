@@ -13,13 +13,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from guidkeep import caches, stores
-from guidkeep.caches import open_cache
+from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.caches.redis.url import RedisAddress
 from guidkeep.client.transport import address_of
 from guidkeep.errors import StartupError
 from guidkeep.stores.sqlite.path import path_of
 from guidkeep.units import parse_size
-from guidkeep.urls import Address, driver, redacted, scheme_of, split
+from guidkeep.urls import Address, redacted, scheme_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +88,7 @@ def refusals(url: str) -> list[str]:
     readers: list[Callable[[str], object]] = [
         split,
         address_of,
-        lambda url: open_cache(url, max_age=1),
+        lambda url: open_cache(url, CacheOptions(max_age=1)),
         lambda url: Address.parse(url, port=1).refuse_the_rest(),
         lambda url: Address.parse(url, port=1).take("x", parse_size, ""),
         lambda url: shown.append(repr(Address.parse(url, port=1))),
@@ -163,7 +163,7 @@ def test_a_url_without_its_two_slashes_is_refused_with_what_would_be_right(
     """A host would be taken for a path, and the path of a file for another."""
     readers: list[Callable[[str], object]] = [split, lambda url: Address.parse(url, port=1)]
     if scheme in ("redis", "memory", "none"):
-        readers.append(lambda url: open_cache(url, max_age=1))
+        readers.append(lambda url: open_cache(url, CacheOptions(max_age=1)))
     if scheme == "sqlite":
         readers.append(path_of)
     for read in readers:
@@ -233,12 +233,3 @@ def test_a_parameter_of_a_wrong_value_is_refused() -> None:
     with pytest.raises(StartupError, match="pool=many is wrong") as refused:
         address.take("pool", int, "4")
     assert "s3cret" not in str(refused.value)
-
-
-def test_a_driver_that_is_not_installed_is_named_with_what_installs_it() -> None:
-    with pytest.raises(StartupError, match=r"pip install 'guidkeep\[mysql\]'"):
-        driver("nodriver.aio", extra="mysql")
-
-
-def test_a_driver_is_imported() -> None:
-    assert driver("asyncio.queues", extra="x").Queue

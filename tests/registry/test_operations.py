@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.caches import Lease, open_cache
+from guidkeep.caches import CacheOptions, Lease, open_cache
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.none import NoCache
 from guidkeep.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
@@ -78,7 +78,7 @@ async def test_a_version_begins_with_the_time_of_the_write_in_milliseconds(
 
 async def test_a_create_that_was_overtaken_by_a_slow_clock_leaves_no_former_value_behind() -> None:
     """The record of the slow one is expired for the other, which has not read it."""
-    store, cache = OvertakenStore(), open_cache("memory://", max_age=60)
+    store, cache = OvertakenStore(), open_cache("memory://", CacheOptions(max_age=60))
     slow = make_registry(store, cache, clock=Clock(NOW))
     ahead = make_registry(store, cache, clock=Clock(NOW + 30))
     brief = change(body=f'{{"user":"slow","expire":{NOW + 10}}}', now=NOW)

@@ -26,12 +26,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
+from guidkeep.backends import Backend, listed, opener_of
 from guidkeep.caches import entries
 from guidkeep.errors import StartupError
-from guidkeep.urls import Backend, listed, opener_of, redacted, split
+from guidkeep.urls import redacted, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,17 +50,17 @@ DEFAULT_LEASE_TIME = 15.0
 BACKENDS = (
     Backend(
         "memory",
-        "memory:open_memory",
+        "memory:MemoryCache",
         (f"memory://?max_size={DEFAULT_MAX_SIZE}",),
         is_shared=False,
     ),
     Backend(
         "redis",
-        "redis.cache:open_redis",
+        "redis.cache:RedisCache",
         ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://"),
         extra="redis",
     ),
-    Backend("none", "none:open_none", ("none://",)),
+    Backend("none", "none:NoCache", ("none://",)),
 )
 """The table of caches. To add a cache, add a row."""
 
@@ -197,23 +198,36 @@ class CacheOptions:
     form: Form = entries
 
 
-def open_cache(url: str, **options: Any) -> Cache:
+class Openable(Protocol):
+    """The class of a cache, which opens it.
+
+    One more attribute has a default. `is_shared` says that several processes can use the cache at
+    once, False by default; a row of `BACKENDS` says it instead, so that no driver is imported.
+    """
+
+    @classmethod
+    def open(cls, url: str, options: CacheOptions) -> Cache:
+        """See `open_cache`. The cache's server need not be up yet."""
+        ...
+
+
+def open_cache(url: str, options: CacheOptions) -> Cache:
     """Returns the cache that `url` names.
 
     Args:
         url: a URL with a scheme of `BACKENDS`, or of an installed package's entry point in the
             group `guidkeep.caches`; see the cache's module for its parameters.
-        options: see `CacheOptions`.
+        options: all that the URL does not say.
 
     Raises:
         StartupError: there is no such cache, or a parameter is wrong.
     """
-    made: Callable[[str, CacheOptions], Cache] | None = opener_of(url, BACKENDS, __name__)
-    if made is None:
+    found: Openable | None = opener_of(url, BACKENDS, __name__)
+    if found is None:
         raise StartupError(
             f"No cache is named by {redacted(url)!r}; there are {listed(BACKENDS, 'and')}."
         )
-    return made(url, CacheOptions(**options))
+    return found.open(url, options)
 
 
 def parameters_of(url: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import count
 from sys import getsizeof
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from guidkeep.caches import (
     DEFAULT_MAX_SIZE,
@@ -68,6 +68,18 @@ class MemoryCache:
         self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # until, rendered
         self._standing: dict[str, _Standing] = {}
         self._tokens = count(1)
+
+    @classmethod
+    def open(cls, url: str, options: CacheOptions) -> Self:
+        """Returns the cache that `memory://?max_size=SIZE` names.
+
+        Raises:
+            StartupError: a parameter is wrong.
+        """
+        parameters = parameters_of(url)
+        max_size = parse_size(parameters.pop("max_size", DEFAULT_MAX_SIZE))
+        require_no_more(url, parameters)
+        return cls(max_size=max_size, max_age=options.max_age, form=options.form)
 
     def hit(self, guid: str, now: float) -> bytes | None:
         """Returns the rendered entry if it is there and live at `now`."""
@@ -177,15 +189,3 @@ class MemoryCache:
 
 def _cost(rendered: bytes) -> int:
     return getsizeof(rendered) + ENTRY_OVERHEAD
-
-
-def open_memory(url: str, options: CacheOptions) -> MemoryCache:
-    """Returns the cache that `memory://?max_size=SIZE` names.
-
-    Raises:
-        StartupError: a parameter is wrong.
-    """
-    parameters = parameters_of(url)
-    max_size = parse_size(parameters.pop("max_size", DEFAULT_MAX_SIZE))
-    require_no_more(url, parameters)
-    return MemoryCache(max_size=max_size, max_age=options.max_age, form=options.form)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from guidkeep.caches import CacheCounts, Lease, parameters_of, require_no_more
 
@@ -21,6 +21,16 @@ class NoCache:
 
     def __init__(self) -> None:
         self.counts = CacheCounts()
+
+    @classmethod
+    def open(cls, url: str, _: CacheOptions) -> Self:
+        """Returns the cache that `none://` names.
+
+        Raises:
+            StartupError: the URL has a host, a path or parameters.
+        """
+        require_no_more(url, parameters_of(url))
+        return cls()
 
     def hit(self, guid: str, now: float) -> bytes | None:  # noqa: ARG002 - the protocol's
         """Returns None: there is no entry."""
@@ -53,13 +63,3 @@ class NoCache:
 
     async def close(self) -> None:
         """Does nothing: there is nothing to close."""
-
-
-def open_none(url: str, _: CacheOptions) -> NoCache:
-    """Returns the cache that `none://` names.
-
-    Raises:
-        StartupError: the URL has a host, a path or parameters.
-    """
-    require_no_more(url, parameters_of(url))
-    return NoCache()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from guidkeep import logs
@@ -14,12 +14,11 @@ from guidkeep.cli.output import Output
 from guidkeep.cli.runner import GOES_ON, guarded
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
-from guidkeep.stores import copy, open_store
-from guidkeep.stores.sqlite.path import path_of
-from guidkeep.urls import redacted, scheme_of
+from guidkeep.stores import copy, open_store, require_file
+from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from guidkeep.stores import Store
     from guidkeep.stores.copy import Difference, Tally
@@ -40,7 +39,8 @@ def run(options: Options) -> int:
 def _run(options: Options) -> int:
     if options["source"] == options["target"]:
         raise StartupError("--from and --to are the same store.")
-    _require_file(options["source"])
+    with _naming("--from"):
+        require_file(options["source"])
     return asyncio.run(_copy(options, Output("table")))
 
 
@@ -84,23 +84,18 @@ def _told(options: Options, tally: Tally) -> str:
 
 @asynccontextmanager
 async def _opened(flag: str, url: str) -> AsyncIterator[Store]:
-    try:
+    with _naming(flag):
         store = await open_store(url, timeout=TIMEOUT, metrics=Metrics())
-    except StartupError as error:
-        raise StartupError(f"{flag}: {error}") from error
     try:
         yield store
     finally:
         await store.close()
 
 
-def _require_file(url: str) -> None:
-    """Raises StartupError if `url` names a missing SQLite file, which would be created."""
-    if scheme_of(url) != "sqlite":
-        return
+@contextmanager
+def _naming(flag: str) -> Iterator[None]:
+    """Names the flag whose URL a StartupError is about."""
     try:
-        path = path_of(url)
+        yield
     except StartupError as error:
-        raise StartupError(f"--from: {error}") from error
-    if not path.exists():
-        raise StartupError(f"--from: There is no file {path}.")
+        raise StartupError(f"{flag}: {error}") from error

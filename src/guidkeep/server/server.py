@@ -16,7 +16,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from guidkeep.caches import open_cache, watch_cache
+from guidkeep.caches import CacheOptions, open_cache, watch_cache
 from guidkeep.caches.first_look import look_at
 from guidkeep.errors import StartupError
 from guidkeep.http import representation
@@ -278,12 +278,14 @@ async def _registry(
     async with contextlib.AsyncExitStack() as stack:
         cache = open_cache(
             settings.cache,
-            max_age=settings.cache_max_age,
-            timeout=settings.cache_timeout,
-            patience=settings.cache_write_timeout,
-            lease_time=settings.cache_write_timeout + LEASE_TIMEOUTS * settings.store_timeout,
-            metrics=metrics,
-            form=representation,
+            CacheOptions(
+                max_age=settings.cache_max_age,
+                timeout=settings.cache_timeout,
+                patience=settings.cache_write_timeout,
+                lease_time=settings.cache_write_timeout + LEASE_TIMEOUTS * settings.store_timeout,
+                metrics=metrics,
+                form=representation,
+            ),
         )
         stack.push_async_callback(cache.close)
         watch_cache(cache, metrics)

@@ -28,21 +28,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import structlog
 
 from guidkeep import caches, stores
+from guidkeep.backends import backend_of, listed, opener_of
 from guidkeep.errors import StartupError
 from guidkeep.server.listening import let_nobody_in
 from guidkeep.server.sockets import address_of, announce, bound_together
 from guidkeep.server.stopping import held, on_signals
 from guidkeep.system.backoff import Backoff
 from guidkeep.system.tasks import all_done
-from guidkeep.urls import backend_of, listed, opener_of
+from guidkeep.urls import scheme_of
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Callable, Coroutine, Iterable, Sequence
     from types import ModuleType
 
+    from guidkeep.backends import Backend
     from guidkeep.settings import Settings
-    from guidkeep.urls import Backend
 
 log = structlog.get_logger("guidkeep.supervisor")
 
@@ -87,12 +88,13 @@ def check(settings: Settings) -> None:
     if not _is_shared(settings.store, stores):
         raise StartupError(
             f"{asked} needs a --store that several processes can open: {_shared(stores.BACKENDS)}. "
-            "A SQLite file is served by one process."
+            f"{scheme_of(settings.store)}:// is served by one process."
         )
     if not _is_shared(settings.cache, caches):
         raise StartupError(
             f"{asked} needs a --cache that the workers share: {_shared(caches.BACKENDS)}. "
-            "memory:// is private to one process, so the other workers would read stale records."
+            f"{scheme_of(settings.cache)}:// is private to one process, so the other workers would "
+            "read stale records."
         )
 
 

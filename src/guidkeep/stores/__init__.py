@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from guidkeep.backends import Backend, listed, opener_of
 from guidkeep.errors import StartupError
-from guidkeep.urls import Backend, listed, opener_of, redacted
+from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
     from guidkeep.metrics import Metrics
@@ -51,7 +52,13 @@ class Counted(NamedTuple):
 
 
 class Openable(Protocol):
-    """The class of a backend, which opens its store."""
+    """The class of a store, which opens it.
+
+    Two more attributes have defaults. `is_shared` says that several processes can open the store
+    at once, False by default; a row of `BACKENDS` says it instead, so that no driver is imported.
+    `path_of(url)` returns the file of a store that creates a missing file, so that a copy from it
+    can refuse a wrong name.
+    """
 
     @classmethod
     async def open(cls, url: str, *, timeout: float, metrics: Metrics) -> Store:
@@ -151,9 +158,24 @@ async def open_store(url: str, *, timeout: float, metrics: Metrics) -> Store:
     Raises:
         StartupError: there is no such store, or it can't be used; the message gives the reason.
     """
-    made: Openable | None = opener_of(url, BACKENDS, __name__)
-    if made is None:
+    return await _class_of(url).open(url, timeout=timeout, metrics=metrics)
+
+
+def require_file(url: str) -> None:
+    """Refuses the URL of a missing file, which opening would create.
+
+    Raises:
+        StartupError: there is no such file, or no such store.
+    """
+    path_of = getattr(_class_of(url), "path_of", None)
+    if path_of and not (path := path_of(url)).exists():
+        raise StartupError(f"There is no file {path}.")
+
+
+def _class_of(url: str) -> Openable:
+    found: Openable | None = opener_of(url, BACKENDS, __name__)
+    if found is None:
         raise StartupError(
             f"No store is named by {redacted(url)!r}; there are {listed(BACKENDS, 'and')}."
         )
-    return await made.open(url, timeout=timeout, metrics=metrics)
+    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.caches import open_cache
+from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.caches.redis.cache import RedisCache
 from guidkeep.caches.redis.url import RedisAddress
 from guidkeep.errors import StartupError
@@ -75,7 +75,7 @@ def test_a_wrong_url_is_refused_with_a_sentence_and_without_the_password(
 ) -> None:
     url = url.replace("://", "://ann:opensesame@")
     with pytest.raises(StartupError) as refused:
-        open_cache(url, max_age=60)
+        open_cache(url, CacheOptions(max_age=60))
     assert complaint in str(refused.value)
     assert str(refused.value).endswith(".")
     assert "opensesame" not in str(refused.value)
@@ -87,7 +87,7 @@ def test_a_password_is_not_shown_by_accident() -> None:
 
 
 def test_redis_need_not_be_up_when_the_cache_is_opened() -> None:
-    assert isinstance(open_cache("redis://127.0.0.1:1", max_age=60), RedisCache)
+    assert isinstance(open_cache("redis://127.0.0.1:1", CacheOptions(max_age=60)), RedisCache)
 
 
 def test_a_missing_driver_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_a_missing_driver_is_named_with_what_installs_it(monkeypatch: pytest.Mon
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "hiredis", None)
     with pytest.raises(StartupError, match=r"hiredis is not installed.*guidkeep\[redis\]"):
-        open_cache("redis://", max_age=60)
+        open_cache("redis://", CacheOptions(max_age=60))
 
 
 def test_certificates_are_read(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ import secrets
 import time
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
@@ -151,6 +151,23 @@ class RedisCache:
             Cluster(address.shown, address.seeds, options, self)
             if address.is_cluster
             else Single(*address.seeds[0], options, self)
+        )
+
+    @classmethod
+    def open(cls, url: str, options: CacheOptions) -> Self:
+        """Opens the cache in the Redis at `url`; see `RedisAddress`. Redis need not be up yet.
+
+        Raises:
+            StartupError: the URL or a parameter is wrong; the message gives the reason.
+        """
+        return cls(
+            RedisAddress.parse(url),
+            max_age=options.max_age,
+            timeout=options.timeout,
+            patience=options.patience,
+            lease_time=options.lease_time,
+            metrics=options.metrics or Metrics(),
+            form=options.form,
         )
 
     # The protocol.
@@ -372,20 +389,3 @@ class RedisCache:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def open_redis(url: str, options: CacheOptions) -> RedisCache:
-    """Opens the cache in the Redis at `url`; see `RedisAddress`. Redis need not be up yet.
-
-    Raises:
-        StartupError: the URL or a parameter is wrong; the message gives the reason.
-    """
-    return RedisCache(
-        RedisAddress.parse(url),
-        max_age=options.max_age,
-        timeout=options.timeout,
-        patience=options.patience,
-        lease_time=options.lease_time,
-        metrics=options.metrics or Metrics(),
-        form=options.form,
-    )

@@ -25,10 +25,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from guidkeep.backends import driver
 from guidkeep.batching.batcher import after_next_iteration
 from guidkeep.batching.outcome import Outcome
 from guidkeep.caches import CacheRefuses
-from guidkeep.urls import driver
 
 if TYPE_CHECKING:
     from ssl import SSLContext

@@ -13,10 +13,11 @@ from urllib.parse import parse_qsl
 
 import structlog
 
+from guidkeep.backends import driver
 from guidkeep.errors import StartupError
 from guidkeep.stores.remote.failures import Unreached
 from guidkeep.stores.remote.starting import connections_of, started
-from guidkeep.urls import driver, redacted, require_whole, split
+from guidkeep.urls import redacted, require_whole, split
 
 driver("pymongo", extra="mongodb")  # says what installs it, if it is not there
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
+from guidkeep.backends import driver
 from guidkeep.stores.remote import pool
 from guidkeep.stores.remote.failures import Codes, Report
-from guidkeep.urls import driver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from guidkeep.backends import driver
 from guidkeep.errors import StartupError
-from guidkeep.urls import driver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -87,6 +87,8 @@ class _Purge(NamedTuple):
 class SQLiteStore:
     """The store. See the module's text. Created by `open`."""
 
+    path_of = staticmethod(path_of)
+
     def __init__(self, file: SQLiteFile, *, timeout: float, metrics: Metrics) -> None:
         self._file = file
         self._timeout = timeout
