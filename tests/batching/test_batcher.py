@@ -163,7 +163,7 @@ async def test_the_operations_of_the_next_iteration_join_the_batch(doubler: Doub
     assert await asyncio.gather(*outcomes) == [2, 4]
 
 
-async def test_a_batch_leaves_after_the_next_iteration_and_waits_for_nobody(
+async def test_a_batch_leaves_after_the_next_iteration_without_waiting_for_more(
     doubler: Doubler,
 ) -> None:
     doubler.batcher.submit(1)
@@ -269,7 +269,7 @@ async def test_a_runner_that_fails_fails_the_whole_batch_and_runs_the_next(
 
 
 @pytest.mark.parametrize("make", ["asyncio"], indirect=True)
-async def test_a_batch_that_is_cancelled_leaves_nobody_waiting(make: Make) -> None:
+async def test_a_batch_that_is_cancelled_leaves_no_operation_waiting(make: Make) -> None:
     """An event loop that ends cancels all its tasks."""
     count = 3 * SETTLED
     doubler = make(limit=count)

@@ -226,7 +226,7 @@ async def test_connections_that_broke_while_idle_are_replaced(outage: Outage) ->
             record = new
 
 
-async def test_each_write_is_what_its_caller_was_told_though_the_server_was_killed(
+async def test_each_write_has_the_outcome_that_its_caller_got_though_the_server_was_killed(
     outage: Outage,
 ) -> None:
     async with opener_of(outage.url)(timeout=5.0) as store:

@@ -52,7 +52,7 @@ async def remote(cache: Cache) -> Cache:
     """A cache on another machine, connected to its key's server by an earlier call."""
     await cache.ping()
     if not cache.peek(GUID, NOW, lambda _: None):
-        pytest.skip("It has everything at hand: nobody needs to look elsewhere.")
+        pytest.skip("It keeps its entries in this process.")
     return cache
 
 
@@ -108,7 +108,7 @@ async def test_a_miss_is_counted(any_cache: Cache) -> None:
 # Looks.
 
 
-async def test_a_look_at_what_is_not_there_tells_nothing(any_cache: Cache) -> None:
+async def test_a_look_without_an_entry_finds_nothing(any_cache: Cache) -> None:
     assert await look(any_cache) is None
     assert (any_cache.counts.hits, any_cache.counts.misses) == (0, 0)
 
@@ -131,7 +131,7 @@ async def test_a_look_leaves_a_readers_lease_alone(remote: Cache) -> None:
     assert await look(remote) == render(entry_of(RECORD))
 
 
-async def test_a_look_while_a_write_is_on_its_way_tells_nothing(remote: Cache) -> None:
+async def test_a_look_while_a_write_is_under_way_finds_nothing(remote: Cache) -> None:
     await keep(remote, RECORD)
     lease = await remote.lease(GUID)
     assert await look(remote) is None
@@ -300,7 +300,7 @@ async def test_a_record_that_has_expired_is_not_put_in(cache: Cache) -> None:
 # After a jump of the clock.
 
 
-async def test_a_clock_that_jumped_takes_nobodys_lease(cache: Cache) -> None:
+async def test_a_clock_that_jumped_revokes_no_lease(cache: Cache) -> None:
     writer, filler = await cache.lease(GUID), await reader(cache, OTHER)
     cache.doubt()
     assert await cache.get(GUID, NOW) is None

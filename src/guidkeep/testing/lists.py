@@ -111,7 +111,7 @@ async def test_to_skip_is_to_count_all_records_or_those_of_a_user(store: Store) 
         assert found == (passed[count - 1] if len(passed) >= count else None), (query, count)
 
 
-async def test_a_page_reaches_no_further_than_it_is_told(store: Store) -> None:
+async def test_a_page_reaches_no_further_than_its_bounds(store: Store) -> None:
     await _fill(store, RECORDS)
     for user in (None, "Ann"):
         query = Query(1000, guid_of(5), user, until=guid_of(36))
@@ -136,7 +136,7 @@ async def test_a_page_has_live_records_only_to_the_second(store: Store) -> None:
         assert await store.page(Query(1000), now) == listed(Query(1000), now), now
 
 
-async def test_users_are_told_apart_by_every_byte(store: Store) -> None:
+async def test_users_differ_by_every_byte(store: Store) -> None:
     await _fill(store, RECORDS)
     for user in NAMES:
         found = await store.page(Query(1000, user=user), NOW - 10)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 async def look(cache: Cache, now: float = NOW, guid: str = GUID) -> bytes | None:
     """Returns the response; None: unknown, or there is no server to ask."""
-    told: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-    if not cache.peek(guid, now, told.set_result):
+    result: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+    if not cache.peek(guid, now, result.set_result):
         return None
-    assert not told.done(), "whoever asks must have gone on first"
-    return await told
+    assert not result.done(), "the caller must go on first"
+    return await result

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from guidkeep.testing.opening import Opener
 
 
-async def test_what_was_never_stored_is_not_there(store: Store) -> None:
+async def test_a_guid_that_was_never_stored_has_no_record(store: Store) -> None:
     assert await store.get(guid_of(1)) is None
 
 
@@ -154,11 +154,11 @@ async def test_the_largest_instants_are_kept(store: Store) -> None:
     assert await store.delete(record.guid, record.version)
 
 
-async def test_a_store_that_answers_answers_a_ping(store: Store) -> None:
+async def test_a_store_that_works_responds_to_a_ping(store: Store) -> None:
     await store.ping()
 
 
-async def test_what_was_written_is_there_when_the_store_is_opened_again(opener: Opener) -> None:
+async def test_records_are_there_when_the_store_is_opened_again(opener: Opener) -> None:
     kept, gone, changed = (make_record(number) for number in range(3))
     async with opener() as store:
         for record in (kept, gone, changed):
@@ -172,6 +172,6 @@ async def test_what_was_written_is_there_when_the_store_is_opened_again(opener: 
         assert await store.page(Query(), NOW) == [kept, newer(changed)]
 
 
-async def test_a_store_on_a_server_tells_the_time_there(store: Store) -> None:
+async def test_a_store_on_a_server_returns_the_time_there(store: Store) -> None:
     now = await store.clock()
     assert now is None or now == pytest.approx(time.time(), abs=60)

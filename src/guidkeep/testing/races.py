@@ -112,7 +112,7 @@ async def test_thousands_of_operations_at_once_are_all_answered_rightly(
         assert found == changed.get(number % 6, records[number])
 
 
-async def test_results_come_back_to_those_who_asked_with_purges_in_between(store: Store) -> None:
+async def test_each_call_gets_its_own_result_with_purges_in_between(store: Store) -> None:
     old = [make_record(number, expire=NOW - 5) for number in range(30)]
     await asyncio.gather(*(store.insert(record) for record in old))
     work: list[asyncio.Future[int]] = []

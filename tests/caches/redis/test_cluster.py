@@ -195,7 +195,7 @@ async def test_no_connection_is_left(cluster: RedisCluster, open_at: Opener) -> 
     await until(lambda: count() == before)
 
 
-async def test_nobody_knows_of_a_cluster(open_at: Opener, own: Redis) -> None:
+async def test_no_seed_knows_a_cluster(open_at: Opener, own: Redis) -> None:
     """One seed is down, and one is a Redis outside of any cluster."""
     cache = open_at(f"redis+cluster://127.0.0.1:{free_port()},127.0.0.1:{own.port}/", timeout=SOON)
     with capture_logs() as logs:
@@ -228,7 +228,7 @@ async def test_scripts_that_the_masters_have_forgotten_are_loaded_anew(
     assert await entries(cache) == [record(guid) for guid in GUIDS]
 
 
-async def test_one_that_is_sent_about_too_long_gives_up(
+async def test_a_call_that_is_redirected_too_often_gives_up(
     cluster: RedisCluster, open_at: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = open_at(cluster.fresh())
@@ -337,7 +337,9 @@ async def test_a_replica_takes_the_place_of_a_master_that_was_killed(
     await cache.ping()
 
 
-async def test_slots_that_nobody_has_are_misses(own_cluster: RedisCluster, open_at: Opener) -> None:
+async def test_slots_without_a_server_are_misses(
+    own_cluster: RedisCluster, open_at: Opener
+) -> None:
     left = own_cluster.masters[2]
     cache = open_at(f"redis+cluster://127.0.0.1:{left.port}/", timeout=SOON)
     mine = next(guid for guid in GUIDS if own_cluster.owner(prefix(cache) + guid) is left)

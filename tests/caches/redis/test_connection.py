@@ -67,13 +67,13 @@ def bulk(text: str) -> bytes:
     [
         ([bulk("redis_version:6.2.1") * 2], b"", "it is Redis 6.2.1; Guidkeep needs 7 or newer"),
         ([bulk("nothing") * 2], b"", "it is Redis 0; what is needed"),
-        ([b"HTTP/1.1 400 Bad Request\r\n"], b"", "does not speak Redis' language"),
+        ([b"HTTP/1.1 400 Bad Request\r\n"], b"", "the reply is not in Redis' protocol"),
         ([], b"-ERR max number of clients reached\r\n", "max number of clients reached"),
         ([bulk("redis_version:7.0.0") + b":5\r\n"], b"", "it is a replica"),
         ([b"-LOADING it is\r\n" * 2], b"", "LOADING it is"),
     ],
 )
-async def test_what_is_no_redis_of_ours_is_not_used(
+async def test_an_unsuitable_redis_is_not_used(
     open_at: Opener, says: list[bytes], greets: bytes, complaint: str
 ) -> None:
     async with impostor(*says, greets=greets) as url:
@@ -83,7 +83,7 @@ async def test_what_is_no_redis_of_ours_is_not_used(
         await cache.close()
 
 
-async def test_what_answers_as_no_redis_would_is_a_failure_too_and_is_tried_again(
+async def test_a_reply_that_no_redis_sends_is_a_failure_too_and_is_tried_again(
     open_at: Opener,
 ) -> None:
     async with impostor(b":1\r\n" * 2) as url:
@@ -96,10 +96,12 @@ async def test_what_answers_as_no_redis_would_is_a_failure_too_and_is_tried_agai
     assert [line["event"] for line in logs] == ["cache can't be greeted"] * 2
 
 
-async def test_what_knows_no_cluster_as_a_redis_would_is_a_failure_too(open_at: Opener) -> None:
+async def test_a_reply_about_a_cluster_that_no_redis_sends_is_a_failure_too(
+    open_at: Opener,
+) -> None:
     async with impostor(b":1\r\n") as url:
         cache = open_at(url.replace("redis", "redis+cluster"))
-        with capture_logs() as logs, pytest.raises(OSError, match="keys that nobody has"):
+        with capture_logs() as logs, pytest.raises(OSError, match="slots without a server"):
             await cache.ping()
         await cache.close()
     assert [line["event"] for line in logs] == ["cache can't be greeted", "cache lost"]
@@ -199,7 +201,7 @@ async def test_a_batch_has_its_whole_deadline_though_one_before_it_had_begun_its
     await connection.close()
 
 
-async def test_who_is_in_a_hurry_does_not_wait_for_a_redis_that_is_late(own: Redis) -> None:
+async def test_a_hurried_command_does_not_wait_for_a_redis_that_is_late(own: Redis) -> None:
     connection = await connected(own, [], timeout=0.5, patience=60)
     assert await connection.ask("PING", hurried=True) == b"PONG"
     own.process.signal(signal.SIGSTOP)
@@ -253,7 +255,7 @@ async def test_redis_ends_a_connection(own: Redis) -> None:
     await connection.close()
 
 
-def test_who_is_the_master_is_what_info_says() -> None:
+def test_the_identity_of_a_master_is_in_its_info() -> None:
     assert identity(b"role:master\r\nmaster_replid:abc\r\n") == b"abc"
     assert identity(b"role:slave\r\nmaster_replid:abc\r\n") is None
     assert identity(Unavailable("gone")) is None

@@ -228,7 +228,7 @@ async def test_a_master_that_was_made_a_replica_shows_nothing(own: Redis, open_a
     assert await look(cache) is None
 
 
-async def test_whoever_looks_at_a_redis_that_hangs_or_is_not_connected_is_told_nothing(
+async def test_a_look_at_a_redis_that_hangs_or_is_not_connected_finds_nothing(
     own: Redis, open_at: Opener
 ) -> None:
     cache = open_at(own.url, timeout=SOON)
@@ -240,7 +240,7 @@ async def test_whoever_looks_at_a_redis_that_hangs_or_is_not_connected_is_told_n
     assert cache.counts.hits == 0
 
 
-async def test_a_reply_that_nobody_waits_for_any_more_does_no_harm(
+async def test_a_reply_to_a_call_that_was_given_up_does_no_harm(
     own: Redis, open_at: Opener
 ) -> None:
     """The call waited for the connection, and was given up after it was sent."""

@@ -60,7 +60,7 @@ async def test_a_forged_entry_is_a_miss_and_makes_room(
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-async def test_a_value_of_another_shape_is_no_hit_and_stops_nobody(
+async def test_a_value_of_another_shape_is_no_hit_and_blocks_no_reader_or_writer(
     shared: Redis, open_at: Opener, shape: str
 ) -> None:
     url = shared.fresh()

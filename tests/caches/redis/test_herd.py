@@ -54,7 +54,7 @@ async def two(shared: Redis, open_at: Opener) -> Two:
     return Two(first, lease, second, reading)
 
 
-async def test_who_comes_second_gets_what_the_first_fills(two: Two) -> None:
+async def test_the_second_reader_gets_the_entry_that_the_first_fills(two: Two) -> None:
     await two.first.fill(two.lease, RECORD, NOW)
     assert await two.reading == RECORD
     assert (two.second.counts.hits, two.second.counts.misses) == (1, 0)
@@ -68,7 +68,9 @@ async def test_if_the_first_finds_nothing_to_fill_the_second_may(two: Two) -> No
     assert await two.first.get(GUID, NOW) == RECORD
 
 
-async def test_who_waits_in_vain_goes_without(shared: Redis, open_at: Opener) -> None:
+async def test_a_reader_that_waits_in_vain_goes_on_without_the_cache(
+    shared: Redis, open_at: Opener
+) -> None:
     """The first may have died with its lease."""
     url = shared.fresh()
     one, two = open_at(url), open_at(url, waits=(0.0, 0.0))
@@ -77,7 +79,7 @@ async def test_who_waits_in_vain_goes_without(shared: Redis, open_at: Opener) ->
     assert two.counts.misses == 1
 
 
-async def test_nobody_waits_for_a_writer(shared: Redis, open_at: Opener) -> None:
+async def test_no_reader_waits_for_a_writer(shared: Redis, open_at: Opener) -> None:
     waits = Waits(10_000)
     url = shared.fresh()
     one, two = open_at(url), open_at(url, waits=waits)

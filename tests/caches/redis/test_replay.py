@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     from tests.caches.redis.conftest import Opener
 
 
-async def test_whoever_looks_is_shown_nothing_that_is_not_settled(
-    own: Redis, open_at: Opener
-) -> None:
+async def test_a_look_finds_no_entry_of_an_unsettled_guid(own: Redis, open_at: Opener) -> None:
     cache = open_at(own.url)
     await keep(cache)
     await keep(cache, replace(RECORD, guid=OTHER))

@@ -135,7 +135,7 @@ async def test_nothing_is_left_of_leases_that_were_given_back(
     assert shared.keys(url) == []
 
 
-async def test_what_nobody_can_read_counts_as_nothing(shared: Redis, open_at: Opener) -> None:
+async def test_an_unreadable_value_counts_as_nothing(shared: Redis, open_at: Opener) -> None:
     url = shared.fresh()
     cache = open_at(url)
     key = prefix_of(url) + GUID

@@ -53,7 +53,7 @@ async def test_a_read_whose_connection_breaks_each_time_is_unavailable(cutter: C
             await reading
 
 
-async def test_what_arrives_together_travels_together(new_url: Callable[[], str]) -> None:
+async def test_operations_that_arrive_together_share_a_batch(new_url: Callable[[], str]) -> None:
     metrics = Metrics()
     async with opened(new_url(), metrics=metrics) as store:
         records = [make_record(number) for number in range(40)]

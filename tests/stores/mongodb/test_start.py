@@ -35,7 +35,7 @@ async def refusal(url: str, timeout: float = 0.5) -> StartupError:
     return refused.value
 
 
-async def test_nobody_there_is_said_with_the_url_but_not_its_password() -> None:
+async def test_an_unreachable_server_is_named_without_its_password() -> None:
     url = f"mongodb://ann:{SECRET}@127.0.0.1:{free_port()}/db?authSource=admin"
     with capture_logs() as logs:
         error = await refusal(url)
@@ -45,7 +45,7 @@ async def test_nobody_there_is_said_with_the_url_but_not_its_password() -> None:
     assert SECRET not in "".join(traceback.format_exception(error)) + str(logs)
 
 
-async def test_a_server_that_knows_nobody_of_that_name_refuses(server: MongoDB) -> None:
+async def test_an_unknown_user_is_refused(server: MongoDB) -> None:
     url = server.fresh().replace("://", f"://ann:{SECRET}@")
     with capture_logs() as logs:
         error = await refusal(url, timeout=5)
@@ -66,7 +66,7 @@ async def test_a_server_that_hangs_up_is_named_with_the_drivers_error(cutter: Cu
         ("w=majority&connections=1001", "from 1 to 1000"),
         ("maxPoolSize=many", "look at its parameter maxpoolsize"),
         ("w=0", "look at its parameter w"),  # it contradicts journal=true
-        ("w=0&journal=false", "w=0: nobody would know"),
+        ("w=0&journal=false", "w=0: the outcome of each write would be unknown"),
         ("j=true", "look at its parameter j"),
         ("readPreference=secondary", "reads go to the primary"),
         ("readPreference=primaryPreferred", "reads go to the primary"),

@@ -131,7 +131,7 @@ async def test_nothing_is_known_of_a_batch_that_can_be_refused_but_not_looked_at
         await opened.insert(make_record(1))
 
 
-async def test_what_arrives_together_travels_together(opener: Opener) -> None:
+async def test_operations_that_arrive_together_share_a_batch(opener: Opener) -> None:
     metrics = Metrics()
     async with opener(metrics=metrics) as store:
         records = [make_record(number) for number in range(100)]

@@ -95,7 +95,7 @@ async def test_of_hosts_that_are_all_away_it_is_said_once(
     assert [line["event"] for line in logs][-2:] == ["store host passed over", "store unreachable"]
 
 
-async def test_where_one_is_full_and_the_other_away_who_comes_waits_for_room(
+async def test_if_one_host_is_full_and_the_other_down_a_connection_waits_for_room(
     server: Server, new_url: Callable[[], str]
 ) -> None:
     """A node of a cluster has died, and all its clients connect to another."""
@@ -154,7 +154,7 @@ async def test_one_that_only_reads_is_passed_over(
         rough.run("SET GLOBAL read_only = 0")
 
 
-async def test_all_are_cut_off_when_one_is_told_that_its_server_is_not_of_the_cluster(
+async def test_all_connections_are_cut_off_when_their_server_has_left_the_cluster(
     server: Server, new_url: Callable[[], str]
 ) -> None:
     url = new_url()

@@ -93,7 +93,7 @@ def new_url(odd: Odd) -> Callable[[], str]:
     return odd.server.fresh
 
 
-async def test_users_are_told_apart_to_the_byte(store: Store) -> None:
+async def test_users_differ_by_any_byte(store: Store) -> None:
     records = [make_record(number, user=user) for number, user in enumerate(USERS)]
     assert all(await asyncio.gather(*(store.insert(record) for record in records)))
     for record, user in zip(records, USERS, strict=True):
@@ -196,7 +196,7 @@ async def test_connections_are_not_encrypted_where_the_url_does_not_say_so(odd: 
 @pytest.mark.parametrize(
     "query", ["ssl-mode=verify-ca", "ssl-mode=verify-ca&ssl-ca={other}", "ssl-ca={other}"]
 )
-async def test_a_certificate_that_nobody_vouches_for_is_refused(odd: Odd, query: str) -> None:
+async def test_a_certificate_without_a_known_signer_is_refused(odd: Odd, query: str) -> None:
     url = f"{odd.server.fresh()}?{query.format(other=quote(str(odd.stranger)))}"
     with pytest.raises(StartupError, match="CERTIFICATE_VERIFY_FAILED"):
         await MySQLStore.open(url, timeout=1.0, metrics=Metrics())

@@ -88,7 +88,7 @@ async def test_a_user_who_may_not_do_all_that_is_needed_is_refused(
     assert "SELECT, INSERT, UPDATE, DELETE" in await refusal(url, timeout=1000)
 
 
-async def test_who_may_not_create_tables_can_use_those_that_are_there(server: Server) -> None:
+async def test_a_user_who_may_not_create_tables_can_use_existing_ones(server: Server) -> None:
     url = server.fresh()
     async with opener_of(url)():
         pass
@@ -97,7 +97,7 @@ async def test_who_may_not_create_tables_can_use_those_that_are_there(server: Se
         assert await store.insert(make_record())
 
 
-async def test_a_table_of_somebody_elses_is_left_alone(server: Server) -> None:
+async def test_a_table_of_another_program_is_left_alone(server: Server) -> None:
     url = server.fresh()
     server.run(f"USE {name_of(url)}; {TABLE}")
     assert "not Guidkeep's" in await refusal(url)

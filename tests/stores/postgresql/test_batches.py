@@ -103,7 +103,7 @@ WRITES: dict[str, Callable[[Store, Record], Awaitable[bool]]] = {
 
 @pytest.mark.parametrize("kind", WRITES)
 @pytest.mark.parametrize("code", ["40001", "40P01"])
-async def test_what_stood_in_anothers_way_is_tried_again(
+async def test_a_conflict_with_another_transaction_is_tried_again(
     opener: Opener, server: Server, url: str, code: str, kind: str
 ) -> None:
     records = [make_record(number) for number in range(5)]
@@ -113,7 +113,7 @@ async def test_what_stood_in_anothers_way_is_tried_again(
         assert await outcomes(*(WRITES[kind](store, record) for record in records)) == [True] * 5
 
 
-async def test_what_stands_in_the_way_for_long_is_tried_alone_and_then_given_up(
+async def test_a_lasting_conflict_is_tried_alone_and_then_given_up(
     opener: Opener, server: Server, url: str
 ) -> None:
     async with opener() as store:

@@ -98,7 +98,7 @@ async def test_a_connection_whose_end_was_noticed_is_replaced(
         assert await store.insert(make_record())
 
 
-async def test_connections_that_nobody_needs_are_closed(
+async def test_unused_connections_are_closed(
     opener: Opener, server: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opener() as store:

@@ -98,11 +98,13 @@ async def test_a_database_that_is_not_there_is_named(server: Server) -> None:
     assert 'database "nobody_made_it" does not exist' in said
 
 
-async def test_a_user_who_may_not_make_tables_is_told_what_to_grant(role: str) -> None:
+async def test_a_user_without_the_right_to_make_tables_gets_the_right_to_grant_named(
+    role: str,
+) -> None:
     assert "may not create tables" in await refusal(role)
 
 
-async def test_a_user_who_may_only_read_is_told_what_is_missing(
+async def test_a_user_who_may_only_read_gets_the_missing_rights_named(
     server: Server, url: str, role: str
 ) -> None:
     await grant(server, url, role, "SELECT ON guidkeep_schema", "SELECT, INSERT ON record")

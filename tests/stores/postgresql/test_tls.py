@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["impatient"]
 
 
-async def test_tls_checks_the_servers_certificate_where_it_is_told_to(
+async def test_tls_checks_the_servers_certificate_if_the_url_demands_it(
     own: PostgreSQL, tmp_path: Path, impatient: None
 ) -> None:
     certificate = certify(own, tmp_path)
@@ -109,7 +109,7 @@ async def test_a_server_without_tls_is_used_unless_that_must_be(
     assert "rejected SSL upgrade" in await refusal(f"{own.url}?sslmode=require")
 
 
-async def test_who_logs_in_is_the_url_or_else_the_systems_user(
+async def test_the_login_is_the_urls_user_or_else_the_systems(
     own: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGUSER", "guidkeep")

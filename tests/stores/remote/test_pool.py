@@ -305,7 +305,7 @@ async def test_a_test_that_is_cancelled_ends_its_connection(
     assert await pool.run("c", in_time()) == "c on 1"
 
 
-async def test_idle_ones_that_nobody_needs_say_goodbye(
+async def test_connections_idle_for_long_are_closed_properly(
     pool: Pool[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await pool.run("a", in_time())

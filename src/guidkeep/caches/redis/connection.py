@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
         try:
             while (reply := reader.gets()) is not _MORE:
                 if not self._batches:
-                    self.cut(Unavailable(f"Redis said, unasked: {reply}"))
+                    self.cut(Unavailable(f"unexpected reply: {reply}"))
                     return
                 since, asked, _ = self._batches[0]
                 take = asked[self._answered]
@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
                     self.cut(Unavailable("the server is not the master that it was"))
                     return
         except hiredis.ProtocolError:
-            self.cut(Unavailable("what answers does not speak Redis' language"))
+            self.cut(Unavailable("the reply is not in Redis' protocol"))
 
     # Plumbing.
 

@@ -127,7 +127,7 @@ class Cluster:
         """See `Nodes`."""
         server = self._of(key) or await self._found(script, key)
         if server is None:
-            return Unavailable("nobody is known to have that key")
+            return Unavailable("no server is known for that key")
         reply = await server.submit(script, key, *arguments)
         if isinstance(reply, ReplyError):
             reply = await _insist(server, reply, self._elsewhere, script, key, *arguments)
@@ -150,7 +150,7 @@ class Cluster:
             if self._refreshing is not None:
                 await asyncio.wait([self._refreshing])
         if not self._slots or None in self._slots:
-            loss = self._loss or Unavailable(f"{self._name}: there are keys that nobody has")
+            loss = self._loss or Unavailable(f"{self._name}: there are slots without a server")
             raise loss.with_traceback(None)  # it may be raised again and again
         for server in list(self._servers.values()):
             await server.ping()

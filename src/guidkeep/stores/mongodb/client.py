@@ -158,7 +158,7 @@ def _check(client: pymongo.AsyncMongoClient[Document], url: str) -> None:
     """Refuses a URL that makes responses wrong; warns of one that makes writes less durable."""
     reads, writes = client.read_concern.level, client.write_concern
     faults = [
-        (not writes.acknowledged, "w=0: nobody would know whether a write happened"),
+        (not writes.acknowledged, "w=0: the outcome of each write would be unknown"),
         (client.read_preference.mode != 0, "readPreference: reads go to the primary"),
         (reads not in ("majority", "linearizable"), "readConcernLevel: majority or linearizable"),
         (bool(client.options.direct_connection), "directConnection: a member may be no primary"),
