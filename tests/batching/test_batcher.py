@@ -173,7 +173,7 @@ async def test_a_batch_leaves_after_the_next_iteration_without_waiting_for_more(
     assert doubler.ran == [[1]]
 
 
-async def test_what_arrives_while_a_batch_is_on_its_way_makes_up_the_next(
+async def test_operations_that_arrive_while_a_batch_is_under_way_make_up_the_next(
     doubler: Doubler,
 ) -> None:
     outcomes = [doubler.batcher.submit(1)]

@@ -89,7 +89,7 @@ def quote(request: pytest.FixtureRequest) -> Callable[[Any, Path], Awaitable[Non
     return QUOTE[store or name]
 
 
-async def test_no_log_and_no_error_quotes_what_is_stored(
+async def test_no_log_and_no_error_quotes_a_record(
     opener: Opener, file: Path, quote: Callable[[Any, Path], Awaitable[None]]
 ) -> None:
     calls: list[Callable[[Store], Awaitable[object]]] = [

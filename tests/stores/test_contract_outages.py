@@ -312,7 +312,7 @@ async def test_a_server_that_hangs_leaves_sent_writes_open_and_is_used_when_it_g
         assert await once_it_answers(lambda: store.insert(make_record(4)))
 
 
-async def test_what_waits_too_long_behind_a_server_that_hangs_was_not_written(
+async def test_a_write_that_waits_too_long_behind_a_server_that_hangs_was_not_written(
     outage: Outage,
 ) -> None:
     async with opener_of(f"{outage.url}?connections=1")(timeout=1.0) as store:

@@ -22,7 +22,7 @@ def test_part_of_a_wait_is_random(spread: float, chance: float, seconds: float) 
     assert Backoff(2.0, 9.0, spread=spread).seconds(1, lambda: chance) == seconds
 
 
-def test_two_that_failed_together_do_not_wait_for_the_same_time() -> None:
+def test_two_attempts_that_failed_together_do_not_wait_for_the_same_time() -> None:
     backoff = Backoff(first=1.0, longest=1.0)
     waits = {backoff.seconds(0) for _ in range(100)}
     assert len(waits) > 90

@@ -79,12 +79,12 @@ async def keep(cache: Cache, record: Record, now: float = NOW) -> None:
 # Promises of every cache, even one that keeps nothing.
 
 
-async def test_what_was_never_put_in_is_not_there(any_cache: Cache) -> None:
+async def test_a_guid_that_was_never_filled_has_no_entry(any_cache: Cache) -> None:
     assert any_cache.hit(GUID, NOW) is None
     assert not isinstance(await any_cache.get(GUID, NOW), Record)
 
 
-async def test_what_comes_out_is_what_was_put_in_or_nothing(any_cache: Cache) -> None:
+async def test_an_entry_is_the_record_that_was_put_in_or_none(any_cache: Cache) -> None:
     await keep(any_cache, RECORD)
     found = await any_cache.get(GUID, NOW)
     assert found == RECORD or not isinstance(found, Record)
@@ -214,7 +214,7 @@ async def test_while_a_writers_lease_stands_no_reader_gets_one(cache: Cache) -> 
     await reader(cache)
 
 
-async def test_what_a_writer_wrote_is_there_when_it_has_settled(cache: Cache) -> None:
+async def test_a_writers_record_is_there_when_it_has_settled(cache: Cache) -> None:
     await keep(cache, RECORD)
     assert await cache.get(GUID, NOW) == RECORD
 
@@ -227,7 +227,7 @@ async def test_a_writer_that_was_overtaken_puts_nothing_in(cache: Cache) -> None
     assert await cache.get(GUID, NOW) == NEWER
 
 
-async def test_the_last_writer_may_settle_before_those_that_it_overtook(cache: Cache) -> None:
+async def test_the_last_writer_may_settle_before_the_overtaken_ones(cache: Cache) -> None:
     first, second = await cache.lease(GUID), await cache.lease(GUID)
     await cache.settle(second, NEWER, NOW)
     assert await cache.get(GUID, NOW) == NEWER
@@ -241,7 +241,7 @@ async def test_a_writer_that_deleted_leaves_nothing(cache: Cache) -> None:
     await reader(cache)
 
 
-async def test_a_writer_whose_lease_is_gone_drops_what_came_in_between(
+async def test_a_writer_whose_lease_is_gone_drops_an_entry_filled_in_between(
     cache: Cache, flush: Flush
 ) -> None:
     lease = await cache.lease(GUID)
@@ -311,7 +311,7 @@ async def test_a_clock_that_jumped_revokes_no_lease(cache: Cache) -> None:
     assert await held(cache, OTHER) == other
 
 
-async def test_a_cache_that_doubts_still_answers_what_is_put_in_or_nothing(
+async def test_a_cache_that_doubts_still_returns_the_record_put_in_or_none(
     any_cache: Cache,
 ) -> None:
     await keep(any_cache, RECORD)

@@ -54,7 +54,7 @@ async def test_steps_of_any_size_come_to_the_end_and_to_the_sum(store: Store, li
     assert steps <= len(set(EXPIRES)) + 1
 
 
-async def test_a_step_takes_no_more_than_its_limit_but_for_those_of_one_second(
+async def test_a_step_counts_no_more_than_its_limit_unless_more_expire_in_one_second(
     store: Store,
 ) -> None:
     await _fill(store)
@@ -63,7 +63,7 @@ async def test_a_step_takes_no_more_than_its_limit_but_for_those_of_one_second(
     assert await store.count(NOW + 1, LAST_EXPIRE + 1, 2) == (3, NOW + 2)
 
 
-async def test_what_was_changed_or_deleted_counts_as_it_is(store: Store) -> None:
+async def test_changed_and_deleted_records_count_as_they_are_now(store: Store) -> None:
     moved, gone = make_record(1, expire=NOW), make_record(2, expire=NOW)
     for record in (moved, gone):
         await store.insert(record)

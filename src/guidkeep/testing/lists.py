@@ -61,7 +61,7 @@ async def test_a_page_of_an_empty_store_is_empty(store: Store) -> None:
     assert await store.page(Query(), NOW) == []
 
 
-async def test_every_filter_alone_and_with_every_other_finds_what_the_contract_says(
+async def test_every_filter_alone_and_with_every_other_finds_the_records_of_the_contract(
     store: Store,
 ) -> None:
     await _fill(store, reversed(RECORDS))
@@ -72,7 +72,7 @@ async def test_every_filter_alone_and_with_every_other_finds_what_the_contract_s
         assert await store.page(query, NOW) == listed(query, NOW), query
 
 
-async def test_bounded_pages_lead_through_what_the_contract_says_whatever_is_asked(
+async def test_bounded_pages_of_any_query_lead_through_the_records_of_the_contract(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = {"FIRST": 2, "MOST": 3, "WINDOW": 7, "WINDOW_OF_A_USER": 4, "FEW": 9}
@@ -98,7 +98,7 @@ async def test_bounded_pages_lead_through_what_the_contract_says_whatever_is_ask
     assert short
 
 
-async def test_to_skip_is_to_count_all_records_or_those_of_a_user(store: Store) -> None:
+async def test_skip_counts_all_records_or_all_of_a_user(store: Store) -> None:
     await _fill(store, RECORDS)
     for after, user, count in product((None, 17, 59), (None, "Ann", "Ann\0"), (1, 2, 5, 60, 61)):
         query = Query(1, None if after is None else guid_of(after), user, expires_before=NOW)
@@ -178,7 +178,7 @@ async def test_a_page_holds_a_thousand_records_of_64_kib(store: Store) -> None:
 
 
 @pytest.mark.parametrize("now", [NOW - 2, NOW - 1, NOW, NOW + 4, NOW + 5])
-async def test_a_purge_deletes_what_is_expired_and_nothing_else(store: Store, now: int) -> None:
+async def test_a_purge_deletes_expired_records_only(store: Store, now: int) -> None:
     await _fill(store, RECORDS)
     expired = [record for record in RECORDS if record.expire <= now]
     assert await store.purge(now, 1000) == len(expired)

@@ -93,7 +93,7 @@ async def test_delete_leaves_another_version_alone(store: Store, version: int) -
     assert await store.get(there.guid) == there
 
 
-async def test_delete_of_what_is_not_there_is_false(store: Store) -> None:
+async def test_delete_of_an_absent_record_is_false(store: Store) -> None:
     assert await store.delete(guid_of(1), 1) is False
 
 

@@ -149,7 +149,7 @@ async def test_a_cancelled_write_happens_and_its_caller_hears_of_it_afterwards(
     assert await store.get(guid_of(1)) == make_record(1)
 
 
-async def test_close_waits_for_what_was_begun(opener: Opener) -> None:
+async def test_close_waits_for_calls_that_have_begun(opener: Opener) -> None:
     records = [make_record(number) for number in range(2000)]
     async with opener() as store:
         writing = [asyncio.ensure_future(store.insert(record)) for record in records]

@@ -26,7 +26,7 @@ def test_a_url_says_where_redis_is_and_who_logs_in() -> None:
     assert address.tls is None
 
 
-def test_what_a_url_does_not_say_is_the_usual() -> None:
+def test_parameters_missing_in_the_url_have_defaults() -> None:
     address = RedisAddress.parse("redis://")
     assert address.seeds == (("127.0.0.1", 6379),)
     assert (address.user, address.password) == ("", "")
@@ -90,7 +90,9 @@ def test_redis_need_not_be_up_when_the_cache_is_opened() -> None:
     assert isinstance(open_cache("redis://127.0.0.1:1", CacheOptions(max_age=60)), RedisCache)
 
 
-def test_a_missing_driver_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_named_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for module in [name for name in sys.modules if name.startswith("guidkeep.caches.redis")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "hiredis", None)

@@ -139,7 +139,7 @@ async def test_commands_of_one_event_loop_iteration_and_the_next_go_out_in_one_p
     await connection.close()
 
 
-async def test_what_is_on_its_way_when_a_connection_is_cut_is_lost(shared: Redis) -> None:
+async def test_commands_under_way_when_a_connection_is_cut_are_lost(shared: Redis) -> None:
     lost: list[Unavailable] = []
     connection = await connected(shared, lost)
     assert await connection.ask("PING") == b"PONG"
@@ -169,7 +169,7 @@ async def test_a_connection_is_cut_when_the_server_is_another(shared: Redis) -> 
     await connection.close()
 
 
-async def test_a_connection_on_which_something_is_said_unasked_is_cut() -> None:
+async def test_a_connection_with_an_unexpected_reply_is_cut() -> None:
     lost: list[Unavailable] = []
     async with impostor(greets=b"-ERR max number of clients reached\r\n") as url:
         connection = await connected(redis.at(url), lost)

@@ -112,7 +112,7 @@ async def test_a_host_whose_name_is_none_is_down_too(open_at: Opener) -> None:
     await use(open_at(f"redis://{'x' * 64}.example"))
 
 
-async def test_redis_is_there_when_it_is_up(own: Redis, open_at: Opener) -> None:
+async def test_redis_is_used_when_it_is_up(own: Redis, open_at: Opener) -> None:
     cache = open_at(own.url)
     await keep(cache)
     own.process.kill()
@@ -138,7 +138,9 @@ async def test_redis_hangs(own: Redis, open_at: Opener) -> None:
     assert await held(cache) == NEWER
 
 
-async def test_what_redis_does_when_it_wakes_up_does_no_harm(own: Redis, open_at: Opener) -> None:
+async def test_a_call_that_redis_runs_when_it_wakes_up_does_no_harm(
+    own: Redis, open_at: Opener
+) -> None:
     """A settle that waits in a buffer meets a later write, which could not lease."""
     one, other = open_at(own.url, timeout=SOON), open_at(own.url, timeout=SOON)
     judge = open_at(own.url)
@@ -271,7 +273,7 @@ async def test_a_call_that_was_given_up_before_there_is_a_connection_is_not_made
     await reader(cache)  # no writer's lease stands
 
 
-async def test_one_that_was_a_replica_unnoticed_is_found_out_after_a_silence(
+async def test_a_server_that_was_a_replica_unnoticed_is_found_out_after_a_silence(
     own: Redis, open_at: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = open_at(own.url)
@@ -283,7 +285,7 @@ async def test_one_that_was_a_replica_unnoticed_is_found_out_after_a_silence(
     await reader(cache)
 
 
-async def test_after_a_silence_a_server_that_is_what_it_was_is_believed(
+async def test_after_a_silence_the_same_master_is_trusted(
     shared: Redis, open_at: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = open_at(shared.fresh())
@@ -330,7 +332,7 @@ async def test_redis_is_full_and_evicts_nothing(own: Redis, open_at: Opener) -> 
     await cache.ping()
 
 
-async def test_redis_is_full_and_evicts_what_it_likes(own: Redis, open_at: Opener) -> None:
+async def test_redis_is_full_and_evicts_any_key(own: Redis, open_at: Opener) -> None:
     cache = open_at(own.url)
     await cache.ping()
     own.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")

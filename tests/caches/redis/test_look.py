@@ -62,7 +62,7 @@ async def test_a_url_that_redis_refuses_is_an_error(
     assert reason in error
 
 
-async def test_a_cache_that_is_well_is_not_spoken_of(locked: Redis, open_at: Opener) -> None:
+async def test_a_cache_that_works_is_not_logged(locked: Redis, open_at: Opener) -> None:
     assert await said(open_at, f"redis://:{PASSWORD}@127.0.0.1:{locked.port}") == []
 
 

@@ -53,7 +53,7 @@ async def test_a_look_finds_no_entry_of_an_unsettled_guid(own: Redis, open_at: O
     assert await look(cache) == render(entry_of(RECORD))
 
 
-async def test_what_was_written_during_an_outage_is_dropped_when_it_is_over(
+async def test_guids_written_during_an_outage_are_dropped_when_it_is_over(
     own: Redis, open_at: Opener
 ) -> None:
     cut_off, other = open_at(own.url, timeout=SOON), open_at(own.url)
@@ -90,7 +90,7 @@ async def test_an_outage_in_which_nothing_was_written_leaves_nothing_to_do(
     assert logs[1]["replayed"] == 0
 
 
-async def test_a_probe_in_vain_is_followed_by_another(own: Redis, open_at: Opener) -> None:
+async def test_a_failed_probe_is_followed_by_another(own: Redis, open_at: Opener) -> None:
     pauses = []
 
     def pause(probes: int) -> float:
@@ -137,7 +137,7 @@ async def test_beyond_its_limit_a_node_believes_nothing_for_a_while(
     assert not cache._unsettled
 
 
-async def test_what_can_not_matter_any_more_is_forgotten_though_redis_is_not_back(
+async def test_failures_whose_entries_have_ended_are_forgotten_though_redis_is_not_back(
     own: Redis, open_at: Opener
 ) -> None:
     clock = Clock(0)
@@ -258,7 +258,7 @@ async def test_a_cancelled_settling_is_made_sure_of(own: Redis, open_at: Opener)
     assert await held(cache) is None
 
 
-async def test_closing_waits_for_what_is_being_given_back(own: Redis, open_at: Opener) -> None:
+async def test_closing_waits_for_leases_being_given_back(own: Redis, open_at: Opener) -> None:
     cache, other = open_at(own.url), open_at(own.url)
     await cache.ping()
     own.process.signal(signal.SIGSTOP)

@@ -37,7 +37,7 @@ def test_a_drop_does_not_make_up_for_a_failure_after_it_began() -> None:
     assert GUID in remembered
 
 
-def test_what_failed_so_long_ago_that_nothing_is_left_is_forgotten() -> None:
+def test_a_failure_so_long_ago_that_no_entry_is_left_is_forgotten() -> None:
     clock = Clock(0)
     remembered = unsettled(clock)
     remembered.remember(GUID)
@@ -102,7 +102,7 @@ def test_a_breaker_that_has_just_closed_opens_at_the_next_failure() -> None:
     assert breaker.is_open
 
 
-def test_probes_in_vain_make_the_pauses_longer_until_a_call_goes_well() -> None:
+def test_failed_probes_make_the_pauses_longer_until_a_call_succeeds() -> None:
     breaker = Breaker(pauses=float)
     pauses = [breaker.failed() for _ in range(FAILURES + 2)]
     assert pauses == [None, None, 0, 1, 2]

@@ -169,7 +169,7 @@ QUOTING = {
         WriteConcernError(str(QUOTING["errmsg"]), 64, QUOTING),
     ],
 )
-def test_what_the_server_quotes_of_a_document_is_not_logged(error: PyMongoError) -> None:
+def test_a_document_that_the_server_quotes_is_not_logged(error: PyMongoError) -> None:
     with capture_logs() as logs:
         write_error(failure_of(error))
     [event] = logs
@@ -177,7 +177,7 @@ def test_what_the_server_quotes_of_a_document_is_not_logged(error: PyMongoError)
     assert "secret" not in repr(logs)
 
 
-def test_what_the_server_quotes_of_some_inserts_is_not_logged() -> None:
+def test_inserted_documents_that_the_server_quotes_are_not_logged() -> None:
     faults = [QUOTING | {"code": 121, "op": {"metadata": "secret"}}]
     with capture_logs() as logs:
         mongodb._each({"writeErrors": faults, "writeConcernErrors": [QUOTING]}, 1)

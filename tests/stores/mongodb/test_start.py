@@ -116,7 +116,7 @@ async def test_a_weak_write_concern_is_followed_with_a_warning(
 @pytest.mark.parametrize(
     "parameters", ["", "w=majority&journal=true", "journal=true", "appname=other"]
 )
-async def test_a_strong_write_concern_is_no_news(
+async def test_a_strong_write_concern_is_not_logged(
     new_url: Callable[[], str], parameters: str
 ) -> None:
     with capture_logs() as logs:
@@ -137,7 +137,7 @@ async def test_linearizable_reads_travel_alone(new_url: Callable[[], str]) -> No
 @pytest.mark.parametrize(
     "parameters", ["connections=1", "appname=x&connections=1&journal=true", "maxPoolSize=1"]
 )
-async def test_a_pool_of_one_connection_will_do(
+async def test_a_pool_of_one_connection_is_enough(
     new_url: Callable[[], str], parameters: str
 ) -> None:
     async with opened(f"{new_url()}?{parameters}") as store:
@@ -208,7 +208,7 @@ async def test_metadata_is_a_text_whatever_it_looks_like(store: Store, member: s
     assert await store.replace(newer(record), 1)
 
 
-def test_a_missing_driver_is_named_with_what_installs_it() -> None:
+def test_a_missing_driver_is_named_with_the_command_that_installs_it() -> None:
     """Runs in another process, because the driver is loaded already in this one."""
     program = (
         "import sys; sys.modules['pymongo'] = None\n"

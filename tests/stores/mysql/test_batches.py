@@ -71,7 +71,7 @@ async def test_a_batch_that_loses_always_goes_one_by_one(
     assert done == [number != 3 for number in range(9)]
 
 
-async def test_a_batch_decides_each_by_what_is_there(opened: MySQLStore) -> None:
+async def test_a_batch_decides_each_insert_by_the_stored_record(opened: MySQLStore) -> None:
     """A batch with expired, live and absent records, some twice: each outcome is as alone."""
     for number in range(12):
         kind = number % 3

@@ -79,7 +79,7 @@ async def test_no_more_connections_are_open_than_the_url_allows_and_none_after_t
     assert asyncio.all_tasks() == tasks
 
 
-async def test_a_server_that_takes_no_more_connections_is_used_with_those_that_are_open(
+async def test_a_server_without_room_for_more_connections_is_used_through_the_open_ones(
     server: Server, new_url: Callable[[], str]
 ) -> None:
     url = narrow(server, new_url(), 2)

@@ -103,7 +103,7 @@ async def test_real_deadlocks_are_overcome(opened: MySQLStore) -> None:
     await other.ensure_closed()
 
 
-async def test_what_loses_always_is_503_and_nothing_was_written(
+async def test_a_write_that_always_loses_is_503_and_nothing_was_written(
     opened: MySQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(self: Connection, statement: str) -> Rows:

@@ -78,7 +78,7 @@ async def test_hosts_that_are_away_are_passed_over_once(
     assert len(passed_over(logs)) == 2
 
 
-async def test_of_hosts_that_are_all_away_it_is_said_once(
+async def test_hosts_that_are_all_away_are_logged_once(
     pair: tuple[str, str], rough: MariaDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "RECONNECT", Backoff(0.0, 0.0))
@@ -109,7 +109,7 @@ async def test_if_one_host_is_full_and_the_other_down_a_connection_waits_for_roo
     await store.close()
 
 
-async def test_one_that_dies_is_left(pair: tuple[str, str], rough: MariaDB) -> None:
+async def test_a_host_that_dies_is_left(pair: tuple[str, str], rough: MariaDB) -> None:
     """Connections made at the same time all go to the next host."""
     async with opener_of(both(*pair))() as store:
         work = [store.replace(make_record(number), 1) for number in range(9)]
@@ -123,7 +123,7 @@ async def test_one_that_dies_is_left(pair: tuple[str, str], rough: MariaDB) -> N
             rough.start()
 
 
-async def test_one_that_hangs_is_left(
+async def test_a_host_that_hangs_is_left(
     pair: tuple[str, str], rough: MariaDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "PING_SECONDS", 0.1)
@@ -137,7 +137,7 @@ async def test_one_that_hangs_is_left(
             assert await store.get(guid_of(1)) == make_record()
 
 
-async def test_one_that_only_reads_is_passed_over(
+async def test_a_read_only_host_is_passed_over(
     pair: tuple[str, str], rough: MariaDB, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rough.run("SET GLOBAL read_only = 1")

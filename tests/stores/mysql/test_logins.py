@@ -96,7 +96,7 @@ async def test_a_server_for_encrypted_connections_alone_is_named_as_one(strict: 
     assert "The server demands encryption: say ?ssl-mode=verify-identity, or required." in said
 
 
-def test_the_extra_has_what_the_logins_need() -> None:
+def test_the_extra_has_the_packages_for_the_logins() -> None:
     """MySQL's default is caching_sha2_password; MariaDB has ed25519."""
     extra = [line for line in requires("guidkeep") or () if line.endswith("extra == 'mysql'")]
     for package, module in (("cryptography", "cryptography"), ("pynacl", "nacl")):

@@ -150,9 +150,7 @@ async def test_settings_that_break_durability_are_warned_of(new_url: Callable[[]
 
 
 @pytest.mark.parametrize("name", ["mysql", "galera"])
-async def test_of_a_server_as_it_is_shipped_it_is_said_if_it_has_no_binary_log(
-    engines: Engines, name: str
-) -> None:
+async def test_a_server_without_a_binary_log_is_warned_of(engines: Engines, name: str) -> None:
     server = engines.get(name)
     has_none = isinstance(server, mysql.Server) and server.run("SELECT @@log_bin").strip() == "0"
     with capture_logs() as logs:

@@ -52,7 +52,7 @@ def account(server: Server, url: str, rights: str) -> str:
         ("?ssl-ca=/there/is/none.pem", "No such file"),
     ],
 )
-async def test_a_url_that_says_what_it_may_not_is_refused(query: str, reason: str) -> None:
+async def test_a_url_with_a_wrong_parameter_is_refused(query: str, reason: str) -> None:
     url = f"mysql://guidkeep:{quote(PASSWORD, safe='')}@127.0.0.1:1/guidkeep{query}"
     assert reason in await refusal(url)
 
@@ -123,7 +123,7 @@ async def test_tables_that_are_not_as_they_should_be_are_refused(
     assert reason in await refusal(url)
 
 
-async def test_tables_that_were_made_by_half_are_completed(server: Server) -> None:
+async def test_half_made_tables_are_completed(server: Server) -> None:
     url = server.fresh()
     server.run(
         f"USE {name_of(url)}; CREATE TABLE guidkeep_schema "
@@ -133,7 +133,7 @@ async def test_tables_that_were_made_by_half_are_completed(server: Server) -> No
         assert await store.insert(make_record())
 
 
-async def test_a_missing_driver_is_named_with_what_installs_it(
+async def test_a_missing_driver_is_named_with_the_command_that_installs_it(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "asyncmy", None)

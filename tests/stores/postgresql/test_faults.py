@@ -143,7 +143,7 @@ async def test_a_write_that_waits_too_long_is_unknown_and_given_up_at_the_server
         assert await store.replace(newer(make_record()), 1)
 
 
-async def test_what_could_not_be_sent_in_time_was_not_written(
+async def test_a_write_that_could_not_be_sent_in_time_was_not_written(
     opener: Opener, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its place in the batch comes after the timeout."""
@@ -161,7 +161,9 @@ async def test_what_could_not_be_sent_in_time_was_not_written(
         assert await store.get(second.guid) == second
 
 
-async def test_what_waits_for_its_batch_for_too_long_is_not_begun(opener: Opener, url: str) -> None:
+async def test_a_write_that_waits_for_its_batch_for_too_long_is_not_begun(
+    opener: Opener, url: str
+) -> None:
     async with opener(timeout=1.0) as store:
         for number in range(5):
             await store.insert(make_record(number))
@@ -218,7 +220,9 @@ async def test_too_many_connections_are_503_and_nothing_was_written(
         await once_it_answers(lambda: store.insert(make_record(2)))
 
 
-async def test_a_purge_does_not_wait_for_what_another_writes(opener: Opener, url: str) -> None:
+async def test_a_purge_does_not_wait_for_a_record_that_another_writes(
+    opener: Opener, url: str
+) -> None:
     async with opener(timeout=2.0) as store:
         for number in range(4):
             await store.insert(make_record(number, expire=NOW))

@@ -123,7 +123,7 @@ async def test_a_user_who_may_not_read_the_records_is_refused(
     assert "permission denied for table record" in await refusal(role)
 
 
-async def test_a_user_who_may_do_what_is_needed_needs_no_more(
+async def test_a_user_with_the_needed_rights_needs_no_more(
     server: Server, url: str, role: str
 ) -> None:
     needed = ("SELECT ON guidkeep_schema", "SELECT, INSERT, UPDATE, DELETE ON record")
@@ -145,7 +145,7 @@ async def test_a_user_who_may_do_what_is_needed_needs_no_more(
         (["DROP TABLE guidkeep_schema"], "a table of another program"),
     ],
 )
-async def test_tables_that_are_not_what_they_should_be_are_refused(
+async def test_tables_of_another_form_or_version_are_refused(
     server: Server, url: str, statements: list[str], said: str
 ) -> None:
     await (await opened(url)).close()

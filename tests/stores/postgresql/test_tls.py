@@ -148,7 +148,7 @@ except StartupError as error:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-def test_neither_home_nor_environment_nor_a_missing_name_change_what_the_url_says(
+def test_neither_home_nor_environment_nor_a_missing_name_changes_the_urls_meaning(
     own: PostgreSQL, tmp_path: Path
 ) -> None:
     """The user has no entry in passwd, and HOME is a folder that only root may enter."""

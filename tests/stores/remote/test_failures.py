@@ -50,7 +50,7 @@ def test_an_error_that_may_come_after_a_commit_leaves_the_outcome_open(
 
 @pytest.mark.parametrize("codes", ENGINES.values(), ids=ENGINES)
 @pytest.mark.parametrize("is_lost", [False, True])
-def test_without_a_response_what_was_sent_is_in_doubt_and_what_was_not_sent_is_not(
+def test_without_a_response_a_sent_statement_is_in_doubt_and_an_unsent_one_is_not(
     codes: Codes, is_lost: bool
 ) -> None:
     report = Report("silence", is_lost=is_lost)
@@ -80,7 +80,9 @@ def test_a_connection_that_ended_before_the_statement_began_did_not_send_it(
         *(("postgresql", code, False) for code in ("23514", "25006")),
     ],
 )
-def test_only_what_lost_against_another_is_sent_again(engine: str, code: str, again: bool) -> None:
+def test_only_a_statement_that_lost_against_another_is_sent_again(
+    engine: str, code: str, again: bool
+) -> None:
     report = Report("no", code, is_response=True)
     assert judge(report, ENGINES[engine], sent=True).again is again
 
@@ -100,7 +102,7 @@ def test_a_connection_to_a_server_that_no_longer_takes_writes_is_not_kept(
     assert ENGINES[engine].keeps(code) is kept
 
 
-def test_what_never_left_and_what_was_refused_wrote_nothing_and_doubt_is_said() -> None:
+def test_an_unsent_and_a_refused_write_wrote_nothing_and_one_in_doubt_is_unknown() -> None:
     for failure in (NotSent("a"), Refused("b"), unreached(Report("c"), MYSQL)):
         error = write_error(failure)
         assert type(error) is StoreUnavailable

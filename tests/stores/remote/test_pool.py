@@ -149,7 +149,9 @@ async def test_a_connection_is_used_again_the_last_used_first(
     assert server.attempts == 2
 
 
-async def test_no_more_are_open_than_there_may_be(pool: Pool[str, str], server: Server) -> None:
+async def test_no_more_connections_are_open_than_the_size_allows(
+    pool: Pool[str, str], server: Server
+) -> None:
     gate = asyncio.Event()
     server.acts = [gate, gate]
     held = [asyncio.create_task(pool.run(str(at), in_time())) for at in range(5)]
@@ -204,7 +206,7 @@ async def test_a_connection_that_a_refusal_leaves_well_is_kept_and_any_other_is_
     assert await pool.run("b", in_time()) == "b on 1"
 
 
-async def test_what_lost_against_another_is_sent_again_but_not_for_ever(
+async def test_a_statement_that_lost_against_another_is_sent_again_but_not_for_ever(
     pool: Pool[str, str], server: Server
 ) -> None:
     server.acts = [DEADLOCK] * RETRIES
@@ -215,7 +217,7 @@ async def test_what_lost_against_another_is_sent_again_but_not_for_ever(
     assert server.done.count("b") == 1 + RETRIES
 
 
-async def test_what_never_left_is_sent_on_another_connection(
+async def test_an_unsent_statement_goes_out_on_another_connection(
     pool: Pool[str, str], server: Server
 ) -> None:
     server.acts = ["before", "before"]
@@ -256,7 +258,7 @@ async def test_after_a_loss_the_others_are_tested_before_they_are_used(
     assert server.lines[1].ended
 
 
-async def test_one_that_was_idle_for_long_is_tested_first(
+async def test_a_connection_idle_for_long_is_tested_first(
     pool: Pool[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await pool.run("a", in_time())
@@ -267,14 +269,16 @@ async def test_one_that_was_idle_for_long_is_tested_first(
     assert await pool.run("c", in_time()) == "c on 1"
 
 
-async def test_one_whose_end_is_known_is_not_used(pool: Pool[str, str], server: Server) -> None:
+async def test_a_connection_known_to_be_closed_is_not_used(
+    pool: Pool[str, str], server: Server
+) -> None:
     await pool.run("a", in_time())
     server.closed = {0}
     assert await pool.run("b", in_time()) == "b on 1"
     assert server.pinged == []
 
 
-async def test_if_one_is_silent_no_other_idle_one_is_waited_for(
+async def test_if_one_connection_is_silent_no_other_idle_one_is_tested(
     pool: Pool[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = asyncio.Event()
@@ -336,7 +340,7 @@ async def test_a_server_that_is_away_is_asked_less_and_less_often(
     assert [line["event"] for line in logs] == ["store unreachable"], "said once"
 
 
-async def test_a_server_that_is_back_is_said_once_and_the_next_wait_is_the_first_again(
+async def test_a_server_that_is_back_is_logged_once_and_the_next_wait_is_the_shortest_again(
     pool: Pool[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pools, "RECONNECT", Backoff(0.0, 0.0))
@@ -361,7 +365,7 @@ def test_the_wait_between_attempts_to_connect_grows_to_a_second() -> None:
     assert waits[-1] == 1.0
 
 
-async def test_a_server_that_is_full_is_used_with_those_that_are_open(
+async def test_a_full_server_is_used_through_the_open_connections(
     pool: Pool[str, str], server: Server
 ) -> None:
     gate = asyncio.Event()
@@ -375,7 +379,7 @@ async def test_a_server_that_is_full_is_used_with_those_that_are_open(
     assert await waiting == "b on 0"
 
 
-async def test_a_server_that_is_full_and_has_none_of_ours_is_unreachable(
+async def test_a_full_server_without_an_open_connection_is_unreachable(
     pool: Pool[str, str], server: Server
 ) -> None:
     server.connects = [FULL]
@@ -384,7 +388,7 @@ async def test_a_server_that_is_full_and_has_none_of_ours_is_unreachable(
 
 
 @pytest.mark.parametrize("is_full", [False, True])
-async def test_what_waits_for_a_connection_in_vain_was_not_sent(
+async def test_a_statement_that_gets_no_connection_in_time_was_not_sent(
     server: Server, is_full: bool
 ) -> None:
     pool = Pool(server, size=2 if is_full else 1)
@@ -399,7 +403,7 @@ async def test_what_waits_for_a_connection_in_vain_was_not_sent(
     assert await pool.run("c", in_time()) == "c on 0"
 
 
-async def test_what_has_no_time_left_is_not_sent_and_costs_no_connection(
+async def test_a_statement_without_time_left_is_not_sent_and_costs_no_connection(
     pool: Pool[str, str], server: Server
 ) -> None:
     with pytest.raises(NotSent, match="no time was left to connect"):
@@ -411,7 +415,7 @@ async def test_what_has_no_time_left_is_not_sent_and_costs_no_connection(
     assert server.done == ["b", "d"]
 
 
-async def test_all_are_cut_off_when_their_server_is_of_no_use(
+async def test_all_connections_are_cut_off_when_their_server_can_not_serve(
     pool: Pool[str, str], server: Server
 ) -> None:
     gate = asyncio.Event()
