@@ -312,6 +312,27 @@ async def test_a_server_that_hangs_leaves_sent_writes_open_and_is_used_when_it_g
         assert await once_it_answers(lambda: store.insert(make_record(4)))
 
 
+async def test_a_large_batch_to_a_server_that_hangs_ends_and_holds_no_record(
+    outage: Outage,
+) -> None:
+    """The server reads a part of it, and no proxy on the way takes the rest."""
+    old = [make_record(number) for number in range(256)]
+    new = [make_record(number, user="Ann" * 10_000, version=2) for number in range(256)]
+    async with opener_of(outage.server.fresh())(timeout=2.0) as store:
+        assert all(await asyncio.gather(*map(store.insert, old)))
+        await outcomes(*(store.replace(record, 99) for record in old))  # prepares it
+        outage.hang()
+        try:
+            done = await outcomes(*(store.replace(record, 1) for record in new))
+        finally:
+            outage.go_on()
+        assert all(isinstance(error, StoreUnavailable) for error in done)
+        await once_it_answers(store.ping)
+        for number in (0, 128, 255):
+            last = make_record(number, version=3)
+            await once_it_answers(lambda last=last: store.replace(last, 1))  # type: ignore[misc]
+
+
 async def test_a_write_that_waits_too_long_behind_a_server_that_hangs_was_not_written(
     outage: Outage,
 ) -> None:

@@ -47,6 +47,7 @@ class Line(Connection[str, str]):
         self.count = 0
         self.ended = False
         self.said_goodbye = False
+        self.aborted = asyncio.Event()
 
     @property
     def sent(self) -> int:
@@ -65,6 +66,12 @@ class Line(Connection[str, str]):
         self.server.done.append(statement)
         if isinstance(act, asyncio.Event):
             await act.wait()
+        if act == "deaf":
+            try:
+                await self.aborted.wait()
+            except asyncio.CancelledError:
+                await self.aborted.wait()
+            raise LOST
         if isinstance(act, Said):
             raise act
         return f"{statement} on {self.number}"
@@ -78,6 +85,9 @@ class Line(Connection[str, str]):
 
     async def leave(self) -> None:
         self.said_goodbye = True
+
+    def abort(self) -> None:
+        self.aborted.set()
 
     async def cut(self) -> None:
         self.ended = True
@@ -194,6 +204,17 @@ async def test_a_connection_whose_statement_was_given_up_is_never_used_again(
         await cancelled
     assert await pool.run("c", in_time()) == "c on 2"
     assert [line.ended for line in server.lines] == [True, True, False]
+
+
+async def test_a_statement_that_ignores_its_cancellation_ends_with_its_connection(
+    pool: Pool[str, str], server: Server
+) -> None:
+    server.acts = ["deaf"]
+    running = asyncio.ensure_future(pool.run("a", in_time(0.01)))
+    await asyncio.wait([running], timeout=SOON)
+    assert isinstance(running.exception(), InDoubt)
+    assert str(running.exception()) == "no answer in time"
+    assert await pool.run("b", in_time()) == "b on 1"
 
 
 async def test_a_connection_that_a_refusal_leaves_well_is_kept_and_any_other_is_not(

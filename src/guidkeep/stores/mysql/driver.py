@@ -127,7 +127,11 @@ class Connection(pool.Connection[str, Rows]):
         await self.raw.ensure_closed()
 
     async def cut(self) -> None:
-        """Ends it at once. A plain close would first send the rest to a server that hangs."""
+        """Ends it at once."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Closes the socket. A plain close would first send the rest to a server that hangs."""
         transport = self.raw._transport  # noqa: SLF001 - the driver has no other way
         if transport is not None:
             transport.abort()

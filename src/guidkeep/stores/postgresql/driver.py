@@ -124,6 +124,10 @@ class Connection(pool.Connection["Statement | Script", "Sequence[Any]"]):
         """Has the server give up the statement under way, and closes the connection."""
         with suppress(Exception):  # the connection is terminated after any error
             await self.raw.close(timeout=pool.CLOSE_SECONDS)
+        self.abort()
+
+    def abort(self) -> None:
+        """Closes the socket."""
         self.raw.terminate()
 
 

@@ -44,6 +44,9 @@ LONGEST_IDLE_SECONDS = 60.0
 """A connection idle for longer is closed."""
 PING_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
+ABORT_SECONDS = 0.1
+"""The time after its deadline in which a cancelled statement must end. Then its connection is
+aborted: asyncpg may ignore a cancellation while it sends several runs, and wait for ever."""
 RETRIES = 4
 """The number of times that a statement is sent again at most."""
 RECONNECT = Backoff(first=0.05, longest=1.0)
@@ -83,6 +86,10 @@ class Connection(ABC, Generic[Statement_contra, Result_co]):
     @abstractmethod
     async def leave(self) -> None:
         """Closes the connection properly; no statement is under way."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Closes the socket at once, so that a statement under way fails; raises nothing."""
 
     @abstractmethod
     async def cut(self) -> None:
@@ -149,8 +156,7 @@ class Pool(Generic[Statement, Result]):
             connection = await self._take(until)
             sent = connection.sent
             try:
-                async with asyncio.timeout_at(until):
-                    result = await connection.run(statement)
+                result = await self._run(connection, statement, until)
             except Exception as error:
                 failure = judge(
                     self._driver.report(error), self._codes, sent=connection.sent > sent
@@ -167,6 +173,20 @@ class Pool(Generic[Statement, Result]):
                 return result
             await asyncio.sleep(RESEND.seconds(retry))
             retry += 1
+
+    async def _run(
+        self, connection: Connection[Statement, Result], statement: Statement, until: float
+    ) -> Result:
+        abort = self._loop.call_at(until + ABORT_SECONDS, connection.abort)
+        try:
+            async with asyncio.timeout_at(until) as limit:
+                return await connection.run(statement)
+        except Exception as error:
+            if limit.expired() and not isinstance(error, TimeoutError):
+                raise TimeoutError from error
+            raise
+        finally:
+            abort.cancel()
 
     async def close(self) -> None:
         """Closes all connections. No statement is under way."""
