@@ -158,7 +158,7 @@ def test_a_page_of_another_version_asks_to_be_loaded_anew(outage: Outage) -> Non
     outage.begin()
     outage.page.clock.run_for(2000)
     expect(outage.page.locator("#notice")).to_contain_text("The service has not responded")
-    with patch("guidkeep.http.service.VERSION", "9.0.0"):
+    with patch("guidkeep.http.handlers.service.VERSION", "9.0.0"):
         outage.end()
         stale = outage.page.get_by_text("The service was updated to 9.0.0")
         outage.console.pass_time_until(stale.is_visible)

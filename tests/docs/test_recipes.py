@@ -55,7 +55,7 @@ INSTANCES = (
         "guidkeep_swept_records",
         used=(
             "src/guidkeep/registry/registry.py",
-            "src/guidkeep/http/stats.py",
+            "src/guidkeep/http/handlers/stats.py",
             "benchmarks/scenarios/sweep.py",
         ),
     ),
@@ -69,8 +69,8 @@ INSTANCES = (
     Instance(
         "A route",
         "stats",
-        '"/stats"',
-        "/stats",
+        '"/stats"|http[.](handlers[.])?stats|[|] stats|stats [|]',
+        "/stats|Stats",
         used=("src/guidkeep/http/console/api.js", "benchmarks/scenarios/hostile/attacks.py"),
     ),
     Instance("A store", "mongodb", '"mongodb"', "mongodb", used=("tests/stores/conftest.py",)),

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.http import bulk as bulk_module
+from guidkeep.http.handlers import bulk as bulk_module
 from guidkeep.record import ENVELOPE, new_guid, parse_change
 from tests.http.faulty import faulty
 from tests.http.helpers import EACH_PAIR, SOON, Api, check_problem, faults, lines_of

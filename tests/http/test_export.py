@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.errors import StoreUnavailable
-from guidkeep.http import export
+from guidkeep.http.handlers import export
 from guidkeep.record import new_guid
 from tests.http.faulty import faulty
 from tests.http.helpers import EACH_PAIR, SOON, Api, faults, lines_of

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.http.routes import HEALTH, methods, routes
+from guidkeep.http.responses import Response, json_response
+from guidkeep.http.routes import HEALTH, Route, methods, routes
 from guidkeep.metrics import Metrics
 from tests.http.helpers import Api
 from tests.support import GUID, app_of, make_registry, opened_store
@@ -16,8 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from guidkeep.http.handlers import Parts
+    from guidkeep.http.requests import Request
+
 PATHS = [path for route in routes() for path in (route.path, *route.also)]
 ROWS = {route.path: route for route in routes() if route.path != "*"}  # not a path
+LINK = {
+    "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document",
+}  # fmt: skip
+"""The headers of a browser that follows a link on a page of another site."""
 
 
 @pytest.fixture
@@ -52,6 +60,31 @@ async def test_each_method_of_a_row_is_answered_and_no_other(
                 assert answer.headers["allow"] == ", ".join(sorted(known))
     requests = metrics.numbers()["guidkeep_request_seconds"]
     assert (route.label or route.path) in {labels[0] for labels, _ in requests}
+
+
+class Fresh:
+    """A handler that only its row names."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._methods = parts.methods
+
+    async def get(self, _: Request) -> Response:
+        return json_response({"methods": sorted(self._methods)})
+
+
+@pytest.mark.parametrize(("may_be_linked", "status"), [(True, 200), (False, 403)])
+async def test_a_row_and_a_class_are_a_route_and_the_row_says_who_may_link_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, may_be_linked: bool, status: int
+) -> None:
+    row = Route("/fresh", {"GET": Fresh.get}, Fresh, may_be_linked=may_be_linked)
+    monkeypatch.setattr("guidkeep.http.app.routes", lambda: (*routes(), row))
+    async with opened_store(tmp_path / "guidkeep.db") as store:
+        registry = make_registry(store)
+        async with Api(app_of(registry)) as client:
+            answer = await client.get("/fresh")
+            assert (answer.status_code, answer.json()) == (200, {"methods": sorted(methods())})
+            assert (await client.get("/fresh", headers=LINK)).status_code == status
+        await registry.close()
 
 
 def test_health_is_what_the_table_says() -> None:

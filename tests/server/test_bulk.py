@@ -13,8 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from guidkeep.errors import StoreUnavailable
-from guidkeep.http import bulk, export, spool
+from guidkeep.http import spool
 from guidkeep.http.connection import protocol
+from guidkeep.http.handlers import bulk, export
 from guidkeep.registry.registry import Registry
 from tests.server.test_rude_clients import connections
 from tests.server.wire import Wire, record, request, wired

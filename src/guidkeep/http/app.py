@@ -6,17 +6,13 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from guidkeep.http import openapi
-from guidkeep.http.bulk import Bulk
 from guidkeep.http.cross_site import CrossSitePolicy
-from guidkeep.http.export import Export
-from guidkeep.http.limits import SHARE, Limits
+from guidkeep.http.handlers import Parts
+from guidkeep.http.limits import Limits
 from guidkeep.http.memory import Memory
-from guidkeep.http.records import Records
 from guidkeep.http.requests import NO_ROUTE
 from guidkeep.http.resource import Resource, nowhere
 from guidkeep.http.routes import Cost, methods, routes
-from guidkeep.http.service import Service
-from guidkeep.http.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -58,36 +54,29 @@ def make_app(
         memory: the server's shared budget, if it has one.
     """
     limits = Limits(
+        settings=settings,
         metrics=metrics,
         memory=memory or Memory(settings.max_memory),
-        max_pending=settings.max_pending,
-        max_streams=settings.max_streams,
-        max_streams_per_client=_share(settings),
-        max_body=settings.max_body,
         hosts=hosts,
         cross_site=CrossSitePolicy(settings.allow_origin),
-        access_log=settings.access_log,
     )
-    gather = gather or metrics.gather
-    document = openapi.document(schema, settings)
-    owners: dict[type, Any] = {
-        Records: Records(registry, limits),
-        Service: Service(registry, gather, document, methods(), is_draining),
-        Bulk: Bulk(
-            registry,
-            limits,
-            max_body=settings.max_body,
-            patience=settings.request_timeout,
-            is_draining=is_draining,
-        ),
-        Export: Export(registry),
-        Stats: Stats(registry, gather, cache=settings.cache),
-    }
+    parts = Parts(
+        registry=registry,
+        settings=settings,
+        limits=limits,
+        gather=gather or metrics.gather,
+        is_draining=is_draining,
+        document=openapi.document(schema, settings),
+        methods=methods(),
+    )
+    owners = {owner: owner(parts) for owner in {route.owner for route in routes()} if owner}
     resources = [(route, _resource(route, owners, limits)) for route in routes()]
     return _routed(resources, Resource(NO_ROUTE, limits, GET=nowhere, otherwise=nowhere))
 
 
-def _resource(route: Route, owners: Mapping[type, Any], limits: Limits) -> Resource:
+def _resource(
+    route: Route, owners: Mapping[Callable[[Parts], object], object], limits: Limits
+) -> Resource:
     handlers: dict[str, Any] = dict(route.methods)
     if route.owner is not None:
         owner = owners[route.owner]
@@ -97,6 +86,7 @@ def _resource(route: Route, owners: Mapping[type, Any], limits: Limits) -> Resou
         limits,
         is_bounded=route.cost is not Cost.NOTHING,
         is_streamed=route.cost is Cost.STREAMED,
+        may_be_linked=route.may_be_linked,
         any_host=route.is_health,
         **handlers,
     )
@@ -126,9 +116,3 @@ def _form(path: str) -> str:
     if len(parts) > _VARIES:
         parts[_VARIES] = ""
     return "/".join(parts)
-
-
-def _share(settings: Settings) -> int:
-    """Returns the streams that one client may have: a share of all, if clients are counted."""
-    most = settings.max_streams
-    return max(1, most // SHARE) if settings.max_connections_per_client else most

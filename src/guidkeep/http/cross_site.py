@@ -59,8 +59,8 @@ class CrossSitePolicy:
 
         Args:
             request: the request.
-            may_be_linked: whether a link to this route may be followed. Not if one click would make
-                the store read all records.
+            may_be_linked: whether a link to this route may be followed; a column of the table of
+                routes.
 
         Raises:
             CrossSiteRefused: a page of another site sent it.

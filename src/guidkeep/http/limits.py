@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from guidkeep.http.hosts import Hosts
     from guidkeep.http.memory import Memory
     from guidkeep.metrics import Metrics
+    from guidkeep.settings import Settings
 
 STREAM_COST = 1 << 20
 """Bytes that a streamed request takes."""
 SHARE = 4
-"""One client may have at most this fraction of the streams: one in `SHARE`."""
+"""One client may have at most this fraction of the streams, if clients are counted: one in
+`SHARE`."""
 
 
 @dataclass(slots=True)
@@ -34,44 +36,39 @@ class Limits:
     """The limits that all resources of a server share.
 
     Attributes:
+        settings: the operator's limits.
         metrics: the metrics in which requests are counted.
         memory: the budget of bytes.
-        max_pending: the most requests in progress.
-        max_streams: the most streamed requests in progress.
-        max_streams_per_client: the same for one client.
-        max_body: the most bytes of a whole body.
         hosts: the hosts that the server accepts.
         cross_site: the policy for pages of other sites.
-        access_log: whether every request is logged.
         pending: the number of requests in progress.
         streams: the numbers of streamed requests in progress, by client.
     """
 
+    settings: Settings
     metrics: Metrics
     memory: Memory
-    max_pending: int
-    max_streams: int
-    max_streams_per_client: int
-    max_body: int
     hosts: Hosts
     cross_site: CrossSitePolicy
-    access_log: bool = False
     pending: int = 0
     streams: Counter[Hashable] = field(default_factory=Counter)
 
     def require_room(self) -> None:
         """Raises TooManyRequests if the limit for requests is reached."""
-        if self.pending >= self.max_pending:
+        if self.pending >= self.settings.max_pending:
             raise TooManyRequests(
-                f"{self.max_pending} requests are being worked on, the most that "
+                f"{self.settings.max_pending} requests are being worked on, the most that "
                 "this server takes on; nothing was done. Try again in a moment."
             )
 
     def require_stream(self, client: Hashable) -> None:
         """Raises TooManyRequests if a limit for streamed requests is reached."""
+        most_in_all = self.settings.max_streams
+        counts_clients = self.settings.max_connections_per_client
+        most_per_client = max(1, most_in_all // SHARE) if counts_clients else most_in_all
         for count, most, whose in (
-            (self.streams.total(), self.max_streams, "this server takes on"),
-            (self.streams[client], self.max_streams_per_client, "one client may have"),
+            (self.streams.total(), most_in_all, "this server takes on"),
+            (self.streams[client], most_per_client, "one client may have"),
         ):
             if count >= most:
                 raise TooManyRequests(

@@ -57,6 +57,7 @@ class Resource:
         any_host: whether any Host is accepted.
         is_streamed: whether its requests are read, or answered, in pieces; otherwise they are
             handled when the body is complete.
+        may_be_linked: whether a link on a page of another site may be followed.
         otherwise: the handler of all other methods; None if they are not allowed.
         methods: the handler of each method; that of GET is HEAD's too.
     """
@@ -69,6 +70,7 @@ class Resource:
         is_bounded: bool = True,
         any_host: bool = False,
         is_streamed: bool = False,
+        may_be_linked: bool = True,
         otherwise: Handler | None = None,
         **methods: Handler,
     ) -> None:
@@ -81,7 +83,7 @@ class Resource:
         self._otherwise = otherwise
         self._methods = methods
         self._with_body = WITH_BODY & methods.keys()
-        self._may_be_linked = not (is_streamed and "GET" in methods)
+        self._may_be_linked = may_be_linked
         if "GET" in methods:
             self._methods["HEAD"] = methods["GET"]
 
@@ -128,7 +130,7 @@ class Resource:
             return
         if request.method in self._with_body:
             self._limits.require_room()
-            request.content = await request.body(self._limits.max_body)
+            request.content = await request.body(self._limits.settings.max_body)
         place.enter(len(request.content))
 
     async def _stream(
@@ -186,7 +188,7 @@ class Resource:
         method = request.method if is_known else "other"
         metrics = self._limits.metrics
         metrics.tally("guidkeep_request_seconds", self._route, method, status).observe(seconds)
-        if self._limits.access_log:
+        if self._limits.settings.access_log:
             log.info(
                 "request",
                 request_id=request.id,

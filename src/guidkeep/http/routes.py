@@ -1,7 +1,8 @@
 """The routes, in one table.
 
-A new route is a row here, its handler, and its path in `openapi.json`. Routing, `Allow`, the
-metrics' labels, `/openapi.json` and the tests follow from the rows.
+A new route is a row here, its handler in `handlers/`, and its path in `openapi.json`. The objects
+of the handlers, routing, `Allow`, the metrics' labels, `/openapi.json` and the tests follow from
+the rows.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep.http import console, docs
-from guidkeep.http.bulk import Bulk
-from guidkeep.http.export import Export
-from guidkeep.http.records import Records
+from guidkeep.http.handlers.bulk import Bulk
+from guidkeep.http.handlers.export import Export
+from guidkeep.http.handlers.records import Records
+from guidkeep.http.handlers.service import Service
+from guidkeep.http.handlers.stats import Stats
 from guidkeep.http.requests import RECORD_ROUTE
-from guidkeep.http.service import Service
-from guidkeep.http.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from guidkeep.http.handlers import Parts
     from guidkeep.http.requests import Request
     from guidkeep.http.responses import Response
     from guidkeep.http.streams import StreamedResponse
@@ -43,10 +45,13 @@ class Route(NamedTuple):
     Attributes:
         path: as in `/openapi.json`. Its second segment may be variable, in braces.
         methods: the handler of each method; that of GET is HEAD's too.
-        owner: the class whose object the handlers are bound to; None if they need none.
+        owner: the class whose object the handlers are bound to; None if they need none. There is
+            one object of each class, made from the server's parts.
         cost: see there.
         is_health: whether it is served for any Host, and to connections beyond the limits: an
             orchestrator without a response would end a healthy process.
+        may_be_linked: whether a link on a page of another site may be followed. Not if one click
+            would make the store read all records.
         also: other paths of the same route.
         label: the value of `route` in the metrics; None for the path.
         is_documented: whether `/openapi.json` has it.
@@ -54,9 +59,10 @@ class Route(NamedTuple):
 
     path: str
     methods: Mapping[str, Unbound | Bound]
-    owner: type | None = None
+    owner: Callable[[Parts], object] | None = None
     cost: Cost = Cost.WHOLE
     is_health: bool = False
+    may_be_linked: bool = True
     also: Sequence[str] = ()
     label: str | None = None
     is_documented: bool = True
@@ -81,7 +87,7 @@ _ROUTES = (
         Records,
     ),
     Route("/bulk", {"POST": Bulk.post}, Bulk, cost=Cost.STREAMED),
-    Route("/export", {"GET": Export.get}, Export, cost=Cost.STREAMED),
+    Route("/export", {"GET": Export.get}, Export, cost=Cost.STREAMED, may_be_linked=False),
     Route("/stats", {"GET": Stats.get}, Stats),
     Route("/livez", {"GET": Service.livez}, Service, cost=Cost.NOTHING, is_health=True),
     Route("/readyz", {"GET": Service.readyz}, Service, cost=Cost.NOTHING, is_health=True),

@@ -16,11 +16,10 @@ from guidkeep.record import parse_change
 from guidkeep.registry.paging import PAGE_MEMORY
 
 if TYPE_CHECKING:
-    from guidkeep.http.limits import Limits
+    from guidkeep.http.handlers import Parts
     from guidkeep.http.requests import Request
     from guidkeep.record import Change, Query, Record
     from guidkeep.registry.paging import Page
-    from guidkeep.registry.registry import Registry
 
 LISTS = 16
 """The most pages of lists made at once; others wait. Fewer, if they would take half the memory."""
@@ -29,10 +28,10 @@ LISTS = 16
 class Records:
     """The handlers for records."""
 
-    def __init__(self, registry: Registry, limits: Limits) -> None:
-        self._registry = registry
-        self._limits = limits
-        fitting = limits.memory.size // 2 // PAGE_MEMORY
+    def __init__(self, parts: Parts) -> None:
+        self._registry = parts.registry
+        self._limits = parts.limits
+        fitting = parts.limits.memory.size // 2 // PAGE_MEMORY
         self._lists = asyncio.Semaphore(max(1, min(LISTS, fitting)))
 
     async def create(self, request: Request) -> Response:

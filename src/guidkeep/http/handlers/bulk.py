@@ -53,13 +53,13 @@ from guidkeep.jsontext.lines import Lines
 from guidkeep.record import ENVELOPE, parse_change
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
-    from guidkeep.http.limits import Limits
+    from guidkeep.http.handlers import Parts
     from guidkeep.http.requests import Request
     from guidkeep.jsontext.lines import Line
     from guidkeep.record import Change
-    from guidkeep.registry.registry import Registry, Written
+    from guidkeep.registry.registry import Written
 
 log = structlog.get_logger("guidkeep.http")
 
@@ -83,30 +83,14 @@ HELD = 256 << 20
 
 
 class Bulk:
-    """The handler of `POST /bulk`.
+    """The handler of `POST /bulk`."""
 
-    Args:
-        registry: performs the operations of the lines.
-        limits: the limits in which lines are counted.
-        max_body: the most bytes of a record's metadata; a line may have `ENVELOPE` more.
-        patience: seconds in which a whole line must arrive.
-        is_draining: whether the server is about to stop.
-    """
-
-    def __init__(
-        self,
-        registry: Registry,
-        limits: Limits,
-        *,
-        max_body: int,
-        patience: float,
-        is_draining: Callable[[], bool],
-    ) -> None:
-        self.registry = registry
-        self.limits = limits
-        self.max_line = max_body + ENVELOPE
-        self.patience = patience
-        self.is_draining = is_draining
+    def __init__(self, parts: Parts) -> None:
+        self.registry = parts.registry
+        self.limits = parts.limits
+        self.max_line = parts.settings.max_body + ENVELOPE
+        self.patience = parts.settings.request_timeout  # seconds in which a line must arrive
+        self.is_draining = parts.is_draining
         self.space = SpoolSpace(HELD)
         self.beginning = asyncio.Lock()
 
@@ -234,7 +218,7 @@ class _BulkRequest:
         return not self._working or (
             len(self._working) < WINDOW
             and self._size + size <= WINDOW_BYTES
-            and limits.pending < limits.max_pending
+            and limits.pending < limits.settings.max_pending
         )
 
     async def _begin(self, line: Line) -> None:

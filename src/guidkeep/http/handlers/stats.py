@@ -14,31 +14,24 @@ from guidkeep.metrics import SECONDS, sums
 from guidkeep.urls import scheme_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from guidkeep.http.handlers import Parts
     from guidkeep.http.requests import Request
     from guidkeep.http.responses import Response
     from guidkeep.metrics import Gathered
     from guidkeep.registry.census import Forecast
-    from guidkeep.registry.registry import Registry
 
 EPOCH = date(1970, 1, 1)
 
 
 class Stats:
-    """The handler of `GET /stats`.
+    """The handler of `GET /stats`. Of the cache's URL it shows only the scheme."""
 
-    Args:
-        registry: counts the records.
-        gather: gathers the numbers of all workers.
-        cache: the URL of the cache; only its scheme is shown.
-    """
-
-    def __init__(
-        self, registry: Registry, gather: Callable[[], Awaitable[Gathered]], *, cache: str
-    ) -> None:
-        self._registry = registry
-        self._gather = gather
+    def __init__(self, parts: Parts) -> None:
+        self._registry = parts.registry
+        self._gather = parts.gather
+        cache = parts.settings.cache
         self._cache = f"{scheme_of(cache)}://"
         self._counts_entries = cache.startswith(("memory:", "none:"))
 

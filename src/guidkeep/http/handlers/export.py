@@ -13,9 +13,9 @@ from guidkeep.jsontext import on_one_line
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from guidkeep.http.handlers import Parts
     from guidkeep.http.requests import Request
     from guidkeep.record import Query, Record
-    from guidkeep.registry.registry import Registry
 
 FIRST_PAGE = 64
 PAGE = 1000
@@ -37,8 +37,8 @@ class Export:
     its new state, or not at all. Every other record appears exactly once.
     """
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, parts: Parts) -> None:
+        self._registry = parts.registry
 
     async def get(self, request: Request) -> StreamedResponse:
         """`GET /export`. The pieces are made while they are sent."""

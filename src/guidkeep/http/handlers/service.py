@@ -11,40 +11,22 @@ from guidkeep.metrics import exposition
 from guidkeep.system.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
-
+    from guidkeep.http.handlers import Parts
     from guidkeep.http.requests import Request
-    from guidkeep.metrics import Gathered
-    from guidkeep.registry.registry import Registry
 
 PROMETHEUS_TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 """The media type of Prometheus' text format, as `exposition` writes it."""
 
 
 class Service:
-    """The handlers for the service itself.
+    """The handlers for the service itself."""
 
-    Args:
-        registry: its store and cache are checked.
-        gather: gathers the numbers of all workers, for `/metrics`.
-        document: the content of `/openapi.json`.
-        methods: the methods of all routes.
-        is_draining: whether the server is about to stop.
-    """
-
-    def __init__(
-        self,
-        registry: Registry,
-        gather: Callable[[], Awaitable[Gathered]],
-        document: dict[str, object],
-        methods: Iterable[str],
-        is_draining: Callable[[], bool],
-    ) -> None:
-        self._registry = registry
-        self._gather = gather
-        self._document = json.dumps(document).encode()
-        self._methods = methods
-        self._is_draining = is_draining
+    def __init__(self, parts: Parts) -> None:
+        self._registry = parts.registry
+        self._gather = parts.gather
+        self._document = json.dumps(parts.document).encode()
+        self._methods = parts.methods
+        self._is_draining = parts.is_draining
 
     async def options(self, _: Request) -> Response:
         """`OPTIONS *`, which is about the server as a whole (RFC 9110 §9.3.7)."""
