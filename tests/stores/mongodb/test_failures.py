@@ -92,6 +92,7 @@ LABELLED = {"errorLabels": ["NoWritesPerformed"]}
         (OperationFailure("shutting down", 91, LABELLED), Refused),
         (WriteConcernError("waiting for replication timed out", 64), InDoubt),
         (WTimeoutError("waiting for replication timed out", 64), InDoubt),
+        (WriteConcernError("stepped down", 189, LABELLED), InDoubt),
         (AutoReconnect("connection closed"), InDoubt),
         (NetworkTimeout("timed out"), InDoubt),
         (NotPrimaryError("stepped down in between"), InDoubt),

@@ -43,9 +43,11 @@ def report(error: PyMongoError) -> Report:
         # Drivers and servers put this label on a write that certainly did nothing.
         return Report(f"{kind}: {error}", nothing_done=error.has_error_label("NoWritesPerformed"))
     name = (error.details or {}).get("codeName", "")
+    is_written = isinstance(error, WriteConcernError)  # but not by a majority
     return Report(
         f"{kind} {name}".rstrip(),
         code=str(error.code or ""),
-        is_response=not isinstance(error, WriteConcernError),  # written, but not by a majority
-        nothing_done=isinstance(error, WriteError) or error.has_error_label("NoWritesPerformed"),
+        is_response=not is_written,
+        nothing_done=isinstance(error, WriteError)
+        or (not is_written and error.has_error_label("NoWritesPerformed")),
     )

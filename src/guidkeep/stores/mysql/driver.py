@@ -169,7 +169,6 @@ class Driver:
             f"SET SESSION innodb_lock_wait_timeout = {int(min(max(timeout / 2, 1), 1e6))}",
             "SET SESSION wsrep_sync_wait = 7",  # Galera: see each commit that any node confirmed
         )
-        self.is_encrypted = tls is not None
         self._hosts = address.places
         self._at = 0
         """The index of the host in use."""
@@ -191,8 +190,9 @@ class Driver:
             return self._reached(await self._try(until))
         except Exception as error:
             self._passed_over = True
-            # A full host will have room again, and the pool waits for it.
-            raise full or error from error
+            if full is not None:  # a full host will have room again, and the pool waits for it
+                raise full from error
+            raise  # with its cause, which `report` needs
 
     def _reached(self, connection: Connection) -> Connection:
         self._passed_over = False
