@@ -93,8 +93,8 @@ async def of_postgresql(
     examined = 0
     for statement, arguments in asked:
         explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
-        [[told]] = await really(explain, *arguments, until=until)
-        examined += sum(map(_rows, _scans(json.loads(told)[0]["Plan"])))
+        [[explained]] = await really(explain, *arguments, until=until)
+        examined += sum(map(_rows, _scans(json.loads(explained)[0]["Plan"])))
     return examined
 
 

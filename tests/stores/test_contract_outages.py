@@ -230,26 +230,26 @@ async def test_each_write_has_the_outcome_that_its_caller_got_though_the_server_
     outage: Outage,
 ) -> None:
     async with opener_of(outage.url)(timeout=5.0) as store:
-        told: dict[int, bool | StoreUnavailable] = {}
+        results: dict[int, bool | StoreUnavailable] = {}
         killed = asyncio.Event()
 
         async def write(number: int) -> None:
             while not killed.is_set():
                 try:
-                    told[number] = await store.insert(make_record(number))
+                    results[number] = await store.insert(make_record(number))
                 except StoreUnavailable as error:
-                    told[number] = error
+                    results[number] = error
                 number += 20
 
         writing = [asyncio.ensure_future(write(number)) for number in range(20)]
-        await until(lambda: len(told) > 100)
+        await until(lambda: len(results) > 100)
         outage.server.process.kill()
-        await until(lambda: any(isinstance(each, StoreUnavailable) for each in told.values()))
+        await until(lambda: any(isinstance(each, StoreUnavailable) for each in results.values()))
         killed.set()
         await asyncio.gather(*writing)
         await asyncio.to_thread(outage.server.start)
         await once_it_answers(store.ping)
-        for number, outcome in told.items():
+        for number, outcome in results.items():
             found = await store.get(guid_of(number))
             if outcome is True:
                 assert found == make_record(number), "it was said to be done"

@@ -313,11 +313,11 @@ async def test_progress_rises_to_all_of_it(clock: Clock) -> None:
             source, target, clock=clock, watch=watch, differs=lambda *_: None
         ),
     ):
-        told: list[tuple[float, int]] = []
-        await work(lambda share, records, told=told: told.append((share, records)))
-        assert told == sorted(told)
-        assert told[0] == (2 / 16, 3)
-        assert told[-1] == (1.0, 16)
+        progress: list[tuple[float, int]] = []
+        await work(lambda share, records, progress=progress: progress.append((share, records)))
+        assert progress == sorted(progress)
+        assert progress[0] == (2 / 16, 3)
+        assert progress[-1] == (1.0, 16)
 
 
 def stores() -> st.SearchStrategy[dict[str, Record]]:

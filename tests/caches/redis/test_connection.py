@@ -44,9 +44,9 @@ async def impostor(*says: bytes, greets: bytes = b"") -> AsyncIterator[str]:
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(greets)
-        for answer in says:
+        for reply in says:
             if await reader.read(65_536):
-                writer.write(answer)
+                writer.write(reply)
         await reader.read(65_536)
         writer.close()
 
@@ -196,7 +196,7 @@ async def test_a_batch_has_its_whole_deadline_though_one_before_it_had_begun_its
     assert await connection.ask("PING") == b"PONG"
     await asyncio.sleep(0.05)
     began = loop.time()
-    assert "no answer within 0.1 s" in str(await connection.ask("BLPOP", "nothing-there", 5))
+    assert "no reply within 0.1 s" in str(await connection.ask("BLPOP", "nothing-there", 5))
     assert loop.time() >= began + 0.1
     await connection.close()
 
@@ -220,7 +220,7 @@ async def test_a_hurried_command_does_not_wait_for_a_redis_that_is_late(own: Red
     await connection.close()
 
 
-async def test_of_a_batch_that_is_answered_in_part_the_rest_is_late(own: Redis) -> None:
+async def test_the_rest_of_a_batch_with_some_replies_is_late(own: Redis) -> None:
     connection = await connected(own, [], timeout=0.2, patience=60)
     first = connection.ask("ECHO", "first", hurried=True)
     waiting = connection.ask("BLPOP", "nothing-there", 60)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 def never(_: object) -> None:
     """Must not be called."""
-    pytest.fail("it was told something")
+    pytest.fail("it was called")
 
 
 async def test_a_write_waits_for_a_redis_that_is_late_and_a_read_does_not(

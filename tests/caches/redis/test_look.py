@@ -40,9 +40,9 @@ async def said(open_at: Opener, url: str) -> list[tuple[str, str]]:
     """Returns the levels and reasons that a look at the cache leaves in the log."""
     with capture_logs() as logs:
         await look_at(open_at(url), url)
-    told = [line for line in logs if line["event"].startswith("cache ")]
+    messages = [line for line in logs if line["event"].startswith("cache ")]
     assert PASSWORD not in str(logs)
-    return [(line["log_level"], line["error"]) for line in told if "cache" in line]
+    return [(line["log_level"], line["error"]) for line in messages if "cache" in line]
 
 
 @pytest.mark.parametrize(

@@ -117,10 +117,10 @@ class Cutter:
             while True:
                 request = await self._message(reader)
                 there[1].write(request)
-                answer = await self._message(there[0])
+                response = await self._message(there[0])
                 if self.command and request.startswith(self.command + b"\0", COMMAND_AT):
                     return
-                writer.write(answer)
+                writer.write(response)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

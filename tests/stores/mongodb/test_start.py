@@ -41,7 +41,7 @@ async def test_an_unreachable_server_is_named_without_its_password() -> None:
         error = await refusal(url)
     shown = url.replace(f"ann:{SECRET}@", "").partition("?")[0]
     assert str(error).startswith(f"Can't use the store {shown}, tried for 1.5 s: ")
-    assert "no server that takes writes answered within 0.5 s" in str(error)
+    assert "no server that accepts writes responded within 0.5 s" in str(error)
     assert SECRET not in "".join(traceback.format_exception(error)) + str(logs)
 
 

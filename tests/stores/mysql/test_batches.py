@@ -123,7 +123,7 @@ async def test_nothing_is_known_of_a_batch_that_can_be_refused_but_not_looked_at
 
     async def blind(self: Connection, statement: str) -> Rows:
         if "SELECT" in statement:
-            raise OperationalError(2013, "no answer")
+            raise OperationalError(2013, "no response")
         return await run(self, statement)
 
     monkeypatch.setattr(Connection, "run", blind)

@@ -156,8 +156,8 @@ async def test_a_server_without_a_binary_log_is_warned_of(engines: Engines, name
     with capture_logs() as logs:
         async with opener_of(server.fresh())():
             pass
-    told = [(line["event"], line["setting"]) for line in logs]
-    assert told == [("a crash may take back what a read has shown", "log_bin")] * has_none
+    warnings = [(line["event"], line["setting"]) for line in logs]
+    assert warnings == [("a crash may take back what a read has shown", "log_bin")] * has_none
 
 
 async def cipher(url: str) -> str:
@@ -165,9 +165,9 @@ async def cipher(url: str) -> str:
     store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
     loop = asyncio.get_running_loop()
     asked = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
-    answer = await store._pool.run(asked, loop.time() + 5)
+    response = await store._pool.run(asked, loop.time() + 5)
     await store.close()
-    return str(answer.rows[0][1])
+    return str(response.rows[0][1])
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ async def test_a_lock_on_the_tables_does_not_hold_up_the_start_for_ever(
     holder = await asyncpg.connect(url)
     await holder.execute(f"BEGIN; LOCK TABLE {table}")
     said = await refusal(url, timeout=1.0)
-    assert "no answer in time" in said
+    assert "no response in time" in said
     assert "holds a lock" in said
     await holder.close()
     await (await opened(url)).close()

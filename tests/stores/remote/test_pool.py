@@ -122,7 +122,7 @@ class Server:
         return line
 
     def report(self, error: Exception) -> Report:
-        return error.report if isinstance(error, Said) else Report("no answer in time")
+        return error.report if isinstance(error, Said) else Report("no response in time")
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ async def test_a_connection_whose_statement_was_given_up_is_never_used_again(
 ) -> None:
     """It may still carry the response to that statement, which the next one would read."""
     server.acts = [asyncio.Event(), asyncio.Event()]
-    with pytest.raises(InDoubt, match="no answer in time"):
+    with pytest.raises(InDoubt, match="no response in time"):
         await pool.run("a", in_time(0.01))
     cancelled = asyncio.create_task(pool.run("b", in_time()))
     await iterations(5)

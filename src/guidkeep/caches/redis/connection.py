@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
         self._asked: list[Taker | None] = []
         self._hurried: list[int] = []
         self._batches: deque[_Batch] = deque()
-        self._answered = 0  # of the oldest batch
+        self._replied = 0  # replies so far to the oldest batch
         self._timer: asyncio.Handle | None = None
         self._judged: float | None = None
         self._last_batch = self._loop.time()
@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         self._transport.abort()
         batches = [each.asked for each in self._batches]
-        missed = batches[0][self._answered :] if batches else []
+        missed = batches[0][self._replied :] if batches else []
         missed += [*(each for asked in batches[1:] for each in asked), *self._asked]
         self._batches.clear()
         self._asked.clear()
@@ -193,11 +193,11 @@ class Connection(asyncio.Protocol):
                     self.cut(Unavailable(f"unexpected reply: {reply}"))
                     return
                 since, asked, _ = self._batches[0]
-                take = asked[self._answered]
-                self._answered += 1
-                if self._answered == len(asked):
+                take = asked[self._replied]
+                self._replied += 1
+                if self._replied == len(asked):
                     self._batches.popleft()
-                    self._answered = 0
+                    self._replied = 0
                     if self.is_late:
                         self._catch_up()
                     self._observe(len(asked), self._loop.time() - since)
@@ -246,23 +246,23 @@ class Connection(asyncio.Protocol):
             self._judged = due
             self._arm(self._loop.call_later(self._timeout * GRACE, self._look))
         elif self.is_late:
-            self.cut(Silent(f"no answer within {self._patience:g} s"))
+            self.cut(Silent(f"no reply within {self._patience:g} s"))
         else:
             self.is_late = True
-            self._let_go(Late(f"no answer within {self._timeout:g} s"))
+            self._let_go(Late(f"no reply within {self._timeout:g} s"))
             self._look()
 
     def _let_go(self, error: Late) -> None:
         """Gives the error to the hurried commands, which may still run."""
         takers: list[Taker] = []
-        answered = self._answered
+        replied = self._replied
         for _, asked, hurried in (*self._batches, _Batch(0.0, self._asked, self._hurried)):
             for place in hurried:
-                if place >= answered:
+                if place >= replied:
                     takers.append(cast("Taker", asked[place]))
                     asked[place] = ignore
             hurried.clear()
-            answered = 0
+            replied = 0
         for take in takers:
             take(error)
 

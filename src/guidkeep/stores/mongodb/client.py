@@ -200,8 +200,8 @@ async def _prepare(database: AsyncDatabase[Document]) -> AsyncCollection[Documen
 def _why(error: PyMongoError, timeout: float) -> str:
     if error.timeout:
         return (
-            f"no server that takes writes answered within {timeout:g} s. One that takes TLS alone "
-            "does not answer without ?tls=true"
+            f"no server that accepts writes responded within {timeout:g} s. One that accepts TLS "
+            "only does not respond without ?tls=true"
         )
     if isinstance(error, OperationFailure) and error.code in (13, 18):
         return "the server refuses this user and password, or the user may not write there"

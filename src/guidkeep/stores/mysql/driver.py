@@ -264,5 +264,5 @@ def _code(error: Exception) -> str:
 
 def _text(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     return ": ".join(map(str, error.args)) or repr(error)

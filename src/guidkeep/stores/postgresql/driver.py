@@ -192,7 +192,7 @@ class Driver:
 
 def _text(error: Exception, code: str) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     if isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError):
         return repr(error)
     return f"{type(error).__name__} {code}".rstrip()
@@ -201,6 +201,6 @@ def _text(error: Exception, code: str) -> str:
 def _detail(error: Exception, *, is_response: bool) -> str:
     """Returns the error in one line, for an operator; it holds no password."""
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     text = str(error) if is_response else f"{type(error).__name__} {error}"
     return " ".join(text.split())
