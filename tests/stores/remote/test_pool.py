@@ -213,7 +213,7 @@ async def test_a_statement_that_ignores_its_cancellation_ends_with_its_connectio
     running = asyncio.ensure_future(pool.run("a", in_time(0.01)))
     await asyncio.wait([running], timeout=SOON)
     assert isinstance(running.exception(), InDoubt)
-    assert str(running.exception()) == "no answer in time"
+    assert str(running.exception()) == "no response in time"
     assert await pool.run("b", in_time()) == "b on 1"
 
 
