@@ -35,6 +35,8 @@ HOT = Load(seed=SEED, clients=15, guids=2, owned=0, reads=0.8)
 ENOUGH = 30_000
 """Operations within which a fault must be found; nearly all are found in the first two thousand.
 Operations, not seconds: a slow machine needs the same number."""
+LEAST = 300
+"""Operations that a run must check to tell anything."""
 RARE = (
     "release all",
     "lost keeps",
@@ -49,9 +51,15 @@ RARE = (
 @pytest.mark.timeout(300 + 5 * SECONDS)
 @pytest.mark.parametrize(("store", "nemesis"), RUNS, ids=[": ".join(run) for run in RUNS])
 def test_what_is_promised_holds(fleet: Fleet, tmp_path: Path, store: str, nemesis: str) -> None:
-    seconds = SECONDS * SHARES.get(store, 1.0)
-    checked = campaign.run(fleet.get(store), tmp_path, store, nemesis, SEED, seconds)
-    assert checked > 300 * SHARES.get(store, 1.0), "too little was done to tell"
+    share = SHARES.get(store, 1.0)
+    checked = 0
+    for again in range(10):  # a busy machine takes longer to do enough
+        checked += campaign.run(
+            fleet.get(store), tmp_path, store, nemesis, SEED + again, SECONDS * share
+        )
+        if checked > LEAST * share:
+            return
+    pytest.fail(f"Only {checked} operations were checked: too little was done to tell.")
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if name not in RARE])

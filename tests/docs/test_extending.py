@@ -50,7 +50,7 @@ def test_the_suite_passes_as_the_page_runs_it(
         [sys.executable, "-m", "pytest", "--asyncio-mode=auto", "-q", "-p", "no:cacheprovider",
          "-p", "no:schemathesis", "test_mine.py"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": installed},
+        env={**os.environ, "PYTHONPATH": installed, "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,

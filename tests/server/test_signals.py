@@ -126,7 +126,7 @@ def test_it_ends_with_0_while_its_database_is_away(tmp_path: Path) -> None:
         wait_until(lambda: "waiting for the store" in log.read_text())
         os.kill(pid, signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
-    assert events(log) == {"waiting for the store", "stopped"}
+    assert events(log) == {"store unreachable", "waiting for the store", "stopped"}
 
 
 def test_sighup_ends_no_server(tmp_path: Path) -> None:

@@ -128,6 +128,8 @@ async def supervise(settings: Settings, *, started: Callable[[str], None] | None
     workers: list[Worker] = []
 
     def reload() -> None:
+        if stopping.is_set():  # to signal a worker that has just ended would take its exit status
+            return
         for worker in workers:
             worker.reload()
 

@@ -253,7 +253,7 @@ async def test_a_server_that_has_no_slots_any_more_is_let_go_of(
 async def test_a_master_that_hung_for_a_moment_is_back(
     cluster: RedisCluster, open_at: Opener
 ) -> None:
-    cache = open_at(cluster.fresh(), timeout=0.03, pauses=lambda _: 0.02)
+    cache = open_at(cluster.fresh(), timeout=0.25, pauses=lambda _: 0.02)
     await fill_up(cache)
     hung = cluster.owner(prefix(cache) + GUIDS[0])
     with capture_logs() as logs:
