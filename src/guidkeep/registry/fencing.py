@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -52,7 +51,8 @@ async def raise_fence(store: Store, former: Record, version: Callable[[], int]) 
         former: the record that the write in doubt would replace or delete.
         version: returns a new version, greater than all before it.
     """
-    for retry in count():
+    retry = 0
+    while True:
         same = dataclasses.replace(former, version=version())
         try:
             await store.replace(same, former.version)
@@ -60,6 +60,7 @@ async def raise_fence(store: Store, former: Record, version: Callable[[], int]) 
             if not isinstance(error, StoreUnavailable):
                 log.exception("fence failed", guid=former.guid)
             await asyncio.sleep(BACKOFF.seconds(retry))
+            retry += 1
         else:
             return
 
