@@ -69,12 +69,16 @@ TEXTS = [
         for path in sorted((ROOT / folder).rglob("*.py"))
         if path.name != "test_words.py"
     ),
+    ROOT / "src" / "guidkeep" / "http" / "openapi.json",
 ]
 
 
 def prose_of(path: Path) -> Iterator[str]:
-    """What a page says outside of examples, or a module in its docstrings and comments."""
+    """The prose of a page, of a module's docstrings and comments, or of a document's texts."""
     text = path.read_text()
+    if path.suffix == ".json":
+        yield from re.findall(r'"(?:description|summary)": "((?:[^"\\]|\\.)*)"', text)
+        return
     if path.suffix == ".md":
         yield re.sub(r"^```.*?^```$|\]\([^)\n]*\)", "", text, flags=re.MULTILINE | re.DOTALL)
         return

@@ -153,6 +153,13 @@ def test_the_document_has_every_problem_but_those_of_no_route() -> None:
     assert named == {problem.status for problem in PROBLEMS.values()} - {405}
 
 
+@pytest.mark.parametrize("code", {*PROBLEMS} - {"method-not-allowed"})
+def test_the_document_describes_a_problem_as_the_table_does(code: str) -> None:
+    problem = PROBLEMS[code]
+    response = DOCUMENT["components"]["responses"][f"Problem{problem.status}"]
+    assert f"{problem.title}: {problem.when}." in response["description"].split("\n\n")
+
+
 async def test_every_example_can_be_sent_as_it_stands(live: Api, guid: str) -> None:
     sent = 0
     for path, item in DOCUMENT["paths"].items():

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.errors import OutcomeUnknown, StoreUnavailable
+from guidkeep.errors import (
+    GuidkeepError,
+    OutcomeUnknown,
+    StartupError,
+    StoreUnavailable,
+    UnknownAnswer,
+    Unreachable,
+)
 from guidkeep.record import new_guid
 from tests.http.faulty import faulty
 from tests.http.helpers import Api, detail
@@ -87,12 +94,23 @@ async def test_a_500_hides_the_inside_and_names_its_place_in_the_log(
     assert (await api.get(f"/guid/{guid}")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ZeroDivisionError(SECRET),
+        GuidkeepError(SECRET),
+        StartupError(SECRET),
+        Unreachable(SECRET),
+        UnknownAnswer(SECRET, 502),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
 @pytest.mark.parametrize("path", ["/guid", "/readyz"])
-async def test_a_list_and_the_readiness_hide_the_inside_too(
-    planted: tuple[Api, FaultyStore], path: str
+async def test_an_error_without_a_row_of_its_own_shows_nothing_of_the_inside(
+    planted: tuple[Api, FaultyStore], path: str, fault: Exception
 ) -> None:
     api, store = planted
-    store.fault = ZeroDivisionError(SECRET)
+    store.fault = fault
     with capture_logs() as logs:
         answer = await api.get(path)
     assert (answer.status_code, SECRET in answer.text) == (500, False)

@@ -4,7 +4,7 @@ The file is itself a valid document. It has a hole for each part that varies:
 
 - `{{NAME}}` in a text stands for a value, and `{"x-hole": NAME}` for a value of any type;
 - `"x-problems"` among the responses of an operation lists the codes of its own errors. The errors
-  of any request, and the problems' headers, are added from the table of problems.
+  of any request, and the responses with problems, are added from the table of problems.
 """
 
 from __future__ import annotations
@@ -47,14 +47,18 @@ def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
         "metadata_schema": schema.document,
     }
     made: dict[str, Any] = filled(template(), holes)
+    statuses: set[int] = set()
     for path, item in made["paths"].items():
         for method, operation in item.items():
             if method != "parameters":
-                operation["responses"] = dict(_responses(path, method, operation["responses"]))
+                own = operation["responses"]
+                codes = {*own.pop("x-problems"), *_of_any_request(path)}
+                failures = {PROBLEMS[code].status for code in codes}
+                operation["responses"] = own | dict(_failures(method, failures))
+                statuses |= failures
     components = made["components"]
     components["responses"] = {
-        name: {**response, **_problem(int(name.removeprefix("Problem")), components["headers"])}
-        for name, response in components["responses"].items()
+        f"Problem{status}": _problem(status, components["headers"]) for status in sorted(statuses)
     }
     return made
 
@@ -72,11 +76,9 @@ def filled(part: Any, holes: Mapping[str, Any]) -> Any:
     return part
 
 
-def _responses(path: str, method: str, own: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yields the responses of an operation, with problems in place of the codes."""
-    codes = {*own.pop("x-problems"), *_of_any_request(path)}
-    yield from own.items()
-    for status in sorted({PROBLEMS[code].status for code in codes}):
+def _failures(method: str, statuses: Iterable[int]) -> Iterator[tuple[str, Any]]:
+    """Yields the problems of an operation, by their status."""
+    for status in sorted(statuses):
         if method == "head":
             yield str(status), {"description": "As GET, without the content"}
         else:
@@ -89,13 +91,14 @@ def _of_any_request(path: str) -> Iterable[str]:
 
 
 def _problem(status: int, headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parts of a response with that status that follow from the table of problems."""
+    """Returns the response with that status: all that may be its cause, and its headers."""
     kinds = [problem for problem in PROBLEMS.values() if problem.status == status]
     sent = {name for problem in kinds for name in problem.headers}
     if any(problem.is_logged for problem in kinds):
         sent.add("x-request-id")
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
+        "description": "\n\n".join(f"{problem.title}: {problem.when}." for problem in kinds),
         "headers": {
             name: {"$ref": f"#/components/headers/{name}"}
             for name in headers

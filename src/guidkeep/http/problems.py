@@ -184,5 +184,7 @@ def last_bytes(error: GuidkeepError) -> bytes:
 
 
 def shown(error: Exception) -> GuidkeepError:
-    """Returns the error for the client: an exception that is not Guidkeep's shows nothing."""
-    return error if isinstance(error, GuidkeepError) else GuidkeepError(INSIDE)
+    """Returns the error for the client: one that has no row of its own shows nothing."""
+    code = error.code if isinstance(error, GuidkeepError) else GuidkeepError.code
+    has_row = code in PROBLEMS and code != GuidkeepError.code  # the base's row is of the unforeseen
+    return error if has_row and isinstance(error, GuidkeepError) else GuidkeepError(INSIDE)
