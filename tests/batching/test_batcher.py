@@ -268,6 +268,40 @@ async def test_a_runner_that_fails_fails_the_whole_batch_and_runs_the_next(
     assert await later == 14
 
 
+class Broken:
+    """A runner that can't begin a batch, or returns a wrong number of results."""
+
+    at_once = 1
+    patience = LONG
+
+    def __init__(self, results: list[int] | None) -> None:
+        self.results = results
+
+    def run(self, *_: object) -> asyncio.Future[Sequence[int | BaseException]]:
+        if self.results is None:
+            raise RuntimeError("can't start new thread")
+        done: asyncio.Future[Sequence[int | BaseException]] = asyncio.Future()
+        done.set_result(self.results)
+        return done
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("results", "error"),
+    [(None, OutcomeUnknown), ([], RuntimeError), ([1], RuntimeError), ([1, 2, 3], RuntimeError)],
+)
+async def test_every_operation_has_an_outcome_though_the_runner_breaks_its_promise(
+    results: list[int] | None, error: type[Exception]
+) -> None:
+    batcher: Batcher[int, int] = Batcher(Broken(results), limit=9, observe=lambda *_: None)
+    lost = [batcher.submit(item) for item in range(2)]
+    await iterations()
+    assert [outcome.done() and type(outcome.exception()) for outcome in lost] == [error] * 2
+    await batcher.close()
+
+
 @pytest.mark.parametrize("make", ["asyncio"], indirect=True)
 async def test_a_batch_that_is_cancelled_leaves_no_operation_waiting(make: Make) -> None:
     """An event loop that ends cancels all its tasks."""

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from guidkeep.batching.outcome import Outcome
 from guidkeep.batching.runners import AsyncioRunner, ThreadRunner
-from guidkeep.errors import StoreUnavailable
+from guidkeep.errors import StoreUnavailable, unconfirmed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -129,7 +129,11 @@ class Batcher(Generic[Item, Result]):
         while self._items and len(self._running) < self._runner.at_once:
             items, outcomes, since = self._take(self._limit)
             began = perf_counter()
-            done = self._runner.run(items, since, partial(self._late, outcomes))
+            try:
+                done = self._runner.run(items, since, partial(self._late, outcomes))
+            except Exception as error:  # noqa: BLE001 - the thread may have it, and run it later
+                done = self._loop.create_future()
+                done.set_exception(_in_doubt(error))
             self._running.add(done)
             done.add_done_callback(partial(self._back, outcomes, began))
 
@@ -248,5 +252,15 @@ def _results(
 ) -> Sequence[Result | BaseException]:
     if done.cancelled():
         return [asyncio.CancelledError()] * count
-    failure = done.exception()
-    return done.result() if failure is None else [failure] * count
+    if (failure := done.exception()) is not None:
+        return [failure] * count
+    results = done.result()
+    if len(results) != count:
+        return [RuntimeError(f"{len(results)} results for {count} operations")] * count
+    return results
+
+
+def _in_doubt(error: Exception) -> StoreUnavailable:
+    doubt = unconfirmed()
+    doubt.__cause__ = error
+    return doubt

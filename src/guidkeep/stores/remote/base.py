@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from guidkeep.batching.batcher import Batchers
 from guidkeep.stores import Counted, until
-from guidkeep.stores.remote.failures import Failure, read_error, write_error
+from guidkeep.stores.remote.failures import Failure, InDoubt, read_error, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -150,6 +151,9 @@ class RemoteStore(ABC):
                 return await run(items, deadline)
             except Failure as failure:
                 raise error_of(failure) from failure
+            except asyncio.CancelledError as error:
+                # Callers take a cancellation for certain, and a statement may have been sent.
+                raise error_of(InDoubt("cancelled")) from error
 
         return self._batchers.of(kind, run_batch, limit=share.limit, at_once=share.at_once)
 
