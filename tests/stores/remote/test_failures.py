@@ -114,3 +114,11 @@ def test_an_unsent_and_a_refused_write_wrote_nothing_and_one_in_doubt_is_unknown
 @pytest.mark.parametrize("kind", [NotSent, Refused, InDoubt])
 def test_a_read_that_failed_is_unavailable_and_has_no_outcome(kind: type[Failure]) -> None:
     assert type(read_error(kind("x"))) is StoreUnavailable
+
+
+@pytest.mark.parametrize(
+    ("engine", "code"),
+    [("mysql", "1047"), ("mysql", "1290"), ("mysql", "1836"), ("postgresql", "25006")],
+)
+def test_a_server_that_takes_no_writes_is_left_by_all_connections(engine: str, code: str) -> None:
+    assert code in ENGINES[engine].unfit

@@ -450,3 +450,12 @@ async def test_all_connections_are_cut_off_when_their_server_can_not_serve(
     assert await pool.run("c", in_time()) == "c on 2"
     assert [line.ended for line in server.lines] == [True, True, False]
     assert server.pinged == []
+
+
+async def test_the_log_has_the_code_with_which_a_server_refuses_a_connection(
+    pool: Pool[str, str], server: Server
+) -> None:
+    server.connects = [Said(Report("OperationalError", "1045", is_response=True))]
+    with capture_logs() as logs, pytest.raises(Unreached):
+        await pool.run("a", in_time())
+    assert [line["code"] for line in logs] == ["1045"]

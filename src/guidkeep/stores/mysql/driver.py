@@ -60,7 +60,7 @@ CODES = Codes(
     again=_AGAIN | {DETACHED},
     unbegun={GONE},
     full=_FULL,
-    unfit={DETACHED},
+    unfit={DETACHED, "1290", "1836"},  # outside of its cluster, or a replica now
     # Shutting down, interrupted.
     passing=CONFLICTS | _FULL | {DETACHED, "1053", "1317", "1927", "1969"},
     keeps=_KEPT.__contains__,

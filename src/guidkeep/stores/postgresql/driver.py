@@ -43,6 +43,7 @@ CODES = Codes(
     again=_AGAIN | _ENDED,
     unbegun=_ENDED,
     full=_FULL,
+    unfit={"25006"},  # it takes no writes: a replica now
     passing=_FULL | {"57P03", "57P01", "08P01", "08006", "08001", "08003", "08004"},
     keeps=lambda code: code.startswith(_KEPT),
 )

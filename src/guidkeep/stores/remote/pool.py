@@ -278,7 +278,7 @@ class Pool(Generic[Statement, Result]):
         self._reason = self._driver.report(error)
         failure = unreached(self._reason, self._codes)
         if not self._failures:
-            log.warning("store unreachable", error=str(failure))
+            log.warning("store unreachable", error=str(failure), code=failure.code)
         self._not_before = self._loop.time() + RECONNECT.seconds(self._failures)
         self._failures += 1
         return failure
