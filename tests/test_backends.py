@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import guidkeep
+from guidkeep import caches, stores
 from guidkeep.backends import driver
 from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.cli.main import main
@@ -18,8 +23,8 @@ from guidkeep.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+PACKAGE = Path(guidkeep.__file__).parent
 GROUPS = ("guidkeep.stores", "guidkeep.caches")
 
 
@@ -30,6 +35,39 @@ def test_a_driver_that_is_not_installed_is_named_with_what_installs_it() -> None
 
 def test_a_driver_is_imported() -> None:
     assert driver("asyncio.queues", extra="x").Queue
+
+
+def drivers() -> list[tuple[Path, str, str]]:
+    """The file, the module and the extra of each call of `driver`."""
+    call = re.compile(r'\bdriver\("([\w.]+)", extra="(\w+)"\)')
+    return [
+        (path, found[1].partition(".")[0], found[2])
+        for path in PACKAGE.rglob("*.py")
+        for found in call.finditer(path.read_text())
+    ]
+
+
+def test_a_driver_is_imported_in_the_folder_of_its_backend_alone() -> None:
+    homes = {
+        backend.extra: PACKAGE / kind.__name__.rpartition(".")[2] / backend.name
+        for kind in (stores, caches)
+        for backend in kind.BACKENDS
+        if backend.extra
+    }
+    assert {extra for _, _, extra in drivers()} == {*homes}
+    for path, _, extra in drivers():
+        assert path.is_relative_to(homes[extra])
+
+
+def test_the_import_contract_names_every_driver() -> None:
+    contracts = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())
+    [contract] = [
+        one
+        for one in contracts["tool"]["importlinter"]["contracts"]
+        if one["name"] == "A driver is imported in its own room only"
+    ]
+    named = {module for _, module, _ in drivers()}
+    assert {*contract["forbidden_modules"]} == named | {"bson", "sqlite3"}
 
 
 @pytest.fixture

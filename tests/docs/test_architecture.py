@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING
 
 from tests.docs.pages import PAGES, ROOT, text_of
@@ -18,6 +19,10 @@ NOT_MODULES = {"db.py", "db-lock.py", "db-claims.py"}
 """What the text calls `guidkeep.db` is a file of records."""
 BACKENDS = {"caches", "cli", "stores"}
 """Rooms whose own folders are named by their tables."""
+
+
+USED_BY_ROOMS = {"logs", "settings"}
+"""Modules at the root that only a running server shows: their tests are those of `server/`."""
 
 
 def rooms() -> set[str]:
@@ -43,7 +48,29 @@ def test_every_room_and_every_module_at_the_root_has_its_row() -> None:
 
 def test_the_architecture_is_one_page() -> None:
     assert len(text_of("docs/architecture.md").splitlines()) <= 120
-    assert len(modules()) <= 12
+
+
+def test_the_order_of_the_parts_is_that_of_the_import_contract() -> None:
+    contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = contracts[0]["layers"]
+    [order] = re.findall(
+        r"^```text\n(.*?)^```", text_of("docs/architecture.md"), re.MULTILINE | re.DOTALL
+    )
+    assert order.splitlines() == layers
+
+
+def test_the_folders_of_the_tests_are_those_of_the_package_and_those_that_the_page_names() -> None:
+    text = text_of("docs/architecture.md")
+    [row] = re.findall(r"^\| `tests/` \|.*$", text, re.MULTILINE)
+    own = {name for name in re.findall(r"`(\w+)/`", row) if name != "tests"}
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
+    assert folders == {room for room in rooms() if "/" not in room} - {"testing"} | own
+
+
+def test_the_tests_of_a_module_at_the_root_are_beside_its_room() -> None:
+    """`tests/test_NAME.py` has those of `NAME`, and no room has a file of that name."""
+    names = {f"test_{name}.py" for name in modules() - USED_BY_ROOMS}
+    assert not [path for path in (ROOT / "tests").glob("*/**/test_*.py") if path.name in names]
 
 
 def named_modules(path: Path) -> Iterator[str]:

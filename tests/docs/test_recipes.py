@@ -76,7 +76,9 @@ INSTANCES = (
     Instance("A store", "mongodb", '"mongodb"', "mongodb", used=("tests/stores/conftest.py",)),
     Instance("A cache", "redis", "caches[.]redis", "redis", used=("tests/consistency/",)),
     Instance("An engine", "galera", '"galera"', "galera"),
-    Instance("A rule on records", "ttl", "ttl must be at least 1", "ttl|Fault|SCHEMA|schema"),
+    Instance(
+        "A rule on records", "ttl", "ttl must be at least 1", "ttl|Fault|SCHEMA|schema|parse_change"
+    ),
 )
 
 

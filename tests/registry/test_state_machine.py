@@ -24,8 +24,8 @@ from guidkeep.record import Change, Query, Record, parse_change
 from guidkeep.registry.drafts import DEFAULT_LIFETIME
 from guidkeep.registry.registry import Written
 from guidkeep.stores import open_store
+from tests.jsontext.test_jsontext import rfc_7396
 from tests.registry.steploop import StepLoop
-from tests.registry.test_jsontext import rfc_7396
 from tests.support import Clock, make_registry
 
 SWEEP_MARGIN = 60
