@@ -16,8 +16,9 @@ from guidkeep.errors import StoreUnavailable
 from guidkeep.jsontext import Member
 from guidkeep.record import Query, parse_change
 from guidkeep.stores.mysql.statements import Row
+from guidkeep.stores.postgresql import writes as postgresql
 from guidkeep.stores.postgresql.driver import Script, Statement
-from guidkeep.stores.postgresql.writes import write_of
+from guidkeep.stores.remote.base import Write
 from servers import ENGINES
 from tests.stores.records import NOW, make_record, newer, plant
 
@@ -127,7 +128,8 @@ async def test_no_log_and_no_error_quotes_a_record(
         parse_change(b'{"user": "of-the-client", "of-the-client": 1}', now=NOW),
         Member(SECRET, SECRET, SECRET),
         Row.of(QUOTED),
-        write_of(QUOTED, 1),
+        postgresql.Row.of(QUOTED),
+        Write(bytes.fromhex(QUOTED.guid), 1, QUOTED.metadata),
         Statement("SELECT", [SECRET]),
     ],
     ids=lambda value: type(value).__name__,

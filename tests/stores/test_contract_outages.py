@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 
 from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
 from guidkeep.metrics import Metrics
-from guidkeep.record import Query
+from guidkeep.record import Query, Record
 from guidkeep.stores import open_store
 from servers.processes import free_port
 from servers.proxy import Proxy
@@ -350,6 +350,23 @@ async def test_a_write_that_waits_too_long_behind_a_server_that_hangs_was_not_wr
         await once_it_answers(store.ping)
         for at in refused:
             assert at >= 9 or await store.get(guid_of(at)) is None
+
+
+async def test_each_record_is_prepared_by_its_caller_and_not_with_its_whole_batch(
+    outage: Outage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared_in = []
+    user_of: Any = Record.user
+
+    def user(record: Record) -> Any:
+        prepared_in.append(asyncio.current_task())
+        return user_of.fget(record)
+
+    async with opener_of(outage.url)() as store:
+        monkeypatch.setattr(Record, "user", property(user))
+        writes = [asyncio.create_task(store.insert(make_record(at))) for at in range(9)]
+        assert all(await asyncio.gather(*writes))
+    assert prepared_in == writes
 
 
 async def test_a_slow_server_is_waited_for(outage: Outage) -> None:

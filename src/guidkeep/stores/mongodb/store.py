@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
     from guidkeep.stores.mongodb.client import Document
-    from guidkeep.stores.remote.base import Change, Done
+    from guidkeep.stores.remote.base import Done, Write
 
 Result = TypeVar("Result")
 
@@ -134,16 +134,6 @@ class MongoDBStore(RemoteStore):
         client, records = await connect(url, timeout=timeout, connections=CONNECTIONS)
         return cls(client, records, timeout=timeout, metrics=metrics)
 
-    async def insert(self, record: Record) -> bool:
-        """Stores a new record. False: the GUID has a record already, expired or not."""
-        _refuse_too_large(record)
-        return await super().insert(record)
-
-    async def replace(self, record: Record, version: int) -> bool:
-        """Replaces the record if it has that version. False: it has another, or is gone."""
-        _refuse_too_large(record)
-        return await super().replace(record, version)
-
     async def _leave(self) -> None:
         with pymongo.timeout(self._timeout):  # the goodbye may go to servers that are gone
             await close(self._client)
@@ -200,23 +190,32 @@ class MongoDBStore(RemoteStore):
         now: float = hello["localTime"].replace(tzinfo=UTC).timestamp()
         return now
 
-    async def _insert(self, records: Sequence[Record], deadline: float) -> Sequence[Done]:
-        documents = map(_document, records)
+    def _row(self, record: Record) -> Document:
+        document = _document(record)
+        # A short text can't be too large.
+        if len(record.metadata) > LARGEST // 16 and len(bson.encode(document)) > LARGEST:
+            raise StoreUnavailable(
+                "The record is larger than MongoDB's limit of 16 MiB; nothing was written."
+            )
+        return document
+
+    async def _insert(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
+        documents = [write.row for write in writes]
         try:
             await _in_time(self._records.insert_many(documents, ordered=False), deadline)
         except Failure as failure:
             if isinstance(failure.__cause__, BulkWriteError):
-                return _each(failure.__cause__.details, len(records))
+                return _each(failure.__cause__.details, len(writes))
             raise
-        return [True] * len(records)
+        return [True] * len(writes)
 
-    async def _change(self, changes: Sequence[Change], deadline: float) -> Sequence[Done]:
-        [(guid, version, record)] = changes
+    async def _change(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
+        [(guid, version, document)] = writes
         condition = {"_id": guid, "version": version}
-        if record is None:
+        if document is None:
             deleted = await _in_time(self._records.delete_one(condition), deadline)
             return [deleted.deleted_count == 1]
-        replacing = self._records.replace_one(condition, _document(record))
+        replacing = self._records.replace_one(condition, document)
         return [(await _in_time(replacing, deadline)).matched_count == 1]
 
     async def _purge(self, now: int, limit: int, deadline: float) -> int:
@@ -282,14 +281,6 @@ def _index(query: Query) -> str:
 
 def _expiring(first: int, before: int) -> Document:
     return {"expire": {"$gte": first, "$lt": before}}
-
-
-def _refuse_too_large(record: Record) -> None:
-    # Before it joins a batch, which would fail as a whole. A short text can't be too large.
-    if len(record.metadata) > LARGEST // 16 and len(bson.encode(_document(record))) > LARGEST:
-        raise StoreUnavailable(
-            "The record is larger than MongoDB's limit of 16 MiB; nothing was written."
-        )
 
 
 # Failures.

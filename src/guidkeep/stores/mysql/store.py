@@ -20,7 +20,7 @@ it waits for its batch or is under way. A write that was under way may still hap
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from guidkeep.errors import StartupError, StoreUnavailable, unwritable
 from guidkeep.stores.mysql import statements
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query, Record
-    from guidkeep.stores.remote.base import Change, Done
+    from guidkeep.stores.remote.base import Done, Write
 
 PORT = 3306
 CONNECTIONS = 12
@@ -69,13 +69,8 @@ _WITHOUT_TLS = {
 }
 
 
-class _Insert(NamedTuple):
-    guid: bytes
-    row: Row
-
-
 if TYPE_CHECKING:
-    Inserts = Mapping[int, _Insert]
+    Inserts = Mapping[int, Write]
     Results = dict[int, Done]
     """Outcomes by the place in the batch; a write that is not decided yet has none."""
 
@@ -156,12 +151,16 @@ class MySQLStore(RemoteStore):
         [[now]] = await self._ask(statements.CLOCK, deadline)
         return float(now)
 
-    async def _change(self, changes: Sequence[Change], deadline: float) -> Sequence[Done]:
-        [(guid, version, record)] = changes
-        if record is None:
+    def _row(self, record: Record) -> Row:
+        return Row.of(record)
+
+    async def _change(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
+        [(guid, version, row)] = writes
+        assert version is not None  # noqa: S101 - for mypy: a change names the version it replaces
+        if row is None:
             statement = statements.delete(guid, version)
         else:
-            statement = statements.replace(Row.of(record), version)
+            statement = statements.replace(row, version)
         return [bool((await self._run(statement, deadline)).matched)]
 
     async def _purge(self, now: int, limit: int, deadline: float) -> int:
@@ -173,9 +172,8 @@ class MySQLStore(RemoteStore):
             purged += (await self._run(statements.purge(some, now), deadline)).matched
         return purged
 
-    async def _insert(self, records: Sequence[Record], deadline: float) -> Sequence[Done]:
-        inserts = (_Insert(bytes.fromhex(record.guid), Row.of(record)) for record in records)
-        waiting = dict(enumerate(inserts))
+    async def _insert(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
+        waiting = dict(enumerate(writes))
         results: Results = {}
         for _ in range(ATTEMPTS):
             for step in (self._put, self._face):
@@ -183,7 +181,7 @@ class MySQLStore(RemoteStore):
                     results |= await step(waiting, deadline)
                     waiting = {at: each for at, each in waiting.items() if at not in results}
         crowd = StoreUnavailable("Other requests keep changing this GUID; nothing was written.")
-        return [results.get(at, crowd) for at in range(len(records))]
+        return [results.get(at, crowd) for at in range(len(writes))]
 
     async def _put(self, inserts: Inserts, deadline: float) -> Results:
         """Writes the first record of each GUID; no result if an INSERT met another record."""

@@ -30,7 +30,7 @@ from guidkeep.stores.postgresql import lists
 from guidkeep.stores.postgresql.driver import CODES, Driver, Statement
 from guidkeep.stores.postgresql.schema import advice, prepare
 from guidkeep.stores.postgresql.tls import tries_of
-from guidkeep.stores.postgresql.writes import Write, Writes, write_of
+from guidkeep.stores.postgresql.writes import Row, Writes
 from guidkeep.stores.remote import pool as pools
 from guidkeep.stores.remote.base import RemoteStore, Share, first_of
 from guidkeep.stores.remote.starting import started, take_connections
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
     from guidkeep.stores.postgresql.driver import Pool
-    from guidkeep.stores.remote.base import Change, Done
+    from guidkeep.stores.remote.base import Done, Write
 
 PORT = 5432
 BATCH_LIMIT = 256
@@ -108,16 +108,16 @@ class PostgreSQLStore(RemoteStore):
         found = {row[0]: _record(*row) for row in await self._ask(_GET, wanted, until=deadline)}
         return [found.get(guid) for guid in guids]
 
-    async def _insert(self, records: Sequence[Record], deadline: float) -> Sequence[Done]:
-        writes = [write_of(record, None) for record in records]
+    def _row(self, record: Record) -> Row:
+        return Row.of(record)
+
+    async def _insert(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
         return await self._writes.inserts(writes, deadline)
 
-    async def _change(self, changes: Sequence[Change], deadline: float) -> Sequence[Done]:
-        replaces = [write_of(record, version) for _, version, record in changes if record]
-        if replaces:  # so none of them is a deletion
-            return await self._writes.replaces(replaces, deadline)
-        deletes = [Write(guid, version) for guid, version, _ in changes]
-        return await self._writes.deletes(deletes, deadline)
+    async def _change(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
+        if writes[0].row is None:  # so all of them are deletions
+            return await self._writes.deletes(writes, deadline)
+        return await self._writes.replaces(writes, deadline)
 
     async def _purge(self, now: int, limit: int, deadline: float) -> int:
         return await self._writes.purge(now, limit, deadline)

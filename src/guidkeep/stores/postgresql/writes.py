@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from guidkeep.record import Record
     from guidkeep.stores.postgresql.driver import Pool
-    from guidkeep.stores.remote.base import Done
+    from guidkeep.stores.remote.base import Done, Write
 
 BATCH_BYTES = 8 * 1024 * 1024
 """Metadata in one statement at most, unless a single record has more."""
@@ -56,29 +56,28 @@ SELECT count(*) FROM gone
 """
 
 
-class Write(NamedTuple):
-    """A write and its condition.
+class Row(NamedTuple):
+    """A record as the arguments of its columns, but for the GUID."""
 
-    Attributes:
-        guid: the record's GUID.
-        version: the version to replace or delete; None: there must be no record.
-        record: the record to store; None: a deletion.
-        user: the record's user, as it is stored.
-    """
-
-    guid: bytes
-    version: int | None
-    record: Record | None = None
-    user: bytes | None = None
+    expire: int
+    version: int
+    user: bytes | None
+    metadata: str
 
     def __repr__(self) -> str:
         """Leaves out the values, so that no log has them."""
-        return f"Write({self.guid.hex().upper()}, {self.version})"
+        return "Row(...)"
 
-    @property
-    def condition(self) -> Condition:
-        """The condition, which holds for only one of several writes that share it."""
-        return self.guid, self.version
+    @classmethod
+    def of(cls, record: Record) -> Row:
+        """Returns the row of the record."""
+        user = record.user
+        return cls(
+            record.expire,
+            record.version,
+            None if user is None else user.encode(),
+            record.metadata,
+        )
 
 
 Condition = tuple[bytes, int | None]
@@ -152,19 +151,15 @@ class Writes:
     def _insert(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
         columns = (
             [_hex(write.guid) for write in batch],
-            [str(write.record.expire) for write in batch if write.record],
-            [str(write.record.version) for write in batch if write.record],
-            [None if write.user is None else _hex(write.user) for write in batch],
-            [write.record.metadata for write in batch if write.record],
+            [str(write.row.expire) for write in batch],
+            [str(write.row.version) for write in batch],
+            [None if write.row.user is None else _hex(write.row.user) for write in batch],
+            [write.row.metadata for write in batch],
         )
         return self._pool.run(Statement(_INSERT, columns), until)
 
     def _replace(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
-        rows = [
-            (*write.condition, new.expire, new.version, write.user, new.metadata)
-            for write in batch
-            if (new := write.record)
-        ]
+        rows = [(*write.condition, *write.row) for write in batch]
         return self._pool.run(Statement(_REPLACE, each=rows), until)
 
     def _delete(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
@@ -177,14 +172,6 @@ class Writes:
         return int(count)
 
 
-def write_of(record: Record, version: int | None) -> Write:
-    """Returns the write that stores the record in place of that version; see `Write`."""
-    user = record.user
-    return Write(
-        bytes.fromhex(record.guid), version, record, None if user is None else user.encode()
-    )
-
-
 def _hex(content: bytes) -> str:
     """Returns the bytes in the text form of bytea."""
     return f"\\x{content.hex()}"
@@ -195,7 +182,7 @@ def _batches(writes: Iterable[Write]) -> Iterator[list[Write]]:
     batch: list[Write] = []
     size = 0
     for write in sorted(writes, key=lambda write: write.condition):
-        length = len(write.record.metadata) if write.record else 0
+        length = len(write.row.metadata) if write.row else 0
         if batch and size + length > BATCH_BYTES:
             yield batch
             batch, size = [], 0

@@ -25,18 +25,27 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Change(NamedTuple):
-    """A replacement or a deletion.
+class Write(NamedTuple):
+    """A write and its condition.
 
     Attributes:
         guid: the record's GUID.
-        version: the version of the record to replace or delete.
-        record: the new record; None: a deletion.
+        version: the version to replace or delete; None: there must be no record.
+        row: the new record, as the engine's statements take it; None: a deletion.
     """
 
     guid: bytes
-    version: int
-    record: Record | None
+    version: int | None
+    row: Any = None
+
+    def __repr__(self) -> str:
+        """Leaves out the values, so that no log has them."""
+        return f"Write({self.guid.hex().upper()}, {self.version})"
+
+    @property
+    def condition(self) -> tuple[bytes, int | None]:
+        """The condition, which holds for only one of several writes that share it."""
+        return self.guid, self.version
 
 
 class Share(NamedTuple):
@@ -99,15 +108,15 @@ class RemoteStore(ABC):
 
     async def insert(self, record: Record) -> bool:
         """Stores a new record. False: the GUID has a record already, expired or not."""
-        return await self._inserts.submit(record)
+        return await self._inserts.submit(self._write(record, None))
 
     async def replace(self, record: Record, version: int) -> bool:
         """Replaces the record if it has that version. False: it has another, or is gone."""
-        return await self._replaces.submit(Change(bytes.fromhex(record.guid), version, record))
+        return await self._replaces.submit(self._write(record, version))
 
     async def delete(self, guid: str, version: int) -> bool:
         """Deletes the record if it has that version. False: it has another, or is gone."""
-        return await self._deletes.submit(Change(bytes.fromhex(guid), version, None))
+        return await self._deletes.submit(Write(bytes.fromhex(guid), version))
 
     async def page(self, query: Query, now: int) -> list[Record]:
         """Returns live records in GUID order."""
@@ -157,6 +166,9 @@ class RemoteStore(ABC):
 
         return self._batchers.of(kind, run_batch, limit=share.limit, at_once=share.at_once)
 
+    def _write(self, record: Record, version: int | None) -> Write:
+        return Write(bytes.fromhex(record.guid), version, self._row(record))
+
     async def _count(self, first: int, before: int, limit: int, deadline: float) -> Counted:
         found = await self._expire_after(first, before, limit, deadline)
         end = until(found, first, before)
@@ -165,15 +177,23 @@ class RemoteStore(ABC):
     # The engine's part.
 
     @abstractmethod
+    def _row(self, record: Record) -> Any:
+        """Returns the record as the engine's statements take it.
+
+        It is called before the write joins a batch: the records of a whole batch, made in one
+        event-loop iteration, would hold up every other request, and an error would fail them all.
+        """
+
+    @abstractmethod
     async def _read(self, guids: Sequence[bytes], deadline: float) -> Sequence[Record | None]:
         """Reads records."""
 
     @abstractmethod
-    async def _insert(self, records: Sequence[Record], deadline: float) -> Sequence[Done]:
+    async def _insert(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
         """Stores new records, each if its GUID has none."""
 
     @abstractmethod
-    async def _change(self, changes: Sequence[Change], deadline: float) -> Sequence[Done]:
+    async def _change(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
         """Replaces or deletes records, each if its version is stored."""
 
     @abstractmethod
