@@ -7,43 +7,20 @@ records.
 from __future__ import annotations
 
 import itertools
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.metrics import Metrics
-from guidkeep.stores import open_store
+from guidkeep.testing.opening import opener, store
 from tests.engines import STORES
-from tests.support import STORE_TIMEOUT
+
+__all__ = ["opener", "store"]  # fixtures of the shipped contract
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Callable
     from pathlib import Path
 
-    from guidkeep.stores import Store
     from tests.engines import Engines
-
-
-class Opener(Protocol):
-    def __call__(
-        self, *, timeout: float = STORE_TIMEOUT, metrics: Metrics | None = None
-    ) -> AbstractAsyncContextManager[Store]: ...
-
-
-def opener_of(url: str) -> Opener:
-    @asynccontextmanager
-    async def opened(
-        *, timeout: float = STORE_TIMEOUT, metrics: Metrics | None = None
-    ) -> AsyncIterator[Store]:
-        store = await open_store(url, timeout=timeout, metrics=metrics or Metrics())
-        try:
-            yield store
-        finally:
-            await store.close()
-
-    return opened
 
 
 def sqlite_urls(folder: Path) -> Callable[[], str]:
@@ -59,17 +36,6 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
         return sqlite_urls(tmp_path)
     engines: Engines = request.getfixturevalue("engines")
     return engines.get(request.param).fresh
-
-
-@pytest.fixture
-def opener(new_url: Callable[[], str]) -> Opener:
-    return opener_of(new_url())
-
-
-@pytest.fixture
-async def store(opener: Opener) -> AsyncIterator[Store]:
-    async with opener() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guidkeep.stores import Store
-    from tests.stores.conftest import Opener
+    from guidkeep.testing.opening import Opener
 
 SECRET = "of-the-client"  # noqa: S105 - the tests search for it
 FINE = make_record(1, user="fine")

@@ -11,7 +11,6 @@ import importlib
 import signal
 import socket
 import traceback
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -23,16 +22,17 @@ from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query, Record
 from guidkeep.stores import open_store
+from guidkeep.testing.opening import opener_of
 from servers.processes import free_port
 from servers.proxy import Proxy
 from tests.engines import SINGLE, here
-from tests.stores.conftest import opener_of
+from tests.proxies import Cutter
 from tests.stores.mongodb.conftest import no_socket_is_left
 from tests.stores.records import NOW, guid_of, make_record, newer
 from tests.support import once_it_answers, outcomes, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from guidkeep.stores import Store
     from tests.engines import Engines
@@ -41,7 +41,7 @@ __all__ = ["no_socket_is_left"]
 
 SECRET = "sword-fish"  # noqa: S105 - no account has it
 MARK = "marked"
-"""A text in the metadata of a write, by which a `Cutter` finds it."""
+"""A text in the metadata of a write, by which a `MarkCutter` finds it."""
 
 
 class Outage(NamedTuple):
@@ -85,41 +85,26 @@ def outage(own: tuple[str, Any]) -> Iterator[Outage]:
         yield Outage(name, server, proxy, proxy.url(url))
 
 
-class Cutter:
-    """A proxy that breaks the connection of a marked write.
+class MarkCutter(Cutter):
+    """Breaks the connection of a marked write.
 
-    Attributes:
-        url: the store's URL through the proxy.
-        before: whether it breaks it before the server has the write, or after the server has
+    Args:
+        url: the store's URL.
+        before: whether it breaks before the server has the write, or after the server has
             responded.
     """
 
     def __init__(self, url: str, *, before: bool) -> None:
-        self._target = urlsplit(url)
+        super().__init__(url)
         self._before = before
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.url = ""
 
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Cutter]:
-        listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        place = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-        login, at, _ = self._target.netloc.rpartition("@")
-        self.url = self._target._replace(netloc=f"{login}{at}{place}").geturl()
-        try:
-            yield self
-        finally:
-            listener.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await listener.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
+    async def _relay(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        there: asyncio.StreamReader,
+        back: asyncio.StreamWriter,
+    ) -> None:
         is_marked = asyncio.Event()
         ways = [
             asyncio.create_task(self._requests(reader, back, is_marked)),
@@ -131,9 +116,6 @@ class Cutter:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            writer.transport.abort()
-            back.close()
-            self._tasks.discard(task)
 
     async def _requests(
         self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, is_marked: asyncio.Event
@@ -383,7 +365,7 @@ async def test_a_write_whose_connection_breaks_is_unknown_whether_it_happened_or
     outage: Outage, before: bool, kind: str
 ) -> None:
     async with (
-        Cutter(outage.url, before=before).listening() as cutter,
+        MarkCutter(outage.url, before=before).listening() as cutter,
         opener_of(cutter.url)(timeout=20.0) as store,
     ):
         assert await store.insert(make_record(1))

@@ -7,7 +7,7 @@ empty store that no other test uses.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -20,18 +20,31 @@ if TYPE_CHECKING:
 
     from guidkeep.stores import Store
 
-    Opener = Callable[[], AbstractAsyncContextManager[Store]]
-
 TIMEOUT = 120.0
 """The store's timeout in seconds, long because a busy machine is no failure."""
 
 
+class Opener(Protocol):
+    """Opens the store under test for a `with` block.
+
+    Args:
+        timeout: the store's timeout in seconds.
+        metrics: receives the store's metrics, if a test looks at them.
+    """
+
+    def __call__(
+        self, *, timeout: float = TIMEOUT, metrics: Metrics | None = None
+    ) -> AbstractAsyncContextManager[Store]: ...
+
+
 def opener_of(url: str) -> Opener:
-    """Returns a function that opens the store at that URL for a `with` block."""
+    """Returns a function that opens the store at that URL."""
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Store]:
-        store = await open_store(url, timeout=TIMEOUT, metrics=Metrics())
+    async def opened(
+        *, timeout: float = TIMEOUT, metrics: Metrics | None = None
+    ) -> AsyncIterator[Store]:
+        store = await open_store(url, timeout=timeout, metrics=metrics or Metrics())
         try:
             yield store
         finally:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from asyncio.selector_events import BaseSelectorEventLoop
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pymongo
 import pytest
@@ -14,8 +12,10 @@ import pytest
 from guidkeep.metrics import Metrics
 from guidkeep.stores.mongodb.store import MongoDBStore
 from servers.mongodb import started
+from tests.proxies import Cutter
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
     from socket import socket
@@ -81,52 +81,31 @@ async def raw(url: str) -> AsyncIterator[Any]:
         await client.close()
 
 
-class Cutter:
-    """A proxy that passes a command to the server and then closes the client's connection.
+class CommandCutter(Cutter):
+    """Passes a command on to the server, and then breaks the client's connection.
 
     Attributes:
-        url: the store's URL through the proxy.
         command: the command whose response is lost.
     """
 
     def __init__(self, url: str) -> None:
+        super().__init__(url)
         self.command = b""
-        self._server = urlsplit(url)
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Cutter]:
-        listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port = listener.sockets[0].getsockname()[1]
-        self.url = urlunsplit(self._server._replace(netloc=f"127.0.0.1:{port}"))
-        try:
-            yield self
-        finally:
-            listener.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await listener.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        there = await asyncio.open_connection(self._server.hostname, self._server.port)
-        try:
-            while True:
-                request = await self._message(reader)
-                there[1].write(request)
-                response = await self._message(there[0])
-                if self.command and request.startswith(self.command + b"\0", COMMAND_AT):
-                    return
-                writer.write(response)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-            there[1].close()
-            self._tasks.discard(task)
+    async def _relay(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        there: asyncio.StreamReader,
+        back: asyncio.StreamWriter,
+    ) -> None:
+        while True:
+            request = await self._message(reader)
+            back.write(request)
+            response = await self._message(there)
+            if self.command and request.startswith(self.command + b"\0", COMMAND_AT):
+                return
+            writer.write(response)
 
     async def _message(self, reader: asyncio.StreamReader) -> bytes:
         length = await reader.readexactly(4)
@@ -134,6 +113,6 @@ class Cutter:
 
 
 @pytest.fixture
-async def cutter(new_url: Callable[[], str]) -> AsyncIterator[Cutter]:
-    async with Cutter(new_url()).listening() as listening:
+async def cutter(new_url: Callable[[], str]) -> AsyncIterator[CommandCutter]:
+    async with CommandCutter(new_url()).listening() as listening:
         yield listening

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from guidkeep.stores.mongodb.store import MongoDBStore
-    from tests.stores.mongodb.conftest import Cutter
+    from tests.stores.mongodb.conftest import CommandCutter
 
 
-async def test_a_purge_whose_answer_is_lost_is_unknown(cutter: Cutter) -> None:
+async def test_a_purge_whose_answer_is_lost_is_unknown(cutter: CommandCutter) -> None:
     async with opened(cutter.url) as store:
         await store.insert(make_record(expire=NOW))
         cutter.command = b"delete"
@@ -45,7 +45,9 @@ async def test_a_purge_whose_answer_is_lost_is_unknown(cutter: Cutter) -> None:
             await store.purge(NOW, 10)
 
 
-async def test_a_read_whose_connection_breaks_each_time_is_unavailable(cutter: Cutter) -> None:
+async def test_a_read_whose_connection_breaks_each_time_is_unavailable(
+    cutter: CommandCutter,
+) -> None:
     async with opened(cutter.url, timeout=1.0) as store:
         cutter.command = b"find"
         reading = asyncio.ensure_future(store.get(guid_of(1)))
@@ -140,7 +142,7 @@ async def test_numbers_are_stored_as_64_bit_integers_and_guids_as_16_bytes(
         assert b"\x12version\0" in encode(found)
 
 
-async def test_a_count_whose_answer_is_lost_says_so(cutter: Cutter) -> None:
+async def test_a_count_whose_answer_is_lost_says_so(cutter: CommandCutter) -> None:
     async with opened(cutter.url) as store:
         await store.insert(make_record())
         cutter.command = b"aggregate"

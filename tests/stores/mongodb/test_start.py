@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from guidkeep.stores import Store
     from servers.mongodb import MongoDB
-    from tests.stores.mongodb.conftest import Cutter
+    from tests.stores.mongodb.conftest import CommandCutter
 
 SECRET = "swordfish"  # noqa: S105 - no account has it
 
@@ -53,7 +53,9 @@ async def test_an_unknown_user_is_refused(server: MongoDB) -> None:
     assert SECRET not in "".join(traceback.format_exception(error)) + str(logs)
 
 
-async def test_a_server_that_hangs_up_is_named_with_the_drivers_error(cutter: Cutter) -> None:
+async def test_a_server_that_hangs_up_is_named_with_the_drivers_error(
+    cutter: CommandCutter,
+) -> None:
     cutter.command = b"insert"
     assert "the driver says AutoReconnect" in str(await refusal(cutter.url, timeout=5))
 

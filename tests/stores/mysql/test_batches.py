@@ -19,7 +19,7 @@ from tests.support import outcomes
 if TYPE_CHECKING:
     from guidkeep.stores.mysql.driver import Rows
     from guidkeep.stores.mysql.store import MySQLStore
-    from tests.stores.conftest import Opener
+    from guidkeep.testing.opening import Opener
 
 
 async def test_a_row_that_another_holds_does_not_hold_up_the_others_of_its_batch(

@@ -12,7 +12,7 @@ from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.mysql.store import MySQLStore
 from guidkeep.stores.remote import pool
-from tests.stores.conftest import opener_of
+from guidkeep.testing.opening import opener_of
 from tests.stores.mysql.conftest import narrow, sessions
 from tests.stores.records import NOW, guid_of, make_record, newer
 from tests.support import outcomes, until

@@ -12,7 +12,7 @@ from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.stores.mysql.driver import Connection
 from guidkeep.stores.mysql.store import MySQLStore
-from tests.stores.conftest import opener_of
+from guidkeep.testing.opening import opener_of
 from tests.stores.mysql.conftest import another, locked, name_of
 from tests.stores.records import NOW, guid_of, make_record, newer
 from tests.support import outcomes, until

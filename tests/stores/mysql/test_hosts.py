@@ -15,8 +15,8 @@ from guidkeep.stores.mysql.store import MySQLStore
 from guidkeep.stores.remote import pool, starting
 from guidkeep.stores.remote.failures import Refused
 from guidkeep.system.backoff import Backoff
+from guidkeep.testing.opening import opener_of
 from servers.processes import free_port
-from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import hanging, name_of, narrow, sessions
 from tests.stores.records import guid_of, make_record
 from tests.support import until

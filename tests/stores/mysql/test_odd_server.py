@@ -14,10 +14,10 @@ from guidkeep.errors import StartupError, StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
 from guidkeep.stores.mysql.store import MySQLStore
+from guidkeep.testing.opening import opener_of
 from servers import mysql
 from servers.mysql import PASSWORD
 from tests.engines import here
-from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import make_certificate
 from tests.stores.records import NOW, make_record, newer
 

@@ -13,8 +13,8 @@ from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
 from guidkeep.stores.mysql.store import MySQLStore
+from guidkeep.testing.opening import opener_of
 from servers.mysql import PASSWORD
-from tests.stores.conftest import opener_of
 from tests.stores.mysql.conftest import name_of
 from tests.stores.records import make_record
 

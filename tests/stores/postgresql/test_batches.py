@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from guidkeep.record import Record
     from guidkeep.stores import Store
+    from guidkeep.testing.opening import Opener
     from servers.postgresql import Server
-    from tests.stores.conftest import Opener
 
 
 def plant(

@@ -15,13 +15,13 @@ from guidkeep.record import Query
 from guidkeep.stores.postgresql import writes
 from guidkeep.stores.postgresql.tls import asyncpg
 from guidkeep.stores.remote import pool
-from tests.stores.conftest import opener_of
+from guidkeep.testing.opening import opener_of
 from tests.stores.records import NOW, guid_of, make_record, newer
 from tests.support import once_it_answers, until
 
 if TYPE_CHECKING:
+    from guidkeep.testing.opening import Opener
     from servers.postgresql import PostgreSQL, Server
-    from tests.stores.conftest import Opener
 
 Result = TypeVar("Result")
 

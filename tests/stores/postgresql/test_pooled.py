@@ -15,8 +15,8 @@ from tests.stores.records import make_record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from guidkeep.testing.opening import Opener
     from tests.engines import Engines
-    from tests.stores.conftest import Opener
 
 
 @pytest.fixture(scope="session")

@@ -144,6 +144,17 @@ async def pool(server: Server) -> Pool[str, str]:
     return Pool(server, size=2)
 
 
+async def two_idle(pool: Pool[str, str], server: Server) -> None:
+    """Leaves two connections idle; the next statement takes number 0."""
+    gate = asyncio.Event()
+    server.acts = [gate]
+    held = asyncio.create_task(pool.run("a", in_time()))
+    await iterations(3)
+    await pool.run("b", in_time())
+    gate.set()
+    await held
+
+
 async def test_a_connection_is_used_again_the_last_used_first(
     pool: Pool[str, str], server: Server
 ) -> None:
@@ -262,13 +273,7 @@ async def test_a_write_whose_connection_broke_is_not_sent_again_and_a_read_is(
 async def test_after_a_loss_the_others_are_tested_before_they_are_used(
     pool: Pool[str, str], server: Server
 ) -> None:
-    gate = asyncio.Event()
-    server.acts = [gate]
-    held = asyncio.create_task(pool.run("a", in_time()))
-    await iterations(3)
-    await pool.run("b", in_time())
-    gate.set()
-    await held  # both are idle now, 0 on top
+    await two_idle(pool, server)
     assert server.pinged == []
     server.acts, server.dead = [LOST], {1}
     with pytest.raises(InDoubt):
@@ -302,13 +307,7 @@ async def test_a_connection_known_to_be_closed_is_not_used(
 async def test_if_one_connection_is_silent_no_other_idle_one_is_tested(
     pool: Pool[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = asyncio.Event()
-    server.acts = [gate]
-    held = asyncio.create_task(pool.run("a", in_time()))
-    await iterations(3)
-    await pool.run("b", in_time())
-    gate.set()
-    await held
+    await two_idle(pool, server)
     monkeypatch.setattr(pools, "IDLE_SECONDS", 0.0)
     monkeypatch.setattr(pools, "PING_SECONDS", 0.01)
     server.silent = {0, 1}
@@ -439,13 +438,7 @@ async def test_a_statement_without_time_left_is_not_sent_and_costs_no_connection
 async def test_all_connections_are_cut_off_when_their_server_can_not_serve(
     pool: Pool[str, str], server: Server
 ) -> None:
-    gate = asyncio.Event()
-    server.acts = [gate]
-    held = asyncio.create_task(pool.run("a", in_time()))
-    await iterations(3)
-    await pool.run("b", in_time())
-    gate.set()
-    await held
+    await two_idle(pool, server)
     server.acts = [Said(Report("detached", "1047", is_response=True))]
     assert await pool.run("c", in_time()) == "c on 2"
     assert [line.ended for line in server.lines] == [True, True, False]

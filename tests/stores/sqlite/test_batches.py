@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from tests.stores.conftest import Opener
+    from guidkeep.testing.opening import Opener
 
 REFUSED = "refused"
 TRIGGER = f"""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guidkeep.stores import Store
-    from tests.stores.conftest import Opener
+    from guidkeep.testing.opening import Opener
 
 
 async def fill(store: Store, count: int, *, pad: int) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guidkeep.stores import Store
-    from tests.stores.conftest import Opener
+    from guidkeep.testing.opening import Opener
 
 ENDLESS = (
     "(WITH RECURSIVE endless(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless) "

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.stores.conftest import Opener
+    from guidkeep.testing.opening import Opener
 
 HOLD = """
 import asyncio, sys

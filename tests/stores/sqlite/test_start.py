@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.stores.conftest import Opener
+    from guidkeep.testing.opening import Opener
 
 
 @pytest.fixture(params=[0o000, 0o022])
