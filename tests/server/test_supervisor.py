@@ -128,6 +128,22 @@ async def test_sighup_is_passed_on_to_workers_that_are_there(url: str) -> None:
     place._listener.close()
 
 
+async def test_sighup_to_a_supervisor_that_stops_reaches_no_worker(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reloaded: list[Worker] = []
+
+    def reload(place: Worker) -> None:
+        reloaded.append(place)
+
+    monkeypatch.setattr(Worker, "reload", reload)
+    async with supervised(chosen(url)):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await iterations()
+    assert reloaded == []
+
+
 async def test_a_signal_while_workers_start_ends_it(url: str, schema: Path) -> None:
     schema = schema.with_name("fifo")
     os.mkfifo(schema)  # holds the start up

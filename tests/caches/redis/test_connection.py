@@ -66,7 +66,7 @@ def bulk(text: str) -> bytes:
     ("says", "greets", "complaint"),
     [
         ([bulk("redis_version:6.2.1") * 2], b"", "it is Redis 6.2.1; Guidkeep needs 7 or newer"),
-        ([bulk("nothing") * 2], b"", "it is Redis 0; what is needed"),
+        ([bulk("nothing") * 2], b"", "it is Redis 0; Guidkeep needs 7 or newer"),
         ([b"HTTP/1.1 400 Bad Request\r\n"], b"", "the reply is not in Redis' protocol"),
         ([], b"-ERR max number of clients reached\r\n", "max number of clients reached"),
         ([bulk("redis_version:7.0.0") + b":5\r\n"], b"", "it is a replica"),
