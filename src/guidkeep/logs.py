@@ -122,6 +122,12 @@ def configure(*, form: str, level: str, guids: str = "prefix") -> None:
         logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
 
 
+def flush() -> None:
+    """Waits until all events are written; see `Handler.flush`."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
 def _handler() -> logging.Handler:
     try:
         return Handler(sys.stderr.fileno(), sys.stderr.encoding)

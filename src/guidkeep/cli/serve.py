@@ -30,6 +30,7 @@ def run(flags: dict[str, Any]) -> int:
 
                 server.run(chosen)
         except StartupError:
+            logs.flush()  # the message comes last, where it is looked for
             raise
         except Exception:
             log.exception("crashed")

@@ -13,6 +13,7 @@ import structlog
 from guidkeep.errors import StartupError
 from guidkeep.metrics import Metrics
 from guidkeep.stores import open_store
+from guidkeep.stores.postgresql import schema
 from guidkeep.stores.postgresql.tls import asyncpg
 from guidkeep.stores.remote import starting
 from servers.postgresql import PASSWORD, PostgreSQL, Server
@@ -157,6 +158,27 @@ async def test_tables_of_another_program_are_left_alone(server: Server, url: str
     server.run("CREATE TABLE record (song TEXT)", url=url)
     assert "another program" in await refusal(url)
     assert server.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", url=url) == "1"
+
+
+async def test_a_node_uses_the_tables_that_another_made_since_it_looked(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = schema._version
+    others: list[Store] = []
+
+    async def overtaken(ask: schema.Ask) -> int | None:
+        version = await looked(ask)
+        monkeypatch.setattr(schema, "_version", looked)
+        others.append(await opened(url))
+        return version
+
+    monkeypatch.setattr(schema, "_version", overtaken)
+    late, record = await opened(url), make_record()
+    [other] = others
+    assert await late.insert(record)
+    assert await other.get(record.guid) == record
+    for store in (late, other):
+        await store.close()
 
 
 async def test_a_database_in_another_encoding_is_refused(server: Server, url: str) -> None:
