@@ -48,7 +48,7 @@ TOOLS = (
     ("nginx-light", "nginx"),
     ("webdis", "webdis"),
     ("wrk", "wrk"),
-    ("chromium", "chromium"),
+    ("chromium-headless-shell", "chromium-headless-shell"),
 )
 """Packages that tests and benchmarks need beside the engines."""
 

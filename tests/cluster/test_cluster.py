@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.thorough
+
 GUID = "9094E4C980C74043A4B586B420E69DDF"
 CREATE = '{\n"expire": "4102444800",\n"user": "Cylance, Inc."\n}\n'
 CREATE_WITHOUT_GUID = '{\n"user": "Cylance, Inc."\n}\n'

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from servers.mysql import Server
     from tests.engines import Engines
 
+pytestmark = pytest.mark.thorough
+
 RESUMED = 30.0
 """The longest time, in seconds, until all nodes acknowledge writes again."""
 ISOLATE = "SET GLOBAL wsrep_provider_options = 'gmcast.isolate={}'"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.thorough
+
 MOST = 32 * 2**20
 """A generous limit for the bytes in the sockets' buffers."""
 STUCK = 1.0

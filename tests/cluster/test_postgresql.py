@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from servers.postgresql import PostgreSQL
     from tests.engines import Engines
 
+pytestmark = pytest.mark.thorough
+
 RESUMED = 30.0
 """The longest time, in seconds, until all nodes acknowledge writes again."""
 NAME = "standby"

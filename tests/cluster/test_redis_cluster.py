@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from servers.redis_cluster import RedisCluster
     from tests.engines import Engines
 
+pytestmark = pytest.mark.thorough
+
 RESUMED = 30.0
 """The longest time, in seconds, until all nodes acknowledge writes again."""
 MAX_AGE = 3

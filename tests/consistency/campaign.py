@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 4.0
 """Seconds that a client waits for a response: longer than a node waits for its store."""
+PAUSE = 0.15
+"""Maximum seconds that a client waits between two operations; nearly always it waits far less. With
+it a run does some two hundred operations a second, so that several go side by side on two cores."""
 STRETCH = 10.0
 """Maximum seconds for which clients work on the same records."""
 LIVELY = 0.01
@@ -36,15 +39,14 @@ class Outcome:
     verdict: Verdict
 
 
-def run(servers: Servers, folder: Path, store: str, nemesis: str, seed: int, seconds: float) -> int:
+def run(nodes: Cluster, store: str, nemesis: str, seed: int, seconds: float) -> int:
     """Runs clients against three nodes while the nemesis strikes.
 
     It runs in stretches, each with the next seed and so with new records, because writes in doubt
     add up, and the search has to consider all of them.
 
     Args:
-        servers: the servers that the nodes share.
-        folder: the folder of the nodes' logs.
+        nodes: the nodes, with the settings that the nemesis needs.
         store: the name of their store, for the command that repeats the run.
         nemesis: the name of the nemesis.
         seed: determines the clients' operations in the first stretch.
@@ -53,18 +55,17 @@ def run(servers: Servers, folder: Path, store: str, nemesis: str, seed: int, sec
     Returns:
         The number of checked operations. Fails like `require` if one breaks a promise.
     """
-    load = Load(seed=seed, skews=NEMESES[nemesis].skews)
+    load = Load(seed=seed, skews=NEMESES[nemesis].skews, pause=PAUSE)
     stretch, checked, end = min(seconds, STRETCH), 0, time.monotonic() + seconds
-    with cluster(servers, folder, nemesis, load) as nodes:
-        while load.seed == seed or time.monotonic() < end:
-            outcome = work(nodes, nemesis, load, seconds=stretch)
-            name, again = (
-                f"{store} {nemesis} {load.seed}",
-                replay(store, nemesis, load.seed, stretch),
-            )
-            require(outcome.verdict, outcome.history, name, again)
-            checked += outcome.verdict.checked
-            load = replace(load, seed=load.seed + 1)
+    while load.seed == seed or time.monotonic() < end:
+        outcome = work(nodes, nemesis, load, seconds=stretch)
+        name, again = (
+            f"{store} {nemesis} {load.seed}",
+            replay(store, nemesis, load.seed, stretch),
+        )
+        require(outcome.verdict, outcome.history, name, again)
+        checked += outcome.verdict.checked
+        load = replace(load, seed=load.seed + 1)
     return checked
 
 

@@ -1,9 +1,10 @@
-"""Servers for tests that stop and kill them, each started once."""
+"""Servers and nodes for tests that stop and kill them, each started once."""
 
 from __future__ import annotations
 
 import importlib
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,12 +12,17 @@ import pytest
 from servers import mysql, redis
 from servers.processes import Missing
 from tests.alone import skip_if_alone
+from tests.consistency import campaign
 from tests.consistency.cluster import Servers
+from tests.consistency.nemeses import NEMESES
+from tests.consistency.workload import Load
 from tests.engines import lack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from tests.consistency.cluster import Cluster
 
 OPTIONS: Mapping[str, dict[str, Any]] = {"mysql": {"options": mysql.BINARY_LOG}}
 """Options for starting them; MariaDB's defaults do not promise everything that is checked."""
@@ -29,6 +35,10 @@ class Fleet:
         self._folder = folder
         self._stack = ExitStack()
         self._running: dict[str, Servers | str] = {}
+        self._numbers = count()
+        self._nodes = ExitStack()
+        self._cluster: Cluster | None = None
+        self._settings: object = None
 
     def get(self, name: str) -> Servers:
         """Returns the servers for that store; without them skips the test, or fails it in CI."""
@@ -40,9 +50,34 @@ class Fleet:
             lack(found)
         return found
 
+    @contextmanager
+    def cluster(self, store: str, nemesis: str) -> Iterator[Cluster]:
+        """Nodes on that store with the settings that the nemesis needs.
+
+        Nemeses with the same settings in a row get the same nodes, which a nemesis leaves healed.
+        After a failure they are stopped, so that they fail no other test.
+        """
+        servers, settings = self.get(store), (store, NEMESES[nemesis].settings)
+        if self._cluster is None or settings != self._settings:
+            self._stop_nodes()
+            folder = self._new_folder("-".join((store, *nemesis.split())))
+            load = Load(seed=1, skews=NEMESES[nemesis].skews)
+            nodes = campaign.cluster(servers, folder, nemesis, load)
+            self._cluster, self._settings = self._nodes.enter_context(nodes), settings
+        try:
+            yield self._cluster
+        except BaseException:
+            self._stop_nodes()
+            raise
+
     def close(self) -> None:
-        """Stops all servers."""
+        """Stops all nodes and servers."""
+        self._stop_nodes()
         self._stack.close()
+
+    def _stop_nodes(self) -> None:
+        self._cluster = None
+        self._nodes.close()
 
     def _start(self, name: str) -> Servers | str:
         try:
@@ -54,7 +89,7 @@ class Fleet:
             return str(missing)
 
     def _new_folder(self, name: str) -> Path:
-        folder = self._folder / name
+        folder = self._folder / f"{next(self._numbers)}-{name}"
         folder.mkdir()
         return folder
 

@@ -69,6 +69,11 @@ class Nemesis:
         """Seconds that a cache entry lives."""
         return MAX_AGE if self.promise == "bounded" else 60.0
 
+    @property
+    def settings(self) -> object:
+        """The settings of the nodes; equal if two nemeses can strike the same nodes."""
+        return self.max_age, self.patience, self.skews
+
 
 class Attack:
     """A nemesis at work.
@@ -211,19 +216,19 @@ NEMESES = {
         0.1,
         promise="bounded",
     ),
-    "cache stopped": Nemesis(
-        lambda cluster: cluster.cache.process.signal(signal.SIGSTOP),
-        lambda cluster: cluster.cache.process.signal(signal.SIGCONT),
-        3.0,
-        promise="bounded",
-        patience=1.5,
-    ),
     "node cut off from the cache": Nemesis(
         lambda cluster: cluster.to_cache[0].cut(),
         lambda cluster: cluster.to_cache[0].heal(),
         3.0,
         promise="bounded",
         strict_nodes=frozenset({0}),
+    ),
+    "cache stopped": Nemesis(
+        lambda cluster: cluster.cache.process.signal(signal.SIGSTOP),
+        lambda cluster: cluster.cache.process.signal(signal.SIGCONT),
+        3.0,
+        promise="bounded",
+        patience=1.5,
     ),
     "node held off from the cache": Nemesis(
         lambda cluster: cluster.to_cache[0].hold(),

@@ -17,6 +17,7 @@ import pytest
 from tests.consistency import campaign
 from tests.consistency.judge import CHECKED, bound
 from tests.consistency.nemeses import NEMESES
+from tests.consistency.workload import Load
 from tests.engines import SINGLE
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def test_what_is_promised_holds_for_long(fleet: Fleet, tmp_path: Path) -> None:
         again = campaign.replay(store, nemesis, seed, NEMESIS_SECONDS)
         print(f"{CHECKED.total():9} operations, now: {again}", flush=True)  # noqa: T201 - progress
         folder = tmp_path / str(seed)
-        campaign.run(fleet.get(store), folder, store, nemesis, seed, NEMESIS_SECONDS)
+        load = Load(seed=seed, skews=NEMESES[nemesis].skews)
+        with campaign.cluster(fleet.get(store), folder, nemesis, load) as nodes:
+            campaign.run(nodes, store, nemesis, seed, NEMESIS_SECONDS)
         seed += 1
     print(bound(CHECKED.total()))  # noqa: T201 - the result
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The first draws without a GPU process: a third of the CPU time of the others."""
 PATIENCE = 10_000
 """Milliseconds that the browser is waited for; a busy machine is no failure."""
 NOVEMBER_2026 = 1_795_435_200
