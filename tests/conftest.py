@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,11 +30,23 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measures no coverage in thorough tests, which it slows by half: others cover the same."""
-    for item in items:
-        if item.get_closest_marker("thorough"):
-            item.add_marker("no_cover")
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Measures no coverage in thorough tests, which it slows by half: others cover the same.
+
+    pytest-cov's `no_cover` has no effect in the processes of pytest-xdist, where two measurements
+    run: it stops one, and the other goes on.
+    """
+    if item.get_closest_marker("thorough") is None:
+        return (yield)
+    tracers = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        threading.settrace(tracers[1])
+        sys.settrace(tracers[0])
 
 
 @pytest.fixture(autouse=True)
