@@ -23,7 +23,7 @@ export UV_NATIVE_TLS ?= 1
 # With it, every process that the tests start would compile all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install wheel run cluster check alone test lint format bench soak servers docs screenshots clean
+.PHONY: help install wheel run cluster check alone test tests lint format bench soak servers docs screenshots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,10 @@ alone: install ## the tests that start no process and need no server
 	$(BIN)/pytest --alone -m "not soak and not thorough and not processes" --timeout 60 \
 	  --numprocesses $(CHECK_JOBS) --dist worksteal -q -r fE -p no:schemathesis
 
-test: lint ## every check and every test, with branch coverage
+test: install ## every check and every test, with branch coverage
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint tests
+
+tests: install # beside lint, because tests wait at times
 	$(BIN)/pytest -m "not soak" --numprocesses $(JOBS) --dist worksteal --cov --cov-report=term
 
 format: install ## format the code with ruff

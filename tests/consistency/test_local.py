@@ -94,7 +94,17 @@ def test_a_write_whose_answer_is_lost_leaves_nothing_wrong(
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_fault_is_caught(open_shared: OpenShared, name: str) -> None:
+def test_every_fault_is_caught(name: str) -> None:
+    caught(name, lambda fault: nullcontext(InMemory(fault.cache)))
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.scripts])
+def test_every_fault_of_the_scripts_in_redis_is_caught(engines: Engines, name: str) -> None:
+    url = engines.get("redis").fresh()
+    caught(name, lambda _: InRedis(url))
+
+
+def caught(name: str, open_shared: OpenShared) -> None:
     fault = FAULTS[name]
     operations = 0
     for seed in range(1, SEEDS + 1):
