@@ -68,7 +68,8 @@ def started(folder: Path, *, core: int | None = None) -> Iterator[MongoDB]:
     """
     port = free_port()
     command = [_program(), "-listen", f"127.0.0.1:{port}", "-data", str(folder)]
-    launch = partial(Running, command, folder=folder, core=core)
+    environment = os.environ | {"GOGC": "400"}  # a fifth less CPU time for memory that is there
+    launch = partial(Running, command, folder=folder, core=core, environment=environment)
     engine = MongoDB(f"mongodb://127.0.0.1:{port}", launch)
     try:
         engine.start()

@@ -93,9 +93,14 @@ def test_it_ends_with_0_while_it_reads_its_schema(
     assert log.read_text() == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("kind", SINGLE)
+@pytest.mark.parametrize(
+    ("kind", "workers", "number"),
+    [
+        *((kind, 1, signal.SIGTERM) for kind in SINGLE),
+        (SINGLE[0], 1, signal.SIGINT),
+        *((SINGLE[0], 2, number) for number in (signal.SIGTERM, signal.SIGINT)),
+    ],
+)
 def test_it_ends_with_0_while_it_waits_for_its_database(
     tmp_path: Path, is_pid_1: bool, kind: str, workers: int, number: int
 ) -> None:
