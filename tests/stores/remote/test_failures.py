@@ -90,13 +90,19 @@ def test_only_a_statement_that_lost_against_another_is_sent_again(
 @pytest.mark.parametrize(
     ("engine", "code", "kept"),
     [
-        *(("mysql", code, True) for code in ("1062", "1213")),
-        *(("mysql", code, False) for code in ("1290", "1047", "9999")),
-        *(("postgresql", code, True) for code in ("23514", "40001")),
-        *(("postgresql", code, False) for code in ("25006", "53100", "57P01")),
+        *(("mysql", code, True) for code in ("1062", "1213", "1114", "1146", "1406")),
+        *(("mysql", code, False) for code in ("1290", "1836", "1047", "1153", "9999")),
+        *(
+            ("postgresql", code, True)
+            for code in ("0A000", "21000", "23514", "40001", "53100", "54000", "57014", "P0001")
+        ),
+        *(
+            ("postgresql", code, False)
+            for code in ("08006", "25006", "25P02", "57P01", "58030", "XX000")
+        ),
     ],
 )
-def test_a_connection_to_a_server_that_no_longer_takes_writes_is_not_kept(
+def test_a_connection_is_kept_after_the_errors_that_are_the_statement_s_own(
     engine: str, code: str, kept: bool
 ) -> None:
     assert ENGINES[engine].keeps(code) is kept

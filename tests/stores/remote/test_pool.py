@@ -8,151 +8,25 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.stores.mysql.driver import CODES
 from guidkeep.stores.remote import pool as pools
 from guidkeep.stores.remote.failures import InDoubt, NotSent, Refused, Report, Unreached
-from guidkeep.stores.remote.pool import RECONNECT, RETRIES, Connection, Pool
+from guidkeep.stores.remote.pool import RECONNECT, RETRIES, Pool
 from guidkeep.system.backoff import Backoff
+from tests.stores.remote.scripted import (
+    AWAY,
+    DEADLOCK,
+    LOST,
+    READ_ONLY,
+    SOON,
+    Said,
+    Server,
+    in_time,
+    two_idle,
+)
 from tests.support import iterations, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    Act = Callable[["Line"], object]
-
-SOON = 60.0
-
-
-class Said(Exception):
-    """An error of the driver, with the report about it."""
-
-    def __init__(self, report: Report) -> None:
-        super().__init__(report.text)
-        self.report = report
-
-
-LOST = Said(Report("lost", is_lost=True))
-DEADLOCK = Said(Report("deadlock", "1213", is_response=True))
-FULL = Said(Report("too many", "1040", is_response=True))
-AWAY = Said(Report("refused", is_passing=True))
-READ_ONLY = Said(Report("read only", "1290", is_response=True))
-
-
-class Line(Connection[str, str]):
-    """A connection on which the server runs the acts of `Server.acts`, one for each statement."""
-
-    def __init__(self, server: Server, number: int) -> None:
-        self.server = server
-        self.number = number
-        self.count = 0
-        self.ended = False
-        self.said_goodbye = False
-        self.aborted = asyncio.Event()
-
-    @property
-    def sent(self) -> int:
-        return self.count
-
-    @property
-    def is_closed(self) -> bool:
-        return self.number in self.server.closed
-
-    async def run(self, statement: str) -> str:
-        assert not self.ended, "used after its end"
-        act = self.server.acts.pop(0) if self.server.acts else "ok"
-        if act == "before":
-            raise LOST
-        self.count += 1
-        self.server.done.append(statement)
-        if isinstance(act, asyncio.Event):
-            await act.wait()
-        if act == "deaf":
-            try:
-                await self.aborted.wait()
-            except asyncio.CancelledError:
-                await self.aborted.wait()
-            raise LOST
-        if isinstance(act, Said):
-            raise act
-        return f"{statement} on {self.number}"
-
-    async def ping(self) -> None:
-        self.server.pinged.append(self.number)
-        if self.number in self.server.dead:
-            raise LOST
-        if self.number in self.server.silent:
-            await asyncio.Event().wait()
-
-    async def leave(self) -> None:
-        self.said_goodbye = True
-
-    def abort(self) -> None:
-        self.aborted.set()
-
-    async def cut(self) -> None:
-        self.ended = True
-        if self.server.slow_end is not None:
-            await self.server.slow_end.wait()
-
-
-class Server:
-    """The server, as its driver."""
-
-    codes = CODES
-
-    def __init__(self) -> None:
-        self.acts: list[str | Said | asyncio.Event] = []
-        self.connects: list[Said | None] = []
-        self.lines: list[Line] = []
-        self.attempts = 0
-        self.done: list[str] = []
-        self.pinged: list[int] = []
-        self.dead: set[int] = set()
-        self.silent: set[int] = set()
-        self.closed: set[int] = set()
-        self.slow_end: asyncio.Event | None = None
-
-    async def connect(self, until: float) -> Line:
-        self.attempts += 1
-        failure = self.connects.pop(0) if self.connects else None
-        if failure is not None:
-            raise failure
-        line = Line(self, len(self.lines))
-        self.lines.append(line)
-        return line
-
-    def report(self, error: Exception) -> Report:
-        return error.report if isinstance(error, Said) else Report("no response in time")
-
-
-@pytest.fixture
-def server() -> Server:
-    return Server()
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "RESEND", Backoff(0.0, 0.0))
-
-
-def in_time(seconds: float = SOON) -> float:
-    return asyncio.get_running_loop().time() + seconds
-
-
-@pytest.fixture
-async def pool(server: Server) -> Pool[str, str]:
-    return Pool(server, size=2)
-
-
-async def two_idle(pool: Pool[str, str], server: Server) -> None:
-    """Leaves two connections idle; the next statement takes number 0."""
-    gate = asyncio.Event()
-    server.acts = [gate]
-    held = asyncio.create_task(pool.run("a", in_time()))
-    await iterations(3)
-    await pool.run("b", in_time())
-    gate.set()
-    await held
 
 
 async def test_a_connection_is_used_again_the_last_used_first(
@@ -385,44 +259,6 @@ def test_the_wait_between_attempts_to_connect_grows_to_a_second() -> None:
     assert waits[-1] == 1.0
 
 
-async def test_a_full_server_is_used_through_the_open_connections(
-    pool: Pool[str, str], server: Server
-) -> None:
-    gate = asyncio.Event()
-    server.acts, server.connects = [gate], [None, FULL, FULL]
-    held = asyncio.create_task(pool.run("a", in_time()))
-    await iterations(3)
-    waiting = asyncio.create_task(pool.run("b", in_time()))
-    await iterations(3)
-    gate.set()
-    assert await held == "a on 0"
-    assert await waiting == "b on 0"
-
-
-async def test_a_full_server_without_an_open_connection_is_unreachable(
-    pool: Pool[str, str], server: Server
-) -> None:
-    server.connects = [FULL]
-    with pytest.raises(Unreached):
-        await pool.run("a", in_time())
-
-
-@pytest.mark.parametrize("is_full", [False, True])
-async def test_a_statement_that_gets_no_connection_in_time_was_not_sent(
-    server: Server, is_full: bool
-) -> None:
-    pool = Pool(server, size=2 if is_full else 1)
-    gate = asyncio.Event()
-    server.acts, server.connects = [gate], [None, FULL]
-    held = asyncio.create_task(pool.run("a", in_time()))
-    await iterations(3)
-    with pytest.raises(NotSent, match="no connection was free in time"):
-        await pool.run("b", in_time(0.01))
-    gate.set()
-    await held
-    assert await pool.run("c", in_time()) == "c on 0"
-
-
 async def test_a_statement_without_time_left_is_not_sent_and_costs_no_connection(
     pool: Pool[str, str], server: Server
 ) -> None:
@@ -452,3 +288,127 @@ async def test_the_log_has_the_code_with_which_a_server_refuses_a_connection(
     with capture_logs() as logs, pytest.raises(Unreached):
         await pool.run("a", in_time())
     assert [line["code"] for line in logs] == ["1045"]
+
+
+async def test_a_statement_whose_own_time_ends_a_test_leaves_the_other_connections_alone(
+    pool: Pool[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await two_idle(pool, server)
+    monkeypatch.setattr(pools, "IDLE_SECONDS", 0.0)
+    server.silent = {0}
+    with pytest.raises(NotSent, match="no time was left to test a connection") as failed:
+        await pool.run("c", in_time(0.01))
+    assert failed.value.is_timeout
+    assert await pool.run("d", in_time()) == "d on 1"
+    assert server.attempts == 2
+
+
+async def test_a_silent_connection_costs_the_others_only_if_the_server_accepts_a_new_one(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = Pool(server, size=2, timeout=0.02)
+    monkeypatch.setattr(pools, "RECONNECT", Backoff(0.0, 0.0))
+    await two_idle(pool, server)
+    monkeypatch.setattr(pools, "IDLE_SECONDS", 0.0)
+    server.silent, server.connects = {0}, [AWAY]
+    with pytest.raises(Unreached):
+        await pool.run("c", in_time())
+    assert await pool.run("d", in_time()) == "d on 1"
+    await two_idle(pool, server)
+    server.silent = {line.number for line in server.lines}
+    newest = len(server.lines)
+    assert await pool.run("e", in_time()) == f"e on {newest}"
+    assert all(line.ended for line in server.lines[:newest])
+
+
+@pytest.mark.parametrize("whose", ["the statement's", "the server's"])
+async def test_only_an_attempt_to_connect_that_had_enough_time_starts_a_back_off(
+    server: Server, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "RECONNECT", Backoff(SOON, SOON))
+    is_short = whose == "the statement's"
+    pool = Pool(server, size=2, timeout=SOON if is_short else 0.02)
+    server.connects = [asyncio.Event()]
+    with capture_logs() as logs, pytest.raises(NotSent) as failed:
+        await pool.run("a", in_time(0.02))
+    assert isinstance(failed.value, Unreached) is not is_short
+    assert [line["event"] for line in logs] == [] if is_short else ["store unreachable"]
+    if is_short:
+        assert await pool.run("b", in_time()) == "b on 0"
+    else:
+        with pytest.raises(Unreached):
+            await pool.run("b", in_time())
+
+
+async def test_of_attempts_to_connect_at_the_same_time_one_failure_counts(
+    pool: Pool[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Watched(Backoff):
+        def seconds(self, retry: int, chance: Callable[[], float] = lambda: 1.0) -> float:
+            asked.append(retry)
+            return 0.0
+
+    monkeypatch.setattr(pools, "RECONNECT", Watched(0.0, 0.0))
+    gate = asyncio.Event()
+    server.connects = [gate, gate, AWAY, AWAY]
+    both = [asyncio.create_task(pool.run("a", in_time())) for _ in range(2)]
+    await iterations(3)
+    gate.set()
+    failed = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(each) for each in failed] == [Unreached, Unreached]
+    assert asked == [0]
+
+
+async def test_a_failure_to_connect_that_comes_after_a_success_starts_no_back_off(
+    pool: Pool[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "RECONNECT", Backoff(SOON, SOON))
+    slow = asyncio.Event()
+    server.connects = [slow, None, AWAY]
+    late = asyncio.create_task(pool.run("a", in_time()))
+    await iterations(3)
+    assert await pool.run("b", in_time()) == "b on 0"
+    server.closed = {0}
+    slow.set()
+    with capture_logs() as logs, pytest.raises(Unreached):
+        await late
+    assert logs == []
+    assert await pool.run("c", in_time()) == "c on 1"
+
+
+async def test_connections_that_say_goodbye_hold_a_place(
+    pool: Pool[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await two_idle(pool, server)
+    server.slow_end = asyncio.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(pools, "LONGEST_IDLE_SECONDS", -1.0)
+        await pool.run("c", in_time())
+    gates = [asyncio.Event(), asyncio.Event()]
+    server.acts = [*gates]
+    held = [asyncio.create_task(pool.run(name, in_time())) for name in "de"]
+    await iterations(5)
+    open_now = sum(not line.ended for line in server.lines)
+    assert open_now <= 2
+    server.slow_end.set()
+    for gate in gates:
+        gate.set()
+    await asyncio.gather(*held)
+
+
+async def test_a_connection_given_back_while_another_is_made_is_kept(
+    pool: Pool[str, str], server: Server
+) -> None:
+    gates = [asyncio.Event(), asyncio.Event()]
+    server.acts, server.connects = [gates[0]], [None, gates[1]]
+    first = asyncio.create_task(pool.run("a", in_time()))
+    await iterations(3)
+    second = asyncio.create_task(pool.run("b", in_time()))
+    await iterations(3)
+    gates[0].set()
+    await first
+    gates[1].set()
+    assert await second == "b on 1"
+    assert not server.lines[0].ended

@@ -54,16 +54,20 @@ _REFUSED = frozenset(
         "1836",  # InnoDB is read-only
     }
 )
-_KEPT = CONFLICTS | {DUPLICATE}
+_UNFIT = frozenset({DETACHED, "1290", "1836"})
+"""The server is outside of its cluster, or a replica now."""
+_ENDS = _UNFIT | {"1153"}
+"""The server closes the connection, or another one serves better."""
+_CERTAIN = CONFLICTS | _REFUSED | {DUPLICATE}
 CODES = Codes(
-    is_certain=(_KEPT | _REFUSED).__contains__,
+    is_certain=_CERTAIN.__contains__,
     again=_AGAIN | {DETACHED},
     unbegun={GONE},
     full=_FULL,
-    unfit={DETACHED, "1290", "1836"},  # outside of its cluster, or a replica now
+    unfit=_UNFIT,
     # Shutting down, interrupted.
     passing=CONFLICTS | _FULL | {DETACHED, "1053", "1317", "1927", "1969"},
-    keeps=_KEPT.__contains__,
+    keeps=(_CERTAIN - _ENDS).__contains__,
 )
 """Servers have thousands of codes; after any other code the outcome of a write is unknown."""
 
@@ -98,6 +102,7 @@ class Connection(pool.Connection[str, Rows]):
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
+        self._transport = raw._transport  # noqa: SLF001 - the driver has nothing public for it
         self._sent = 0
 
     @property
@@ -108,8 +113,8 @@ class Connection(pool.Connection[str, Rows]):
     @property
     def is_closed(self) -> bool:
         """Whether the driver knows that it is closed."""
-        transport = self.raw._transport  # noqa: SLF001 - the driver has nothing public for it
-        return transport is None or transport.is_closing()
+        closed: bool = self._transport.is_closing()
+        return closed
 
     async def run(self, statement: str) -> Rows:
         """Runs SQL, ASCII only."""
@@ -126,15 +131,12 @@ class Connection(pool.Connection[str, Rows]):
         """Closes the connection properly."""
         await self.raw.ensure_closed()
 
-    async def cut(self) -> None:
-        """Ends it at once."""
-        self.abort()
-
     def abort(self) -> None:
-        """Closes the socket. A plain close would first send the rest to a server that hangs."""
-        transport = self.raw._transport  # noqa: SLF001 - the driver has no other way
-        if transport is not None:
-            transport.abort()
+        """Closes the socket, even after `leave`, whose TLS goodbye may still be under way.
+
+        A plain close would first send the rest to a server that hangs.
+        """
+        self._transport.abort()
         self.raw.close()
 
 
@@ -151,6 +153,7 @@ class Driver:
 
     def __init__(self, address: Address, *, tls: ssl.SSLContext | None, timeout: float) -> None:
         self._connect = driver("asyncmy", extra="mysql").connect
+        self._errors = (driver("asyncmy.errors", extra="mysql").MySQLError, OSError, EOFError)
         self._options = {
             "host": address.host,
             "port": address.port,
@@ -203,13 +206,17 @@ class Driver:
         number = _number(error)
         is_response = number > 0 and number not in _OF_THE_CLIENT
         said = _text(error)
+        is_timeout = isinstance(error, TimeoutError)
+        # Any other exception is a fault in the program: the next attempt would meet it too.
+        is_broken = not is_response and isinstance(error, (*self._errors, _OnlyReads))
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
         return Report(
             type(error).__name__ if is_response else said,
             code=_code(error),
             is_response=is_response,
-            is_lost=not is_response and not isinstance(error, TimeoutError),
-            is_passing=not is_response and not isinstance(cause, ssl.SSLError),
+            is_lost=is_broken and not is_timeout,
+            is_passing=is_broken and not isinstance(cause, ssl.SSLError),
+            is_timeout=is_timeout,
             detail=said,
         )
 
@@ -229,7 +236,7 @@ class Driver:
         try:
             await self._set_up(connection)
         except BaseException:
-            await connection.cut()
+            connection.abort()
             raise
         return connection
 

@@ -103,7 +103,7 @@ class MySQLStore(RemoteStore):
         address.refuse_the_rest()
         if not address.database:
             raise StartupError(f"{address} names no database: mysql://user:password@host/database.")
-        pool = Pool(Driver(address, tls=tls, timeout=timeout), size=size)
+        pool = Pool(Driver(address, tls=tls, timeout=timeout), size=size, timeout=timeout)
 
         async def attempt(until: float) -> int:
             return await prepare(pool, place=str(address), until=until)

@@ -36,8 +36,9 @@ _FULL = frozenset({"53300"})
 _DOUBTFUL = ("08", "40003", "58", "XX")
 """Codes, or their first characters, of errors that may come after a commit: the server is itself a
 client of others (Citus, YugabyteDB, a proxy), or does not know the outcome (CockroachDB)."""
-_KEPT = ("22", "23", "40", "42", "55", "57014")
-"""The first characters of codes for errors of one statement, or of the schema, not the server."""
+_NOT_KEPT = ("08", "25", "57P", "58", "XX")
+"""The first characters of codes for errors of the connection, its session or its server. All others
+are errors of one statement, or of the schema."""
 CODES = Codes(
     is_certain=lambda code: not code.startswith(_DOUBTFUL),
     again=_AGAIN | _ENDED,
@@ -45,7 +46,7 @@ CODES = Codes(
     full=_FULL,
     unfit={"25006"},  # it takes no writes: a replica now
     passing=_FULL | {"57P03", "57P01", "08P01", "08006", "08001", "08003", "08004"},
-    keeps=lambda code: code.startswith(_KEPT),
+    keeps=lambda code: not code.startswith(_NOT_KEPT),
 )
 
 
@@ -118,13 +119,13 @@ class Connection(pool.Connection["Statement | Script", "Sequence[Any]"]):
         await self.raw.execute("SELECT 1")
 
     async def leave(self) -> None:
-        """Closes the connection properly."""
-        await self.cut()
+        """Closes the connection properly; the server gives up a statement under way."""
+        await self.raw.close(timeout=pool.CLOSE_SECONDS)
 
     async def cut(self) -> None:
         """Has the server give up the statement under way, and closes the connection."""
-        with suppress(Exception):  # the connection is terminated after any error
-            await self.raw.close(timeout=pool.CLOSE_SECONDS)
+        with suppress(Exception):  # the connection is closed after any error
+            await self.leave()
         self.abort()
 
     def abort(self) -> None:
@@ -187,6 +188,7 @@ class Driver:
             is_lost=is_lost,
             is_passing=isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError)
             and not isinstance(error, FileNotFoundError | PermissionError | ssl.SSLError),
+            is_timeout=isinstance(error, TimeoutError),
             detail=_detail(error, is_response=is_response),
         )
 

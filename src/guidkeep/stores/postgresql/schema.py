@@ -16,7 +16,6 @@ import structlog
 from guidkeep.errors import StartupError
 from guidkeep.stores.postgresql.driver import Script, Statement
 from guidkeep.stores.remote.failures import Failure, Refused
-from guidkeep.stores.remote.starting import is_late
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -72,7 +71,7 @@ _NO_RIGHT = "42501"
 
 def advice(failure: Failure) -> str:
     """Returns the remedy for a failure at the start, or ""."""
-    if is_late(failure):
+    if failure.is_timeout:
         return "It may be overloaded, or another session holds a lock on Guidkeep's tables."
     return _ADVICE.get(failure.code, "")
 

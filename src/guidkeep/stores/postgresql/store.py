@@ -88,7 +88,7 @@ class PostgreSQLStore(RemoteStore):
         address.refuse_the_rest()
         if not address.database:
             raise StartupError(f"{str(address)!r} names no database: postgresql://host/database.")
-        pool = pools.Pool(Driver(address, tries), size=size)
+        pool = pools.Pool(Driver(address, tries), size=size, timeout=timeout)
 
         async def attempt(until: float) -> None:
             await prepare(pool, address, until)

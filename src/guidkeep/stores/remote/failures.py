@@ -31,16 +31,24 @@ class Failure(Exception):
     Attributes:
         code: the error code of the server or the driver; empty: it has none.
         again: whether the same statement may succeed if it is sent again at once.
+        is_timeout: whether its time ran out.
         detail: the server's message, which may quote a record; used only at the start, which
             sends no records.
     """
 
     def __init__(
-        self, text: str, *, code: str = "", again: bool = False, detail: str | None = None
+        self,
+        text: str,
+        *,
+        code: str = "",
+        again: bool = False,
+        is_timeout: bool = False,
+        detail: str | None = None,
     ) -> None:
         super().__init__(text)
         self.code = code
         self.again = again
+        self.is_timeout = is_timeout
         self.detail = text if detail is None else detail
 
 
@@ -70,6 +78,7 @@ class Report(NamedTuple):
         nothing_done: whether the driver knows that nothing was changed.
         is_lost: whether the connection broke.
         is_passing: whether an unreachable server may become reachable soon.
+        is_timeout: whether the time ran out.
         detail: see `Failure`.
     """
 
@@ -79,6 +88,7 @@ class Report(NamedTuple):
     nothing_done: bool = False
     is_lost: bool = False
     is_passing: bool = False
+    is_timeout: bool = False
     detail: str | None = None
 
 
@@ -123,7 +133,13 @@ def judge(report: Report, codes: Codes, *, sent: bool) -> Failure:
     else:
         kind = InDoubt if sent else NotSent
     again = report.is_lost or report.code in codes.again
-    return kind(report.text, code=report.code, again=again, detail=report.detail)
+    return kind(
+        report.text,
+        code=report.code,
+        again=again,
+        is_timeout=report.is_timeout,
+        detail=report.detail,
+    )
 
 
 def unreached(report: Report, codes: Codes) -> Unreached:

@@ -4,10 +4,12 @@ A connection serves one statement at a time and is used again only after the ser
 a statement is given up, its connection is cut off: a late response would go to another statement.
 
 *The server accepts no more connections.* The open ones serve all statements. A statement that finds
-no idle connection waits for one.
+no idle connection waits for one, first come, first served. When the back-off is over, it also tries
+to connect again.
 
 *The server is unreachable.* After a failed attempt to connect, all statements fail at once until
-the back-off is over.
+the back-off is over. A statement with little time left proves nothing about the server: if its own
+time ends the attempt, there is no back-off.
 
 *A statement failed.* The pool sends it again in three cases: it lost against another transaction,
 its connection had broken before it was sent, or it is a read whose connection broke.
@@ -26,7 +28,7 @@ from guidkeep.stores.remote.failures import InDoubt, NotSent, Refused, Unreached
 from guidkeep.system.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine
+    from collections.abc import Coroutine
     from typing import Any
 
     from guidkeep.stores.remote.failures import Codes, Failure, Report
@@ -43,6 +45,8 @@ IDLE_SECONDS = 5.0
 LONGEST_IDLE_SECONDS = 60.0
 """A connection idle for longer is closed."""
 PING_SECONDS = 1.0
+"""The time that a server has at most to respond to a test, or to a new connection, before the pool
+counts it as silent; half the store's timeout if that is shorter."""
 CLOSE_SECONDS = 1.0
 ABORT_SECONDS = 0.1
 """The time after its deadline in which a cancelled statement must end. Then its connection is
@@ -91,9 +95,12 @@ class Connection(ABC, Generic[Statement_contra, Result_co]):
     def abort(self) -> None:
         """Closes the socket at once, so that a statement under way fails; raises nothing."""
 
-    @abstractmethod
     async def cut(self) -> None:
-        """Ends the connection at once, even with a statement under way; raises nothing."""
+        """Has the server give up the statement under way, if it can, and closes the connection.
+
+        It raises nothing.
+        """
+        self.abort()
 
 
 class Driver(Protocol[Statement_contra, Result_co]):
@@ -123,19 +130,21 @@ class Pool(Generic[Statement, Result]):
     Args:
         driver: makes connections.
         size: the number of connections at most.
+        timeout: seconds that a statement has, unless it waited before.
     """
 
-    def __init__(self, driver: Driver[Statement, Result], *, size: int) -> None:
+    def __init__(self, driver: Driver[Statement, Result], *, size: int, timeout: float) -> None:
         self._driver = driver
         self._codes = driver.codes
-        self._size = size
+        self._patience = min(PING_SECONDS, timeout / 2)
         self._room = asyncio.Semaphore(size)
         self._idle: list[Connection[Statement, Result]] = []  # the last used is the next to be used
         self._open = 0
         self._ending: set[asyncio.Task[None]] = set()
-        self._returned = asyncio.Event()
+        self._waiters: dict[asyncio.Future[Connection[Statement, Result]], None] = {}
         self._broken_at = 0.0
         self._failures = 0
+        self._attempts_judged = 0
         self._not_before = 0.0
         self._reason: Report | None = None
         self._loop = asyncio.get_running_loop()
@@ -191,7 +200,7 @@ class Pool(Generic[Statement, Result]):
     async def close(self) -> None:
         """Closes all connections. No statement is under way."""
         while self._idle:
-            self._let_go(self._idle.pop())
+            self._end(_leave(self._idle.pop()))
         while self._ending:
             await asyncio.wait(self._ending)
 
@@ -200,7 +209,7 @@ class Pool(Generic[Statement, Result]):
     async def _take(self, until: float) -> Connection[Statement, Result]:
         """Returns a connection that seems to work; it holds its place until it is given back."""
         if self._room.locked():
-            await self._before(until, self._room.acquire())
+            await self._place(until)
         else:
             await self._room.acquire()
         try:
@@ -210,49 +219,93 @@ class Pool(Generic[Statement, Result]):
             raise
         if self._loop.time() >= until:
             self._give_back(connection)
-            raise NotSent("the time had run out before it was sent")
+            raise NotSent("the time had run out before it was sent", is_timeout=True)
         return connection
 
-    @staticmethod
-    async def _before(until: float, waiting: Awaitable[object]) -> None:
+    async def _place(self, until: float) -> None:
         try:
             async with asyncio.timeout_at(until):
-                await waiting
+                await self._room.acquire()
         except TimeoutError as error:
-            raise NotSent("no connection was free in time") from error
+            raise _none_was_free() from error
 
     async def _ready(self, until: float) -> Connection[Statement, Result]:
-        """Returns an idle connection, or else a new one."""
+        """Returns an idle connection, or else a new one, or else one that becomes free."""
+        waited = False
         while True:
-            while self._idle:
+            silent = False
+            while self._idle and not silent:  # after a silent one, each might take as long
                 connection = self._idle.pop()
-                if await self._is_well(connection, until):
-                    return connection
-            returned = self._returned
+                try:
+                    if await self._is_well(connection, until):
+                        return connection
+                except TimeoutError:
+                    silent = True
             try:
-                return await self._connect(until)
+                connection = await self._connect(until)
             except Unreached as failure:
-                if failure.code not in self._codes.full or not self._open:
+                if failure.code not in self._codes.full or not (self._open or waited):
                     raise
-            await self._before(until, returned.wait())
+            else:
+                if silent:  # the server responds, so the way to it has lost the old connections
+                    self._drop_idle()
+                return connection
+            waited = True
+            free = await self._free(until)
+            if free is not None:
+                return free
+
+    async def _free(self, until: float) -> Connection[Statement, Result] | None:
+        """Waits for a connection that a statement gives back; None: the back-off is over.
+
+        The connection is handed over. If it lay idle until this task runs, another statement might
+        take it each time.
+        """
+        end = min(until, self._not_before)
+        waiter = self._loop.create_future()
+        self._waiters[waiter] = None
+        try:
+            await asyncio.wait([waiter], timeout=max(0.0, end - self._loop.time()))
+        except BaseException:
+            if waiter.done():
+                self._hand_on(waiter.result())
+            raise
+        finally:
+            self._waiters.pop(waiter, None)
+        if waiter.done():
+            connection: Connection[Statement, Result] = waiter.result()
+            return connection
+        if end == until:
+            raise _none_was_free()
+        return None
 
     async def _is_well(self, connection: Connection[Statement, Result], until: float) -> bool:
+        """Tests a connection that may be broken.
+
+        Raises:
+            TimeoutError: it is silent.
+            NotSent: the statement's time ran out first, which says nothing of other connections.
+        """
         now = self._loop.time()
         if connection.since > max(now - IDLE_SECONDS, self._broken_at):
             if not connection.is_closed:
                 return True
             self._lost(connection)
             return False
+        end = now + self._patience
         try:
-            async with asyncio.timeout_at(min(until, now + PING_SECONDS)):
+            async with asyncio.timeout_at(min(until, end)):
                 await connection.ping()
-        except Exception as error:  # noqa: BLE001 - after any error it is unusable
+        except TimeoutError as error:
+            self._drop(connection)  # the response may still come
+            if until < end:
+                raise NotSent("no time was left to test a connection", is_timeout=True) from error
+            raise
+        except Exception:  # noqa: BLE001 - after any error it is unusable
             self._lost(connection)
-            if isinstance(error, TimeoutError):
-                self._retire_idle()  # each might take as long
             return False
         except BaseException:
-            self._lost(connection)
+            self._drop(connection)
             raise
         return True
 
@@ -260,28 +313,38 @@ class Pool(Generic[Statement, Result]):
         now = self._loop.time()
         if self._reason is not None and now < self._not_before:
             raise unreached(self._reason, self._codes)
-        if now >= until:  # not the server's fault, so no back-off
-            raise NotSent("no time was left to connect")
+        if now >= until:
+            raise _no_time_to_connect()
+        judged = self._attempts_judged
         try:
             connection = await self._driver.connect(until)
         except Exception as error:
-            raise self._put_off(error) from error
+            report = self._driver.report(error)
+            if report.is_timeout and until - now < self._patience:
+                raise _no_time_to_connect() from error
+            if judged == self._attempts_judged:  # else a newer result is known
+                self._put_off(report)
+            raise unreached(report, self._codes) from error
         if self._failures:
             log.info("store reachable again", attempts=self._failures)
+        self._attempts_judged += 1
         self._failures = 0
         self._reason = None
         self._open += 1
         return connection
 
-    def _put_off(self, error: Exception) -> Unreached:
-        """Notes a failed attempt to connect: there is no other until the back-off is over."""
-        self._reason = self._driver.report(error)
-        failure = unreached(self._reason, self._codes)
+    def _put_off(self, report: Report) -> None:
+        """Notes a failed attempt to connect: there is no other until the back-off is over.
+
+        Of several attempts at once only the first to fail counts.
+        """
+        self._reason = report
         if not self._failures:
+            failure = unreached(report, self._codes)
             log.warning("store unreachable", error=str(failure), code=failure.code)
         self._not_before = self._loop.time() + RECONNECT.seconds(self._failures)
+        self._attempts_judged += 1
         self._failures += 1
-        return failure
 
     def _after(self, connection: Connection[Statement, Result], failure: Failure) -> None:
         """Keeps the connection if the statement is over and the connection stays usable."""
@@ -292,54 +355,74 @@ class Pool(Generic[Statement, Result]):
         self._broken_at = self._loop.time()
         self._retire(connection)
         if failure.code in self._codes.unfit:
-            self._retire_idle()
+            self._drop_idle()
 
     def _give_back(self, connection: Connection[Statement, Result]) -> None:
         connection.since = now = self._loop.time()
-        self._idle.append(connection)
-        self._room.release()
-        self._wake()
-        while self._idle and self._idle[0].since < now - LONGEST_IDLE_SECONDS:
-            self._let_go(self._idle.pop(0))
+        self._hand_on(connection)
+        unused = now - LONGEST_IDLE_SECONDS
+        if self._idle and self._idle[0].since < unused:
+            self._end_in_place(self._leave_unused(unused))
+        else:
+            self._room.release()
 
-    # The end of a connection.
+    def _hand_on(self, connection: Connection[Statement, Result]) -> None:
+        """Gives the connection to the statement that waits longest, if one waits."""
+        if self._waiters:
+            waiter = next(iter(self._waiters))
+            del self._waiters[waiter]
+            waiter.set_result(connection)
+        else:
+            self._idle.append(connection)
+
+    # The end of a connection. It holds a place until it has ended, so there are never too many.
 
     def _retire(self, connection: Connection[Statement, Result]) -> None:
-        """Cuts it off. It holds its place until it has ended, so there are never too many."""
-        self._end(connection.cut()).add_done_callback(lambda _: self._room.release())
+        """Ends it with the statement under way."""
+        self._open -= 1
+        self._end_in_place(connection.cut())
 
     def _lost(self, connection: Connection[Statement, Result]) -> None:
-        """Cuts off a connection that broke while idle; the others are tested before use."""
+        """Ends a connection that broke while idle; the others are tested before use."""
         self._broken_at = self._loop.time()
-        self._end(connection.cut())
+        self._drop(connection)
 
-    def _retire_idle(self) -> None:
-        """Cuts off the idle connections: their server can't serve at the moment."""
+    def _drop(self, connection: Connection[Statement, Result]) -> None:
+        """Ends it at once; no statement is under way."""
+        self._open -= 1
+        connection.abort()
+
+    def _drop_idle(self) -> None:
+        """Ends the idle connections at once: they, or their server, can't be used."""
         while self._idle:
-            self._end(self._idle.pop().cut())
+            self._drop(self._idle.pop())
 
-    def _let_go(self, connection: Connection[Statement, Result]) -> None:
-        self._end(_leave(connection))
+    async def _leave_unused(self, since: float) -> None:
+        """Closes, one by one, the connections that were not used since then."""
+        while self._idle and self._idle[0].since < since:
+            self._open -= 1
+            await _leave(self._idle.pop(0))
+
+    def _end_in_place(self, ending: Coroutine[Any, Any, None]) -> None:
+        self._end(ending).add_done_callback(lambda _: self._room.release())
 
     def _end(self, ending: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(ending)
         self._ending.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._ending.discard)
         return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._ending.discard(task)
-        self._open -= 1
-        self._wake()
-
-    def _wake(self) -> None:
-        """Wakes the statements that wait for a connection."""
-        self._returned.set()
-        self._returned = asyncio.Event()
 
 
 async def _leave(connection: Connection[Any, Any]) -> None:
     with suppress(Exception):  # the connection may be lost already
         async with asyncio.timeout(CLOSE_SECONDS):
             await connection.leave()
-    await connection.cut()
+    connection.abort()
+
+
+def _none_was_free() -> NotSent:
+    return NotSent("no connection was free in time", is_timeout=True)
+
+
+def _no_time_to_connect() -> NotSent:
+    return NotSent("no time was left to connect", is_timeout=True)

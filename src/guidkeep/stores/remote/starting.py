@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.remote.failures import Failure, Unreached
+from guidkeep.stores.remote.failures import Failure
 from guidkeep.system.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -50,11 +50,6 @@ def connections_of(text: str) -> int:
     return size
 
 
-def is_late(failure: Failure) -> bool:
-    """Whether there was a connection and the time ran out."""
-    return not failure.code and not isinstance(failure, Unreached)
-
-
 async def started(
     attempt: Callable[[float], Awaitable[Result]],
     *,
@@ -84,7 +79,7 @@ async def started(
         try:
             return await attempt(loop.time() + timeout)
         except Failure as failure:
-            may_pass = failure.again or failure.code in codes.passing or is_late(failure)
+            may_pass = failure.again or failure.code in codes.passing or failure.is_timeout
             pause = BACKOFF.seconds(retry)
             if not may_pass or loop.time() + pause >= last:
                 tried = f", tried for {START_TIMES * timeout:g} s" if may_pass else ""
