@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from guidkeep.stores.mysql.driver import CODES
+from guidkeep.stores.mysql.driver import Driver
+from guidkeep.stores.remote.driver import Connection
 from guidkeep.stores.remote.failures import Report
-from guidkeep.stores.remote.pool import Connection, Pool
 from tests.support import iterations
+
+if TYPE_CHECKING:
+    from guidkeep.stores.remote.pool import Pool
 
 SOON = 60.0
 
@@ -90,7 +94,10 @@ class Line(Connection[str, str]):
 class Server:
     """The server, as its driver."""
 
-    codes = CODES
+    codes = Driver.codes
+    full = Driver.full
+    unfit = Driver.unfit
+    keeps = staticmethod(Driver.keeps)
 
     def __init__(self) -> None:
         self.acts: list[str | Said | asyncio.Event] = []

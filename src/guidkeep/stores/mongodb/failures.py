@@ -22,10 +22,8 @@ CODES = Codes(
     is_certain=_REFUSED.__contains__,
     # The driver keeps the connections, and repeats operations itself.
     again=(),
-    unbegun=(),
-    full=(),
+    undone=(),
     passing=(),
-    keeps=lambda _: True,
 )
 """MongoDB has hundreds of codes; after any other code the outcome counts as unknown, which is never
 wrong."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 
 from guidkeep.backends import driver
-from guidkeep.stores.remote import pool
+from guidkeep.stores.remote import driver as drivers
 from guidkeep.stores.remote.failures import Codes, Report
 
 if TYPE_CHECKING:
@@ -56,18 +56,15 @@ _REFUSED = frozenset(
 )
 _UNFIT = frozenset({DETACHED, "1290", "1836"})
 """The server is outside of its cluster, or a replica now."""
-_ENDS = _UNFIT | {"1153"}
-"""The server closes the connection, or another one serves better."""
 _CERTAIN = CONFLICTS | _REFUSED | {DUPLICATE}
+_KEPT = _CERTAIN - _UNFIT - {"1153"}
+"""Errors of one statement, or of the schema; after 1153 the server closes the connection."""
 CODES = Codes(
     is_certain=_CERTAIN.__contains__,
     again=_AGAIN | {DETACHED},
-    unbegun={GONE},
-    full=_FULL,
-    unfit=_UNFIT,
+    undone={GONE},
     # Shutting down, interrupted.
     passing=CONFLICTS | _FULL | {DETACHED, "1053", "1317", "1927", "1969"},
-    keeps=(_CERTAIN - _ENDS).__contains__,
 )
 """Servers have thousands of codes; after any other code the outcome of a write is unknown."""
 
@@ -97,7 +94,7 @@ class _OnlyReads(Exception):
     """The server, one of several, is read-only."""
 
 
-class Connection(pool.Connection[str, Rows]):
+class Connection(drivers.Connection[str, Rows]):
     """A connection of asyncmy."""
 
     def __init__(self, raw: Any) -> None:
@@ -150,6 +147,9 @@ class Driver:
     """
 
     codes = CODES
+    full = _FULL
+    unfit = _UNFIT
+    keeps = staticmethod(_KEPT.__contains__)
 
     def __init__(self, address: Address, *, tls: ssl.SSLContext | None, timeout: float) -> None:
         self._connect = driver("asyncmy", extra="mysql").connect
@@ -186,7 +186,7 @@ class Driver:
             try:
                 return self._reached(await self._try(now + (until - now) / untried))
             except Exception as error:  # noqa: BLE001 - after any error the host is unusable
-                full = error if _code(error) in CODES.full else full
+                full = error if _code(error) in _FULL else full
                 if not self._passed_over:
                     log.warning("store host passed over", error=_text(error))
         try:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep.stores.postgresql.tls import asyncpg, connected
+from guidkeep.stores.remote import driver as drivers
 from guidkeep.stores.remote import pool
 from guidkeep.stores.remote.failures import Codes, Report
 
@@ -42,11 +43,8 @@ are errors of one statement, or of the schema."""
 CODES = Codes(
     is_certain=lambda code: not code.startswith(_DOUBTFUL),
     again=_AGAIN | _ENDED,
-    unbegun=_ENDED,
-    full=_FULL,
-    unfit={"25006"},  # it takes no writes: a replica now
+    undone=_ENDED,
     passing=_FULL | {"57P03", "57P01", "08P01", "08006", "08001", "08003", "08004"},
-    keeps=lambda code: not code.startswith(_NOT_KEPT),
 )
 
 
@@ -75,7 +73,7 @@ class Script(NamedTuple):
     text: str
 
 
-class Connection(pool.Connection["Statement | Script", "Sequence[Any]"]):
+class Connection(drivers.Connection["Statement | Script", "Sequence[Any]"]):
     """A connection of asyncpg, and the statements whose types it knows."""
 
     def __init__(self, raw: Any) -> None:
@@ -142,6 +140,8 @@ class Driver:
     """
 
     codes = CODES
+    full = _FULL
+    unfit = frozenset({"25006"})  # it takes no writes: a replica now
 
     def __init__(self, address: Address, tries: tuple[ssl.SSLContext | None, ...]) -> None:
         self._tries = tries
@@ -158,6 +158,10 @@ class Driver:
             "krbsrvname": "postgres",
             "gsslib": "gssapi",
         }
+
+    def keeps(self, code: str) -> bool:
+        """Whether a connection stays usable after a refusal with this code."""
+        return not code.startswith(_NOT_KEPT)
 
     async def connect(self, until: float) -> Connection:
         """Makes a connection; gives up at `until`, the event loop's time."""

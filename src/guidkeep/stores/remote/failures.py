@@ -53,7 +53,7 @@ class Failure(Exception):
 
 
 class NotSent(Failure):
-    """The server did not begin the statement: nothing was written."""
+    """The statement did not reach the server, or the server left it undone: nothing was written."""
 
 
 class Unreached(NotSent):
@@ -99,21 +99,14 @@ class Codes:
     Attributes:
         is_certain: whether a response with this code means that nothing was changed.
         again: the statement lost against another transaction and may be sent again.
-        unbegun: the server, or the driver, did not begin the statement.
-        full: the server accepts no more connections.
-        unfit: the server can't serve any connection at the moment.
+        undone: the server, or the driver, did not begin the statement, or gave it up undone.
         passing: the server may accept a connection, or run a statement, a little later.
-        keeps: whether the connection stays usable after a response with this code. After other
-            codes a new connection may lead to another server: a replica that became the primary.
     """
 
     is_certain: Callable[[str], bool]
     again: Container[str]
-    unbegun: Container[str]
-    full: Container[str]
-    unfit: Container[str] = ()
+    undone: Container[str]
     passing: Container[str]
-    keeps: Callable[[str], bool]
 
 
 def judge(report: Report, codes: Codes, *, sent: bool) -> Failure:
@@ -124,7 +117,7 @@ def judge(report: Report, codes: Codes, *, sent: bool) -> Failure:
         codes: the engine's error codes.
         sent: whether the statement may have reached the server.
     """
-    if report.code in codes.unbegun:
+    if report.code in codes.undone:
         kind: type[Failure] = NotSent
     elif report.nothing_done or (
         report.is_response and (not sent or codes.is_certain(report.code))

@@ -18,9 +18,8 @@ its connection had broken before it was sent, or it is a read whose connection b
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 
@@ -31,14 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from guidkeep.stores.remote.failures import Codes, Failure, Report
+    from guidkeep.stores.remote.driver import Connection, Driver
+    from guidkeep.stores.remote.failures import Failure, Report
 
 log = structlog.get_logger("guidkeep.stores")
 
 Statement = TypeVar("Statement")
 Result = TypeVar("Result")
-Statement_contra = TypeVar("Statement_contra", contravariant=True)
-Result_co = TypeVar("Result_co", covariant=True)
 
 IDLE_SECONDS = 5.0
 """A connection idle for longer is tested before use: a router on the way may have forgotten it."""
@@ -57,71 +55,6 @@ RECONNECT = Backoff(first=0.05, longest=1.0)
 """Pauses between attempts to connect."""
 RESEND = Backoff(first=0.01, longest=0.04, spread=1.0)
 """Pauses before a statement is sent again."""
-
-
-class Connection(ABC, Generic[Statement_contra, Result_co]):
-    """A connection to the server.
-
-    Attributes:
-        since: the time of its last use, by the event loop's clock.
-        sent: the number of statements so far that may have reached the server.
-    """
-
-    since = 0.0
-
-    @property
-    @abstractmethod
-    def sent(self) -> int:
-        """See the class."""
-
-    @property
-    @abstractmethod
-    def is_closed(self) -> bool:
-        """Whether it is known to be closed."""
-
-    @abstractmethod
-    async def run(self, statement: Statement_contra) -> Result_co:
-        """Runs a statement; raises an error of the driver, or a Failure."""
-
-    @abstractmethod
-    async def ping(self) -> None:
-        """Returns when the server has responded."""
-
-    @abstractmethod
-    async def leave(self) -> None:
-        """Closes the connection properly; no statement is under way."""
-
-    @abstractmethod
-    def abort(self) -> None:
-        """Closes the socket at once, so that a statement under way fails; raises nothing."""
-
-    async def cut(self) -> None:
-        """Has the server give up the statement under way, if it can, and closes the connection.
-
-        It raises nothing.
-        """
-        self.abort()
-
-
-class Driver(Protocol[Statement_contra, Result_co]):
-    """Makes connections, and reports the facts about their errors."""
-
-    codes: Codes
-
-    async def connect(self, until: float) -> Connection[Statement_contra, Result_co]:
-        """Makes a connection that is ready for statements.
-
-        Args:
-            until: the event loop's time at which the attempt is given up.
-
-        Raises:
-            Exception: an error that `report` understands, TimeoutError included.
-        """
-        ...
-
-    def report(self, error: Exception) -> Report:
-        """Returns the facts about the error."""
-        ...
 
 
 class Pool(Generic[Statement, Result]):
@@ -244,7 +177,7 @@ class Pool(Generic[Statement, Result]):
             try:
                 connection = await self._connect(until)
             except Unreached as failure:
-                if failure.code not in self._codes.full or not (self._open or waited):
+                if failure.code not in self._driver.full or not (self._open or waited):
                     raise
             else:
                 if silent:  # the server responds, so the way to it has lost the old connections
@@ -348,13 +281,13 @@ class Pool(Generic[Statement, Result]):
 
     def _after(self, connection: Connection[Statement, Result], failure: Failure) -> None:
         """Keeps the connection if the statement is over and the connection stays usable."""
-        if isinstance(failure, Refused) and self._codes.keeps(failure.code):
+        if isinstance(failure, Refused) and self._driver.keeps(failure.code):
             self._give_back(connection)
             return
         log.warning("connection to the store closed", error=str(failure), code=failure.code)
         self._broken_at = self._loop.time()
         self._retire(connection)
-        if failure.code in self._codes.unfit:
+        if failure.code in self._driver.unfit:
             self._drop_idle()
 
     def _give_back(self, connection: Connection[Statement, Result]) -> None:
