@@ -44,7 +44,7 @@ LONGEST_IDLE_SECONDS = 60.0
 """A connection idle for longer is closed."""
 PING_SECONDS = 1.0
 """The time that a server has at most to respond to a test, or to a new connection, before the pool
-counts it as silent; half the store's timeout if that is shorter."""
+counts it as silent. A third of the store's timeout if that is shorter: time to connect is left."""
 CLOSE_SECONDS = 1.0
 ABORT_SECONDS = 0.1
 """The time after its deadline in which a cancelled statement must end. Then its connection is
@@ -69,7 +69,7 @@ class Pool(Generic[Statement, Result]):
     def __init__(self, driver: Driver[Statement, Result], *, size: int, timeout: float) -> None:
         self._driver = driver
         self._codes = driver.codes
-        self._patience = min(PING_SECONDS, timeout / 2)
+        self._patience = min(PING_SECONDS, timeout / 3)
         self._room = asyncio.Semaphore(size)
         self._idle: list[Connection[Statement, Result]] = []  # the last used is the next to be used
         self._open = 0
