@@ -10,9 +10,12 @@ import pytest
 from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.mysql.store import MySQLStore
+from guidkeep.stores.mysql.driver import Driver
+from guidkeep.stores.mysql.store import PORT, MySQLStore
 from guidkeep.stores.remote import pool
+from guidkeep.stores.remote.failures import NotSent, judge
 from guidkeep.testing.opening import opener_of
+from guidkeep.urls import Address
 from tests.stores.mysql.conftest import narrow, sessions
 from tests.stores.records import NOW, guid_of, make_record, newer
 from tests.support import outcomes, until
@@ -130,3 +133,16 @@ async def test_a_statement_that_is_cancelled_takes_its_connection_with_it(
     await store.ping()
     assert not set(sessions(server, url)) & set(before)
     await store.close()
+
+
+async def test_a_statement_on_a_connection_that_was_closed_before_it_was_not_sent(
+    new_url: Callable[[], str],
+) -> None:
+    driver = Driver(Address.parse(new_url(), port=PORT), tls=None, timeout=20.0)
+    connection = await driver.connect(asyncio.get_running_loop().time() + 20.0)
+    sent = connection.sent
+    connection.abort()
+    with pytest.raises(Exception, match="Not connected") as closed:
+        await connection.run("SELECT 1")
+    report = driver.report(closed.value)
+    assert type(judge(report, driver.codes, sent=connection.sent > sent)) is NotSent

@@ -104,7 +104,7 @@ class Connection(drivers.Connection[str, Rows]):
 
     @property
     def sent(self) -> int:
-        """The number of statements that were handed to the driver."""
+        """The number of statements that the driver may have written."""
         return self._sent
 
     @property
@@ -115,7 +115,7 @@ class Connection(drivers.Connection[str, Rows]):
 
     async def run(self, statement: str) -> Rows:
         """Runs SQL, ASCII only."""
-        self._sent += 1
+        self._sent += self.raw.connected  # else the driver refuses to write it
         # Without a cursor, which may ask for warnings, and fail after the statement was done.
         matched = await self.raw.query(statement)
         return Rows(self.raw._result.rows or (), matched)  # noqa: SLF001 - see above
