@@ -58,10 +58,10 @@ alone: install ## the tests that start no process and need no server
 	$(BIN)/pytest --alone -m "not soak and not thorough and not processes" --timeout 60 \
 	  --numprocesses $(CHECK_JOBS) --dist worksteal -q -r fE -p no:schemathesis
 
-test: install ## every check and every test, with branch coverage
+test: install ## every check and every test, side by side: what CI requires
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint tests
 
-tests: install # beside lint, because tests wait at times
+tests: install ## every test, with branch coverage (`make test` runs lint beside it)
 	$(BIN)/pytest -m "not soak" --numprocesses $(JOBS) --dist worksteal --cov --cov-report=term
 
 format: install ## format the code with ruff
