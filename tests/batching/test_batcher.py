@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from guidkeep.batching import runners
 from guidkeep.batching.batcher import SETTLED, Batcher, Batchers
 from guidkeep.batching.runners import AsyncioRunner, ThreadRunner
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
@@ -100,7 +101,9 @@ def doubled(items: Sequence[int]) -> Sequence[int | BaseException]:
 
 
 def over_asyncio(doubler: Doubler, timeout: float, *, at_once: int = 1) -> Runner[int, int]:
-    return AsyncioRunner(doubler.run, at_once=at_once, timeout=timeout)
+    return AsyncioRunner(
+        doubler.run, at_once=at_once, timeout=timeout, give_up=lambda: OutcomeUnknown("too late")
+    )
 
 
 def two_over_asyncio(doubler: Doubler, timeout: float) -> Runner[int, int]:
@@ -443,6 +446,26 @@ async def test_operations_behind_a_late_batch_are_refused_and_never_run(make: Ma
     assert len(doubler.given_up) == 1
 
 
+@pytest.mark.parametrize("make", ["asyncio"], indirect=True)
+@pytest.mark.parametrize("runner", [over_asyncio, two_over_asyncio])
+async def test_a_batch_that_never_ends_holds_up_no_operation_over_asyncio(
+    make: Make, runner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver may break its promise to end at its deadline."""
+    monkeypatch.setattr(runners, "GRACE_SECONDS", 0.0)
+    doubler = make(runner, timeout=SHORT, limit=1)
+    count = doubler.runner.at_once + 1
+    operations = [doubler.batcher.submit(item) for item in range(count)]
+    async with asyncio.timeout(LONG):
+        results = await asyncio.gather(*operations, return_exceptions=True)
+        assert [type(result) for result in results] == (
+            [OutcomeUnknown] * (count - 1) + [StoreUnavailable]
+        )
+        with pytest.raises(StoreUnavailable, match="nothing was done"):
+            await doubler.batcher.submit(count)
+    assert doubler.ran == [[item] for item in range(count - 1)]
+
+
 @only_on_a_thread
 async def test_a_task_that_is_cancelled_hears_first_that_the_outcome_is_unknown(
     make: Make,
@@ -473,7 +496,7 @@ async def test_the_batchers_of_a_store_count_by_kind_and_close_together() -> Non
     def fail(_: object) -> StoreUnavailable:
         raise AssertionError("nothing is late here")
 
-    read: Batcher[int, int] = batchers.of("read", run, limit=2)
+    read: Batcher[int, int] = batchers.of("read", run, limit=2, give_up=lambda: fail(None))
     write: Batcher[int, int] = batchers.on_thread("write", doubled, name="writer", give_up=fail)
     outcomes = [batcher.submit(item) for item in range(2) for batcher in (read, write)]
     await batchers.close()

@@ -178,7 +178,9 @@ class Batcher(Generic[Item, Result]):
         for outcome in outcomes:
             if not outcome.done():
                 outcome.settle(error)
-        if self._items:
+        if self._runner.at_once > 1:  # other batches may still come back and take what waits
+            self._refuse_those_that_waited()
+        elif self._items:
             self._refuse(len(self._items), "The store is busy; nothing was done.")
 
     def _refuse_those_that_waited(self) -> None:
@@ -219,9 +221,11 @@ class Batchers:
         *,
         limit: int = 1,
         at_once: int = 1,
+        give_up: Callable[[], StoreUnavailable],
     ) -> Batcher[Item, Result]:
         """Makes a batcher that counts its batches under that kind; see `AsyncioRunner`."""
-        return self._add(kind, AsyncioRunner(run, at_once=at_once, timeout=self._timeout), limit)
+        runner = AsyncioRunner(run, at_once=at_once, timeout=self._timeout, give_up=give_up)
+        return self._add(kind, runner, limit)
 
     def on_thread(
         self,

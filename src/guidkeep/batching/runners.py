@@ -15,6 +15,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+GRACE_SECONDS = 1.0
+"""The time after its deadline in which a batch must end. Then nobody waits for it any longer."""
+
+
 class AsyncioRunner(Generic[Item, Result]):
     """Runs batches over asyncio, several at once.
 
@@ -23,10 +27,12 @@ class AsyncioRunner(Generic[Item, Result]):
 
     Args:
         run: runs a batch, given its items and the event loop's time at which the batch has to end.
-            It keeps to that time by itself. It returns a result for each item, or the exception to
-            raise for it.
+            It keeps to that time by itself; `give_up` is for one that does not. It returns a result
+            for each item, or the exception to raise for it.
         at_once: the number of batches that run at the same time.
         timeout: seconds after which an operation is given up.
+        give_up: called once for a batch that goes on beyond its time. It returns the error for the
+            batch's operations.
     """
 
     def __init__(
@@ -35,10 +41,12 @@ class AsyncioRunner(Generic[Item, Result]):
         *,
         at_once: int,
         timeout: float,
+        give_up: Callable[[], StoreUnavailable],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._run = run
         self._timeout = timeout
+        self._give_up = give_up
         self.at_once = at_once
         self.patience = timeout / 2
 
@@ -46,10 +54,27 @@ class AsyncioRunner(Generic[Item, Result]):
         self,
         items: Sequence[Item],
         since: float,
-        late: Callable[[StoreUnavailable], None],  # noqa: ARG002 - no batch goes on beyond its time
+        late: Callable[[StoreUnavailable], None],
     ) -> asyncio.Future[Sequence[Result | BaseException]]:
         """Begins to run a batch; see `guidkeep.batching.batcher.Runner`."""
-        return asyncio.ensure_future(self._run(items, since + self._timeout), loop=self._loop)
+        deadline = since + self._timeout
+        done = asyncio.ensure_future(self._run(items, deadline), loop=self._loop)
+        self._watch(done, deadline + GRACE_SECONDS, lambda: self._late(done, late, self._give_up()))
+        return done
+
+    def _late(
+        self,
+        done: asyncio.Future[Any],
+        late: Callable[[StoreUnavailable], None],
+        error: StoreUnavailable,
+    ) -> None:
+        late(error)
+        again = self._loop.time() + self._timeout
+        self._watch(done, again, lambda: self._late(done, late, error))
+
+    def _watch(self, done: asyncio.Future[Any], when: float, look: Callable[[], None]) -> None:
+        timer = self._loop.call_at(when, look)
+        done.add_done_callback(lambda _: timer.cancel())
 
     def close(self) -> None:
         """Does nothing: the runner holds nothing."""

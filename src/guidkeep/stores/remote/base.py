@@ -164,7 +164,13 @@ class RemoteStore(ABC):
                 # Callers take a cancellation for certain, and a statement may have been sent.
                 raise error_of(InDoubt("cancelled")) from error
 
-        return self._batchers.of(kind, run_batch, limit=share.limit, at_once=share.at_once)
+        def give_up() -> StoreUnavailable:
+            # Not `settled` by the batch's end: the server may run a statement later than that.
+            return error_of(InDoubt("the batch went on beyond its deadline"))
+
+        return self._batchers.of(
+            kind, run_batch, limit=share.limit, at_once=share.at_once, give_up=give_up
+        )
 
     def _write(self, record: Record, version: int | None) -> Write:
         return Write(bytes.fromhex(record.guid), version, self._row(record))
