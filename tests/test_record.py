@@ -18,6 +18,7 @@ from guidkeep.record import (
     parse_change,
     parse_expire,
     parse_seconds,
+    share_of,
     shortened,
 )
 from tests.support import GUID, MARCH_2015
@@ -238,3 +239,8 @@ def test_all_faults_of_a_body_are_found_at_once_with_their_places(
 def test_a_body_that_is_no_object_is_no_change() -> None:
     with pytest.raises(InvalidRequest):
         parse_change(b"[]", now=NOW)
+
+
+@pytest.mark.parametrize(("start", "share"), [("0", 0.0), ("4", 0.25), ("8", 0.5), ("C8", 0.78125)])
+def test_the_share_of_the_guids_before_one_is_between_0_and_1(start: str, share: float) -> None:
+    assert share_of(start.ljust(32, "0")) == share

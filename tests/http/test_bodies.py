@@ -129,6 +129,18 @@ async def test_a_body_may_have_64_kib_and_not_a_byte_more(api: Api, guid: str) -
         assert (await api.get(f"/guid/{guid}")).text == before
 
 
+async def test_a_body_is_too_large_though_a_piece_of_it_ends_at_the_limit(
+    registry: Registry, guid: str
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b'{"user": "Ann"}'.ljust(100)
+        yield b" "
+
+    async with Api(app_of(registry, max_body=100)) as api:
+        answer = await api.post(f"/guid/{guid}", content=pieces())
+    assert answer.status_code == 413
+
+
 async def test_the_limit_is_a_setting(registry: Registry, guid: str) -> None:
     async with Api(app_of(registry, max_body=100)) as api:
         for send in (lambda body: body, in_chunks):

@@ -146,6 +146,7 @@ def test_what_is_no_object_is_refused_with_what_would_be_right(body: bytes, comp
         ("  ", "expected a value, found the end (line 1, column 3)"),
         ('{"a":1} x', "expected nothing more, found 'x' (line 1, column 9)"),
         ('{"a":1}}', "expected nothing more, found '}' (line 1, column 8)"),
+        ('"a" 5', "expected nothing more, found '5' (line 1, column 5)"),
         ('{"a"\n 1}', "expected ':' after the name, found '1' (line 2, column 2)"),
         ("{'a':1}", """expected a name in double quotes, found "'" (line 1, column 2)"""),
         ('{"a":1,\r\n', "expected a name in double quotes, found the end (line 2, column 1)"),
