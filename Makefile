@@ -59,7 +59,7 @@ alone: install ## the tests that start no process and need no server
 	  --numprocesses $(CHECK_JOBS) --dist worksteal -q -r fE -p no:schemathesis
 
 test: install ## every check and every test, side by side: what CI requires
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint tests
+	@$(MAKE) --no-print-directory --jobs=2 lint tests
 
 tests: install ## every test, with branch coverage (`make test` runs lint beside it)
 	$(BIN)/pytest -m "not soak" --numprocesses $(JOBS) --dist worksteal --cov --cov-report=term
