@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -24,6 +26,13 @@ START_SECONDS = 120.0
 """A server that does not respond within this time counts as broken."""
 STOP_SECONDS = 60.0
 """A process that has not ended this long after SIGTERM is killed."""
+LINES = 40
+"""So many lines of its output say why a server failed: the reason is seldom in the last one."""
+PORTS = range(20_000, 32_000)
+"""The ports of `free_port`. The system gives none of these to outgoing connections, which come and
+go by thousands: it has those from 32,768 on (Linux) or 49,152 on (RFC 6335)."""
+
+_claims: list[socket.socket] = []
 
 
 class Failed(Exception):
@@ -137,19 +146,19 @@ class Running:
         deadline = time.monotonic() + START_SECONDS
         while (answer := ask()) is None:
             if self.exit_code is not None:
-                raise Failed(f"{self.name} ended: {self.last_words()}")
+                raise Failed(f"{self.name} ended: {self.last_words(LINES)}")
             if time.monotonic() > deadline:
                 raise Failed(
                     f"{self.name}: no {what} within {START_SECONDS:g} s; "
-                    f"its last output: {self.last_words()}"
+                    f"its last output: {self.last_words(LINES)}"
                 )
             time.sleep(pause)
         return answer
 
-    def last_words(self) -> str:
-        """The last line of its output, for an error message."""
+    def last_words(self, count: int = 1) -> str:
+        """The last lines of its output, for an error message."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "no output"
+        return "\n".join(lines[-count:]) or "no output"
 
     def resident_bytes(self) -> int:
         """Bytes of memory that it and its children hold in RAM."""
@@ -191,11 +200,26 @@ def pinned(core: int, command: Sequence[str]) -> list[str]:
 
 
 def free_port() -> int:
-    """A free TCP port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A free TCP port of 127.0.0.1 for a server that starts later; this process's until it ends.
+
+    The UDP port of that number is held meanwhile, so no other process that asks here gets it.
+
+    Raises:
+        Failed: all are taken.
+    """
+    first = secrets.randbelow(len(PORTS))
+    for port in chain(PORTS[first:], PORTS[:first]):
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim)
+            return port
+    raise Failed(f"no free port between {PORTS.start} and {PORTS.stop}")
 
 
 def listens(port: int) -> bool | None:

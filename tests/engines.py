@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import pytest
 
 from servers import ENGINES
-from servers.processes import Missing
+from servers.processes import Failed, Missing
 from tests.alone import skip_if_alone
 
 if TYPE_CHECKING:
@@ -54,24 +54,31 @@ class EngineModule(Protocol):
 
 
 class Engines:
-    """The servers that a session started, and those that were missing."""
+    """The servers that a session started, and those that it could not start."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._running: dict[str, Engine] = {}
-        self._missing: dict[str, str] = {}
+        self._failed: dict[str, Failed] = {}
         self._stack = ExitStack()
 
     def get(self, name: str) -> Engine:
-        """Returns that server; if it is not installed, skips the test, or fails it in CI."""
+        """Returns that server; if it is not installed, skips the test, or fails it in CI.
+
+        Raises:
+            Failed: it did not start, now or when an earlier test asked for it.
+        """
         skip_if_alone()
-        if name not in self._running and name not in self._missing:
+        if name not in self._running and name not in self._failed:
             try:
                 self._running[name] = self._start(name)
-            except Missing as missing:
-                self._missing[name] = str(missing)
-        if name in self._missing:
-            lack(self._missing[name])
+            except Failed as failed:
+                self._failed[name] = failed
+        failure = self._failed.get(name)
+        if isinstance(failure, Missing):
+            lack(failure)
+        if failure is not None:
+            raise failure
         return self._running[name]
 
     def close(self) -> None:
