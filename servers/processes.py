@@ -32,8 +32,6 @@ PORTS = range(20_000, 32_000)
 """The ports of `free_port`. The system gives none of these to outgoing connections, which come and
 go by thousands: it has those from 32,768 on (Linux) or 49,152 on (RFC 6335)."""
 
-_claims: list[socket.socket] = []
-
 
 class Failed(Exception):
     """A server failed; the message says how."""
@@ -217,7 +215,7 @@ def free_port() -> int:
         except OSError:
             claim.close()
         else:
-            _claims.append(claim)
+            claim.detach()  # it stays bound until this process ends
             return port
     raise Failed(f"no free port between {PORTS.start} and {PORTS.stop}")
 

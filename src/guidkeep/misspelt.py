@@ -6,6 +6,11 @@ Stored as metadata, `{"expires": ...}` would leave the record with the default l
 
 from __future__ import annotations
 
+STORED = ("guid", "expire")
+"""The members that every record has; all others are metadata."""
+OWN = (*STORED, "ttl")
+"""The names that a request gives a meaning; `ttl` is stored as the `expire` that it makes."""
+
 _EXPIRE = 'write "expire" for Unix time in seconds, or "ttl" for seconds from now'
 _TTL = 'write "ttl" for seconds from now, or "expire" for Unix time in seconds'
 
@@ -47,7 +52,7 @@ def folded(name: str) -> str:
 def likely_member(heading: str) -> str | None:
     """The member that a column with that heading may be meant for; None: it is metadata."""
     bare = "".join(filter(str.isalnum, heading)).casefold()
-    return bare if bare in ("guid", "expire", "ttl") else _LIKELY.get(bare)
+    return bare if bare in OWN else _LIKELY.get(bare)
 
 
 def meant_by(name: str) -> str:

@@ -190,7 +190,7 @@ async def test_a_disk_that_is_full_is_like_no_room(monkeypatch: pytest.MonkeyPat
     queue.end()
     assert await taking == b"x" * SIZE + b"y"
     assert room.left == 1_000_000
-    assert {entry["event"] for entry in logs} == {"answers can't be held on the disk"}
+    assert {entry["event"] for entry in logs} == {"responses can't be held on the disk"}
 
 
 async def test_a_disk_that_takes_less_at_once_gets_the_rest_after_it(

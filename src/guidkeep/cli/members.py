@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from guidkeep.errors import InvalidRequest, StartupError
 from guidkeep.jsontext import Member, parse_object
+from guidkeep.misspelt import OWN
 from guidkeep.record import shortened
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _parse_member(word: str) -> tuple[str, Member]:
             f"{shortened(word)!r} is not a member: write NAME=TEXT, or NAME:=JSON for other values."
         )
     name, operator, text = found.groups()
-    if name in ("guid", "expire", "ttl"):
+    if name in OWN:
         right = "as the first word" if name == "guid" else f"with --{name}"
         raise StartupError(f"{name!r} is not metadata: give it {right}.")
     key = json.dumps(name, ensure_ascii=False)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from guidkeep.cli import exits
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import on_one_line, parse_object
+from guidkeep.misspelt import STORED
 from guidkeep.record import instant
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def until(seconds: float) -> str:
 
 def _metadata(record: Record) -> dict[str, Member]:
     members = parse_object(record.text)
-    return {name: member for name, member in members.items() if name not in ("guid", "expire")}
+    return {name: member for name, member in members.items() if name not in STORED}
 
 
 def _shown(member: Member) -> str:

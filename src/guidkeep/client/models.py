@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep.jsontext import lenient
+from guidkeep.misspelt import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,9 +53,7 @@ class Record:
     @property
     def metadata(self) -> dict[str, Any]:
         """The other members, decoded. Only `text` has the digits of numbers as written."""
-        return {
-            name: value for name, value in self._members.items() if name not in ("guid", "expire")
-        }
+        return {name: value for name, value in self._members.items() if name not in STORED}
 
     @property
     def user(self) -> str | None:

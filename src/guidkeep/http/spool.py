@@ -116,7 +116,7 @@ class Spool:
                 self._space.left += len(data)
                 if not isinstance(error, OSError):
                     raise
-                log.warning("answers can't be held on the disk", error=error.strerror)
+                log.warning("responses can't be held on the disk", error=error.strerror)
                 return False
             self._written += len(data)
         self._came.set()

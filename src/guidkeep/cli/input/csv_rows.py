@@ -16,7 +16,7 @@ from guidkeep.cli.input.items import BrokenOff, Item, fault_of, faulty
 from guidkeep.cli.times import parse_expire, parse_ttl
 from guidkeep.errors import StartupError
 from guidkeep.jsontext import on_one_line, require_json
-from guidkeep.misspelt import folded, is_misspelt, likely_member, meant_by
+from guidkeep.misspelt import OWN, folded, is_misspelt, likely_member, meant_by
 from guidkeep.record import shortened, spells_guid
 
 if TYPE_CHECKING:
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
 SEPARATORS = ",;\t|"
-OWN = ("guid", "expire", "ttl", "user")
-"""The record's own names, which are compared without case."""
-_TRIMMED = ("guid", "expire", "ttl")
+KNOWN = (*OWN, "user")
+"""The headings that are compared without case."""
 _NO_WIDTH = "\ufeff\u200b\u200c\u200d\u2060"
 _EXAMPLE = "as in guid,expire,user"
 _is_data = re.compile(r"[{(]?(?:[0-9a-fA-F]-?){32}[)}]?|[0-9]{9,}").fullmatch
@@ -135,7 +134,7 @@ class Table:
     def _likely(self, name: str) -> str | None:
         """Returns the member that a column was probably meant for, if no other column is it."""
         members = {column.member for column in self.columns}
-        member = None if name in OWN or _is_misspelt(name) else likely_member(name)
+        member = None if name in KNOWN or _is_misspelt(name) else likely_member(name)
         has_it = member in members or (member == "expire" and "ttl" in members)
         return None if has_it or (member == "ttl" and "expire" in members) else member
 
@@ -173,7 +172,7 @@ class Table:
             return faulty(number, self._separator.join(row), fault)
         members: list[str] = []
         for column, cell in zip(self.columns, row, strict=True):
-            trimmed = cell.strip() if column.member in _TRIMMED else cell
+            trimmed = cell.strip() if column.member in OWN else cell
             if trimmed:
                 try:
                     members.append(self._member(column, trimmed))
@@ -231,7 +230,7 @@ def _separator_of(begins: str) -> str:
 
     def worth(separator: str) -> tuple[int, bool]:
         names = [folded(name) for name in _split(begins, separator)]
-        return sum(name in OWN for name in names), len(names) > 1
+        return sum(name in KNOWN for name in names), len(names) > 1
 
     return max(SEPARATORS, key=worth)  # of equals, the first
 
@@ -249,7 +248,7 @@ def _trimmed(name: str) -> str:
 def _is_mixed(name: str) -> bool:
     """Returns whether another separator would split the name and give one of a record's own."""
     parts = [folded(part) for part in re.split(f"[{SEPARATORS}]", name)]
-    return len(parts) > 1 and any(part in OWN for part in parts)
+    return len(parts) > 1 and any(part in KNOWN for part in parts)
 
 
 def _has_spaces(begins: str, separator: str) -> bool:
@@ -262,11 +261,11 @@ def _column(name: str) -> Column:
     is_json = name.endswith(":=")
     member = name.removesuffix(":=").strip()
     own = folded(member)
-    return Column(name, own if own in OWN else member, is_json)
+    return Column(name, own if own in KNOWN else member, is_json)
 
 
 def _is_misspelt(member: str) -> bool:
-    return member not in OWN and is_misspelt(folded(member))
+    return member not in KNOWN and is_misspelt(folded(member))
 
 
 def _advice(name: str, member: str) -> str:
@@ -308,4 +307,4 @@ def _check(names: Sequence[str], *, is_sure: bool) -> None:
 
 def _is_own(name: str) -> bool:
     member = _column(name).member
-    return member in OWN or _is_misspelt(member)
+    return member in KNOWN or _is_misspelt(member)

@@ -1,4 +1,4 @@
-"""The file of a SQLite store: its schema and its durable connections.
+"""The file of an SQLite store: its schema and its durable connections.
 
 `guidkeep.stores.sqlite.claim` keeps other processes out and checks that the path still leads to it.
 """

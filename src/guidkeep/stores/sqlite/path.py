@@ -1,4 +1,4 @@
-"""The file that the URL of a SQLite store names. URLs with different names name different files."""
+"""The file that an SQLite URL names. URLs with different names name different files."""
 
 from __future__ import annotations
 
