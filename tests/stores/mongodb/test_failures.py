@@ -184,11 +184,15 @@ def test_inserted_documents_that_the_server_quotes_are_not_logged() -> None:
     faults = [QUOTING | {"code": 121, "op": {"metadata": "secret"}}]
     with capture_logs() as logs:
         mongodb._each({"writeErrors": faults, "writeConcernErrors": [QUOTING]}, 1)
+    failed = {"event": "store failed", "log_level": "error"}
     assert logs == [
-        {
-            "event": "store failed",
-            "log_level": "error",
-            "codes": [121],
-            "write_concern_errors": [11000],
-        }
+        failed | {"error": "WriteConcernError DuplicateKey", "code": "11000"},
+        failed | {"error": "WriteError DuplicateKey", "code": "121"},
     ]
+
+
+def test_a_code_that_several_documents_have_is_logged_once() -> None:
+    faults = [{"index": 0, "code": 121}, {"index": 1, "code": 121}, {"index": 2, "code": 13}]
+    with capture_logs() as logs:
+        mongodb._each({"writeErrors": faults}, 3)
+    assert [event["code"] for event in logs] == ["121", "13"]

@@ -8,38 +8,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 import structlog
 
 from guidkeep.backends import driver
 from guidkeep.errors import StartupError
-from guidkeep.stores.remote.failures import Unreached
 from guidkeep.stores.remote.starting import connections_of, started
 from guidkeep.urls import redacted, require_whole, split
 
-driver("pymongo", extra="mongodb")  # says what installs it, if it is not there
+driver("pymongo", extra="mongodb")  # if it is missing, the error names the extra to install
 
 import pymongo  # noqa: E402 - after the line above
 from pymongo.errors import (  # noqa: E402 - `driver` names a missing one first
     ConfigurationError,
     DuplicateKeyError,
     InvalidURI,
-    OperationFailure,
     PyMongoError,
 )
 from pymongo.read_concern import ReadConcern  # noqa: E402 - `driver` names a missing one first
 
-from guidkeep.stores.mongodb.failures import CODES  # noqa: E402 - the same
+from guidkeep.stores.mongodb.failures import CODES, advice, failure_of  # noqa: E402 - the same
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from pymongo.asynchronous.collection import AsyncCollection
     from pymongo.asynchronous.database import AsyncDatabase
 
 log = structlog.get_logger("guidkeep.stores.mongodb")
 
 Document: TypeAlias = dict[str, Any]
+Result = TypeVar("Result")
 
 DATABASE = "guidkeep"
 CONNECTIONS = "connections"
@@ -70,19 +71,13 @@ async def connect(
     url, size = _own_parameters(url)
     client = _client(url, timeout, size or connections)
 
-    async def attempt(until: float) -> AsyncCollection[Document]:
-        left = until - asyncio.get_running_loop().time()
-        try:
-            with pymongo.timeout(max(left, 0.001)):  # 0 would be: no end
-                return await _prepare(client.get_default_database(DATABASE))
-        except PyMongoError as error:
-            why = _why(error, timeout)
-            raise Unreached(type(error).__name__, again=error.timeout, detail=why) from error
+    async def attempt(deadline: float) -> AsyncCollection[Document]:
+        return await in_time(_prepare(client.get_default_database(DATABASE)), deadline)
 
     try:
         _check(client, url)
         return client, await started(
-            attempt, codes=CODES, place=redacted(url), timeout=timeout, advice=lambda _: ""
+            attempt, codes=CODES, place=redacted(url), timeout=timeout, advice=advice
         )
     except BaseException:
         await close(client)
@@ -105,11 +100,25 @@ def _own_parameters(url: str) -> tuple[str, int | None]:
     return f"{head}?{rest}" if rest else head, size
 
 
-async def close(client: pymongo.AsyncMongoClient[Document]) -> None:
-    """Closes the client, without waiting for a look at a server that has just begun.
+async def in_time(work: Awaitable[Result], deadline: float) -> Result:
+    """Returns the result; the driver gives up at the deadline.
 
-    Such a look takes a whole timeout. Nor does it wait for the goodbye to a server that hangs: a
-    second call then does the rest.
+    Raises:
+        Failure: it failed; the cause is the driver's error.
+    """
+    left = deadline - asyncio.get_running_loop().time()
+    try:
+        with pymongo.timeout(max(left, 0.001)):  # the driver takes 0 for "no timeout"
+            return await work
+    except PyMongoError as error:
+        raise failure_of(error) from error
+
+
+async def close(client: pymongo.AsyncMongoClient[Document]) -> None:
+    """Closes the client; waits for neither a running server check nor a server that hangs.
+
+    The driver's check of a server may take a whole timeout. If the first call of `close` ends
+    early, the second closes what is left.
     """
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
@@ -129,8 +138,8 @@ def _client(url: str, timeout: float, connections: int) -> pymongo.AsyncMongoCli
         "readConcernLevel": "majority",
         "maxPoolSize": connections,
         "serverSelectionTimeoutMS": milliseconds,
-        # Bounds the driver's own looks at the servers; operations have their deadlines. With the
-        # same value its next look would begin just when a start is given up, and a client that
+        # Bounds the driver's own checks of the servers; operations have their deadlines. With the
+        # same value its next check would begin just when a start is given up, and a client that
         # closes in that instant (PyMongo 4.20) leaves the new socket to the garbage collector.
         "connectTimeoutMS": milliseconds * 3 // 2,
         "appname": "guidkeep",
@@ -161,7 +170,10 @@ def _check(client: pymongo.AsyncMongoClient[Document], url: str) -> None:
         (not writes.acknowledged, "w=0: the outcome of each write would be unknown"),
         (client.read_preference.mode != 0, "readPreference: reads go to the primary"),
         (reads not in ("majority", "linearizable"), "readConcernLevel: majority or linearizable"),
-        (bool(client.options.direct_connection), "directConnection: a member may be no primary"),
+        (
+            bool(client.options.direct_connection),
+            "directConnection: it may not lead to the primary",
+        ),
     ]
     for is_wrong, what in faults:
         if is_wrong:
@@ -169,8 +181,8 @@ def _check(client: pymongo.AsyncMongoClient[Document], url: str) -> None:
     concern = writes.document
     if concern.get("w") != "majority" or concern.get("j") is not True:
         log.warning(
-            "write concern is weaker than w=majority and journal=true: a power cut or a fail-over "
-            "may take answered writes",
+            "write concern is weaker than w=majority and journal=true: a power cut or a failover "
+            "may lose acknowledged writes",
             store=redacted(url),
             write_concern=concern,
         )
@@ -195,14 +207,3 @@ async def _prepare(database: AsyncDatabase[Document]) -> AsyncCollection[Documen
     await records.create_index([("expire", 1)], name="by_expire")
     await records.create_index([("user", 1), ("_id", 1)], name="by_user")
     return records
-
-
-def _why(error: PyMongoError, timeout: float) -> str:
-    if error.timeout:
-        return (
-            f"no server that accepts writes responded within {timeout:g} s. One that accepts TLS "
-            "only does not respond without ?tls=true"
-        )
-    if isinstance(error, OperationFailure) and error.code in (13, 18):
-        return "the server refuses this user and password, or the user may not write there"
-    return f"the driver says {type(error).__name__}, the log says more"

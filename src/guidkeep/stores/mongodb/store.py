@@ -24,7 +24,7 @@ returns only their sum.
 *Durability.* A write succeeds when a majority of the replica set has it in its journal
 (`w=majority`, `journal=true`), so it survives the loss of any minority, the primary included. Reads
 go to the primary with the read concern `majority`: they see only writes that can't be rolled back.
-Local reads could show a write that a fail-over then takes away, and reads must not go back. The
+Local reads could show a write that a failover then takes away, and reads must not go back. The
 primary acknowledges a majority write when its majority-commit point has reached it, so a later
 majority read there sees it.
 
@@ -42,33 +42,30 @@ weaker than `majority`, and `directConnection`, which reads from a member in any
 
 *Tested* on FerretDB 1.24 with its SQLite backend (see `servers/ferretdb`), not on MongoDB's own
 server. FerretDB is one process: it accepts write concern, journal and read concern but ignores
-them, has no fail-over, no retryable writes and no shards, and uses no index for these statements.
+them, has no failover, no retryable writes and no shards, and uses no index for these statements.
 On those points the text above rests on MongoDB's documentation.
 """
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import structlog
-
-from guidkeep.errors import StoreUnavailable, unconfirmed, unwritable
+from guidkeep.errors import StoreUnavailable
 from guidkeep.record import Record
-from guidkeep.stores.mongodb.client import close, connect
+from guidkeep.stores.mongodb.client import close, connect, in_time
 from guidkeep.stores.remote.base import RemoteStore, Share
-from guidkeep.stores.remote.failures import Failure
+from guidkeep.stores.remote.failures import Failure, write_error
 
 # After `client`, whose error names the extra to install if the driver is missing.
 import bson  # isort: skip
 import pymongo  # isort: skip
-from pymongo.errors import BulkWriteError, PyMongoError  # isort: skip
+from pymongo.errors import BulkWriteError, WriteConcernError, WriteError  # isort: skip
 
 from guidkeep.stores.mongodb.failures import failure_of  # isort: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pymongo.asynchronous.collection import AsyncCollection
 
@@ -78,8 +75,6 @@ if TYPE_CHECKING:
     from guidkeep.stores.remote.base import Done, Write
 
 Result = TypeVar("Result")
-
-log = structlog.get_logger("guidkeep.stores.mongodb")
 
 INSERTS = 500
 READS = 250
@@ -183,10 +178,10 @@ class MongoDBStore(RemoteStore):
         return int(found[0]["expire"]) if found else None
 
     async def _expiring(self, first: int, before: int, deadline: float) -> int:
-        return await _in_time(self._records.count_documents(_expiring(first, before)), deadline)
+        return await in_time(self._records.count_documents(_expiring(first, before)), deadline)
 
     async def _clock(self, deadline: float) -> float:
-        hello = await _in_time(self._records.database.command("hello"), deadline)
+        hello = await in_time(self._records.database.command("hello"), deadline)
         now: float = hello["localTime"].replace(tzinfo=UTC).timestamp()
         return now
 
@@ -202,7 +197,7 @@ class MongoDBStore(RemoteStore):
     async def _insert(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
         documents = [write.row for write in writes]
         try:
-            await _in_time(self._records.insert_many(documents, ordered=False), deadline)
+            await in_time(self._records.insert_many(documents, ordered=False), deadline)
         except Failure as failure:
             if isinstance(failure.__cause__, BulkWriteError):
                 return _each(failure.__cause__.details, len(writes))
@@ -213,10 +208,10 @@ class MongoDBStore(RemoteStore):
         [(guid, version, document)] = writes
         condition = {"_id": guid, "version": version}
         if document is None:
-            deleted = await _in_time(self._records.delete_one(condition), deadline)
+            deleted = await in_time(self._records.delete_one(condition), deadline)
             return [deleted.deleted_count == 1]
         replacing = self._records.replace_one(condition, document)
-        return [(await _in_time(replacing, deadline)).matched_count == 1]
+        return [(await in_time(replacing, deadline)).matched_count == 1]
 
     async def _purge(self, now: int, limit: int, deadline: float) -> int:
         expired = {"expire": {"$lte": now}}
@@ -224,24 +219,10 @@ class MongoDBStore(RemoteStore):
         if not found:
             return 0
         which = {"_id": {"$in": [document["_id"] for document in found]}}
-        return (await _in_time(self._records.delete_many(which | expired), deadline)).deleted_count
+        return (await in_time(self._records.delete_many(which | expired), deadline)).deleted_count
 
     async def _find(self, deadline: float, *args: Any, **options: Any) -> list[Document]:
-        return await _in_time(self._records.find(*args, **options).to_list(), deadline)
-
-
-async def _in_time(work: Awaitable[Result], deadline: float) -> Result:
-    """Returns the result; the driver gives up at the deadline.
-
-    Raises:
-        Failure: it failed; the cause is the driver's error.
-    """
-    left = deadline - asyncio.get_running_loop().time()
-    try:
-        with pymongo.timeout(max(left, 0.001)):  # 0 would be: no end
-            return await work
-    except PyMongoError as error:
-        raise failure_of(error) from error
+        return await in_time(self._records.find(*args, **options).to_list(), deadline)
 
 
 # Documents.
@@ -287,18 +268,19 @@ def _expiring(first: int, before: int) -> Document:
 
 
 def _each(details: Mapping[str, Any], length: int) -> list[bool | Exception]:
-    """Returns the outcome of each document of an insert that failed in part.
+    """Returns the outcome of each document of an insert that failed in part, and logs the failures.
 
     False: its `_id` exists already.
     """
-    concerns = details.get("writeConcernErrors")
-    written: bool | Exception = unconfirmed() if concerns else True
-    results = [written] * length
-    for fault in details.get("writeErrors", ()):
-        taken = fault["code"] == _DUPLICATE_KEY
-        results[fault["index"]] = False if taken else unwritable()
-    codes = {fault["code"] for fault in details.get("writeErrors", ())} - {_DUPLICATE_KEY}
-    if concerns or codes:  # without the driver's message, which has the documents
-        concern_codes = [concern.get("code") for concern in concerns or ()]
-        log.error("store failed", codes=sorted(codes), write_concern_errors=concern_codes)
+    results: list[bool | Exception] = [True] * length
+    for concern in details.get("writeConcernErrors") or ():
+        error = WriteConcernError("", concern.get("code"), concern)
+        results = [write_error(failure_of(error))] * length
+    faults = details.get("writeErrors", ())
+    causes = {fault["code"]: fault for fault in faults if fault["code"] != _DUPLICATE_KEY}
+    refused = {
+        code: write_error(failure_of(WriteError("", code, fault))) for code, fault in causes.items()
+    }
+    for fault in faults:
+        results[fault["index"]] = refused.get(fault["code"], False)
     return results
