@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
-from guidkeep.caches import CacheOptions, open_cache
+from guidkeep.caches import CacheOptions, open_cache, watch_cache
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.none import NoCache
 from guidkeep.errors import StartupError
+from guidkeep.metrics import Metrics
 
 
 @pytest.mark.parametrize(
@@ -25,6 +28,16 @@ def test_a_memory_cache_is_as_large_as_its_url_says(url: str, size: int) -> None
 
 def test_none_is_a_cache_too() -> None:
     assert isinstance(open_cache("none://", CacheOptions(max_age=60)), NoCache)
+
+
+def test_the_metrics_show_each_count_of_a_cache_as_its_own() -> None:
+    cache, metrics = open_cache("none://", CacheOptions(max_age=60)), Metrics()
+    watch_cache(cache, metrics)
+    expected: dict[str, list[tuple[list[str], list[float]]]] = {}
+    for number, field in enumerate(fields(cache.counts), 1):
+        setattr(cache.counts, field.name, number)
+        expected[f"guidkeep_cache_{field.name}"] = [([], [number])]
+    assert metrics.numbers().items() >= expected.items()
 
 
 @pytest.mark.parametrize(

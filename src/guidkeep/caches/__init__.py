@@ -24,8 +24,7 @@ succeed after it; a cached absence would then be wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
@@ -96,8 +95,14 @@ class CacheCounts:
 
 def watch_cache(cache: Cache, metrics: Metrics) -> None:
     """Shows what the cache counts among the metrics."""
-    for field in fields(CacheCounts):
-        metrics.watch(f"guidkeep_cache_{field.name}", partial(getattr, cache.counts, field.name))
+    counts = cache.counts
+    metrics.watch("guidkeep_cache_hits", lambda: counts.hits)
+    metrics.watch("guidkeep_cache_misses", lambda: counts.misses)
+    metrics.watch("guidkeep_cache_evictions", lambda: counts.evictions)
+    metrics.watch("guidkeep_cache_entries", lambda: counts.entries)
+    metrics.watch("guidkeep_cache_bytes", lambda: counts.bytes)
+    metrics.watch("guidkeep_cache_unsettled", lambda: counts.unsettled)
+    metrics.watch("guidkeep_cache_unreachable", lambda: counts.unreachable)
 
 
 class Form(Protocol):
