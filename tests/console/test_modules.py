@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from guidkeep.http import console as console_files
+from guidkeep.http.openapi import template
 from tests.console.browser import NOVEMBER_2026, opened_console, serving
 from tests.support import Clock
 
@@ -73,6 +77,10 @@ def test_a_value_keeps_its_text(console: Console, text: str) -> None:
     assert cut(console, [f'{{ "a" : {text} , "b":{text}}}']) == [[["a", text], ["b", text]]]
 
 
+def source(module: str) -> str:
+    return files(console_files).joinpath(module).read_text("utf-8")
+
+
 def evaluated(console: Console, module: str, call: str, **names: Any) -> Any:
     """Evaluates the expression, with the module as `m`."""
     code = f"async (given) => {{ const m = await import('/console/{module}'); return {call}; }}"
@@ -117,50 +125,87 @@ def test_two_edits_clash_where_both_changed_and_differ(
 
 
 @pytest.mark.parametrize(
-    ("buckets", "share", "expected"),
+    ("counts", "share", "expected"),
     [
-        ([[1, 0], [2, 0]], 0.5, None),
-        ([[1, 10], [2, 10]], 0.5, 0.5),
-        ([[1, 0], [2, 10]], 0.5, 1.5),
-        ([[1, 90], [2, 100]], 0.99, 1.9),
+        ([0, 0, 0], 0.5, None),
+        ([10, 0, 0], 0.5, 0.5),
+        ([0, 10, 0], 0.5, 1.5),
+        ([90, 10, 0], 0.99, 1.9),
+        ([0, 0, 5], 0.5, 2),  # slower than all bounds
     ],
 )
-def test_a_quantile_lies_within_its_bucket(
-    console: Console, buckets: list[list[float]], share: float, expected: float | None
+def test_a_quantile_lies_within_its_interval(
+    console: Console, counts: list[int], share: float, expected: float | None
 ) -> None:
-    found = evaluated(
-        console,
-        "metrics.js",
-        "m.quantile(new Map(given.buckets), given.share)",
-        buckets=buckets,
-        share=share,
-    )
+    call = "m.quantile([1, 2], given.counts, given.share)"
+    found = evaluated(console, "load.js", call, counts=counts, share=share)
     assert found == (expected if expected is None else pytest.approx(expected))
 
 
-def test_what_is_slower_than_all_bounds_is_told_as_the_last_of_them(console: Console) -> None:
-    call = "m.quantile(new Map([[1, 0], [Infinity, 5]]), 0.5)"
-    assert evaluated(console, "metrics.js", call) == 1
+def load(*requests: tuple[str, int, list[int]], hits: int = 0, misses: int = 0) -> dict[str, Any]:
+    """What `/stats/service` returns after requests to routes, with statuses and durations."""
+    return {
+        "cache": {"hits": hits, "misses": misses},
+        "requests": {
+            "bounds": [1, 2],
+            "kinds": [
+                {"route": route, "method": "GET", "status": status, "count": sum(counts),
+                 "counts": counts}
+                for route, status, counts in requests
+            ],
+        },
+    }  # fmt: skip
 
 
-def test_the_figures_of_several_workers_are_added_up(console: Console) -> None:
-    text = "\n".join(
-        f'guidkeep_{name}{{worker="{worker}"{labels}}} {value}'
-        for worker in range(2)
-        for name, labels, value in (
-            ("cache_hits_total", "", 3.0),
-            ("cache_misses_total", "", 1.0),
-            ("request_seconds_count", ',method="GET",route="/guid/{guid}",status="200"', 4.0),
-            ("request_seconds_count", ',method="GET",route="/guid/{guid}",status="404"', 2.0),
-            ("request_seconds_count", ',method="GET",route="/guid/{guid}",status="503"', 1.0),
-            ("request_seconds_count", ',method="GET",route="/metrics",status="200"', 99.0),
-        )
+def test_requests_are_added_up_over_their_statuses_and_only_those_for_records(
+    console: Console,
+) -> None:
+    stats = load(
+        ("/guid/{guid}", 200, [8, 0, 0]),
+        ("/guid/{guid}", 404, [3, 1, 0]),
+        ("/guid/{guid}", 503, [0, 0, 2]),
+        ("/export", 200, [0, 0, 1]),
+        ("/stats/service", 200, [99, 0, 0]),
+        hits=6,
+        misses=2,
     )
     call = """(({ hits, misses, kinds }) => [hits, misses, [...kinds].map(
-        ([name, { count, refused, failed }]) => [name, count, refused, failed],
-    )])(m.reading(given.text, 0))"""
-    found = evaluated(console, "metrics.js", call, text=text)
-    assert found == [6, 2, [["GET /guid/{guid}", 14, 4, 2]]]
+        ([name, { count, refused, failed, counts }]) => [name, count, refused, failed, counts],
+    )])(m.reading(given.stats, 0))"""
+    assert evaluated(console, "load.js", call, stats=stats) == [
+        6,
+        2,
+        [["GET /guid/{guid}", 14, 4, 2, [11, 1, 2]], ["GET /export", 1, 0, 0, [0, 0, 1]]],
+    ]
+
+
+def test_the_routes_that_count_as_requests_for_records_are_those_of_the_api() -> None:
+    [listed] = re.findall(r"const ROUTES = new Set\((\[.*\])\);", source("load.js"))
+    tagged = {
+        path
+        for path, item in template()["paths"].items()
+        if any("Records" in one["tags"] for one in item.values() if "tags" in one)
+    }
+    assert set(json.loads(listed)) == tagged
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        (load(("/guid", 200, [4, 0, 4]), ("/bulk", 200, [0, 2, 0]), hits=7, misses=2),
+         {"rate": 1.5, "median": 2, "slowest": 2, "hitRate": 0.75}),
+        (load(("/guid", 200, [3, 0, 1]), hits=4, misses=1),
+         {"rate": 0, "median": None, "slowest": None, "hitRate": None}),
+        (load(("/guid", 200, [1, 0, 0]), hits=4, misses=1), None),
+        (load(("/guid", 200, [3, 0, 1]), hits=0, misses=1), None),
+    ],
+)  # fmt: skip
+def test_two_readings_tell_what_was_between_them_or_that_there_was_a_restart(
+    console: Console, later: dict[str, Any], expected: dict[str, float] | None
+) -> None:
+    earlier = load(("/guid", 200, [3, 0, 1]), hits=4, misses=1)
+    call = "m.between(m.reading(given.earlier, 0), m.reading(given.later, 4000))"
+    assert evaluated(console, "load.js", call, earlier=earlier, later=later) == expected
 
 
 @pytest.mark.parametrize(

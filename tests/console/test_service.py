@@ -156,6 +156,18 @@ def test_a_view_that_was_left_asks_nothing(console: Console) -> None:
     assert asked == []
 
 
+def test_the_load_is_shown_while_records_cannot_be_counted(
+    service: Service, console: Console
+) -> None:
+    console.page.route("**/stats", lambda route: route.fulfill(status=503, body="{}"))
+    console.open("/service")
+    for _ in range(4):
+        service.client.get(f"/guid/{GUID}")
+    console.refresh_dashboard()
+    expect(metric(console, "rate")).to_have_text("2.00")
+    expect(console.page.get_by_text("Some values are missing.")).to_be_visible()
+
+
 def test_figures_that_the_service_refuses_are_said_to_be_missing(console: Console) -> None:
     problem = {"detail": "The store can't be read just now.", "status": 503}
     console.page.route(

@@ -48,6 +48,7 @@ OPERATIONS = {
     ("/livez", "get"): HEALTH | {200},
     ("/readyz", "get"): HEALTH | {200, 503},
     ("/metrics", "get"): ANY | {200},
+    ("/stats/service", "get"): ANY | {200},
     ("/openapi.json", "get"): ANY | {200},
     ("/docs", "get"): ANY | {200, 304},
     ("/console", "get"): ANY | {200, 304},
@@ -143,7 +144,7 @@ def test_the_limits_in_the_template_are_those_of_the_code() -> None:
     assert (limit["name"], *(other["name"] for other in others)) == LIST_PARAMETERS
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["Change"]["properties"]["ttl"]["oneOf"][0]["maximum"] == LAST_EXPIRE
-    forecast = schemas["Stats"]["properties"]["forecast"]
+    forecast = schemas["Stats"]["allOf"][1]["properties"]["forecast"]
     assert forecast["minItems"] == forecast["maxItems"] == DAYS
     assert NDJSON in DOCUMENT["paths"]["/export"]["get"]["responses"]["200"]["content"]
 

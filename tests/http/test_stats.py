@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -164,6 +165,27 @@ async def test_the_metrics_of_several_workers_are_added_up(tmp_path: Path, clock
     assert (reads["method"], reads["count"]) == ("GET", 6)
     assert reads["seconds"] == pytest.approx(2 * (0.0001 + 0.003 + 9.5))
     assert reads["counts"] == [2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2]
+
+
+@EACH_PAIR
+async def test_the_state_of_the_service_is_also_returned_alone(api: Api) -> None:
+    whole = await stats(api)
+    alone = (await api.get("/stats/service")).json()
+    assert alone.keys() == whole.keys() - {"as_of", "live", "forecast", "later"}
+    assert {alone[name] == whole[name] for name in ("cache", "reclaimed")} == {True}
+    assert alone["requests"]["bounds"] == whole["requests"]["bounds"]
+
+
+async def test_the_state_of_the_service_needs_no_store_and_starts_no_count(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with faulty(tmp_path / "guidkeep.db", clock) as (api, store):
+        store.gate.clear()
+        assert (await api.get("/stats/service")).status_code == 200
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert store._waiting == 0
+        store.gate.set()
 
 
 async def test_a_store_that_can_not_count_is_a_503_until_it_can(

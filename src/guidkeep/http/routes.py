@@ -89,6 +89,7 @@ _ROUTES = (
     Route("/bulk", {"POST": Bulk.post}, Bulk, cost=Cost.STREAMED),
     Route("/export", {"GET": Export.get}, Export, cost=Cost.STREAMED, may_be_linked=False),
     Route("/stats", {"GET": Stats.get}, Stats),
+    Route("/stats/service", {"GET": Stats.service}, Stats, cost=Cost.NOTHING),
     Route("/livez", {"GET": Service.livez}, Service, cost=Cost.NOTHING, is_health=True),
     Route("/readyz", {"GET": Service.readyz}, Service, cost=Cost.NOTHING, is_health=True),
     Route("/metrics", {"GET": Service.metrics}, Service, cost=Cost.NOTHING),

@@ -117,6 +117,12 @@ export async function stats(signal) {
   return JSON.parse(text);
 }
 
+/** Reads the state of the service alone, which takes no count of records. */
+export async function serviceStats(signal) {
+  const { text } = await ask("GET", "/stats/service", { signal });
+  return JSON.parse(text);
+}
+
 let schema;
 
 /** Reads the operator's schema of metadata, once. */

@@ -1,11 +1,11 @@
-// Service: the present load, from /metrics every two seconds, and the forecast, from /stats. A page
-// that is not visible sends no requests.
+// Service: the present load, from /stats/service every two seconds, and the forecast, from /stats. A
+// page that is not visible sends no requests.
 
-import { ask, Away, stats } from "./api.js";
+import { Away, serviceStats, stats } from "./api.js";
 import { Forecast, sparkline } from "./chart.js";
 import { h } from "./dom.js";
 import { count, rate, share, timeOfDay, took } from "./format.js";
-import { between, quantile, reading } from "./metrics.js";
+import { between, quantile, reading } from "./load.js";
 
 const PAUSE = 2000;
 const STATS_PAUSE = 10_000;
@@ -62,16 +62,15 @@ class Board {
       h("section", { "aria-labelledby": "facts" }, h("h2", { id: "facts" }, "Contents"), this.facts)));
   }
 
-  /** Reads the metrics once and shows them. After an error the former values stay, with their time. */
+  /** Reads the load once and shows it. After an error the former values stay, with their time. */
   async look(signal) {
     try {
-      const { text } = await ask("GET", "/metrics", { signal });
-      this.take(reading(text, Date.now()));
+      this.take(reading(await serviceStats(signal), Date.now()));
       this.time.textContent = `as of ${timeOfDay(Date.now())}`;
-      this.say("metrics", null);
+      this.say("load", null);
     } catch (error) {
       this.readings = [];
-      if (!signal.aborted) this.say("metrics", error);
+      if (!signal.aborted) this.say("load", error);
     }
   }
 
@@ -100,7 +99,7 @@ class Board {
     this.showValues(latest);
     this.kinds.replaceChildren(...[...latest.kinds].sort().map(([name, kind]) => h("tr", null,
       h("th", { scope: "row" }, name), [kind.count, kind.refused, kind.failed].map((number) => h("td", null, count(number))),
-      [0.5, 0.99].map((part) => h("td", null, took(quantile(kind.buckets, part)))))));
+      [0.5, 0.99].map((part) => h("td", null, took(quantile(latest.bounds, kind.counts, part)))))));
   }
 
   showValues(latest) {

@@ -1,74 +1,63 @@
-// Reads /metrics, and computes rates and times between two readings.
+// The load: the numbers of /stats/service, and what two readings of them say about the time between.
 
-/** The routes that count as requests for records; the console's own /metrics and /stats do not. */
-const ROUTES = /^\/(guid|bulk|export)\b/;
+/** The routes of requests for records; what the console itself asks about the service is not counted. */
+const ROUTES = new Set(["/guid", "/guid/{guid}", "/bulk", "/export"]);
 
-/** Parses a reading: requests by kind, with their times, and the cache's counters. */
-export function reading(text, at) {
-  const made = { at, kinds: new Map(), hits: 0, misses: 0 };
-  for (const line of text.split("\n")) {
-    const found = line.match(/^guidkeep_(\w+?)(?:\{(.*)\})? (\S+)$/);
-    if (found) take(made, found[1], found[2] ?? "", Number(found[3]));
+/** A reading at a time: the cache's hits and misses, and the requests by method and route. */
+export function reading({ cache: { hits, misses }, requests: { bounds, kinds: rows } }, at) {
+  const kinds = new Map();
+  for (const { route, method, status, count, counts } of rows) {
+    if (!ROUTES.has(route)) continue;
+    const name = `${method} ${route}`;
+    const kind = kinds.get(name) ?? { count: 0, refused: 0, failed: 0, counts: counts.map(() => 0) };
+    kind.count += count;
+    if (status >= 500) kind.failed += count;
+    else if (status >= 400) kind.refused += count;
+    kind.counts = added(kind.counts, counts);
+    kinds.set(name, kind);
   }
-  return made;
-}
-
-function take(made, name, labels, value) {
-  if (name === "cache_hits_total") made.hits += value;
-  else if (name === "cache_misses_total") made.misses += value;
-  else if (name.startsWith("request_seconds_")) takeRequest(made, name.slice(16), labels, value);
-}
-
-function takeRequest(made, part, labels, value) {
-  const label = Object.fromEntries([...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, name, text]) => [name, text]));
-  if (!ROUTES.test(label.route)) return;
-  const name = `${label.method} ${label.route}`;
-  if (!made.kinds.has(name)) made.kinds.set(name, { count: 0, refused: 0, failed: 0, buckets: new Map() });
-  const kind = made.kinds.get(name);
-  if (part === "bucket") {
-    const bound = label.le === "+Inf" ? Infinity : Number(label.le);
-    kind.buckets.set(bound, (kind.buckets.get(bound) ?? 0) + value);
-  } else if (part === "count") {
-    kind.count += value;
-    if (label.status >= "500") kind.failed += value;
-    else if (label.status >= "400") kind.refused += value;
-  }
+  return { at, hits, misses, bounds, kinds };
 }
 
 /** The values between two readings; null: the service was restarted in between. */
 export function between(before, after) {
   const seconds = (after.at - before.at) / 1000;
-  const whole = { count: 0, buckets: new Map() };
-  for (const [name, kind] of after.kinds) {
-    const grown = growth(before.kinds.get(name), kind);
-    whole.count += grown.count;
-    for (const [bound, count] of grown.buckets) whole.buckets.set(bound, (whole.buckets.get(bound) ?? 0) + count);
-  }
+  const [earlier, later] = [whole(before), whole(after)];
+  const counts = later.counts.map((count, at) => count - earlier.counts[at]);
+  const count = later.count - earlier.count;
   const [hits, misses] = [after.hits - before.hits, after.misses - before.misses];
-  if (whole.count < 0 || hits < 0 || misses < 0) return null;
+  if (count < 0 || hits < 0 || misses < 0) return null;
   return {
-    rate: whole.count / seconds,
-    median: quantile(whole.buckets, 0.5),
-    slowest: quantile(whole.buckets, 0.99),
+    rate: count / seconds,
+    median: quantile(after.bounds, counts, 0.5),
+    slowest: quantile(after.bounds, counts, 0.99),
     hitRate: hits + misses ? hits / (hits + misses) : null,
   };
 }
 
-function growth(before, after) {
-  const buckets = [...after.buckets].map(([bound, count]) => [bound, count - (before?.buckets.get(bound) ?? 0)]);
-  return { count: after.count - (before?.count ?? 0), buckets: new Map(buckets) };
+/** All requests of a reading: their number, and the number in each interval. */
+function whole({ bounds, kinds }) {
+  const none = { count: 0, counts: Array(bounds.length + 1).fill(0) };
+  return [...kinds.values()].reduce(
+    (all, kind) => ({ count: all.count + kind.count, counts: added(all.counts, kind.counts) }), none);
 }
 
-/** The quantile of a histogram, in seconds; null: there were no requests. */
-export function quantile(buckets, share) {
-  const sorted = [...buckets].sort(([one], [other]) => one - other);
-  const all = sorted.at(-1)?.[1] ?? 0;
-  if (all === 0) return null;
-  const rank = share * all;
-  let [lower, below] = [0, 0];
-  for (const [bound, count] of sorted) {
-    if (count >= rank) return bound === Infinity ? lower : lower + (bound - lower) * ((rank - below) / (count - below));
-    [lower, below] = [bound, count];
+function added(some, others) {
+  return some.map((count, at) => count + others[at]);
+}
+
+/**
+ * The quantile of a histogram, in seconds; null: there were no requests. `counts` has the number in
+ * each interval between two bounds; the last is beyond all of them, and told as the last bound.
+ */
+export function quantile(bounds, counts, share) {
+  const rank = share * counts.reduce((all, count) => all + count, 0);
+  if (rank === 0) return null;
+  let below = 0;
+  for (const [at, bound] of bounds.entries()) {
+    const lower = bounds[at - 1] ?? 0;
+    if (below + counts[at] >= rank) return lower + (bound - lower) * ((rank - below) / counts[at]);
+    below += counts[at];
   }
-  return lower;
+  return bounds.at(-1);
 }

@@ -1,7 +1,8 @@
 """`GET /stats`: the numbers of live and expiring records, and the state of the service.
 
 The counts are those of the census (see `guidkeep.registry.census`). The other numbers are those of
-the metrics, added up over all workers.
+the metrics, added up over all workers. `GET /stats/service` returns these alone, so that a client
+can ask for them every few seconds: they start no count and wait for none.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ EPOCH = date(1970, 1, 1)
 
 
 class Stats:
-    """The handler of `GET /stats`. Of the cache's URL it shows only the scheme."""
+    """The handlers of the statistics. Of the cache's URL they show only the scheme."""
 
     def __init__(self, parts: Parts) -> None:
         self._registry = parts.registry
@@ -43,22 +44,31 @@ class Stats:
             "live": counted.live,
             "forecast": list(_forecast(counted)),
             "later": counted.later,
-            **self._told(await self._gather()),
+            **self._state(await self._gather()),
         }
         return json_response(content)
 
-    def _told(self, gathered: Gathered) -> dict[str, Any]:
+    async def service(self, _: Request) -> Response:
+        """`GET /stats/service`."""
+        return json_response(self._state(await self._gather()))
+
+    def _state(self, gathered: Gathered) -> dict[str, Any]:
+        """Returns the members that need no count of records."""
+
         def total(name: str) -> int:
             return int(sums(gathered, name)[()][0])
 
-        kept = {name: total(f"guidkeep_cache_{name}") for name in ("entries", "bytes")}
+        entries, size = None, None
+        if self._counts_entries:
+            entries, size = total("guidkeep_cache_entries"), total("guidkeep_cache_bytes")
         requests = sums(gathered, "guidkeep_request_seconds")
         return {
             "cache": {
                 "url": self._cache,
                 "hits": total("guidkeep_cache_hits"),
                 "misses": total("guidkeep_cache_misses"),
-                **(kept if self._counts_entries else dict.fromkeys(kept)),
+                "entries": entries,
+                "bytes": size,
             },
             "reclaimed": total("guidkeep_swept_records"),
             "requests": {"bounds": SECONDS, "kinds": [_kind(*one) for one in requests.items()]},
