@@ -36,15 +36,15 @@ class InRedis:
 
     def __init__(self, url: str) -> None:
         self._address = RedisAddress.parse(url)
-        self._nodes: BlockingNodes
+        self._servers: BlockingServers
 
     def __enter__(self) -> Self:
-        self._nodes = BlockingNodes(*self._address.seeds[0])
+        self._servers = BlockingServers(*self._address.seeds[0])
         return self
 
     def __exit__(self, *_: object) -> None:
         self.flush()
-        self._nodes.hang_up()
+        self._servers.hang_up()
 
     def cache(self) -> RedisCache:
         """A node's cache."""
@@ -56,17 +56,17 @@ class InRedis:
             lease_time=LEASE_TIME,
             metrics=Metrics(),
         )
-        cache._nodes = self._nodes
+        cache._servers = self._servers
         return cache
 
     def flush(self) -> None:
         """Flushes the cache."""
-        for key in self._nodes.command("KEYS", f"{self._address.prefix}*"):
-            self._nodes.command("DEL", key)
+        for key in self._servers.command("KEYS", f"{self._address.prefix}*"):
+            self._servers.command("DEL", key)
 
 
-class BlockingNodes:
-    """One Redis; see `guidkeep.caches.redis.nodes.Nodes`."""
+class BlockingServers:
+    """One Redis; see `guidkeep.caches.redis.servers.Servers`."""
 
     unreachable = 0
 

@@ -66,8 +66,8 @@ async def of_sqlite(store: SQLiteStore, ask: Callable[[], Awaitable[object]]) ->
 
 async def of_mysql(store: MySQLStore, ask: Callable[[], Awaitable[object]]) -> int:
     async def read() -> int:
-        until = asyncio.get_running_loop().time() + 60
-        rows = await store._ask("SHOW GLOBAL STATUS LIKE 'Handler_read%'", until)
+        deadline = asyncio.get_running_loop().time() + 60
+        rows = await store._ask("SHOW GLOBAL STATUS LIKE 'Handler_read%'", deadline)
         return sum(int(value) for _, value in rows)
 
     first = await read()
@@ -82,18 +82,18 @@ async def of_postgresql(
     """Runs each statement again, with EXPLAIN."""
     really, asked = store._ask, list[tuple[str, tuple[Any, ...]]]()
 
-    async def remember(statement: str, *arguments: Any, until: float) -> Sequence[Any]:
+    async def remember(statement: str, *arguments: Any, deadline: float) -> Sequence[Any]:
         asked.append((statement, arguments))
-        return await really(statement, *arguments, until=until)
+        return await really(statement, *arguments, deadline=deadline)
 
     with patch.context() as patched:
         patched.setattr(store, "_ask", remember)
         await ask()
-    until = asyncio.get_running_loop().time() + 60
+    deadline = asyncio.get_running_loop().time() + 60
     examined = 0
     for statement, arguments in asked:
         explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
-        [[explained]] = await really(explain, *arguments, until=until)
+        [[explained]] = await really(explain, *arguments, deadline=deadline)
         examined += sum(map(_rows, _scans(json.loads(explained)[0]["Plan"])))
     return examined
 
@@ -133,7 +133,7 @@ async def test_no_page_costs_more_for_there_being_more_records(
     await fill(store)
     await all_are_cheap(store, monkeypatch)
     if isinstance(store, PostgreSQLStore):  # with and without its planner's statistics
-        await store._ask("ANALYZE record", until=asyncio.get_running_loop().time() + 60)
+        await store._ask("ANALYZE record", deadline=asyncio.get_running_loop().time() + 60)
         await all_are_cheap(store, monkeypatch)
 
 

@@ -17,7 +17,7 @@ from guidkeep.jsontext import Member
 from guidkeep.record import Query, parse_change
 from guidkeep.stores.mysql.statements import Row
 from guidkeep.stores.postgresql import writes as postgresql
-from guidkeep.stores.postgresql.driver import Script, Statement
+from guidkeep.stores.postgresql.adapter import Script, Statement
 from guidkeep.stores.remote.base import Write
 from servers import ENGINES
 from tests.stores.records import NOW, make_record, newer, plant

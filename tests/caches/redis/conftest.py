@@ -104,7 +104,7 @@ async def held(cache: RedisCache, guid: str = GUID) -> Record | None:
 
 def server_of(cache: RedisCache) -> Server:
     """Returns the only server of a cache without a cluster."""
-    server: Server = cache._nodes._server  # type: ignore[attr-defined]  # Single's
+    server: Server = cache._servers._server  # type: ignore[attr-defined]  # Single's
     return server
 
 

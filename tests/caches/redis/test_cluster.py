@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.caches.redis import nodes as redis_nodes
-from guidkeep.caches.redis.nodes import Cluster
+from guidkeep.caches.redis import servers as redis_servers
+from guidkeep.caches.redis.servers import Cluster
 from guidkeep.metrics import Metrics
 from guidkeep.record import Record
 from servers import redis, redis_cluster
@@ -50,9 +50,9 @@ def own_cluster(engines: Engines, tmp_path: Path) -> Iterator[RedisCluster]:
         yield cluster
 
 
-def nodes_of(cache: RedisCache) -> Cluster:
-    assert isinstance(cache._nodes, Cluster)
-    return cache._nodes
+def servers_of(cache: RedisCache) -> Cluster:
+    assert isinstance(cache._servers, Cluster)
+    return cache._servers
 
 
 def prefix(cache: RedisCache) -> str:
@@ -74,7 +74,7 @@ async def entries(cache: RedisCache) -> list[Record | None]:
 
 def ports(cache: RedisCache) -> set[int]:
     """Returns the ports of the masters that the cache knows."""
-    return {port for _, port in nodes_of(cache)._servers}
+    return {port for _, port in servers_of(cache)._servers}
 
 
 @contextmanager
@@ -120,8 +120,8 @@ async def test_a_key_that_is_elsewhere_is_asked_for_there(
     """All of the map is wrong; each node names the owner of the key (MOVED)."""
     cache = open_at(cluster.fresh())
     await fill_up(cache)
-    nodes = nodes_of(cache)
-    nodes._slots = [*nodes._slots[6000:], *nodes._slots[:6000]]
+    servers = servers_of(cache)
+    servers._slots = [*servers._slots[6000:], *servers._slots[:6000]]
     assert await entries(cache) == [record(guid) for guid in GUIDS]
     assert cache.counts.unsettled == cache.counts.unreachable == 0
 
@@ -168,7 +168,7 @@ async def test_where_a_slot_moves_to_may_fail_and_where_it_comes_from_is_not_to_
 ) -> None:
     cache = open_at(cluster.fresh())
     await cache.ping()
-    servers = nodes_of(cache)._servers
+    servers = servers_of(cache)._servers
     with moving(cluster, prefix(cache) + GUID) as (old, new, _):
         connection = servers[old.host, old.port]._connection
         new.ask("CONFIG", "SET", "min-replicas-to-write", 9)
@@ -233,9 +233,9 @@ async def test_a_call_that_is_redirected_too_often_gives_up(
 ) -> None:
     cache = open_at(cluster.fresh())
     await fill_up(cache)
-    monkeypatch.setattr(redis_nodes, "AGAIN", 0)
-    nodes = nodes_of(cache)
-    nodes._slots = [*nodes._slots[6000:], *nodes._slots[:6000]]
+    monkeypatch.setattr(redis_servers, "AGAIN", 0)
+    servers = servers_of(cache)
+    servers._slots = [*servers._slots[6000:], *servers._slots[:6000]]
     assert None in await entries(cache)
 
 
@@ -245,8 +245,8 @@ async def test_a_server_that_has_no_slots_any_more_is_let_go_of(
     cache = open_at(cluster.fresh())
     await cache.ping()
     former = free_port()
-    nodes_of(cache)._server("127.0.0.1", former)
-    nodes_of(cache)._refresh_soon()
+    servers_of(cache)._server("127.0.0.1", former)
+    servers_of(cache)._refresh_soon()
     await until(lambda: former not in ports(cache))
 
 

@@ -77,8 +77,8 @@ def sessions(server: mysql.Server, url: str) -> list[str]:
 
 async def another(store: MySQLStore) -> Any:
     """Returns another connection of asyncmy to the same database, without autocommit."""
-    driver: Any = store._pool._driver
-    return await driver._connect(**{**driver._options, "autocommit": False})
+    adapter: Any = store._pool._adapter
+    return await adapter._connect(**{**adapter._options, "autocommit": False})
 
 
 @asynccontextmanager

@@ -11,13 +11,13 @@ from asyncmy.errors import IntegrityError, OperationalError
 from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.mysql.driver import Connection
+from guidkeep.stores.mysql.adapter import Connection
 from tests.stores.mysql.conftest import locked
 from tests.stores.records import NOW, batches_of, guid_of, make_record
 from tests.support import outcomes
 
 if TYPE_CHECKING:
-    from guidkeep.stores.mysql.driver import Rows
+    from guidkeep.stores.mysql.adapter import Rows
     from guidkeep.stores.mysql.store import MySQLStore
     from guidkeep.testing.opening import Opener
 

@@ -10,7 +10,7 @@ import pytest
 from guidkeep.errors import StoreUnavailable
 from guidkeep.metrics import Metrics
 from guidkeep.record import Query
-from guidkeep.stores.mysql.driver import Driver
+from guidkeep.stores.mysql.adapter import Adapter
 from guidkeep.stores.mysql.store import PORT, MySQLStore
 from guidkeep.stores.remote import pool
 from guidkeep.stores.remote.failures import NotSent, judge
@@ -96,8 +96,8 @@ async def test_a_server_without_room_for_more_connections_is_used_through_the_op
 async def test_a_variable_that_the_server_does_not_have_is_left_alone(opened: MySQLStore) -> None:
     """Only MariaDB has max_statement_time, and only Galera wsrep_sync_wait."""
     await opened._pool.close()
-    driver: Any = opened._pool._driver
-    driver._wishes += ("SET SESSION what_no_server_has = 1",)
+    adapter: Any = opened._pool._adapter
+    adapter._wishes += ("SET SESSION what_no_server_has = 1",)
     await opened.ping()
 
 
@@ -107,8 +107,8 @@ async def test_a_session_that_can_not_be_set_up_is_not_used(
     url = new_url()
     store = await MySQLStore.open(url, timeout=5.0, metrics=Metrics())
     await store._pool.close()
-    driver: Any = store._pool._driver
-    driver._wishes += ("SET SESSION sql_mode = 'what_no_server_has'",)
+    adapter: Any = store._pool._adapter
+    adapter._wishes += ("SET SESSION sql_mode = 'what_no_server_has'",)
     with pytest.raises(StoreUnavailable):
         await store.ping()
     await until(lambda: not sessions(server, url))
@@ -138,11 +138,11 @@ async def test_a_statement_that_is_cancelled_takes_its_connection_with_it(
 async def test_a_statement_on_a_connection_that_was_closed_before_it_was_not_sent(
     new_url: Callable[[], str],
 ) -> None:
-    driver = Driver(Address.parse(new_url(), port=PORT), tls=None, timeout=20.0)
-    connection = await driver.connect(asyncio.get_running_loop().time() + 20.0)
+    adapter = Adapter(Address.parse(new_url(), port=PORT), tls=None, timeout=20.0)
+    connection = await adapter.connect(asyncio.get_running_loop().time() + 20.0)
     sent = connection.sent
     connection.abort()
     with pytest.raises(Exception, match="Not connected") as closed:
         await connection.run("SELECT 1")
-    report = driver.report(closed.value)
-    assert type(judge(report, driver.codes, sent=connection.sent > sent)) is NotSent
+    report = adapter.report(closed.value)
+    assert type(judge(report, adapter.codes, sent=connection.sent > sent)) is NotSent

@@ -10,7 +10,7 @@ from asyncmy.errors import OperationalError
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.metrics import Metrics
-from guidkeep.stores.mysql.driver import Connection
+from guidkeep.stores.mysql.adapter import Connection
 from guidkeep.stores.mysql.store import MySQLStore
 from guidkeep.testing.opening import opener_of
 from tests.stores.mysql.conftest import another, locked, name_of
@@ -20,7 +20,7 @@ from tests.support import outcomes, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from guidkeep.stores.mysql.driver import Rows
+    from guidkeep.stores.mysql.adapter import Rows
     from servers.mysql import Server
 
 

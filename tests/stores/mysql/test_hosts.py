@@ -98,13 +98,13 @@ async def test_hosts_that_are_all_away_are_logged_once(
 async def test_if_one_host_is_full_and_the_other_down_a_connection_waits_for_room(
     server: Server, new_url: Callable[[], str]
 ) -> None:
-    """A node of a cluster has died, and all its clients connect to another."""
+    """A server of a cluster has died, and all its clients connect to another."""
     url = narrow(server, new_url(), 1)
     store = await MySQLStore.open(both(url, elsewhere(url)), timeout=10.0, metrics=Metrics())
-    until = asyncio.get_running_loop().time() + 10
-    working = asyncio.create_task(store._pool.run("SELECT SLEEP(0.3)", until))
+    deadline = asyncio.get_running_loop().time() + 10
+    working = asyncio.create_task(store._pool.run("SELECT SLEEP(0.3)", deadline))
     await asyncio.sleep(0)
-    assert (await store._pool.run("SELECT 7", until)).rows == ((7,),)
+    assert (await store._pool.run("SELECT 7", deadline)).rows == ((7,),)
     await working
     await store.close()
 
@@ -146,9 +146,9 @@ async def test_a_read_only_host_is_passed_over(
             async with opener_of(both(*pair))() as store:
                 assert await store.insert(make_record())
                 assert sessions(server, pair[1])
-        assert passed_over(logs) == ["it only reads"]
+        assert passed_over(logs) == ["it is read-only"]
         monkeypatch.setattr(starting, "START_TIMES", 0.1)
-        with pytest.raises(StartupError, match="it only reads"):
+        with pytest.raises(StartupError, match="it is read-only"):
             await MySQLStore.open(both(pair[0], pair[0]), timeout=1.0, metrics=Metrics())
     finally:
         rough.run("SET GLOBAL read_only = 0")

@@ -77,7 +77,7 @@ async def test_an_account_for_encrypted_connections_alone_is_not_called_a_wrong_
     strict: Server, login: str
 ) -> None:
     url = account(strict, login, "SSL")
-    assert "or the server demands encryption: say ?ssl-mode=verify-identity, or required." in (
+    assert "or the server demands encryption: write ?ssl-mode=verify-identity, or required." in (
         await refusal(url)
     )
     assert await used(f"{url}?ssl-mode=required")
@@ -93,7 +93,7 @@ async def test_a_server_for_encrypted_connections_alone_is_named_as_one(strict: 
         assert await used(f"{url}?ssl-mode=required")
     finally:
         strict.run("SET GLOBAL require_secure_transport = OFF")
-    assert "or the server demands encryption: say ?ssl-mode=verify-identity, or required." in said
+    assert "or the server demands encryption: write ?ssl-mode=verify-identity, or required." in said
 
 
 def test_the_extra_has_the_packages_for_the_logins() -> None:

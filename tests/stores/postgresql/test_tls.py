@@ -95,7 +95,7 @@ async def test_a_server_that_wants_it_one_way_gets_it_where_the_mode_allows_that
         await store.close()
     said = await refusal(f"{own.url}?sslmode={fails}")
     assert "no pg_hba.conf entry" in said
-    assert "If it takes encrypted connections alone, say ?sslmode=verify-full" in said
+    assert "If it accepts encrypted connections only, write ?sslmode=verify-full" in said
     wrong = as_user(own.url, "guidkeep", "wrong")
     assert "password authentication failed" in await refusal(f"{wrong}?sslmode=prefer")
 

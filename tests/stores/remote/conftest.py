@@ -1,4 +1,4 @@
-"""A pool on a driver whose server is scripted by the test."""
+"""A pool on an adapter whose server is scripted by the test."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""A driver whose server is scripted by the test."""
+"""An adapter whose server is scripted by the test."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from guidkeep.stores.mysql.driver import Driver
-from guidkeep.stores.remote.driver import Connection
+from guidkeep.stores.mysql.adapter import Adapter
+from guidkeep.stores.remote.adapter import Connection
 from guidkeep.stores.remote.failures import Report
 from tests.support import iterations
 
@@ -92,12 +92,12 @@ class Line(Connection[str, str]):
 
 
 class Server:
-    """The server, as its driver."""
+    """The server, as its adapter."""
 
-    codes = Driver.codes
-    full = Driver.full
-    unfit = Driver.unfit
-    keeps = staticmethod(Driver.keeps)
+    codes = Adapter.codes
+    full = Adapter.full
+    unfit = Adapter.unfit
+    keeps = staticmethod(Adapter.keeps)
 
     def __init__(self) -> None:
         self.acts: list[str | Said | asyncio.Event] = []
@@ -111,11 +111,11 @@ class Server:
         self.closed: set[int] = set()
         self.slow_end: asyncio.Event | None = None
 
-    async def connect(self, until: float) -> Line:
+    async def connect(self, deadline: float) -> Line:
         self.attempts += 1
         act = self.connects.pop(0) if self.connects else None
         if isinstance(act, asyncio.Event):
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 await act.wait()
             act = self.connects.pop(0) if self.connects else None
         if isinstance(act, Said):

@@ -7,10 +7,10 @@ from itertools import product
 import pytest
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.stores.mysql import driver as mysql
-from guidkeep.stores.mysql.driver import CODES as MYSQL
-from guidkeep.stores.postgresql import driver as postgresql
-from guidkeep.stores.postgresql.driver import CODES as POSTGRESQL
+from guidkeep.stores.mysql import adapter as mysql
+from guidkeep.stores.mysql.adapter import CODES as MYSQL
+from guidkeep.stores.postgresql import adapter as postgresql
+from guidkeep.stores.postgresql.adapter import CODES as POSTGRESQL
 from guidkeep.stores.remote.failures import (
     Codes,
     Failure,
@@ -26,9 +26,9 @@ from guidkeep.stores.remote.failures import (
 from guidkeep.urls import Address
 
 ENGINES = {"mysql": MYSQL, "postgresql": POSTGRESQL}
-DRIVERS: dict[str, mysql.Driver | postgresql.Driver] = {
-    "mysql": mysql.Driver(Address.parse("mysql://here/x", port=1), tls=None, timeout=1.0),
-    "postgresql": postgresql.Driver(Address.parse("postgresql://here/x", port=1), (None,)),
+ADAPTERS: dict[str, mysql.Adapter | postgresql.Adapter] = {
+    "mysql": mysql.Adapter(Address.parse("mysql://here/x", port=1), tls=None, timeout=1.0),
+    "postgresql": postgresql.Adapter(Address.parse("postgresql://here/x", port=1), (None,)),
 }
 REFUSED = [
     *(("mysql", code) for code in ("1020", "1205", "1213", "1062", "1047", "1146", "1290", "1114")),
@@ -112,7 +112,7 @@ def test_only_a_statement_that_lost_against_another_is_sent_again(
 def test_a_connection_is_kept_after_the_errors_that_are_the_statement_s_own(
     engine: str, code: str, kept: bool
 ) -> None:
-    assert DRIVERS[engine].keeps(code) is kept
+    assert ADAPTERS[engine].keeps(code) is kept
 
 
 def test_an_unsent_and_a_refused_write_wrote_nothing_and_one_in_doubt_is_unknown() -> None:
@@ -134,15 +134,15 @@ def test_a_read_that_failed_is_unavailable_and_has_no_outcome(kind: type[Failure
     [("mysql", "1047"), ("mysql", "1290"), ("mysql", "1836"), ("postgresql", "25006")],
 )
 def test_a_server_that_takes_no_writes_is_left_by_all_connections(engine: str, code: str) -> None:
-    assert code in DRIVERS[engine].unfit
+    assert code in ADAPTERS[engine].unfit
 
 
-@pytest.mark.parametrize("engine", DRIVERS)
+@pytest.mark.parametrize("engine", ADAPTERS)
 def test_a_fault_in_the_program_is_not_taken_for_a_server_that_may_come_back(engine: str) -> None:
-    report = DRIVERS[engine].report(TypeError("fault"))
+    report = ADAPTERS[engine].report(TypeError("fault"))
     failure = unreached(report, ENGINES[engine])
     assert not failure.again
     assert not failure.is_timeout
     assert not judge(report, ENGINES[engine], sent=True).again
-    assert DRIVERS[engine].report(TimeoutError()).is_timeout
-    assert unreached(DRIVERS[engine].report(ConnectionResetError()), ENGINES[engine]).again
+    assert ADAPTERS[engine].report(TimeoutError()).is_timeout
+    assert unreached(ADAPTERS[engine].report(ConnectionResetError()), ENGINES[engine]).again

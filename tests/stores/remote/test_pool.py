@@ -1,4 +1,4 @@
-"""The pool, on a driver whose server is scripted by the test."""
+"""The pool, on an adapter whose server is scripted by the test."""
 
 from __future__ import annotations
 

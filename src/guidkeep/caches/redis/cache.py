@@ -60,8 +60,8 @@ import structlog
 from guidkeep.caches import CacheCounts, Lease, entries
 from guidkeep.caches.redis.breaker import PROBES
 from guidkeep.caches.redis.connection import Late, ReplyError, Unavailable
-from guidkeep.caches.redis.nodes import Cluster, Nodes, Single
 from guidkeep.caches.redis.server import Options
+from guidkeep.caches.redis.servers import Cluster, Servers, Single
 from guidkeep.caches.redis.unsettled import LIMIT, Unsettled
 from guidkeep.caches.redis.url import RedisAddress
 from guidkeep.metrics import Metrics
@@ -147,7 +147,7 @@ class RedisCache:
             observe=metrics.observe_batch("cache"),
             count_failure=partial(metrics.count, "guidkeep_cache_failures"),
         )
-        self._nodes: Nodes = (
+        self._servers: Servers = (
             Cluster(address.shown, address.seeds, options, self)
             if address.is_cluster
             else Single(*address.seeds[0], options, self)
@@ -189,7 +189,7 @@ class RedisCache:
             self.counts.hits += 1
             tell(self._form.render(entry))
 
-        return self._nodes.peek(self._key(guid), now, take)
+        return self._servers.peek(self._key(guid), now, take)
 
     async def get(self, guid: str, now: float) -> Record | Lease | None:
         """Returns the entry; or a miss with the right to fill; or a miss without it.
@@ -203,12 +203,12 @@ class RedisCache:
         token = next(self._tokens)
         key = self._key(guid)
         try:
-            reply = await self._nodes.ask("get", key, now, token)
+            reply = await self._servers.ask("get", key, now, token)
             for pause in self._waits:
                 if reply != ANOTHER_FILLS:
                     break
                 await asyncio.sleep(pause)
-                reply = await self._nodes.ask("get", key, now, token)
+                reply = await self._servers.ask("get", key, now, token)
         except asyncio.CancelledError:
             self._spawn(self.fill(Lease(guid, token), None, now))  # no reader is left to use it
             raise
@@ -234,7 +234,7 @@ class RedisCache:
         """
         token = next(self._tokens)
         try:
-            stands = await self._nodes.ask("lease", self._key(guid), token) == 1
+            stands = await self._servers.ask("lease", self._key(guid), token) == 1
         except asyncio.CancelledError:
             self._spawn(self.settle(Lease(guid, -token), None, 0))  # no writer is left to use it
             raise
@@ -262,7 +262,7 @@ class RedisCache:
 
     async def ping(self) -> None:
         """Raises OSError if Redis, or any master of the cluster, is unreachable."""
-        await self._nodes.ping()
+        await self._servers.ping()
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -273,7 +273,7 @@ class RedisCache:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
-        await self._nodes.close()
+        await self._servers.close()
 
     # Calls.
 
@@ -282,7 +282,7 @@ class RedisCache:
 
     def _is_usable(self, guid: str) -> bool:
         """Whether the server of that GUID can be asked now."""
-        return self._nodes.usable(self._key(guid))
+        return self._servers.usable(self._key(guid))
 
     async def _with_entry(
         self, script: str, without: str, lease: Lease, entry: tuple[Word, ...] | None
@@ -290,10 +290,10 @@ class RedisCache:
         """Runs `script`; or `without`, if there is no entry or Redis has no room for it."""
         key = self._key(lease.guid)
         if entry is not None:
-            reply = await self._nodes.ask(script, key, lease.token, *entry)
+            reply = await self._servers.ask(script, key, lease.token, *entry)
             if not (isinstance(reply, ReplyError) and str(reply).startswith("OOM")):
                 return reply
-        return await self._nodes.ask(without, key, lease.token)
+        return await self._servers.ask(without, key, lease.token)
 
     def _entry(self, record: Record | None, now: float) -> tuple[Word, ...] | None:
         """Returns an entry as arguments of the scripts."""
@@ -341,7 +341,7 @@ class RedisCache:
 
     async def _drop(self, guid: str, token: int) -> bool:
         """Drops the entry and the reader's lease; returns whether that is certain."""
-        reply = await self._nodes.ask("drop", self._key(guid), token)
+        reply = await self._servers.ask("drop", self._key(guid), token)
         return not isinstance(reply, Exception)
 
     def _remember(self, guid: str) -> None:
@@ -377,11 +377,11 @@ class RedisCache:
 
     def failed(self) -> None:
         """Notes that a server can't be asked."""
-        self.counts.unreachable = self._nodes.unreachable
+        self.counts.unreachable = self._servers.unreachable
 
     def back(self, name: str) -> None:
         """Notes that a server can be asked again, and drops its unsettled GUIDs first."""
-        self.counts.unreachable = self._nodes.unreachable
+        self.counts.unreachable = self._servers.unreachable
         self._back.append(name)
         self._keep(at_once=True)
 

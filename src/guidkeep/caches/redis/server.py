@@ -48,7 +48,7 @@ HURRIED: Final = frozenset(("get", "fill"))
 EXPECTED: Final = (OSError, ValueError)
 """The errors of opening and greeting a connection. ValueError: the host's name is invalid."""
 ELSEWHERE: Final = ("MOVED", "ASK", "TRYAGAIN")
-"""The errors of a healthy node of a cluster that has not got this key."""
+"""The errors of a healthy server of a cluster that does not have this key."""
 UNFIT: Final = (
     "READONLY", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "BUSY",
     "CLUSTERDOWN", "NOAUTH", "NOPERM", "WRONGPASS",

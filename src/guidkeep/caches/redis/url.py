@@ -2,7 +2,7 @@
 
     redis://user:password@host:port/db?prefix=guidkeep:
     rediss://...?ssl_ca_certs=FILE       over TLS
-    redis+cluster://host1:port1,host2:port2/     some nodes of a Redis Cluster; the others are found
+    redis+cluster://host1:port1,host2:port2/     some servers of a Redis Cluster; it finds the rest
     rediss+cluster://...
 
 Parameters: `prefix`, the first characters of all keys; and, with TLS, as in redis-py,
@@ -63,7 +63,7 @@ class RedisAddress:
         address = Address.parse(url, port=PORT, several=True)
         is_cluster = address.scheme.endswith("+cluster")
         if len(address.places) > 1 and not is_cluster:
-            raise StartupError(f"{str(address)!r} names several servers: say redis+cluster://.")
+            raise StartupError(f"{str(address)!r} names several servers: write redis+cluster://.")
         tls = _tls(address) if address.scheme.startswith("rediss") else None
         prefix = address.take("prefix", _prefix_of, DEFAULT_PREFIX)
         address.refuse_the_rest()

@@ -16,7 +16,7 @@ from guidkeep.errors import StartupError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from guidkeep.stores.mysql.driver import Rows
+    from guidkeep.stores.mysql.adapter import Rows
     from guidkeep.stores.remote.pool import Pool
 
 log = structlog.get_logger("guidkeep.stores.mysql")
@@ -85,13 +85,13 @@ SHOW GLOBAL VARIABLES WHERE Variable_name IN
 """
 
 
-async def prepare(pool: Pool[str, Rows], *, place: str, until: float) -> int:
+async def prepare(pool: Pool[str, Rows], *, place: str, deadline: float) -> int:
     """Makes or checks the tables, and warns of settings that break durability.
 
     Args:
         pool: the connections.
         place: the store's URL without its password.
-        until: the event loop's time at which it is given up.
+        deadline: the event loop's time at which it is given up.
 
     Returns:
         Bytes of a statement at most: the server's max_allowed_packet.
@@ -102,7 +102,7 @@ async def prepare(pool: Pool[str, Rows], *, place: str, until: float) -> int:
     """
 
     async def rows(statement: str) -> Sequence[tuple[Any, ...]]:
-        return (await pool.run(statement, until)).rows
+        return (await pool.run(statement, deadline)).rows
 
     there = {_text(name): _text(engine or "a view") for name, engine in await rows(_FOUND_TABLES)}
     if "record" in there and "guidkeep_schema" not in there:
@@ -115,7 +115,7 @@ async def prepare(pool: Pool[str, Rows], *, place: str, until: float) -> int:
     )
     if not versions:
         for statement in _SCHEMA:
-            await pool.run(statement, until)
+            await pool.run(statement, deadline)
         there = {_text(name): _text(engine) for name, engine in await rows(_FOUND_TABLES)}
         versions = await rows("SELECT version FROM guidkeep_schema")
     [[version]] = versions
@@ -135,7 +135,7 @@ async def prepare(pool: Pool[str, Rows], *, place: str, until: float) -> int:
     if not _COLUMNS.items() <= columns.items():
         raise StartupError(f"{place}: the table record does not have the columns Guidkeep made.")
     for probe in _PROBES:
-        await pool.run(probe, until)
+        await pool.run(probe, deadline)
     settings = {_text(name): _text(value) for name, value in await rows(_SETTINGS)}
     _warn(settings)
     return int(settings["max_allowed_packet"])

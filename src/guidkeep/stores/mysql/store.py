@@ -2,8 +2,8 @@
 
 `mysql://user:password@host:port/database?connections=12&ssl-mode=verify-identity&ssl-ca=FILE`:
 `connections` is the number of connections at most; `guidkeep.stores.mysql.tls` describes the other
-parameters. `host1:port1,host2:port2` are nodes of one cluster, all of them writable; see
-`guidkeep.stores.mysql.driver`.
+parameters. `host1:port1,host2:port2` are the servers of one cluster, all of them writable; see
+`guidkeep.stores.mysql.adapter`.
 
 *Every statement is a transaction.* Its condition is in its own WHERE, on rows found by their
 primary key, so it is right under any isolation level and on engines that certify. The store counts
@@ -14,8 +14,8 @@ no two INSERTs wait for each other. The server does it wholly or not at all. If 
 records already, the store finds these and sends the others again. Reads share batches too.
 Replacements and deletions go alone, each with its own condition, several at once.
 
-*Time.* An operation is given up when its timeout is over (`until`, the event loop's time), whether
-it waits for its batch or is under way. A write that was under way may still happen.
+*Time.* An operation is given up at its deadline, whether it waits for its batch or is under way. A
+write that was under way may still happen.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from guidkeep.errors import StartupError, StoreUnavailable, unwritable
 from guidkeep.stores.mysql import statements
-from guidkeep.stores.mysql.driver import CODES, CONFLICTS, DUPLICATE, Driver, Rows
+from guidkeep.stores.mysql.adapter import CODES, CONFLICTS, DUPLICATE, Adapter, Rows
 from guidkeep.stores.mysql.schema import prepare
 from guidkeep.stores.mysql.statements import Row, record_of
 from guidkeep.stores.mysql.tls import tls_of
@@ -58,10 +58,10 @@ _ADVICE = {
     "1045": "User or password is wrong.",
     "1049": "The database must exist: CREATE DATABASE.",
     "1142": "The user needs SELECT, INSERT, UPDATE, DELETE and, the first time, CREATE.",
-    "1290": "The server only reads: name the primary.",
+    "1290": "The server is read-only: name the primary.",
 }
 
-_USE_TLS = "say ?ssl-mode=verify-identity, or required."
+_USE_TLS = "write ?ssl-mode=verify-identity, or required."
 _WITHOUT_TLS = {
     # An account, or MariaDB itself, may demand encryption without saying so in the error.
     "1045": f"User or password is wrong; or the server demands encryption: {_USE_TLS}",
@@ -103,10 +103,10 @@ class MySQLStore(RemoteStore):
         address.refuse_the_rest()
         if not address.database:
             raise StartupError(f"{address} names no database: mysql://user:password@host/database.")
-        pool = Pool(Driver(address, tls=tls, timeout=timeout), size=size, timeout=timeout)
+        pool = Pool(Adapter(address, tls=tls, timeout=timeout), size=size, timeout=timeout)
 
-        async def attempt(until: float) -> int:
-            return await prepare(pool, place=str(address), until=until)
+        async def attempt(deadline: float) -> int:
+            return await prepare(pool, place=str(address), deadline=deadline)
 
         def advice(failure: Failure) -> str:
             known = _ADVICE if tls is not None else _ADVICE | _WITHOUT_TLS

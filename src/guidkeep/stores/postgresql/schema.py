@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from guidkeep.errors import StartupError
-from guidkeep.stores.postgresql.driver import Script, Statement
+from guidkeep.stores.postgresql.adapter import Script, Statement
 from guidkeep.stores.remote.failures import Failure, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from guidkeep.stores.postgresql.driver import Pool
+    from guidkeep.stores.postgresql.adapter import Pool
     from guidkeep.urls import Address
 
     Ask = Callable[[str], Awaitable[Sequence[Any]]]
@@ -60,7 +60,7 @@ SELECT name, setting FROM pg_settings WHERE name IN (
 """
 
 _ADVICE = {
-    "28000": "If it takes encrypted connections alone, say ?sslmode=verify-full, or require."
+    "28000": "If it accepts encrypted connections only, write ?sslmode=verify-full, or require."
 }
 _TAKEN = {"23505", "42P06", "42P07", "42710", "40001", "40P01"}
 """Codes for a name that is taken, by the tables of another node or of another program."""
@@ -76,7 +76,7 @@ def advice(failure: Failure) -> str:
     return _ADVICE.get(failure.code, "")
 
 
-async def prepare(pool: Pool, address: Address, until: float) -> None:
+async def prepare(pool: Pool, address: Address, deadline: float) -> None:
     """Makes the tables, or checks existing ones; warns of settings that lose writes.
 
     Raises:
@@ -86,13 +86,13 @@ async def prepare(pool: Pool, address: Address, until: float) -> None:
     """
 
     async def ask(text: str) -> Sequence[Any]:
-        return await pool.run(Statement(text), until)
+        return await pool.run(Statement(text), deadline)
 
     settings = dict(await ask(_SETTINGS))
     _require_utf8(settings, address)
     version = await _version(ask)
     if version is None:
-        version = await _create(pool, ask, address, until)
+        version = await _create(pool, ask, address, deadline)
     _require_version(version, address)
     await _require_use(ask, address)
     _warn(settings, address)
@@ -112,9 +112,9 @@ async def _version(ask: Ask) -> int | None:
     return version if isinstance(version, int) else 0
 
 
-async def _create(pool: Pool, ask: Ask, address: Address, until: float) -> int:
+async def _create(pool: Pool, ask: Ask, address: Address, deadline: float) -> int:
     try:
-        await pool.run(Script(_CREATE), until)
+        await pool.run(Script(_CREATE), deadline)
     except Refused as refused:
         if refused.code == _NO_RIGHT:
             raise StartupError(

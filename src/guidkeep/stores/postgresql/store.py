@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from guidkeep.errors import StartupError
 from guidkeep.record import Record
 from guidkeep.stores.postgresql import lists
-from guidkeep.stores.postgresql.driver import CODES, Driver, Statement
+from guidkeep.stores.postgresql.adapter import CODES, Adapter, Statement
 from guidkeep.stores.postgresql.schema import advice, prepare
 from guidkeep.stores.postgresql.tls import tries_of
 from guidkeep.stores.postgresql.writes import Row, Writes
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query
-    from guidkeep.stores.postgresql.driver import Pool
+    from guidkeep.stores.postgresql.adapter import Pool
     from guidkeep.stores.remote.base import Done, Write
 
 PORT = 5432
@@ -88,10 +88,10 @@ class PostgreSQLStore(RemoteStore):
         address.refuse_the_rest()
         if not address.database:
             raise StartupError(f"{str(address)!r} names no database: postgresql://host/database.")
-        pool = pools.Pool(Driver(address, tries), size=size, timeout=timeout)
+        pool = pools.Pool(Adapter(address, tries), size=size, timeout=timeout)
 
-        async def attempt(until: float) -> None:
-            await prepare(pool, address, until)
+        async def attempt(deadline: float) -> None:
+            await prepare(pool, address, deadline)
 
         try:
             await started(attempt, codes=CODES, place=str(address), timeout=timeout, advice=advice)
@@ -105,7 +105,7 @@ class PostgreSQLStore(RemoteStore):
 
     async def _read(self, guids: Sequence[bytes], deadline: float) -> Sequence[Record | None]:
         wanted = [f"\\x{guid.hex()}" for guid in dict.fromkeys(guids)]
-        found = {row[0]: _record(*row) for row in await self._ask(_GET, wanted, until=deadline)}
+        found = {row[0]: _record(*row) for row in await self._ask(_GET, wanted, deadline=deadline)}
         return [found.get(guid) for guid in guids]
 
     def _row(self, record: Record) -> Row:
@@ -124,31 +124,31 @@ class PostgreSQLStore(RemoteStore):
 
     async def _page(self, query: Query, now: int, deadline: float) -> list[Record]:
         statement, arguments = lists.page(query, now)
-        rows = await self._ask(statement, *arguments, until=deadline)
+        rows = await self._ask(statement, *arguments, deadline=deadline)
         return [_record(*row) for row in rows]
 
     async def _skip(self, query: Query, count: int, deadline: float) -> bytes | None:
         statement, arguments = lists.skip(query, count)
-        guid: bytes | None = first_of(await self._ask(statement, *arguments, until=deadline))
+        guid: bytes | None = first_of(await self._ask(statement, *arguments, deadline=deadline))
         return guid
 
     async def _expire_after(
         self, first: int, before: int, limit: int, deadline: float
     ) -> int | None:
-        rows = await self._ask(lists.NEXT, first, before, limit, until=deadline)
+        rows = await self._ask(lists.NEXT, first, before, limit, deadline=deadline)
         expire: int | None = first_of(rows)
         return expire
 
     async def _expiring(self, first: int, before: int, deadline: float) -> int:
-        [[records]] = await self._ask(lists.COUNT, first, before, until=deadline)
+        [[records]] = await self._ask(lists.COUNT, first, before, deadline=deadline)
         return int(records)
 
     async def _clock(self, deadline: float) -> float:
-        [[now]] = await self._ask(_CLOCK, until=deadline)
+        [[now]] = await self._ask(_CLOCK, deadline=deadline)
         return float(now)
 
-    async def _ask(self, statement: str, *arguments: Any, until: float) -> Sequence[Any]:
-        return await self._pool.run(Statement(statement, arguments), until, repeatable=True)
+    async def _ask(self, statement: str, *arguments: Any, deadline: float) -> Sequence[Any]:
+        return await self._pool.run(Statement(statement, arguments), deadline, repeatable=True)
 
 
 def _record(guid: bytes, expire: int, version: int, metadata: str) -> Record:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.stores.postgresql.driver import Statement
+from guidkeep.stores.postgresql.adapter import Statement
 from guidkeep.stores.remote.failures import Failure, Refused, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from guidkeep.record import Record
-    from guidkeep.stores.postgresql.driver import Pool
+    from guidkeep.stores.postgresql.adapter import Pool
     from guidkeep.stores.remote.base import Done, Write
 
 BATCH_BYTES = 8 * 1024 * 1024
@@ -86,29 +86,29 @@ Condition = tuple[bytes, int | None]
 class Writes:
     """Runs batches of writes, of one kind each.
 
-    A batch is given up at `until`, the event loop's time. The result has for each write its
+    A batch is given up at `deadline`, the event loop's time. The result has for each write its
     outcome, or the exception to raise.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def inserts(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
+    async def inserts(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
         """Stores new records. False: the GUID has a record already, expired or not."""
-        return await self._write(writes, until, self._insert)
+        return await self._write(writes, deadline, self._insert)
 
-    async def replaces(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
+    async def replaces(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
         """Replaces records. False: the record has another version, or is gone."""
-        return await self._write(writes, until, self._replace)
+        return await self._write(writes, deadline, self._replace)
 
-    async def deletes(self, writes: Sequence[Write], until: float) -> Sequence[Done]:
+    async def deletes(self, writes: Sequence[Write], deadline: float) -> Sequence[Done]:
         """Deletes records. False: the record has another version, or is gone."""
-        return await self._write(writes, until, self._delete)
+        return await self._write(writes, deadline, self._delete)
 
     async def _write(
         self,
         writes: Sequence[Write],
-        until: float,
+        deadline: float,
         send: Callable[[Sequence[Write], float], Awaitable[Sequence[Any]]],
     ) -> Sequence[Done]:
         """Runs a batch of writes of one kind.
@@ -121,7 +121,7 @@ class Writes:
             sent.setdefault(write.condition, write)
         outcomes: dict[Condition, Done] = {}
         for batch in _batches(sent.values()):
-            outcomes |= await self._attempt(batch, until, send)
+            outcomes |= await self._attempt(batch, deadline, send)
         results = []
         for write in writes:
             outcome = outcomes[write.condition]
@@ -131,12 +131,12 @@ class Writes:
     async def _attempt(
         self,
         batch: Sequence[Write],
-        until: float,
+        deadline: float,
         send: Callable[[Sequence[Write], float], Awaitable[Sequence[Any]]],
     ) -> dict[Condition, Done]:
         """Runs a batch; one by one if a single write may be the cause of its failure."""
         try:
-            done = set(map(tuple, await send(batch, until)))
+            done = set(map(tuple, await send(batch, deadline)))
         except Failure as failure:
             if len(batch) == 1 or not _may_be_one(failure):
                 error = write_error(failure)
@@ -145,10 +145,10 @@ class Writes:
             return {write.condition: write.condition in done for write in batch}
         alone: dict[Condition, Done] = {}
         for write in batch:
-            alone |= await self._attempt([write], until, send)
+            alone |= await self._attempt([write], deadline, send)
         return alone
 
-    def _insert(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
+    def _insert(self, batch: Sequence[Write], deadline: float) -> Awaitable[Sequence[Any]]:
         columns = (
             [_hex(write.guid) for write in batch],
             [str(write.row.expire) for write in batch],
@@ -156,19 +156,19 @@ class Writes:
             [None if write.row.user is None else _hex(write.row.user) for write in batch],
             [write.row.metadata for write in batch],
         )
-        return self._pool.run(Statement(_INSERT, columns), until)
+        return self._pool.run(Statement(_INSERT, columns), deadline)
 
-    def _replace(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
+    def _replace(self, batch: Sequence[Write], deadline: float) -> Awaitable[Sequence[Any]]:
         rows = [(*write.condition, *write.row) for write in batch]
-        return self._pool.run(Statement(_REPLACE, each=rows), until)
+        return self._pool.run(Statement(_REPLACE, each=rows), deadline)
 
-    def _delete(self, batch: Sequence[Write], until: float) -> Awaitable[Sequence[Any]]:
+    def _delete(self, batch: Sequence[Write], deadline: float) -> Awaitable[Sequence[Any]]:
         conditions = [write.condition for write in batch]
-        return self._pool.run(Statement(_DELETE, each=conditions), until)
+        return self._pool.run(Statement(_DELETE, each=conditions), deadline)
 
-    async def purge(self, now: int, limit: int, until: float) -> int:
+    async def purge(self, now: int, limit: int, deadline: float) -> int:
         """Deletes at most `limit` expired records; returns their number."""
-        [[count]] = await self._pool.run(Statement(_PURGE, (now, limit)), until)
+        [[count]] = await self._pool.run(Statement(_PURGE, (now, limit)), deadline)
         return int(count)
 
 

@@ -5,7 +5,7 @@
 - *In doubt*: the statement was sent, and no response gives its outcome. The server may have run
   it, or may run it later.
 
-A driver reports facts, an engine's `Codes` give the meaning of its error codes, and `judge`
+An adapter reports facts, an engine's `Codes` give the meaning of its error codes, and `judge`
 decides. A write in doubt must never count as refused or not sent: the cache would then keep the
 record that it replaces.
 """
@@ -113,7 +113,7 @@ def judge(report: Report, codes: Codes, *, sent: bool) -> Failure:
     """Decides the outcome of a failed statement.
 
     Args:
-        report: the facts from the driver.
+        report: the facts from the adapter.
         codes: the engine's error codes.
         sent: whether the statement may have reached the server.
     """

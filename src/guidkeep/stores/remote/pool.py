@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from guidkeep.stores.remote.driver import Connection, Driver
+    from guidkeep.stores.remote.adapter import Adapter, Connection
     from guidkeep.stores.remote.failures import Failure, Report
 
 log = structlog.get_logger("guidkeep.stores")
@@ -61,14 +61,14 @@ class Pool(Generic[Statement, Result]):
     """See the module's text.
 
     Args:
-        driver: makes connections.
+        adapter: makes connections.
         size: the number of connections at most.
         timeout: seconds that a statement has, unless it waited before.
     """
 
-    def __init__(self, driver: Driver[Statement, Result], *, size: int, timeout: float) -> None:
-        self._driver = driver
-        self._codes = driver.codes
+    def __init__(self, adapter: Adapter[Statement, Result], *, size: int, timeout: float) -> None:
+        self._adapter = adapter
+        self._codes = adapter.codes
         self._patience = min(PING_SECONDS, timeout / 3)
         self._room = asyncio.Semaphore(size)
         self._idle: list[Connection[Statement, Result]] = []  # the last used is the next to be used
@@ -82,12 +82,14 @@ class Pool(Generic[Statement, Result]):
         self._reason: Report | None = None
         self._loop = asyncio.get_running_loop()
 
-    async def run(self, statement: Statement, until: float, *, repeatable: bool = False) -> Result:
+    async def run(
+        self, statement: Statement, deadline: float, *, repeatable: bool = False
+    ) -> Result:
         """Runs one statement in its own transaction.
 
         Args:
-            statement: the statement in the driver's form.
-            until: the event loop's time at which it is given up.
+            statement: the statement in the adapter's form.
+            deadline: the event loop's time at which it is given up.
             repeatable: whether it may run twice, as a read may.
 
         Raises:
@@ -95,13 +97,13 @@ class Pool(Generic[Statement, Result]):
         """
         retry = 0
         while True:
-            connection = await self._take(until)
+            connection = await self._take(deadline)
             sent = connection.sent
             try:
-                result = await self._run(connection, statement, until)
+                result = await self._run(connection, statement, deadline)
             except Exception as error:
                 failure = judge(
-                    self._driver.report(error), self._codes, sent=connection.sent > sent
+                    self._adapter.report(error), self._codes, sent=connection.sent > sent
                 )
                 self._after(connection, failure)
                 safe = repeatable or not isinstance(failure, InDoubt)
@@ -117,11 +119,11 @@ class Pool(Generic[Statement, Result]):
             retry += 1
 
     async def _run(
-        self, connection: Connection[Statement, Result], statement: Statement, until: float
+        self, connection: Connection[Statement, Result], statement: Statement, deadline: float
     ) -> Result:
-        abort = self._loop.call_at(until + ABORT_SECONDS, connection.abort)
+        abort = self._loop.call_at(deadline + ABORT_SECONDS, connection.abort)
         try:
-            async with asyncio.timeout_at(until) as limit:
+            async with asyncio.timeout_at(deadline) as limit:
                 return await connection.run(statement)
         except Exception as error:
             if limit.expired() and not isinstance(error, TimeoutError):
@@ -139,30 +141,30 @@ class Pool(Generic[Statement, Result]):
 
     # A connection for a statement.
 
-    async def _take(self, until: float) -> Connection[Statement, Result]:
+    async def _take(self, deadline: float) -> Connection[Statement, Result]:
         """Returns a connection that seems to work; it holds its place until it is given back."""
         if self._room.locked():
-            await self._place(until)
+            await self._place(deadline)
         else:
             await self._room.acquire()
         try:
-            connection = await self._ready(until)
+            connection = await self._ready(deadline)
         except BaseException:
             self._room.release()
             raise
-        if self._loop.time() >= until:
+        if self._loop.time() >= deadline:
             self._give_back(connection)
             raise NotSent("the time had run out before it was sent", is_timeout=True)
         return connection
 
-    async def _place(self, until: float) -> None:
+    async def _place(self, deadline: float) -> None:
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 await self._room.acquire()
         except TimeoutError as error:
             raise _none_was_free() from error
 
-    async def _ready(self, until: float) -> Connection[Statement, Result]:
+    async def _ready(self, deadline: float) -> Connection[Statement, Result]:
         """Returns an idle connection, or else a new one, or else one that becomes free."""
         waited = False
         while True:
@@ -170,31 +172,31 @@ class Pool(Generic[Statement, Result]):
             while self._idle and not silent:  # after a silent one, each might take as long
                 connection = self._idle.pop()
                 try:
-                    if await self._is_well(connection, until):
+                    if await self._is_well(connection, deadline):
                         return connection
                 except TimeoutError:
                     silent = True
             try:
-                connection = await self._connect(until)
+                connection = await self._connect(deadline)
             except Unreached as failure:
-                if failure.code not in self._driver.full or not (self._open or waited):
+                if failure.code not in self._adapter.full or not (self._open or waited):
                     raise
             else:
                 if silent:  # the server responds, so the way to it has lost the old connections
                     self._drop_idle()
                 return connection
             waited = True
-            free = await self._free(until)
+            free = await self._free(deadline)
             if free is not None:
                 return free
 
-    async def _free(self, until: float) -> Connection[Statement, Result] | None:
+    async def _free(self, deadline: float) -> Connection[Statement, Result] | None:
         """Waits for a connection that a statement gives back; None: the back-off is over.
 
         The connection is handed over. If it lay idle until this task runs, another statement might
         take it each time.
         """
-        end = min(until, self._not_before)
+        end = min(deadline, self._not_before)
         waiter = self._loop.create_future()
         self._waiters[waiter] = None
         try:
@@ -208,11 +210,11 @@ class Pool(Generic[Statement, Result]):
         if waiter.done():
             connection: Connection[Statement, Result] = waiter.result()
             return connection
-        if end == until:
+        if end == deadline:
             raise _none_was_free()
         return None
 
-    async def _is_well(self, connection: Connection[Statement, Result], until: float) -> bool:
+    async def _is_well(self, connection: Connection[Statement, Result], deadline: float) -> bool:
         """Tests a connection that may be broken.
 
         Raises:
@@ -227,11 +229,11 @@ class Pool(Generic[Statement, Result]):
             return False
         end = now + self._patience
         try:
-            async with asyncio.timeout_at(min(until, end)):
+            async with asyncio.timeout_at(min(deadline, end)):
                 await connection.ping()
         except TimeoutError as error:
             self._drop(connection)  # the response may still come
-            if until < end:
+            if deadline < end:
                 raise NotSent("no time was left to test a connection", is_timeout=True) from error
             raise
         except Exception:  # noqa: BLE001 - after any error it is unusable
@@ -242,18 +244,18 @@ class Pool(Generic[Statement, Result]):
             raise
         return True
 
-    async def _connect(self, until: float) -> Connection[Statement, Result]:
+    async def _connect(self, deadline: float) -> Connection[Statement, Result]:
         now = self._loop.time()
         if self._reason is not None and now < self._not_before:
             raise unreached(self._reason, self._codes)
-        if now >= until:
+        if now >= deadline:
             raise _no_time_to_connect()
         judged = self._attempts_judged
         try:
-            connection = await self._driver.connect(until)
+            connection = await self._adapter.connect(deadline)
         except Exception as error:
-            report = self._driver.report(error)
-            if report.is_timeout and until - now < self._patience:
+            report = self._adapter.report(error)
+            if report.is_timeout and deadline - now < self._patience:
                 raise _no_time_to_connect() from error
             if judged == self._attempts_judged:  # else a newer result is known
                 self._put_off(report)
@@ -281,13 +283,13 @@ class Pool(Generic[Statement, Result]):
 
     def _after(self, connection: Connection[Statement, Result], failure: Failure) -> None:
         """Keeps the connection if the statement is over and the connection stays usable."""
-        if isinstance(failure, Refused) and self._driver.keeps(failure.code):
+        if isinstance(failure, Refused) and self._adapter.keeps(failure.code):
             self._give_back(connection)
             return
         log.warning("connection to the store closed", error=str(failure), code=failure.code)
         self._broken_at = self._loop.time()
         self._retire(connection)
-        if failure.code in self._driver.unfit:
+        if failure.code in self._adapter.unfit:
             self._drop_idle()
 
     def _give_back(self, connection: Connection[Statement, Result]) -> None:

@@ -1,7 +1,7 @@
 """The server of a key: the only server, or the one of a cluster that has the key's slot.
 
-A Redis Cluster shares 16,384 slots among its masters. A node that lacks a key's slot names the
-server that has it (MOVED), or, while a slot moves, the server that may have it by now (ASK). Each
+A Redis Cluster shares 16,384 slots among its masters. A server that lacks a key's slot names
+the one that has it (MOVED), or, while a slot moves, the one that may have it by now (ASK). Each
 server has its own generation (see `guidkeep.caches.redis.scripts`): a value that moves to another
 server, or was copied to a replica that is then promoted, counts as nothing there.
 """
@@ -33,7 +33,7 @@ REFRESH_PAUSE: Final = 0.5
 """Seconds from one read of the slots' servers to the next, at least."""
 
 
-class Nodes(Protocol):
+class Servers(Protocol):
     """The server or servers of the cache."""
 
     def peek(self, key: bytes, now: float, take: Callable[[Any], None]) -> bool:
@@ -75,19 +75,19 @@ class Single:
         self.close = self._server.close
 
     async def ask(self, script: str, key: bytes, *arguments: Word) -> Any:
-        """See `Nodes`."""
+        """See `Servers`."""
         reply = await self._server.submit(script, key, *arguments)
         if isinstance(reply, ReplyError):
             reply = await _insist(self._server, reply, lambda *_: None, script, key, *arguments)
         return reply
 
     def usable(self, key: bytes) -> bool:  # noqa: ARG002 - the same for each key
-        """See `Nodes`."""
+        """See `Servers`."""
         return not self._server.breaker.is_open
 
     @property
     def unreachable(self) -> int:
-        """See `Nodes`."""
+        """See `Servers`."""
         return int(self._server.breaker.is_open)
 
 
@@ -96,7 +96,7 @@ class Cluster:
 
     Args:
         name: the cluster's name in the log.
-        seeds: hosts and ports of some of its nodes.
+        seeds: hosts and ports of some of its servers.
         options: the options of all servers.
         watcher: is called when a server fails or is back.
     """
@@ -119,12 +119,12 @@ class Cluster:
         self._closed = False
 
     def peek(self, key: bytes, now: float, take: Callable[[Any], None]) -> bool:
-        """See `Nodes`."""
+        """See `Servers`."""
         server = self._of(key)
         return server is not None and server.peek(key, now, take)
 
     async def ask(self, script: str, key: bytes, *arguments: Word) -> Any:
-        """See `Nodes`."""
+        """See `Servers`."""
         server = self._of(key) or await self._found(script, key)
         if server is None:
             return Unavailable("no server is known for that key")
@@ -134,17 +134,17 @@ class Cluster:
         return reply
 
     def usable(self, key: bytes) -> bool:
-        """See `Nodes`."""
+        """See `Servers`."""
         server = self._of(key)
         return server is not None and not server.breaker.is_open
 
     @property
     def unreachable(self) -> int:
-        """See `Nodes`."""
+        """See `Servers`."""
         return self._is_lost or sum(server.breaker.is_open for server in self._servers.values())
 
     async def ping(self) -> None:
-        """See `Nodes`."""
+        """See `Servers`."""
         if not self._slots:
             self._refresh_soon()
             if self._refreshing is not None:
@@ -156,7 +156,7 @@ class Cluster:
             await server.ping()
 
     async def close(self) -> None:
-        """See `Nodes`."""
+        """See `Servers`."""
         self._closed = True
         if self._refresh_timer is not None:
             self._refresh_timer.cancel()
@@ -226,7 +226,7 @@ class Cluster:
         self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
 
     async def _refresh(self) -> None:
-        """Asks one node after the other for the servers of the slots, until one knows."""
+        """Asks one server after the other for the masters of the slots, until one knows."""
         known = list(self._servers)
         random.shuffle(known)
         try:
@@ -248,10 +248,10 @@ class Cluster:
                 self._refresh_soon()
 
     async def _slots_by(self, host: str, port: int) -> list[Any]:
-        """Returns a node's list of ranges, each with first slot, last slot, master, replicas.
+        """Returns a server's list of ranges, each with first slot, last slot, master, replicas.
 
         Raises:
-            OSError: the node can't be asked, or does not know.
+            OSError: the server can't be asked, or does not know.
         """
 
         def make() -> Connection:

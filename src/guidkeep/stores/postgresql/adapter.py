@@ -16,8 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep.stores.postgresql.tls import asyncpg, connected
-from guidkeep.stores.remote import driver as drivers
-from guidkeep.stores.remote import pool
+from guidkeep.stores.remote import adapter, pool
 from guidkeep.stores.remote.failures import Codes, Report
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Script(NamedTuple):
     text: str
 
 
-class Connection(drivers.Connection["Statement | Script", "Sequence[Any]"]):
+class Connection(adapter.Connection["Statement | Script", "Sequence[Any]"]):
     """A connection of asyncpg, and the statements whose types it knows."""
 
     def __init__(self, raw: Any) -> None:
@@ -131,7 +130,7 @@ class Connection(drivers.Connection["Statement | Script", "Sequence[Any]"]):
         self.raw.terminate()
 
 
-class Driver:
+class Adapter:
     """Makes connections.
 
     Args:
@@ -163,9 +162,9 @@ class Driver:
         """Whether a connection stays usable after a refusal with this code."""
         return not code.startswith(_NOT_KEPT)
 
-    async def connect(self, until: float) -> Connection:
-        """Makes a connection; gives up at `until`, the event loop's time."""
-        left = until - asyncio.get_running_loop().time()
+    async def connect(self, deadline: float) -> Connection:
+        """Makes a connection; gives up at `deadline`, the event loop's time."""
+        left = deadline - asyncio.get_running_loop().time()
         return Connection(
             await connected(asyncpg.connect, self._tries, timeout=left, **self._options)
         )

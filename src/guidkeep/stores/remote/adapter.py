@@ -1,4 +1,7 @@
-"""The part of an engine that makes connections, and its connections, as the pool uses them."""
+"""The part of a store that makes connections through a driver, and its connections.
+
+The pool uses them; a store's module `adapter` implements them.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ class Connection(ABC, Generic[Statement_contra, Result_co]):
         self.abort()
 
 
-class Driver(Protocol[Statement_contra, Result_co]):
+class Adapter(Protocol[Statement_contra, Result_co]):
     """Makes connections, and reports the facts about their errors."""
 
     codes: Codes
@@ -74,11 +77,11 @@ class Driver(Protocol[Statement_contra, Result_co]):
         """
         ...
 
-    async def connect(self, until: float) -> Connection[Statement_contra, Result_co]:
+    async def connect(self, deadline: float) -> Connection[Statement_contra, Result_co]:
         """Makes a connection that is ready for statements.
 
         Args:
-            until: the event loop's time at which the attempt is given up.
+            deadline: the event loop's time at which the attempt is given up.
 
         Raises:
             Exception: an error that `report` understands, TimeoutError included.

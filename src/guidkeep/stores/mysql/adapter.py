@@ -3,9 +3,9 @@
 *Sent or not.* The driver has its own code (2006) for a connection that was closed before it wrote
 the statement. A server never runs a statement whose last byte was not written.
 
-*Several hosts* are nodes of one cluster, all of them writable. The store uses one until it fails,
-then the next one that works, in the URL's order, starting over at the end. A Galera node that has
-lost the others, and a read-only server, count as failed.
+*Several hosts* are the servers of one cluster, all of them writable. The store uses one until it
+fails, then the next one that works, in the URL's order, starting over at the end. A Galera node
+that has lost the others, and a read-only server, count as failed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 
 from guidkeep.backends import driver
-from guidkeep.stores.remote import driver as drivers
+from guidkeep.stores.remote import adapter
 from guidkeep.stores.remote.failures import Codes, Report
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class _OnlyReads(Exception):
     """The server, one of several, is read-only."""
 
 
-class Connection(drivers.Connection[str, Rows]):
+class Connection(adapter.Connection[str, Rows]):
     """A connection of asyncmy."""
 
     def __init__(self, raw: Any) -> None:
@@ -137,8 +137,8 @@ class Connection(drivers.Connection[str, Rows]):
         self.raw.close()
 
 
-class Driver:
-    """See the module's text.
+class Adapter:
+    """Makes connections, and reports the facts about their errors; see the module's text.
 
     Args:
         address: the server, or the servers of one cluster, and the login.
@@ -177,20 +177,20 @@ class Driver:
         """The index of the host in use."""
         self._passed_over = False
 
-    async def connect(self, until: float) -> Connection:
+    async def connect(self, deadline: float) -> Connection:
         """Returns a connection to the host in use, or else to the next that works."""
         loop = asyncio.get_running_loop()
         full: Exception | None = None
         for untried in range(len(self._hosts), 1, -1):
             now = loop.time()
             try:
-                return self._reached(await self._try(now + (until - now) / untried))
+                return self._reached(await self._try(now + (deadline - now) / untried))
             except Exception as error:  # noqa: BLE001 - after any error the host is unusable
                 full = error if _code(error) in _FULL else full
                 if not self._passed_over:
                     log.warning("store host passed over", error=_text(error))
         try:
-            return self._reached(await self._try(until))
+            return self._reached(await self._try(deadline))
         except Exception as error:
             self._passed_over = True
             if full is not None:  # a full host will have room again, and the pool waits for it
@@ -220,10 +220,10 @@ class Driver:
             detail=said,
         )
 
-    async def _try(self, until: float) -> Connection:
+    async def _try(self, deadline: float) -> Connection:
         at = self._at
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 return await self._new(*self._hosts[at])
         except Exception:
             if self._at == at:  # no other attempt has moved on meanwhile
@@ -248,7 +248,7 @@ class Driver:
         if len(self._hosts) > 1:
             [[only_reads]] = (await connection.run(_ONLY_READS)).rows
             if only_reads:
-                raise _OnlyReads("it only reads")
+                raise _OnlyReads("it is read-only")
 
     @staticmethod
     async def _wish(connection: Connection, statement: str) -> None:
