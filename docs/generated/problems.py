@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from guidkeep.errors import TYPE_PREFIX
-from guidkeep.http.problems import PROBLEMS
+from guidkeep.wire.problems import PROBLEMS, TYPE_PREFIX
 
 
 def table() -> str:

@@ -1,7 +1,7 @@
 """The errors, as a tree of classes. Each kind of error has a code, which never changes.
 
 The message is a sentence: what was wrong, and what would be right. The table in
-`guidkeep.http.problems` maps the codes to HTTP.
+`guidkeep.wire.problems` has the form of each in a response.
 """
 
 from __future__ import annotations
@@ -13,10 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-
-TYPE_PREFIX = "urn:guidkeep:problem:"
-"""The beginning of a problem's `type` (RFC 9457 §3.1.1). The error's code follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +30,7 @@ class Fault:
     parameter: str | None = None
 
     def as_json(self) -> dict[str, str]:
-        """The fault as a member of a problem's `errors`."""
+        """Returns the fault as a JSON object."""
         place = {"pointer": self.pointer, "parameter": self.parameter}
         return {name: at for name, at in place.items() if at is not None} | {"detail": self.detail}
 
@@ -239,7 +235,7 @@ class UnknownAnswer(ClientSideError):
     """The response is not Guidkeep's: something else is at that address.
 
     Attributes:
-        answered: the HTTP status of the response.
+        answered: the status of the response.
     """
 
     code = "unknown-answer"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from guidkeep import caches, stores
 from guidkeep.backends import listed
 from guidkeep.errors import StartupError
-from guidkeep.origins import read_hosts, read_origins
 from guidkeep.record import shortened
 from guidkeep.system.environment import PREFIX, unknown, without_injected
 from guidkeep.units import parse_duration, parse_size
+from guidkeep.wire.origins import read_hosts, read_origins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -18,12 +18,12 @@ from guidkeep.caches.entries import parse
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.errors import GuidkeepError
 from guidkeep.http.conditions import Preconditions
-from guidkeep.http.problems import problem_of
 from guidkeep.metrics import Metrics
 from guidkeep.record import Record, parse_change
 from guidkeep.registry.drafts import Drafts
 from guidkeep.registry.registry import Registry
 from guidkeep.schema import MetadataSchema
+from guidkeep.wire.problems import problem_of
 from tests.consistency import virtual
 from tests.consistency.jitter import Jitter, JitteredCache, LosingStore
 from tests.consistency.operations import Seen, members_of

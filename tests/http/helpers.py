@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from guidkeep.errors import TYPE_PREFIX
 from guidkeep.http import openapi
-from guidkeep.http.problems import PROBLEMS
 from guidkeep.record import new_guid
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings
+from guidkeep.wire.problems import PROBLEMS, TYPE_PREFIX
 from tests.engines import CACHES, SINGLE
 from tests.support import MARCH_2015, NO_TLS
 

@@ -12,14 +12,14 @@ import pytest
 import schemathesis
 
 from guidkeep.http import docs, openapi
-from guidkeep.http.problems import PROBLEMS
 from guidkeep.http.requests import LIST_PARAMETERS, MAX_LIMIT
 from guidkeep.http.routes import routes
-from guidkeep.jsontext.lines import NDJSON
 from guidkeep.record import LAST_EXPIRE
 from guidkeep.registry.census import DAYS
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings
+from guidkeep.wire.media_types import NDJSON
+from guidkeep.wire.problems import PROBLEMS
 from tests.http.helpers import DOCUMENT, lines_of
 from tests.support import GUID
 

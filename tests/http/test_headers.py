@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep import errors
-from guidkeep.http.problems import last_bytes, problem_of
+from guidkeep.http.problems import last_bytes
 from guidkeep.http.routes import routes
+from guidkeep.wire.problems import problem_of
 from tests.http.helpers import Api, check_headers, request_raw
 from tests.support import app_of
 

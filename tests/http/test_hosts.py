@@ -10,8 +10,8 @@ import pytest
 from guidkeep.errors import StartupError
 from guidkeep.http.hosts import KNOWN, Hosts
 from guidkeep.http.requests import Request
-from guidkeep.origins import read_hosts, read_origins
 from guidkeep.settings import load
+from guidkeep.wire.origins import read_hosts, read_origins
 from tests.http.helpers import Api, check_problem, detail, request_raw
 from tests.support import Clock, served
 

@@ -12,8 +12,8 @@ import pytest
 from guidkeep import settings
 from guidkeep.cli.main import main
 from guidkeep.errors import StartupError
-from guidkeep.origins import read_hosts, read_origins
 from guidkeep.settings import ROWS, Settings, flag, load, variable
+from guidkeep.wire.origins import read_hosts, read_origins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -41,8 +41,8 @@ from guidkeep.errors import (
     InvalidRequest,
     NotFound,
 )
-from guidkeep.jsontext.lines import NDJSON
 from guidkeep.record import new_guid
+from guidkeep.wire.media_types import JSON, NDJSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -308,7 +308,7 @@ class Operations:
         attempts: Attempts | None = None,
     ) -> Steps[Outcome]:
         if body is not None:
-            headers = {"content-type": "application/json", **headers}
+            headers = {"content-type": JSON, **headers}
         made = attempts or Attempts(self.patience)
         return exchange(
             lambda left: Request(method, path, body and body(made.age), headers, left),

@@ -12,32 +12,24 @@ from guidkeep import errors
 from guidkeep.client.models import Day, Line, Page, Record, Stats
 from guidkeep.client.sansio import Response
 from guidkeep.errors import (
-    TYPE_PREFIX,
     BodyTooLarge,
     Fault,
     GuidkeepError,
     InvalidRequest,
     MethodNotAllowed,
     NoSuchAddress,
-    OutcomeUnknown,
     UnknownAnswer,
 )
 from guidkeep.jsontext import lenient
 from guidkeep.record import is_guid, parse_seconds, shortened
 from guidkeep.urls import redacted
+from guidkeep.wire.problems import PROBLEMS, TYPE_PREFIX, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REFUSED, BROKEN = 400, 500
 """The lowest statuses of errors: the client's, and the server's (RFC 9110 §15)."""
-OWN_STATUSES = {
-    InvalidRequest.code: 400,
-    BodyTooLarge.code: 413,
-    OutcomeUnknown.code: 503,
-}
-"""The service's statuses by error code, for the client's own errors: about a line that it does not
-send, or that has no response."""
 
 _record_begins = re.compile(
     r'\s*\{\s*"guid"\s*:\s*"[0-9A-F]{32}"\s*,\s*"expire"\s*:\s*"[0-9]{1,12}"\s*[,}]'
@@ -158,12 +150,15 @@ def line_of(response: Response, text: bytes, number: int) -> Line:
 def _unexplained(status: int) -> GuidkeepError:
     """Returns the error of a line that was refused in short, without a reason."""
     told = "The service refused the line without a reason, because it had refused many others."
-    return BodyTooLarge(told) if status == OWN_STATUSES[BodyTooLarge.code] else InvalidRequest(told)
+    return BodyTooLarge(told) if status == problem_of(BodyTooLarge).status else InvalidRequest(told)
 
 
 def own_status(error: GuidkeepError) -> int:
-    """Returns the status of a line that the client itself refused."""
-    return OWN_STATUSES.get(error.code, BROKEN)
+    """Returns the status of a line that the client did not send, or that got no response.
+
+    It is the service's for the same error, or 500 for an error that the service does not have.
+    """
+    return PROBLEMS.get(error.code, problem_of(GuidkeepError)).status
 
 
 def document_of(response: Response) -> dict[str, Any]:

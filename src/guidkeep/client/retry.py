@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from guidkeep.client.responses import BROKEN, REFUSED, error_of, problem_type
 from guidkeep.client.sansio import Lost, Pause, Response
-from guidkeep.errors import OutcomeUnknown, Unreachable
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable, Unreachable
 from guidkeep.system.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _is_final(came: Response, method: str, *, was_open: bool) -> bool:
 
 def _is_nothing_done(response: Response) -> bool:
     return response.status in _NOTHING_DONE or (
-        response.status in _OPEN and problem_type(response) == "store-unavailable"
+        response.status in _OPEN and problem_type(response) == StoreUnavailable.code
     )
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from guidkeep.errors import CrossSiteRefused
 from guidkeep.http.responses import Response
-from guidkeep.origins import normal_origin
 from guidkeep.record import shortened
+from guidkeep.wire.origins import normal_origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

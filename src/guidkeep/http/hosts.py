@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from guidkeep.errors import MisdirectedRequest
-from guidkeep.origins import is_loopback, split_authority
 from guidkeep.record import shortened
+from guidkeep.wire.origins import is_loopback, split_authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,9 +14,10 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from guidkeep.http.problems import PROBLEMS
 from guidkeep.http.routes import HEALTH
 from guidkeep.system.version import VERSION
+from guidkeep.wire.media_types import PROBLEM
+from guidkeep.wire.problems import PROBLEMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -104,5 +105,5 @@ def _problem(status: int, headers: Mapping[str, Any]) -> dict[str, Any]:
             for name in headers
             if name.lower() in sent
         },
-        "content": {"application/problem+json": {"schema": schema}},
+        "content": {PROBLEM: {"schema": schema}},
     }

@@ -26,6 +26,7 @@ from guidkeep.http.responses import lines_of
 from guidkeep.http.streams import StreamedResponse, send_pieces
 from guidkeep.record import shortened
 from guidkeep.settings import REQUEST_COST
+from guidkeep.wire.problems import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -152,7 +153,7 @@ class Resource:
     def _problem(self, error: Exception, request: Request) -> Response:
         """Returns the response to an error; logs the details that it hides."""
         shown = problems.shown(error)
-        if not problems.problem_of(shown).is_logged:
+        if not problem_of(shown).is_logged:
             return problems.response_of(shown)
         if isinstance(error, StoreUnavailable):
             log.warning("store unavailable", request_id=request.id, detail=error.detail)

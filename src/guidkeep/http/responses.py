@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from guidkeep.jsontext.lines import NDJSON
+from guidkeep.wire import media_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,8 +46,8 @@ NOT_KEPT = shared(b"no-store")
 REVALIDATED = shared(b"no-cache")
 """For responses with an ETag: a copy may be kept, and must be revalidated before use."""
 
-JSON = [(b"content-type", b"application/json")]
-NDJSON_LINES = [(b"content-type", NDJSON.encode())]
+JSON = [(b"content-type", media_types.JSON.encode())]
+NDJSON_LINES = [(b"content-type", media_types.NDJSON.encode())]
 
 
 class Response(NamedTuple):

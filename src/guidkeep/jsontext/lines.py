@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NDJSON = "application/x-ndjson"
-"""The media type of lines with one JSON object each."""
-
 
 class Line(NamedTuple):
     """A line that is not blank: its number, from 1, and its text, or None if it is too long."""

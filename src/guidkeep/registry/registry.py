@@ -84,7 +84,7 @@ class Registry:
 
     Args:
         store: keeps the records.
-        cache: keeps finished responses.
+        cache: keeps entries, rendered so that they can be served.
         drafts: makes records from requests.
         metrics: takes the registry's counts.
         clock: returns Unix time in seconds.
@@ -116,11 +116,11 @@ class Registry:
     # The operations.
 
     def hit(self, guid: str) -> bytes | None:
-        """Returns the record's finished response from this process's cache, or None: unknown."""
+        """Returns the record's rendered entry from this process's cache, or None: unknown."""
         return self.cache.hit(guid, self.clock())
 
     def peek(self, guid: str, tell: Callable[[bytes | None], None]) -> bool:
-        """Asks a cache on another machine for the finished response; see `Cache.peek`."""
+        """Asks a cache on another machine for the rendered entry; see `Cache.peek`."""
         return self.cache.peek(guid, self.clock(), tell)
 
     async def read(self, guid: str) -> Record:

@@ -27,8 +27,9 @@ from guidkeep.http.connection.reading import ReadingProtocol
 from guidkeep.http.connection.writing import ConnectionStream, Flow
 from guidkeep.http.extensions import CONNECTION
 from guidkeep.http.memory import give_back
-from guidkeep.http.problems import last_bytes, problem_of
+from guidkeep.http.problems import last_bytes
 from guidkeep.record import shortened
+from guidkeep.wire.problems import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -51,6 +51,7 @@ from guidkeep.http.spool import Spool, SpoolSpace
 from guidkeep.http.streams import StreamedResponse
 from guidkeep.jsontext.lines import Lines
 from guidkeep.record import ENVELOPE, parse_change
+from guidkeep.wire.problems import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -301,8 +302,8 @@ class _BulkRequest:
 
     def _failed(self, number: int, guid: str | None, error: Exception) -> str:
         shown = problems.shown(error)
-        status, request_id = problems.problem_of(shown).status, None
-        if problems.problem_of(shown).is_logged:
+        status, request_id = problem_of(shown).status, None
+        if problem_of(shown).is_logged:
             request_id = self._request.id
             if not self._has_failed:  # only the first, because a million may follow
                 self._has_failed = True
