@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from guidkeep.cli import exits
+from guidkeep.cli import SERVE, exits
 from guidkeep.cli.command import OneOf
 from guidkeep.cli.commands import COMMANDS
 
 if TYPE_CHECKING:
     from guidkeep.cli.command import Argument, Command
 
-SERVE = "serve"
 SETTINGS = "Its flags are [the settings](operating.md#settings)."
 """The text instead of a table for the command whose arguments are the settings."""
 

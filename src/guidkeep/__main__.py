@@ -10,6 +10,7 @@ import _signal  # type: ignore[import-not-found]  # the C part of `signal`: quic
 import os
 import sys
 
+from guidkeep.cli import SERVE
 from guidkeep.server.signals import HANGUP, IGNORED, STOPPING
 
 
@@ -17,7 +18,7 @@ def main() -> int:
     """Runs the command; returns its exit code."""
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # else it is ignored
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    if sys.argv[1:2] == ["serve"]:
+    if sys.argv[1:2] == [SERVE]:
         # A server that has not begun to serve ends with 0, not with the status of a signal.
         for number in STOPPING:
             if _signal.getsignal(number) != _signal.SIG_IGN:

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
     from guidkeep.jsontext import Member
 
+DEFAULT_LIFETIME = 30 * 86_400
+"""Seconds that a record lives when it is created without `expire`, unless a setting says otherwise:
+30 days."""
+DEFAULT_MAX_RECORD = 64 * 1024
+"""Maximum bytes of a record's metadata, unless a setting says otherwise."""
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+"""Records in a page of a list: unless a request says otherwise, and at most."""
+FORECAST_DAYS = 90
+"""Days for which the records that expire are counted, today included."""
 LAST_EXPIRE = 253_402_300_799
 """9999-12-31T23:59:59Z, the last instant with a year of four digits."""
 
@@ -136,7 +145,7 @@ class Query:
     """The live records that a list asks for.
 
     Attributes:
-        limit: the maximum number of records, 1 to 1000.
+        limit: the maximum number of records, 1 to `MAX_LIMIT`.
         after: only GUIDs greater than this one.
         user: only records whose metadata has this `user`.
         expires_before: only records that expire before this Unix time, in seconds.
@@ -145,7 +154,7 @@ class Query:
             it walks in the order of the GUIDs.
     """
 
-    limit: int = 100
+    limit: int = DEFAULT_LIMIT
     after: str | None = None
     user: str | None = field(default=None, repr=False)
     expires_before: int | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from guidkeep import caches, stores
 from guidkeep.backends import listed
 from guidkeep.errors import StartupError
-from guidkeep.record import shortened
+from guidkeep.record import DEFAULT_LIFETIME, DEFAULT_MAX_RECORD, shortened
 from guidkeep.system.environment import PREFIX, unknown, without_injected
 from guidkeep.units import parse_duration, parse_size
 from guidkeep.wire.origins import read_hosts, read_origins
@@ -159,13 +159,16 @@ class Settings:
         "the former record until this one reaches the cache again.",
     )
     lifetime: float = _setting(
-        "30d", _lifetime, "DURATION", "How long a record lives when it is created without expire."
+        f"{DEFAULT_LIFETIME // 86_400}d",
+        _lifetime,
+        "DURATION",
+        "How long a record lives when it is created without expire.",
     )
     metadata_schema: Path | None = _setting(
         "", _path, "FILE", "JSON Schema (2020-12) for metadata, in place of the one shipped."
     )
     max_body: int = _setting(
-        "64KiB",
+        f"{DEFAULT_MAX_RECORD // 1024}KiB",
         _positive_size,
         "SIZE",
         "Largest body of a request, and largest metadata of a record.",

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guidkeep import Client
-from guidkeep.cli import commands
 from guidkeep.client.responses import stats_of
 from guidkeep.client.sansio import Response
-from guidkeep.registry import census
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -126,10 +124,6 @@ def test_the_forecast_as_json(run: Run, capsys: Capture, told: dict[str, Any]) -
         "forecast": told["forecast"][:2],
         "later": 1005,
     }
-
-
-def test_the_forecast_has_as_many_days_as_the_service_counts() -> None:
-    assert commands.DAYS == census.DAYS
 
 
 @pytest.mark.parametrize("days", ["0", "91", "x", "9999999999999"])

@@ -12,10 +12,9 @@ import pytest
 import schemathesis
 
 from guidkeep.http import docs, openapi
-from guidkeep.http.requests import LIST_PARAMETERS, MAX_LIMIT
+from guidkeep.http.requests import LIST_PARAMETERS
 from guidkeep.http.routes import routes
-from guidkeep.record import LAST_EXPIRE
-from guidkeep.registry.census import DAYS
+from guidkeep.record import DEFAULT_LIMIT, FORECAST_DAYS, LAST_EXPIRE, MAX_LIMIT
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings
 from guidkeep.wire.media_types import NDJSON
@@ -140,12 +139,12 @@ def test_a_hole_that_nothing_fills_is_no_text() -> None:
 
 def test_the_limits_in_the_template_are_those_of_the_code() -> None:
     [limit, *others] = DOCUMENT["paths"]["/guid"]["get"]["parameters"]
-    assert limit["schema"]["maximum"] == MAX_LIMIT
+    assert (limit["schema"]["default"], limit["schema"]["maximum"]) == (DEFAULT_LIMIT, MAX_LIMIT)
     assert (limit["name"], *(other["name"] for other in others)) == LIST_PARAMETERS
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["Change"]["properties"]["ttl"]["oneOf"][0]["maximum"] == LAST_EXPIRE
     forecast = schemas["Stats"]["allOf"][1]["properties"]["forecast"]
-    assert forecast["minItems"] == forecast["maxItems"] == DAYS
+    assert forecast["minItems"] == forecast["maxItems"] == FORECAST_DAYS
     assert NDJSON in DOCUMENT["paths"]["/export"]["get"]["responses"]["200"]["content"]
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guidkeep.record import LAST_EXPIRE, Record
-from guidkeep.registry.drafts import DEFAULT_LIFETIME
+from guidkeep.record import DEFAULT_LIFETIME, LAST_EXPIRE, Record
 from guidkeep.schema import MetadataSchema
 from tests.http.helpers import EACH_PAIR, SOON, Api, faults, lines_of
 from tests.registry.memory_store import MemoryStore

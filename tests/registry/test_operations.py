@@ -13,10 +13,9 @@ from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.none import NoCache
 from guidkeep.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
 from guidkeep.http.conditions import Preconditions
-from guidkeep.record import LAST_EXPIRE, Query, Record, is_guid, parse_change
+from guidkeep.record import DEFAULT_LIFETIME, LAST_EXPIRE, Query, Record, is_guid, parse_change
 from guidkeep.registry import registry as registry_module
 from guidkeep.registry.aside import LARGE
-from guidkeep.registry.drafts import DEFAULT_LIFETIME
 from guidkeep.schema import MetadataSchema
 from tests.registry.memory_store import MemoryStore
 from tests.support import GUID, MARCH_2015, Clock, change, make_registry

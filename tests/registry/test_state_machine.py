@@ -20,8 +20,7 @@ from guidkeep.caches.memory import MemoryCache
 from guidkeep.errors import GuidkeepError, InvalidRequest, NotFound, PreconditionFailed
 from guidkeep.http.conditions import Preconditions
 from guidkeep.metrics import Metrics
-from guidkeep.record import Change, Query, Record, parse_change
-from guidkeep.registry.drafts import DEFAULT_LIFETIME
+from guidkeep.record import DEFAULT_LIFETIME, Change, Query, Record, parse_change
 from guidkeep.registry.registry import Written
 from guidkeep.stores import open_store
 from tests.jsontext.test_jsontext import rfc_7396

@@ -4,3 +4,7 @@
 made from it. A command's module is imported when the command runs, so `--help` and completion are
 quick.
 """
+
+SERVE = "serve"
+"""The command that runs the server. It alone is known before the imports: see
+`guidkeep.__main__`."""

@@ -6,7 +6,7 @@ A new command needs a row here and the function that the row names.
 from __future__ import annotations
 
 from guidkeep import settings
-from guidkeep.cli import help_texts
+from guidkeep.cli import SERVE, help_texts
 from guidkeep.cli.command import Argument, Command, OneOf, up_to
 from guidkeep.cli.exits import (
     CONFLICT,
@@ -19,9 +19,7 @@ from guidkeep.cli.exits import (
     UNKNOWN,
     USAGE,
 )
-
-DAYS = 90
-"""Days in the service's forecast: `guidkeep.registry.census.DAYS`."""
+from guidkeep.record import DEFAULT_LIMIT, FORECAST_DAYS
 
 _LOCAL = (DONE, FAILED, USAGE, INTERRUPTED)
 _READS = (DONE, FAILED, USAGE, REFUSED, UNAVAILABLE, INTERRUPTED)
@@ -85,7 +83,7 @@ def _setting(name: str, about: str = "") -> Argument:
 
 COMMANDS = (
     Command(
-        name="serve",
+        name=SERVE,
         summary="serve the API over HTTP",
         about="Serves the API over HTTP. Brackets show the default and the environment variable "
         "for the same setting.",
@@ -196,7 +194,11 @@ COMMANDS = (
             OneOf(
                 (
                     Argument(
-                        "--limit", "At most N records.", "N", default="100", read=up_to(10**9)
+                        "--limit",
+                        "At most N records.",
+                        "N",
+                        default=str(DEFAULT_LIMIT),
+                        read=up_to(10**9),
                     ),
                     Argument("--all", "All records."),
                 )
@@ -293,7 +295,13 @@ COMMANDS = (
         about="Draws how many records expire on each of the next days (UTC), today first.",
         run="stats:forecast",
         arguments=(
-            Argument("--days", f"Days to draw, 1 to {DAYS}.", "N", default="30", read=up_to(DAYS)),
+            Argument(
+                "--days",
+                f"Days to draw, 1 to {FORECAST_DAYS}.",
+                "N",
+                default="30",
+                read=up_to(FORECAST_DAYS),
+            ),
             *_SERVICE,
             _FORM,
         ),

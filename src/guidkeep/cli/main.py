@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guidkeep import settings
-from guidkeep.cli import exits
+from guidkeep.cli import SERVE, exits
 from guidkeep.cli.output import complain, failed
 from guidkeep.cli.parser import parsed
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SERVE = "serve"
-"""This command logs the warnings that other commands print."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -31,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
         except OSError as error:
             return failed(error)
         raise
-    if command.name != SERVE:
+    if command.name != SERVE:  # which logs these warnings
         _warn_of_variables()
     try:
         return command.function()(options)

@@ -15,6 +15,7 @@ from guidkeep.cli.times import DEFAULT, parse_expire, parse_ttl
 from guidkeep.client.arguments import ANY, KEEP, Expire, IfMatch
 from guidkeep.errors import NotFound, PreconditionFailed, StartupError
 from guidkeep.jsontext import format_object
+from guidkeep.record import MAX_LIMIT
 
 if TYPE_CHECKING:
     from guidkeep.cli.members import Words
@@ -110,7 +111,7 @@ def list_(client: Client, options: Options, output: Output) -> int:
 
 def _part(limit: int | None, shown: int) -> int:
     """Returns the size of the next part, which a table aligns; it bounds the memory."""
-    return 1000 if limit is None else min(1000, limit - shown)
+    return MAX_LIMIT if limit is None else min(MAX_LIMIT, limit - shown)
 
 
 def _wanted(options: Options, *, may_be_empty: bool) -> tuple[Words, dict[str, Member]]:

@@ -16,6 +16,7 @@ from guidkeep.client.operations import Operations
 from guidkeep.client.per_process import PerProcess
 from guidkeep.client.retry import Patience
 from guidkeep.client.sansio import Give, Lost, More, Pause
+from guidkeep.record import DEFAULT_LIMIT, MAX_LIMIT
 from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class AsyncClient:
     async def list(
         self,
         *,
-        limit: int = 100,
+        limit: int = DEFAULT_LIMIT,
         after: str | None = None,
         user: str | None = None,
         expires_before: int | None = None,
@@ -150,7 +151,7 @@ class AsyncClient:
     async def pages(
         self,
         *,
-        limit: int = 1000,
+        limit: int = MAX_LIMIT,
         after: str | None = None,
         user: str | None = None,
         expires_before: int | None = None,

@@ -16,6 +16,7 @@ from guidkeep.client.operations import Operations
 from guidkeep.client.per_process import PerProcess
 from guidkeep.client.retry import Patience
 from guidkeep.client.sansio import Give, Lost, More, Pause
+from guidkeep.record import DEFAULT_LIMIT, MAX_LIMIT
 from guidkeep.urls import redacted
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class Client:
     def list(
         self,
         *,
-        limit: int = 100,
+        limit: int = DEFAULT_LIMIT,
         after: str | None = None,
         user: str | None = None,
         expires_before: int | None = None,
@@ -235,7 +236,7 @@ class Client:
     def pages(
         self,
         *,
-        limit: int = 1000,
+        limit: int = MAX_LIMIT,
         after: str | None = None,
         user: str | None = None,
         expires_before: int | None = None,

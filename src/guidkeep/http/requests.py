@@ -8,7 +8,15 @@ from urllib.parse import parse_qsl
 
 from guidkeep.errors import BodyTooLarge, EncodedBody, Fault, InvalidRequest
 from guidkeep.http.extensions import CONNECTION, NoStream
-from guidkeep.record import LAST_EXPIRE, Query, guid_fault, parse_seconds, shortened
+from guidkeep.record import (
+    DEFAULT_LIMIT,
+    LAST_EXPIRE,
+    MAX_LIMIT,
+    Query,
+    guid_fault,
+    parse_seconds,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -23,7 +31,6 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-MAX_LIMIT = 1000
 LONGEST_ID = 128
 RECORD_PREFIX = "/guid/"
 RECORD_ROUTE = "/guid/{guid}"
@@ -204,5 +211,5 @@ def _pairs(query_string: bytes, names: Sequence[str]) -> tuple[dict[str, str], l
 
 
 def _number(given: dict[str, str], name: str) -> int | None:
-    default = {"limit": "100", "expires_before": "0"}[name]
+    default = {"limit": str(DEFAULT_LIMIT), "expires_before": "0"}[name]
     return parse_seconds(given.get(name, default))

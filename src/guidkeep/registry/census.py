@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from guidkeep.errors import StoreUnavailable
-from guidkeep.record import LAST_EXPIRE
+from guidkeep.record import FORECAST_DAYS, LAST_EXPIRE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("guidkeep.census")
 
-DAYS = 90
-"""Days that have a number of their own, today included."""
 DAY = 86_400
 STEP = 50_000
 """Records that one step counts."""
@@ -51,8 +49,8 @@ class Forecast:
 
     Attributes:
         as_of: Unix time in seconds at which the count began.
-        days: the number of records that expire on each of `DAYS` days (UTC), from the day of
-            `as_of`.
+        days: the number of records that expire on each of `FORECAST_DAYS` days (UTC), from the
+            day of `as_of`.
         later: the number of records that expire after these days.
     """
 
@@ -134,7 +132,7 @@ class Census:
 
     async def _run(self, now: int) -> Forecast:
         today, first = now // DAY, now + 1
-        ends = [(day + 1) * DAY for day in range(today, today + DAYS)]
+        ends = [(day + 1) * DAY for day in range(today, today + FORECAST_DAYS)]
         days = []
         for end in ends:
             days.append(await self._between(first, end))

@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING
 from guidkeep.errors import BodyTooLarge, Fault, InvalidRequest
 from guidkeep.jsontext import format_object, merge, parse_object
 from guidkeep.misspelt import meant_by
-from guidkeep.record import LAST_EXPIRE, Record
+from guidkeep.record import DEFAULT_LIFETIME, DEFAULT_MAX_RECORD, LAST_EXPIRE, Record
 from guidkeep.schema import pointer
 
 if TYPE_CHECKING:
     from guidkeep.jsontext import Member
     from guidkeep.record import Change
     from guidkeep.schema import MetadataSchema
-
-DEFAULT_LIFETIME = 30 * 86_400
-"""Seconds: 30 days."""
-
-DEFAULT_MAX_RECORD = 65_536
 
 
 class Drafts:
