@@ -107,3 +107,20 @@ def test_the_root_has_few_modules() -> None:
 def test_a_room_says_what_it_is_for(room: str) -> None:
     if room != "__pycache__":
         assert ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text()))
+
+
+def named_loggers(text: str) -> list[int]:
+    """The lines that make a logger of structlog with another name than the module's."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith("get_logger")
+        and list(map(ast.unparse, node.args)) != ["__name__"]
+    ]
+
+
+def test_a_logger_has_the_name_of_its_module() -> None:
+    found = {name: named_loggers(path.read_text()) for name, path in MODULES.items()}
+    assert not {name: lines for name, lines in found.items() if lines}
+    assert named_loggers('log = structlog.get_logger("guidkeep.http")\nget_logger()') == [1, 2]

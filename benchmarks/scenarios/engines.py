@@ -26,7 +26,7 @@ TARGETS = (Target("≥", 5.0, REFERENCE),)
 THROUGH_REDIS = "redis://"
 IN_MEMORY = "memory://"
 
-Turn = tuple[str, str]
+Contestant = tuple[str, str]
 """The database and the cache."""
 
 
@@ -34,13 +34,13 @@ def run(bench: Bench) -> Outcome:
     """Measures all contestants in turn."""
     with ExitStack() as stack:
         contestants = _contestants(bench, stack, stack.enter_context(redis(bench)).url)
-        found = bench.rounds({turn: _rate(bench, one) for turn, one in contestants.items()})
-    return Outcome([_row(turn, found) for turn in found])
+        found = bench.rounds({each: _rate(bench, one) for each, one in contestants.items()})
+    return Outcome([_row(contestant, found) for contestant in found])
 
 
-def _contestants(bench: Bench, stack: ExitStack, redis_url: str) -> dict[Turn, Server]:
+def _contestants(bench: Bench, stack: ExitStack, redis_url: str) -> dict[Contestant, Server]:
     """The contestants whose database is installed; each has its own database number of Redis."""
-    contestants: dict[Turn, Server] = {}
+    contestants: dict[Contestant, Server] = {}
     caches = (f"{redis_url}/{number}" for number in range(1, 16))
 
     def serve(name: str, store: Callable[[], str]) -> None:
@@ -63,14 +63,14 @@ def _rate(bench: Bench, server: Server) -> Callable[[], float]:
     return lambda: created().rate
 
 
-def _row(turn: Turn, found: dict[Turn, list[float]]) -> Row:
-    name, cache = turn
-    figure = Figure(found[turn], "/s")
+def _row(contestant: Contestant, found: dict[Contestant, list[float]]) -> Row:
+    name, cache = contestant
+    figure = Figure(found[contestant], "/s")
     if name == REFERENCE:
         return Row(what=f"{REFERENCE}, create, {CONNECTIONS} connections", figure=figure)
     return Row(
         what=f"Durable create on {name}, `--cache {cache}`, {CONNECTIONS} connections",
         figure=figure,
-        ratios=ratios(found[turn], {REFERENCE: found.get((REFERENCE, THROUGH_REDIS))}),
+        ratios=ratios(found[contestant], {REFERENCE: found.get((REFERENCE, THROUGH_REDIS))}),
         targets=TARGETS if cache == THROUGH_REDIS else (),
     )

@@ -20,7 +20,8 @@ CLIENTS = (1, 16, 64, 256)
 CREATE = (Target("≥", 0.6, WEBDIS),)
 RISES = (Target("≥", 1.0),)
 
-Turn = tuple[str, int]
+Contestant = tuple[str, int]
+"""The server and its number of connections."""
 
 
 def run(bench: Bench) -> Outcome:
@@ -28,16 +29,16 @@ def run(bench: Bench) -> Outcome:
     with ExitStack() as stack:
         database = bench.subfolder("writes") / "guidkeep.db"
         server = stack.enter_context(guidkeep(bench, database))
-        turns: dict[Turn, Callable[[], Load]] = {
+        contestants: dict[Contestant, Callable[[], Load]] = {
             (GUIDKEEP, clients): partial(create, bench, server, connections=clients)
             for clients in CLIENTS
         }
         if bench.has("webdis", "redis-server"):
             other, _ = stack.enter_context(webdis(bench, durable=True))
             for clients in CLIENTS:
-                turns[WEBDIS, clients] = partial(set_keys, bench, other, connections=clients)
-        found = bench.rounds({turn: _rate(load) for turn, load in turns.items()})
-    rows = [_row(turn, found) for turn in found]
+                contestants[WEBDIS, clients] = partial(set_keys, bench, other, connections=clients)
+        found = bench.rounds({each: _rate(load) for each, load in contestants.items()})
+    rows = [_row(contestant, found) for contestant in found]
     return Outcome([*rows, _steps(found)], creates=_series(found))
 
 
@@ -45,19 +46,19 @@ def _rate(load: Callable[[], Load]) -> Callable[[], float]:
     return lambda: load().rate
 
 
-def _row(turn: Turn, found: dict[Turn, list[float]]) -> Row:
-    name, clients = turn
+def _row(contestant: Contestant, found: dict[Contestant, list[float]]) -> Row:
+    name, clients = contestant
     ours = name == GUIDKEEP
     what = "Durable create" if ours else f"{WEBDIS}, SET, `appendfsync always`"
     return Row(
         what=f"{what}, {clients} connection{'s' * (clients > 1)}",
-        figure=Figure(found[turn], "/s"),
-        ratios=ratios(found[turn], {WEBDIS: found.get((WEBDIS, clients))}) if ours else {},
+        figure=Figure(found[contestant], "/s"),
+        ratios=ratios(found[contestant], {WEBDIS: found.get((WEBDIS, clients))}) if ours else {},
         targets=CREATE if ours and clients == 64 else (),  # noqa: PLR2004 - the one with a target
     )
 
 
-def _steps(found: dict[Turn, list[float]]) -> Row:
+def _steps(found: dict[Contestant, list[float]]) -> Row:
     """The least ratio of two steps from 16 connections on; below 1 the rate has fallen."""
     steps = [
         ratio(found[GUIDKEEP, more], found[GUIDKEEP, fewer])
@@ -71,7 +72,7 @@ def _steps(found: dict[Turn, list[float]]) -> Row:
     )
 
 
-def _series(found: dict[Turn, list[float]]) -> dict[str, dict[int, float]]:
+def _series(found: dict[Contestant, list[float]]) -> dict[str, dict[int, float]]:
     series: dict[str, dict[int, float]] = {}
     for (name, clients), values in found.items():
         series.setdefault(name, {})[clients] = Figure(values).value

@@ -16,7 +16,7 @@ from guidkeep.errors import OutcomeUnknown
 from guidkeep.record import new_version
 from guidkeep.registry import registry
 from guidkeep.registry.registry import Registry
-from guidkeep.registry.single_flight import Flights
+from guidkeep.registry.single_flight import SingleFlight
 from tests.registry import faults as planted
 
 if TYPE_CHECKING:
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     from guidkeep.record import Record
 
 
-class _Joined(Flights[Any]):
+class _Joined(SingleFlight[Any]):
     """A caller joins the load that is already running."""
 
     async def join(self, key: str, load: Callable[[], Awaitable[Any]]) -> Any:
-        flights: dict[str, asyncio.Future[Any]] = self.__dict__.setdefault("joined", {})
-        if key not in flights:
-            flights[key] = flight = self.__dict__["start"](load())
-            flight.add_done_callback(lambda _: flights.pop(key))
-        return await flights[key]
+        loads: dict[str, asyncio.Future[Any]] = self.__dict__.setdefault("joined", {})
+        if key not in loads:
+            loads[key] = running = self.__dict__["start"](load())
+            running.add_done_callback(lambda _: loads.pop(key))
+        return await loads[key]
 
 
-class JoinsFlightUnderWay(Registry):
+class JoinsLoadUnderWay(Registry):
     """Naive single flight; see `guidkeep.registry.single_flight` for what is wrong with it."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._flights = _Joined(self._spawn)
-        self._flights.__dict__["start"] = self._spawn
+        self._loads = _Joined(self._spawn)
+        self._loads.__dict__["start"] = self._spawn
 
 
 class Forgetful(RedisCache):
@@ -181,7 +181,7 @@ FAULTS = {
     "fill though overtaken": Fault(cache=planted.FillThoughOvertaken, scripts=_OVERTAKEN_PUTS),
     "lost keeps": Fault(cache=planted.LostKeeps, scripts=_LOST_KEEPS, flushes=40),
     "settle before commit": Fault(planted.SettleBeforeCommit),
-    "joins a flight under way": Fault(JoinsFlightUnderWay),
+    "joins a load under way": Fault(JoinsLoadUnderWay),
     "versions that are the time": Fault(versions=_microseconds, load=DENSE),
     "inserts over what has expired": Fault(InsertsOverExpired, load=BRIEF),
     "raises no fence": Fault(RaisesNoFence, lost=LOST, load=WIDE),

@@ -164,10 +164,8 @@ class Run:
             ),
             self._history.floor,
             self._stepped.state(self._guid),
-            tuple(
-                bool(after) for node in self._nodes for after in node._flights._under_way.values()
-            ),
-            tuple(len(node._flights) for node in self._nodes),
+            tuple(bool(after) for node in self._nodes for after in node._loads._under_way.values()),
+            tuple(len(node._loads) for node in self._nodes),
             tuple(self._left.items()),
             len(self._kept.late),
             int(self.clock.now),
@@ -216,7 +214,7 @@ class Run:
             require(len(doing.commits) <= 1, f"{doing.kind} {doing.number} happened twice")
         require(not self._cache._standing, f"leases are left: {self._cache._standing}")
         for node in self._nodes:
-            require(not node._flights, "a flight is left")
+            require(not node._loads, "a load is left")
             require(not node._tasks, "a task is left")
         require(not self._loop.complaints, f"the loop complains: {self._loop.complaints}")
         answer = self._cache.hit(self._guid, self.clock.now)

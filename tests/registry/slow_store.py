@@ -61,6 +61,6 @@ class SlowStore(MemoryStore):
 
 def assert_nothing_is_left(registry: Registry) -> None:
     cache = registry.cache
-    assert not registry._flights
+    assert not registry._loads
     assert not registry._tasks
     assert not isinstance(cache, MemoryCache) or not cache._standing

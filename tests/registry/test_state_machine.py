@@ -256,7 +256,7 @@ class RegistryMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_left_standing(self) -> None:
         assert not self.cache._standing
-        assert not self.registry._flights
+        assert not self.registry._loads
         assert self.cache.counts.bytes <= 1200
 
 

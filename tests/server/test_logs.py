@@ -39,7 +39,7 @@ def test_a_server_logs_json_and_only_its_own_words(tmp_path: Path) -> None:
         assert server.stop() == 0
     told = lines(log)
     assert {line["event"] for line in told} == {"stopping", "stopped"}
-    assert {line["logger"] for line in told} == {"guidkeep.server"}
+    assert {line["logger"] for line in told} == {"guidkeep.server.server"}
     for line in told:
         assert line["level"] == "info"
         assert line["timestamp"].endswith("Z")

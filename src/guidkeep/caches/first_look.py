@@ -16,7 +16,7 @@ from guidkeep.urls import redacted
 if TYPE_CHECKING:
     from guidkeep.caches import Cache
 
-log = structlog.get_logger("guidkeep.cache")
+log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 3.0
 """Seconds that a start waits for the cache's first response."""

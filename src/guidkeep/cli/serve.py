@@ -11,13 +11,14 @@ from guidkeep.cli import exits
 from guidkeep.errors import StartupError
 from guidkeep.server import stopping
 
+log = structlog.get_logger(__name__)
+
 
 def run(flags: dict[str, Any]) -> int:
     """Serves until it is stopped; returns the exit code."""
     with stopping.before_the_loop():
         chosen = settings.load(flags)
         logs.configure(form=chosen.log_format, level=chosen.log_level, guids=chosen.log_guids)
-        log = structlog.get_logger("guidkeep.server")
         for name, nearest in settings.unknown_variables():
             log.warning("unknown variable", variable=name, nearest=nearest)
         try:

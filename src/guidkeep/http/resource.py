@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Request], Awaitable[Response | StreamedResponse]]
 
-log = structlog.get_logger("guidkeep.http")
+log = structlog.get_logger(__name__)
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 """The methods whose request bodies are read."""

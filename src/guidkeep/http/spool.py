@@ -24,7 +24,7 @@ from guidkeep.system.tasks import on_thread
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-log = structlog.get_logger("guidkeep.http")
+log = structlog.get_logger(__name__)
 
 IN_MEMORY = 256 * 1024
 """Bytes in memory; one piece may exceed them."""

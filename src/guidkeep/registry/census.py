@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from guidkeep.stores import Counted
 
-log = structlog.get_logger("guidkeep.census")
+log = structlog.get_logger(__name__)
 
 DAY = 86_400
 STEP = 50_000

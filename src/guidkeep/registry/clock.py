@@ -26,7 +26,7 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-log = structlog.get_logger("guidkeep.clock")
+log = structlog.get_logger(__name__)
 
 SLEW = 0.001
 """Seconds per second by which a clock may drift and be slewed. NTP slews by half of it."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from guidkeep.record import Record
     from guidkeep.stores import Store
 
-log = structlog.get_logger("guidkeep.fences")
+log = structlog.get_logger(__name__)
 
 BACKOFF = Backoff(first=0.1, longest=2.0)
 """The waits between attempts to raise a fence."""

@@ -44,7 +44,7 @@ from guidkeep.registry.census import Census
 from guidkeep.registry.clock import ClockWatch
 from guidkeep.registry.fencing import hold_until, raise_fence
 from guidkeep.registry.paging import read_page
-from guidkeep.registry.single_flight import Flights
+from guidkeep.registry.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -108,7 +108,7 @@ class Registry:
         self._drafts = drafts
         self._metrics = metrics
         self._census = Census(self._count, clock)
-        self._flights: Flights[Record | None] = Flights(self._spawn)
+        self._loads: SingleFlight[Record | None] = SingleFlight(self._spawn)
         self.aside = Aside()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[object]] = set()
@@ -389,7 +389,7 @@ class Registry:
 
     async def _current(self, guid: str, now: float) -> Record | None:
         """Returns the record, expired or not; concurrent reads of one GUID share one load."""
-        return await self._flights.join(guid, lambda: self._load(guid, now))
+        return await self._loads.join(guid, lambda: self._load(guid, now))
 
     async def _load(self, guid: str, now: float) -> Record | None:
         found = await self.cache.get(guid, now)

@@ -26,7 +26,7 @@ class _Next(NamedTuple, Generic[Result]):
     load: Callable[[], Awaitable[Result]]
 
 
-class Flights(Generic[Result]):
+class SingleFlight(Generic[Result]):
     """The running loads by key, and for each the load that follows.
 
     Args:
@@ -52,26 +52,26 @@ class Flights(Generic[Result]):
             try:
                 return await load()
             finally:
-                self._land(key)
+                self._ended(key)
         following = self._under_way[key]
         if following is None:
             following = _Next(asyncio.get_running_loop().create_future(), load)
             self._under_way[key] = following
         return await asyncio.shield(following.waiting)
 
-    def _land(self, key: str) -> None:
+    def _ended(self, key: str) -> None:
         following = self._under_way.pop(key)
         if following is not None:
             self._under_way[key] = None
-            self._spawn(self._fly(key, following))
+            self._spawn(self._run(key, following))
 
-    async def _fly(self, key: str, flight: _Next[Result]) -> None:
-        waiting = flight.waiting
+    async def _run(self, key: str, following: _Next[Result]) -> None:
+        waiting = following.waiting
         try:
-            waiting.set_result(await flight.load())
+            waiting.set_result(await following.load())
         except Exception as error:  # noqa: BLE001 - the callers raise it, of any kind
             waiting.set_exception(error)
             waiting.exception()  # marks it as retrieved: the callers may all be cancelled
         finally:
             waiting.cancel()  # has an effect only if this load was cancelled
-            self._land(key)
+            self._ended(key)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from guidkeep.registry.clock import ClockWatch
     from guidkeep.registry.registry import Registry
 
-log = structlog.get_logger("guidkeep.sweeping")
+log = structlog.get_logger(__name__)
 
 REST = 4
 """The rest after each step, as a multiple of the time that the step took. So the sweep takes at

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from guidkeep.metrics import Gathered
     from guidkeep.settings import Settings
 
-log = structlog.get_logger("guidkeep.server")
+log = structlog.get_logger(__name__)
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that waits for the interpreter's lock gets it. The store's threads

@@ -26,7 +26,7 @@ from guidkeep.server.signals import HANGUP, IGNORED, STOPPING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-log = structlog.get_logger("guidkeep.server")
+log = structlog.get_logger(__name__)
 
 HELD = (HANGUP, *IGNORED)
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from guidkeep.backends import Backend
     from guidkeep.settings import Settings
 
-log = structlog.get_logger("guidkeep.supervisor")
+log = structlog.get_logger(__name__)
 
 BACKOFF = Backoff(first=0.1, longest=5.0)
 """The waits before a dead worker is replaced."""

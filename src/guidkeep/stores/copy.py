@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Watch = Callable[[float, int], None]
     """Called with the progress, from 0 to 1, and the number of records processed."""
 
-log = structlog.get_logger("guidkeep.copying")
+log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 

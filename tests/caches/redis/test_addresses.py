@@ -57,7 +57,7 @@ def test_with_tls_the_certificate_is_checked_unless_the_url_says_otherwise() -> 
     [
         ("redis://x?colour=red", "unknown parameter: colour"),
         ("redis://x?ssl_ca_certs=file", "unknown parameter: ssl_ca_certs"),
-        ("redis://x,y", "say redis+cluster://"),
+        ("redis://x,y", "write redis+cluster://"),
         ("redis://x:many", "is not a URL"),
         ("redis+cluster://a:1,,b:2/", "a host between commas has no name"),
         ("redis://x/first", "'first' is not the number of a database"),

@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from guidkeep.caches.redis.server import Word
     from guidkeep.record import Record
 
-log = structlog.get_logger("guidkeep.cache")
+log = structlog.get_logger(__name__)
 
 ANOTHER_FILLS: Final = 2
 """The reply to `get` if another reader has the right to fill."""

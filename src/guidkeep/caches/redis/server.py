@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from ssl import SSLContext
 
-log = structlog.get_logger("guidkeep.cache")
+log = structlog.get_logger(__name__)
 
 OLDEST: Final = 7
 """The oldest Redis whose scripts have flags."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from guidkeep.caches.redis.server import Options, Watcher, Word
 
-log = structlog.get_logger("guidkeep.cache")
+log = structlog.get_logger(__name__)
 
 AGAIN: Final = 4
 """The number of times that a call is repeated elsewhere, or with scripts loaded anew, at most."""

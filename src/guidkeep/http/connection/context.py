@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from guidkeep.metrics import Metrics, Tally
     from guidkeep.settings import Settings
 
-log = structlog.get_logger("guidkeep.http")
+log = structlog.get_logger(__name__)
 
 REFUSED = "guidkeep_refused_connections"
 

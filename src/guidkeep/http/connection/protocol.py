@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from guidkeep.errors import GuidkeepError
     from guidkeep.http.memory import Memory
 
-log = structlog.get_logger("guidkeep.http")
+log = structlog.get_logger(__name__)
 
 _absolute = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)").match
 """Matches a request's target in absolute form: its scheme, and its host and port."""

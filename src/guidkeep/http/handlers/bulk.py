@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from guidkeep.record import Change
     from guidkeep.registry.registry import Written
 
-log = structlog.get_logger("guidkeep.http")
+log = structlog.get_logger(__name__)
 
 WINDOW = 512
 """Lines of one request that are processed at once."""

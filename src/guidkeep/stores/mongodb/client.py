@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
     from pymongo.asynchronous.database import AsyncDatabase
 
-log = structlog.get_logger("guidkeep.stores.mongodb")
+log = structlog.get_logger(__name__)
 
 Document: TypeAlias = dict[str, Any]
 Result = TypeVar("Result")

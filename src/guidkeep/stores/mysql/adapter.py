@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from guidkeep.urls import Address
 
-log = structlog.get_logger("guidkeep.stores.mysql")
+log = structlog.get_logger(__name__)
 
 GONE = "2006"
 """The driver's code for a connection that was closed before the statement was written."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from guidkeep.stores.mysql.adapter import Rows
     from guidkeep.stores.remote.pool import Pool
 
-log = structlog.get_logger("guidkeep.stores.mysql")
+log = structlog.get_logger(__name__)
 
 SCHEMA_VERSION = 1
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Ask = Callable[[str], Awaitable[Sequence[Any]]]
     """Runs a statement and returns its rows."""
 
-log = structlog.get_logger("guidkeep.stores.postgresql")
+log = structlog.get_logger(__name__)
 
 SCHEMA_VERSION = 1
 

@@ -22,7 +22,7 @@ from guidkeep.errors import StoreUnavailable, unconfirmed, unreadable, unwritabl
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-log = structlog.get_logger("guidkeep.stores")
+log = structlog.get_logger(__name__)
 
 
 class Failure(Exception):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from guidkeep.stores.remote.adapter import Adapter, Connection
     from guidkeep.stores.remote.failures import Failure, Report
 
-log = structlog.get_logger("guidkeep.stores")
+log = structlog.get_logger(__name__)
 
 Statement = TypeVar("Statement")
 Result = TypeVar("Result")

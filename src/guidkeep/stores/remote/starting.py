@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from guidkeep.stores.remote.failures import Codes
     from guidkeep.urls import Address
 
-log = structlog.get_logger("guidkeep.stores")
+log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 

@@ -37,7 +37,7 @@ from guidkeep.system.files import create_private, open_regular
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-log = structlog.get_logger("guidkeep.stores.sqlite")
+log = structlog.get_logger(__name__)
 
 LONGEST = 504
 """The longest path that SQLite accepts, in bytes, including the suffixes of its other files."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-log = structlog.get_logger("guidkeep.stores.sqlite")
+log = structlog.get_logger(__name__)
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x47554944  # "GUID"

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from guidkeep.record import Query, Record
     from guidkeep.stores import Counted
 
-log = structlog.get_logger("guidkeep.stores.sqlite")
+log = structlog.get_logger(__name__)
 
 BATCH_LIMIT = 1024
 WATCH_INTERVAL = 0.5
