@@ -104,9 +104,9 @@ class JitteredStore:
 
         async def work() -> None:
             try:
-                outcome.settle(await self._jitter.around(write))
+                outcome.resolve(await self._jitter.around(write))
             except BaseException as error:  # noqa: BLE001 - raised by the caller that awaits it
-                outcome.settle(error)
+                outcome.resolve(error)
 
         self._go(work())
         return outcome
@@ -140,7 +140,7 @@ class LosingStore(JitteredStore):
 
         async def work() -> None:
             await self._jitter.pause()
-            outcome.settle(OutcomeUnknown("The answer was lost."))
+            outcome.resolve(OutcomeUnknown("The answer was lost."))
             await asyncio.sleep(late)
             if late < LATE / 2:
                 await write()

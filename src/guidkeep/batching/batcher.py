@@ -10,10 +10,10 @@ the load.
 in one iteration, and each hands its operation in during the next. A batch that left one iteration
 earlier would miss the requests that are being parsed in that iteration.
 
-*When outcomes are settled.* A batch leaves before the outcomes of the one before it are settled, so
-that the database works while responses are made. Making one response takes some 40 µs. So at most
-`SETTLED` outcomes are settled in one iteration, or hundreds of them would hold up every other
-request.
+*When outcomes are resolved.* A batch leaves before the outcomes of the one before it are resolved,
+so that the database works while responses are made. Making one response takes some 40 µs. So at
+most `PER_ITERATION` outcomes are resolved in one iteration, or hundreds of them would hold up every
+other request.
 
 *Failures.* A runner returns a result or an exception for each operation. An exception for one
 operation fails that one alone. If the runner itself fails, its exception fails
@@ -38,8 +38,8 @@ Item = TypeVar("Item")
 Item_contra = TypeVar("Item_contra", contravariant=True)
 Result = TypeVar("Result")
 
-SETTLED = 64
-"""Outcomes that are settled in one event-loop iteration."""
+PER_ITERATION = 64
+"""Outcomes that are resolved in one event-loop iteration."""
 
 
 def after_next_iteration(loop: asyncio.AbstractEventLoop, leave: Callable[[], object]) -> None:
@@ -156,28 +156,28 @@ class Batcher(Generic[Item, Result]):
         self._leave()
         if not self._running:
             self._idle.set()
-        self._settle(outcomes, _results(done, len(outcomes)))
+        self._resolve(outcomes, _results(done, len(outcomes)))
 
-    def _settle(
+    def _resolve(
         self, outcomes: Sequence[Outcome[Result]], results: Sequence[Result | BaseException]
     ) -> None:
-        """Settles some outcomes now, and the rest in the event-loop iterations that follow.
+        """Resolves some outcomes now, and the rest in the event-loop iterations that follow.
 
-        The loop itself does it, not a task: a task can be cancelled, and nobody would settle the
+        The loop itself does it, not a task: a task can be cancelled, and nobody would resolve the
         rest.
         """
-        now = slice(SETTLED)
+        now = slice(PER_ITERATION)
         for outcome, result in zip(outcomes[now], results[now], strict=True):
             if not outcome.done():
-                outcome.settle(result)
-        if len(outcomes) > SETTLED:
-            self._loop.call_soon(self._settle, outcomes[SETTLED:], results[SETTLED:])
+                outcome.resolve(result)
+        if len(outcomes) > PER_ITERATION:
+            self._loop.call_soon(self._resolve, outcomes[PER_ITERATION:], results[PER_ITERATION:])
 
     def _late(self, outcomes: Sequence[Outcome[Result]], error: StoreUnavailable) -> None:
-        """Settles a batch that goes on beyond its time, and refuses what waits behind it."""
+        """Gives up a batch that goes on beyond its time, and refuses what waits behind it."""
         for outcome in outcomes:
             if not outcome.done():
-                outcome.settle(error)
+                outcome.resolve(error)
         if self._runner.at_once > 1:  # other batches may still come back and take what waits
             self._refuse_those_that_waited()
         elif self._items:
@@ -196,7 +196,7 @@ class Batcher(Generic[Item, Result]):
     def _refuse(self, count: int, message: str) -> None:
         _, outcomes, _ = self._take(count)
         for outcome in outcomes:
-            outcome.settle(StoreUnavailable(message))
+            outcome.resolve(StoreUnavailable(message))
 
 
 class Batchers:

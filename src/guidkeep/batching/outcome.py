@@ -34,7 +34,7 @@ class Outcome(asyncio.Future[Result]):
         """Refuses."""
         return False
 
-    def settle(self, result: Result | BaseException) -> None:
+    def resolve(self, result: Result | BaseException) -> None:
         """Makes the outcome known: a result, or an exception to raise."""
         if isinstance(result, BaseException):
             self.set_exception(result)
