@@ -23,7 +23,7 @@ LIMIT = 1 << 20
 PIECE = 1 << 16
 """Approximate bytes per write."""
 MOMENT = 0.1
-"""Seconds that `say` waits for a reader."""
+"""Seconds at most that printing a line on standard output waits for a reader."""
 
 
 class BackgroundWriter:

@@ -157,7 +157,7 @@ async def test_a_server_without_a_binary_log_is_warned_of(engines: Engines, name
         async with opener_of(server.fresh())():
             pass
     warnings = [(line["event"], line["setting"]) for line in logs]
-    assert warnings == [("a crash may take back what a read has shown", "log_bin")] * has_none
+    assert warnings == [("a crash may undo what a read has shown", "log_bin")] * has_none
 
 
 async def cipher(url: str) -> str:

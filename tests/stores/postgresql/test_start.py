@@ -212,7 +212,7 @@ async def test_a_lock_on_the_tables_does_not_hold_up_the_start_for_ever(
 @pytest.mark.parametrize(
     ("setting", "warned"),
     [
-        ("synchronous_commit = off", ["a crash may lose answered writes"]),
+        ("synchronous_commit = off", ["a crash may lose acknowledged writes"]),
         ("synchronous_commit = local", []),
         ("default_transaction_read_only = on", ["the server is read-only: writes will fail"]),
         ("work_mem = '8MB'", []),
@@ -248,7 +248,7 @@ async def test_settings_of_the_whole_server_are_warned_of_too(own: PostgreSQL) -
     assert found == {
         ("a power cut may damage the database", "fsync=off"),
         ("a power cut may damage the database", "full_page_writes=off"),
-        ("a failover may lose answered writes", "synchronous_commit=local"),
+        ("a failover may lose acknowledged writes", "synchronous_commit=local"),
     }
 
 

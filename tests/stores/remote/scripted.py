@@ -27,7 +27,7 @@ class Said(Exception):
 LOST = Said(Report("lost", is_lost=True))
 DEADLOCK = Said(Report("deadlock", "1213", is_response=True))
 FULL = Said(Report("too many", "1040", is_response=True))
-AWAY = Said(Report("refused", is_passing=True))
+AWAY = Said(Report("refused", is_temporary=True))
 READ_ONLY = Said(Report("read only", "1290", is_response=True))
 
 

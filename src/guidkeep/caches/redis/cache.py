@@ -65,6 +65,7 @@ from guidkeep.caches.redis.servers import Cluster, Servers, Single
 from guidkeep.caches.redis.unsettled import LIMIT, Unsettled
 from guidkeep.caches.redis.url import RedisAddress
 from guidkeep.metrics import Metrics
+from guidkeep.system.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -78,7 +79,7 @@ log = structlog.get_logger(__name__)
 
 ANOTHER_FILLS: Final = 2
 """The reply to `get` if another reader has the right to fill."""
-WAITS: Final = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+WAITS: Final = tuple(map(Backoff(first=0.001, longest=0.032, spread=0.0).seconds, range(6)))
 """Seconds between looks for an entry that another reader fills; after the last the store is asked.
 """
 BATCH: Final = 512

@@ -24,7 +24,7 @@ CODES = Codes(
     # The driver keeps the connections, and repeats operations itself.
     again=(),
     undone=(),
-    passing=(),
+    temporary=(),
 )
 """MongoDB has hundreds of codes; after any other code the outcome counts as unknown, which is never
 wrong."""

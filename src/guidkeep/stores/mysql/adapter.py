@@ -64,7 +64,7 @@ CODES = Codes(
     again=_AGAIN | {DETACHED},
     undone={GONE},
     # Shutting down, interrupted.
-    passing=CONFLICTS | _FULL | {DETACHED, "1053", "1317", "1927", "1969"},
+    temporary=CONFLICTS | _FULL | {DETACHED, "1053", "1317", "1927", "1969"},
 )
 """Servers have thousands of codes; after any other code the outcome of a write is unknown."""
 
@@ -170,7 +170,7 @@ class Adapter:
         self._wishes: tuple[str, ...] = (
             f"SET SESSION max_statement_time = {min(timeout, 1e6):.3f}",
             f"SET SESSION innodb_lock_wait_timeout = {int(min(max(timeout / 2, 1), 1e6))}",
-            "SET SESSION wsrep_sync_wait = 7",  # Galera: see each commit that any node confirmed
+            "SET SESSION wsrep_sync_wait = 7",  # Galera: see each commit that any node acknowledged
         )
         self._hosts = address.places
         self._at = 0
@@ -215,7 +215,7 @@ class Adapter:
             code=_code(error),
             is_response=is_response,
             is_lost=is_broken and not is_timeout,
-            is_passing=is_broken and not isinstance(cause, ssl.SSLError),
+            is_temporary=is_broken and not isinstance(cause, ssl.SSLError),
             is_timeout=is_timeout,
             detail=said,
         )

@@ -14,10 +14,13 @@ import structlog
 from guidkeep.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from guidkeep.stores.mysql.adapter import Rows
     from guidkeep.stores.remote.pool import Pool
+
+    Ask = Callable[[str], Awaitable[Sequence[tuple[Any, ...]]]]
+    """Runs a statement and returns its rows."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +61,7 @@ _FOUND_TABLES = """
 SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES
 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN ('guidkeep_schema', 'record')
 """
+_VERSION = "SELECT version FROM guidkeep_schema"
 _FOUND_COLUMNS = """
 SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS
 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'record'
@@ -76,9 +80,9 @@ _BREAKING: Mapping[str, Collection[str]] = {
     "innodb_doublewrite": ("off", "0", "detect_only"),
     "innodb_flush_method": ("nosync", "littlesync", "o_direct_no_fsync"),
 }
-"""Values with which a power cut may lose confirmed writes. Two more cases: with a binary log, a
+"""Values with which a power cut may lose acknowledged writes. Two more cases: with a binary log, a
 crash rolls back each commit that the log lacks, so the log must be on the disk too (sync_binlog).
-Without one, InnoDB shows others a commit before it is on the disk, and before it is confirmed."""
+Without one, InnoDB shows others a commit before it is on the disk and acknowledged."""
 _SETTINGS = f"""
 SHOW GLOBAL VARIABLES WHERE Variable_name IN
 ('log_bin', 'sync_binlog', 'wsrep_on', 'max_allowed_packet', {", ".join(map(repr, _BREAKING))})
@@ -101,44 +105,57 @@ async def prepare(pool: Pool[str, Rows], *, place: str, deadline: float) -> int:
         Failure: a statement failed.
     """
 
-    async def rows(statement: str) -> Sequence[tuple[Any, ...]]:
+    async def ask(statement: str) -> Sequence[tuple[Any, ...]]:
         return (await pool.run(statement, deadline)).rows
 
-    there = {_text(name): _text(engine or "a view") for name, engine in await rows(_FOUND_TABLES)}
-    if "record" in there and "guidkeep_schema" not in there:
+    engine = await _make_tables(ask, place)
+    await _require_tables(ask, place, engine)
+    settings = {_text(name): _text(value) for name, value in await ask(_SETTINGS)}
+    _warn(settings)
+    return int(settings["max_allowed_packet"])
+
+
+async def _make_tables(ask: Ask, place: str) -> str:
+    """Makes the tables if they are missing; returns the storage engine of the table `record`."""
+    engines = await _engines(ask)
+    if "record" in engines and "guidkeep_schema" not in engines:
         raise StartupError(
             f"{place} has a table named record that is not Guidkeep's (or a guidkeep_schema that "
             "this user may not see): give it a database of its own."
         )
-    versions = (
-        await rows("SELECT version FROM guidkeep_schema") if len(there) == len(_TABLES) else ()
-    )
+    are_there = len(engines) == len(_TABLES)
+    versions = await ask(_VERSION) if are_there else ()
     if not versions:
         for statement in _SCHEMA:
-            await pool.run(statement, deadline)
-        there = {_text(name): _text(engine) for name, engine in await rows(_FOUND_TABLES)}
-        versions = await rows("SELECT version FROM guidkeep_schema")
+            await ask(statement)
+        engines = await _engines(ask)
+        versions = await ask(_VERSION)
     [[version]] = versions
     if version > SCHEMA_VERSION:
         raise StartupError(
             f"{place} was written by a newer Guidkeep (schema {version}; this one knows "
             f"{SCHEMA_VERSION}): start that version, or a newer one."
         )
-    if there["record"].lower() != "innodb":
+    return engines["record"]
+
+
+async def _engines(ask: Ask) -> dict[str, str]:
+    """Returns the storage engine of each of Guidkeep's tables that exists."""
+    return {_text(name): _text(engine or "a view") for name, engine in await ask(_FOUND_TABLES)}
+
+
+async def _require_tables(ask: Ask, place: str, engine: str) -> None:
+    """Raises StartupError unless `record` can hold records, and Failure unless the user may."""
+    if engine.lower() != "innodb":
         raise StartupError(
-            f"{place}: the table record has the engine {there['record']}; Guidkeep needs InnoDB, "
+            f"{place}: the table record has the engine {engine}; Guidkeep needs InnoDB, "
             "which does a statement wholly or not at all."
         )
-    columns = {
-        _text(name).lower(): _text(kind).lower() for name, kind in await rows(_FOUND_COLUMNS)
-    }
+    columns = {_text(name).lower(): _text(kind).lower() for name, kind in await ask(_FOUND_COLUMNS)}
     if not _COLUMNS.items() <= columns.items():
         raise StartupError(f"{place}: the table record does not have the columns Guidkeep made.")
     for probe in _PROBES:
-        await pool.run(probe, deadline)
-    settings = {_text(name): _text(value) for name, value in await rows(_SETTINGS)}
-    _warn(settings)
-    return int(settings["max_allowed_packet"])
+        await ask(probe)
 
 
 def _warn(settings: Mapping[str, str]) -> None:
@@ -149,10 +166,10 @@ def _warn(settings: Mapping[str, str]) -> None:
     if has_binary_log and settings["sync_binlog"] != "1":
         breaking.append("sync_binlog")
     for name in breaking:
-        log.warning("a power cut may take answered writes away", setting=name, value=settings[name])
+        log.warning("a power cut may lose acknowledged writes", setting=name, value=settings[name])
     # The other nodes of a Galera cluster have each commit, so a crash of one loses nothing.
     if not has_binary_log and settings.get("wsrep_on") != "ON":
-        log.warning("a crash may take back what a read has shown", setting="log_bin", value="OFF")
+        log.warning("a crash may undo what a read has shown", setting="log_bin", value="OFF")
 
 
 def _text(value: str | bytes) -> str:

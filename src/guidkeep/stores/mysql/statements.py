@@ -138,7 +138,7 @@ def skip(query: Query, count: int) -> str:
 
 
 def following(first: int, before: int, limit: int) -> str:
-    """Finds `expire` of the record `limit` places after the first that expires from `first` on."""
+    """Skips `limit` of the records that expire at `first` or later; finds the next `expire`."""
     return _NEXT.format(first=first, before=before, limit=limit)
 
 

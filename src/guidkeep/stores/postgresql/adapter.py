@@ -43,7 +43,7 @@ CODES = Codes(
     is_certain=lambda code: not code.startswith(_DOUBTFUL),
     again=_AGAIN | _ENDED,
     undone=_ENDED,
-    passing=_FULL | {"57P03", "57P01", "08P01", "08006", "08001", "08003", "08004"},
+    temporary=_FULL | {"57P03", "57P01", "08P01", "08006", "08001", "08003", "08004"},
 )
 
 
@@ -189,7 +189,7 @@ class Adapter:
             code=code,
             is_response=is_response,
             is_lost=is_lost,
-            is_passing=isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError)
+            is_temporary=isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError)
             and not isinstance(error, FileNotFoundError | PermissionError | ssl.SSLError),
             is_timeout=isinstance(error, TimeoutError),
             detail=_detail(error, is_response=is_response),

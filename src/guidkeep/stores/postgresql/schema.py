@@ -177,10 +177,12 @@ def _warn(settings: dict[str, str], address: Address) -> None:
             log.warning("a power cut may damage the database", url=url, setting=f"{name}=off")
     commit = settings.get("synchronous_commit")
     if commit == "off":
-        log.warning("a crash may lose answered writes", url=url, setting="synchronous_commit=off")
+        log.warning(
+            "a crash may lose acknowledged writes", url=url, setting="synchronous_commit=off"
+        )
     if commit == "local" and settings.get("synchronous_standby_names"):
         log.warning(
-            "a failover may lose answered writes", url=url, setting="synchronous_commit=local"
+            "a failover may lose acknowledged writes", url=url, setting="synchronous_commit=local"
         )
     if settings.get("transaction_read_only") == "on":
         log.warning("the server is read-only: writes will fail", url=url)

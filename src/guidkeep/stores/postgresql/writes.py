@@ -113,8 +113,8 @@ class Writes:
     ) -> Sequence[Done]:
         """Runs a batch of writes of one kind.
 
-        Of several with one condition only the first is sent. If it fails, the others would have
-        failed before it; if it succeeds, they come after it and find another version.
+        Of several writes with one condition only the first is sent. Once it is done, the others
+        find another version; if it was refused, they would have been refused too.
         """
         sent: dict[Condition, Write] = {}
         for write in writes:
@@ -199,5 +199,5 @@ def _may_be_one(failure: Exception) -> bool:
 def _rivals(outcome: Done) -> Done:
     """Returns the outcome of a write that was not sent because another had its condition."""
     if isinstance(outcome, OutcomeUnknown):
-        return StoreUnavailable("The store does not answer; nothing was written.")
+        return StoreUnavailable("The store does not respond; nothing was written.")
     return outcome if isinstance(outcome, Exception) else False

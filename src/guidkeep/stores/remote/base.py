@@ -44,7 +44,7 @@ class Write(NamedTuple):
 
     @property
     def condition(self) -> tuple[bytes, int | None]:
-        """The condition, which holds for only one of several writes that share it."""
+        """The write's condition. Of several writes with the same one, only one can succeed."""
         return self.guid, self.version
 
 
@@ -73,7 +73,7 @@ class RemoteStore(ABC):
         inserts: the limits on batches of new records.
         changes: the limits on batches of replacements and deletions.
         apart: whether replacements and deletions never share a batch.
-        lists: pages, and walks to a page, under way at once.
+        lists: calls of `page` under way at once, and as many calls of `skip`.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class RemoteStore(ABC):
         self._deletes = self._replaces
         if apart:
             self._deletes = self._batcher("write", self._change, write_error, changes)
-        walks = Share(at_once=lists)
-        self._pages = self._batcher("list", _alone(self._page), read_error, walks)
-        self._skips = self._batcher("list", _alone(self._skip), read_error, walks)
+        share = Share(at_once=lists)
+        self._pages = self._batcher("list", _alone(self._page), read_error, share)
+        self._skips = self._batcher("list", _alone(self._skip), read_error, share)
         self._counts = self._batcher("count", _alone(self._count), read_error, Share())
         # One at a time: two would find the same records, and together delete half as many.
         self._purges = self._batcher("write", _alone(self._purge), write_error, Share())
@@ -214,9 +214,10 @@ class RemoteStore(ABC):
     async def _expire_after(
         self, first: int, before: int, limit: int, deadline: float
     ) -> int | None:
-        """Finds `expire` of the record `limit` places after the first that expires from `first` on.
+        """Skips `limit` of the records that expire at `first` or later; returns the next `expire`.
 
-        None: there is no such record, or it does not expire before `before`.
+        The records are in the order of their `expire`. None: the next one does not expire before
+        `before`, or there is none.
         """
 
     @abstractmethod

@@ -77,7 +77,7 @@ class Report(NamedTuple):
         is_response: whether the error is the server's response.
         nothing_done: whether the driver knows that nothing was changed.
         is_lost: whether the connection broke.
-        is_passing: whether an unreachable server may become reachable soon.
+        is_temporary: whether a server that can't be reached may be reachable soon.
         is_timeout: whether the time ran out.
         detail: see `Failure`.
     """
@@ -87,7 +87,7 @@ class Report(NamedTuple):
     is_response: bool = False
     nothing_done: bool = False
     is_lost: bool = False
-    is_passing: bool = False
+    is_temporary: bool = False
     is_timeout: bool = False
     detail: str | None = None
 
@@ -100,13 +100,13 @@ class Codes:
         is_certain: whether a response with this code means that nothing was changed.
         again: the statement lost against another transaction and may be sent again.
         undone: the server, or the driver, did not begin the statement, or gave it up undone.
-        passing: the server may accept a connection, or run a statement, a little later.
+        temporary: the server may soon accept the connection, or run the statement.
     """
 
     is_certain: Callable[[str], bool]
     again: Container[str]
     undone: Container[str]
-    passing: Container[str]
+    temporary: Container[str]
 
 
 def judge(report: Report, codes: Codes, *, sent: bool) -> Failure:
@@ -137,7 +137,7 @@ def judge(report: Report, codes: Codes, *, sent: bool) -> Failure:
 
 def unreached(report: Report, codes: Codes) -> Unreached:
     """Returns the failure of an attempt to connect."""
-    again = report.is_passing or report.code in codes.passing
+    again = report.is_temporary or report.code in codes.temporary
     return Unreached(
         f"can't connect: {report.text}",
         code=report.code,

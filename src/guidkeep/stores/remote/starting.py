@@ -79,7 +79,7 @@ async def started(
         try:
             return await attempt(loop.time() + timeout)
         except Failure as failure:
-            may_pass = failure.again or failure.code in codes.passing or failure.is_timeout
+            may_pass = failure.again or failure.code in codes.temporary or failure.is_timeout
             pause = BACKOFF.seconds(retry)
             if not may_pass or loop.time() + pause >= last:
                 tried = f", tried for {START_TIMES * timeout:g} s" if may_pass else ""
