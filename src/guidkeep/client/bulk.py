@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from guidkeep.client.batches import has_null, text_after
 from guidkeep.client.models import Line
 from guidkeep.client.responses import line_of, strange
-from guidkeep.client.splitter import Splitter
 from guidkeep.errors import (
     GuidkeepError,
     OutcomeUnknown,
@@ -35,7 +34,7 @@ def joined(lines: Sequence[Sent], age: int) -> bytes:
 
 def lines_of(response: Response, sent: Sequence[Sent]) -> list[Line]:
     """Returns the result of each line; the last one applies to all lines that were not taken."""
-    texts = Splitter().feed(response.body + b"\n")
+    texts = filter(None, response.body.split(b"\n"))
     lines = [
         _own(line_of(response, text, line.number), line)
         for text, line in zip(texts, sent, strict=False)

@@ -48,6 +48,7 @@ SCHEMES = (b"http", b"https")
 """The accepted schemes; a proxy in front may have terminated TLS."""
 
 WATCH_INTERVAL = 1.0
+"""Seconds between two checks of all connections for timeouts."""
 LOOKS_AT_ONCE = 256
 """Connections that are checked in one event-loop iteration."""
 LINGER = 2.0
@@ -154,8 +155,9 @@ class GuidkeepProtocol(ReadingProtocol):
             self._head_is_open = False
             self._is_hit = True
             return
+        # A request that a cache may serve is a plain GET: it has no body and upgrades to nothing.
         if self.sought is None and (self.parser.should_upgrade() or not self._check_framing()):
-            return  # a request for a cache was checked for these before
+            return
         self._head_is_open = False
         if self.seeks():
             self._pending = {self.cycle}
@@ -253,15 +255,17 @@ class GuidkeepProtocol(ReadingProtocol):
     # From the server and its watch.
 
     def end(self, error: GuidkeepError, *, for_pending: bool = False) -> None:
-        """Closes the connection, with a response unless that would look like another request's.
+        """Sends the error as a response and closes the connection.
+
+        No response is sent if the client would take it for the response to an earlier request.
 
         Args:
-            error: the fault of the incoming request, or, with `for_pending`, of all that wait for
-                a response: then the first of them gets it.
-            for_pending: whether the error is for the waiting requests.
+            error: what is wrong with the request that is arriving. With `for_pending` it is the
+                error of the requests that wait for a response, and the first of them gets it.
+            for_pending: whether the error is that of the waiting requests.
 
-        It reads on for a moment and discards the bytes: if it were closed at once, the system would
-        reset the connection, and the client would lose the response (RFC 9112 §9.6).
+        The connection is read for a moment longer, and the bytes are discarded. If it were closed
+        at once, the system would reset it, and the client would lose the response (RFC 9112 §9.6).
         """
         if self._over_since is not None:
             return
@@ -304,7 +308,7 @@ class GuidkeepProtocol(ReadingProtocol):
         """Called when the server stops: serves the requests that have arrived, then closes."""
         if self.is_idle():
             self.loop.call_later(DRAIN_GRACE, self._close_if_idle)
-        elif not self._rest:  # else the response to the last request says that it closes
+        elif not self._rest:  # if more requests have arrived, the last response closes instead
             self.cycle.keep_alive = False
 
     def give_up(self) -> None:

@@ -75,10 +75,11 @@ LONG = 1024
 TICK = 1.0
 """Seconds between two checks whether the server stops, while a request waits for a line."""
 STOPPING = "This server is stopping; this line and the rest were not done. Send them to another."
-WHY = 65_536
-"""Bytes of a request's results with reasons for refused lines, plus `WHY_FACTOR` for each byte of a
-line. Then results give no reason: otherwise a line of one byte would cost hundreds."""
-WHY_FACTOR = 10
+REASONS = 65_536
+"""Bytes that the results of refused lines may have in one request; each byte of its lines adds
+`REASONS_FACTOR`. After that, refused lines get no reason: otherwise a line of one byte would get a
+result of hundreds of bytes."""
+REASONS_FACTOR = 10
 HELD = 256 << 20
 """The most bytes of results on the disk, for all requests together."""
 
@@ -126,7 +127,7 @@ class _BulkRequest:
         self._room = asyncio.Event()  # there may be room for a line
         self._may_begin = asyncio.Event()  # the response may begin
         self._has_failed = False
-        self._why = WHY  # bytes left for the reasons of refusals
+        self._reasons = REASONS  # bytes left for the reasons of refusals
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yields the content of the response."""
@@ -150,7 +151,10 @@ class _BulkRequest:
             await asyncio.gather(reading, writing, *doing, return_exceptions=True)
 
     def _tell(self, has_room: bool) -> None:
-        """Called when the spool is full until the client reads, and when it has room again."""
+        """Called with False when the spool is full, and with True when it takes results again.
+
+        A full spool takes results again when the client has read some.
+        """
         self._request.stream.takes = has_room
         if not has_room:
             self._may_begin.set()
@@ -223,7 +227,9 @@ class _BulkRequest:
         )
 
     async def _begin(self, line: Line) -> None:
-        self._why += WHY_FACTOR * (self._bulk.max_line if line.text is None else len(line.text))
+        self._reasons += REASONS_FACTOR * (
+            self._bulk.max_line if line.text is None else len(line.text)
+        )
         if line.text is None:
             detail = f"The line must not have more than {self._bulk.max_line} bytes."
             self._refuse(line.number, None, BodyTooLarge(detail))
@@ -314,12 +320,12 @@ class _BulkRequest:
                     log.error("request failed", route="/bulk", exc_info=error, **context)
         self._bulk.limits.metrics.count("guidkeep_bulk_lines", status)
         is_refused = isinstance(shown, InvalidRequest | BodyTooLarge)
-        if is_refused and self._why <= 0 and guid is None:
+        if is_refused and self._reasons <= 0 and guid is None:
             text = f'{{"line":{number},"status":{status},"problem":{{}}}}\n'
         else:
             document = problems.document(shown, request_id)
             result = {"line": number, "status": status, "guid": guid, "problem": document}
             text = f"{json.dumps(result)}\n"
         if is_refused:
-            self._why -= len(text)
+            self._reasons -= len(text)
         return text
