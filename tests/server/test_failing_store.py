@@ -126,7 +126,7 @@ def test_the_sweep_reclaims_in_batches_and_goes_on_after_a_failure(
             sweep_interval=0.02,
             sweep_batch=3,
             sweep_margin=1.0,
-            store_timeout=1.0,
+            store_timeout=0.2,
         ) as server,
         wired(server.address) as wire,
         closing(sqlite3.connect(path, isolation_level=None)) as other,

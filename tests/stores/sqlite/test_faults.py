@@ -67,7 +67,7 @@ async def test_a_database_that_another_program_holds_is_503_and_nothing_was_writ
 
 async def test_a_failure_for_all_is_not_tried_again_one_by_one(opener: Opener, file: Path) -> None:
     metrics = Metrics()
-    async with opener(timeout=2.0, metrics=metrics) as store:
+    async with opener(timeout=1.0, metrics=metrics) as store:
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             done = await asyncio.gather(
