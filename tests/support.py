@@ -84,7 +84,11 @@ async def opened_store(path: Path, timeout: float = 5.0) -> AsyncIterator[Store]
 
 
 def make_registry(
-    store: Store, cache: Cache | None = None, clock: Clock | None = None, **options: Any
+    store: Store,
+    cache: Cache | None = None,
+    clock: Clock | None = None,
+    metrics: Metrics | None = None,
+    **options: Any,
 ) -> Registry:
     """Makes a registry with the default schema, by default with a memory cache."""
     schema = options.pop("schema", None) or MetadataSchema()
@@ -92,7 +96,7 @@ def make_registry(
         store,
         cache or open_cache("memory://", CacheOptions(max_age=60)),
         drafts=Drafts(schema, **options),
-        metrics=Metrics(),
+        metrics=metrics or Metrics(),
         clock=clock or Clock(),
     )
 

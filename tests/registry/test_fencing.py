@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 from structlog.testing import capture_logs
@@ -83,7 +83,9 @@ async def test_while_the_store_is_away_the_lease_is_renewed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(MemoryCache, "renew_after", 0.001)
-    monkeypatch.setattr(fencing, "BACKOFF", Backoff(0.0, 0.0))
+    backoff = Mock(Backoff)
+    backoff.seconds.return_value = 0.0
+    monkeypatch.setattr(fencing, "BACKOFF", backoff)
     store = SlowStore(OLD)
     kept = make_registry(store)
     await updating(kept, store)
@@ -95,6 +97,7 @@ async def test_while_the_store_is_away_the_lease_is_renewed(
     while first in writers(kept):  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0.001)
     assert len(writers(kept)) == 1
+    assert backoff.seconds.mock_calls == [call(retry) for retry in range(4)]
     await store.let_go()
     await kept.close()
     assert_nothing_is_left(kept)

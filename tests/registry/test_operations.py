@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from guidkeep.caches.memory import MemoryCache
 from guidkeep.caches.none import NoCache
 from guidkeep.errors import InvalidRequest, NotFound, PreconditionFailed, StoreUnavailable
 from guidkeep.http.conditions import Preconditions
+from guidkeep.metrics import Metrics
 from guidkeep.record import DEFAULT_LIFETIME, LAST_EXPIRE, Query, Record, is_guid, parse_change
 from guidkeep.registry import registry as registry_module
 from guidkeep.registry.aside import LARGE
@@ -269,6 +271,16 @@ async def test_a_guid_in_the_url_that_is_none_is_a_fault_of_the_request(registry
     assert registry.hit("x") is None
 
 
+async def test_a_member_that_is_removed_may_be_misspelt(registry: Registry) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await registry.update("x", parse_change(b'{"expires":null}', now=NOW, guid="x"))
+    assert [fault.parameter for fault in refused.value.faults] == ["guid"]
+    with pytest.raises(NotFound):
+        await registry.update(GUID, change(body='{"expires":null}', now=NOW))
+    with pytest.raises(InvalidRequest, match="expires"):
+        await registry.update(GUID, change(body='{"expires":5}', now=NOW))
+
+
 async def test_an_update_may_not_leave_what_the_schema_forbids(registry: Registry) -> None:
     before = (await registry.create_or_update(change(now=NOW))).record
     with pytest.raises(InvalidRequest):
@@ -283,6 +295,17 @@ async def test_a_list_says_whether_there_is_more(registry: Registry) -> None:
     last = await registry.list(Query(limit=2, after=f"{1:032X}"))
     assert ([record.guid for record in last.records], last.more) == ([f"{2:032X}"], False)
     assert not (await registry.list(Query(limit=3))).more
+
+
+async def test_the_time_that_the_store_takes_is_measured() -> None:
+    began, metrics = time.perf_counter(), Metrics()
+    registry = make_registry(MemoryStore(), metrics=metrics)
+    for _ in range(3):
+        await registry.list(Query())
+    took = time.perf_counter() - began
+    seconds = metrics.tally("guidkeep_store_seconds", "page", "ok")
+    assert sum(seconds.counts) == 3
+    assert 0 < seconds.total < took
 
 
 async def test_a_check_says_how_the_registry_fares(store: Store) -> None:
