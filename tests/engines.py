@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import pytest
 
+from guidkeep import caches, stores
 from servers import ENGINES
 from servers.processes import Failed, Missing
 from tests.alone import skip_if_alone
@@ -25,12 +26,32 @@ if TYPE_CHECKING:
 
     Started = TypeVar("Started")
 
-STORES = ("sqlite", *(engine.name for engine in ENGINES if engine.store))
-"""What the contract of stores is run on: SQLite, and the engines that serve a store."""
-CACHES = ("memory", "none", *(engine.name for engine in ENGINES if engine.cache))
+LOCAL = {row.name: row for row in (*stores.BACKENDS, *caches.BACKENDS) if row.extra is None}
+"""The stores and caches that need no server."""
+STORES = (
+    *(row.name for row in stores.BACKENDS if row.name in LOCAL),
+    *(engine.name for engine in ENGINES if engine.store),
+)
+"""What the contract of stores is run on: the local stores, and the engines that serve a store."""
+CACHES = (
+    *(row.name for row in caches.BACKENDS if row.name in LOCAL),
+    *(engine.name for engine in ENGINES if engine.cache),
+)
 """What the contract of caches is run on."""
 SINGLE = tuple(engine.name for engine in ENGINES if engine.store == engine.name)
 """Of the engines that serve a store one for each store."""
+EACH_STORE = tuple(name for name in STORES if name in LOCAL or name in SINGLE)
+"""Each store once: the local ones, and one engine for each other."""
+
+
+def local_url(name: str, file: Path) -> str:
+    """Returns the URL of a store or cache that needs no server; a store is in that file."""
+    return LOCAL[name].urls[0].partition("?")[0].replace("FILE", str(file))
+
+
+def store_of(name: str) -> str:
+    """Returns the name of the store that an engine serves; a local store has its own name."""
+    return next((str(row.store) for row in ENGINES if row.name == name), name)
 
 
 class Engine(Protocol):

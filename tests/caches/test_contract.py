@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.testing.caches import *  # noqa: F403 - its tests are run here
-from tests.engines import CACHES
+from tests.engines import CACHES, LOCAL, local_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 KEEPS = [name for name in CACHES if name != "none"]
 """The caches that keep entries."""
-REMOTE = [name for name in KEEPS if name != "memory"]
+REMOTE = [name for name in KEEPS if name not in LOCAL]
 
 
 @pytest.fixture(params=KEEPS)
@@ -53,8 +54,8 @@ async def remote(
 @asynccontextmanager
 async def opened(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Cache, Flush]]:
     """An empty cache for one test, and the function that flushes it."""
-    if request.param in ("memory", "none"):
-        cache = open_cache(f"{request.param}://", CacheOptions(max_age=60))
+    if request.param in LOCAL:
+        cache = open_cache(local_url(request.param, Path()), CacheOptions(max_age=60))
         flush = cache.flush if isinstance(cache, MemoryCache) else lambda: None
     else:
         engine = request.getfixturevalue("engines").get(request.param)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 TOMORROW = int(time.time()) + 86_400
 METADATA = '{"user": "Zo\\u00eb", "n": 1.0, "text": "\u2713 \'\\" \\\\ ", "deep": [{}, null]}'
-ENGINES = ("sqlite", *SINGLE)
 
 
 @asynccontextmanager
@@ -122,7 +121,7 @@ def test_verify_only_writes_nothing(
     assert contents(target) == []
 
 
-@pytest.mark.parametrize("kind", ENGINES[1:])
+@pytest.mark.parametrize("kind", SINGLE)
 def test_records_go_to_every_kind_of_store_and_back(
     kind: str, engines: Engines, urls: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

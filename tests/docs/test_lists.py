@@ -11,6 +11,7 @@ import pytest
 from guidkeep import caches, stores
 from servers import ENGINES, Engine
 from tests.docs.pages import ROOT, text_of
+from tests.stores.test_contract_cost import EXAMINED
 from tests.stores.test_contract_logs import QUOTE
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def test_every_backend_with_a_driver_has_an_engine_for_the_tests(
     assert bool(served) == bool(backend.extra), "servers/__init__.py: ENGINES"
     if kind == "stores":
         assert backend.name in QUOTE, "tests/stores/test_contract_logs.py: QUOTE"
+        assert backend.name in EXAMINED, "tests/stores/test_contract_cost.py: EXAMINED"
 
 
 @EACH_BACKEND

@@ -14,6 +14,7 @@ import pytest
 
 from guidkeep.caches import CacheOptions, open_cache
 from guidkeep.record import new_guid
+from tests.engines import LOCAL, local_url
 from tests.http.helpers import Api
 from tests.support import (
     MARCH_2015,
@@ -70,10 +71,8 @@ class Live:
         return self._running[pair]
 
     def _url(self, name: str) -> str:
-        if name == "sqlite":
-            return f"sqlite:///{self._folder / f'{len(self._running)}.db'}"
-        if name in ("memory", "none"):
-            return f"{name}://"
+        if name in LOCAL:
+            return local_url(name, self._folder / f"{len(self._running)}.db")
         return self._engines.get(name).fresh()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from guidkeep.record import new_guid
 from guidkeep.schema import MetadataSchema
 from guidkeep.settings import Settings
 from guidkeep.wire.problems import PROBLEMS, TYPE_PREFIX
-from tests.engines import CACHES, SINGLE
+from tests.engines import CACHES, EACH_STORE, LOCAL, local_url
 from tests.support import MARCH_2015, NO_TLS
 
 if TYPE_CHECKING:
@@ -27,16 +28,16 @@ if TYPE_CHECKING:
 DOCUMENT = openapi.document(MetadataSchema(), Settings())
 SOON = MARCH_2015 + 3600
 """An `expire` an hour after the time at which the tests begin."""
-STORES = ("sqlite", *SINGLE)
 PAIRS = [
-    f"{STORES[number % len(STORES)]} {CACHES[number % len(CACHES)]}"
-    for number in range(max(len(STORES), len(CACHES)))
+    f"{EACH_STORE[number % len(EACH_STORE)]} {CACHES[number % len(CACHES)]}"
+    for number in range(max(len(EACH_STORE), len(CACHES)))
 ]
 """Each store and each cache once: they know nothing of each other, as the import contracts say, so
 what holds over one pair holds over every other."""
 PATIENCE = 30.0
 """Seconds: long, for busy machines and for FerretDB, which counts without an index."""
-EACH_PAIR = pytest.mark.parametrize("api", ["memory://", "none://", *PAIRS], indirect=True)
+_LOCAL_CACHES = [local_url(name, Path()) for name in CACHES if name in LOCAL]
+EACH_PAIR = pytest.mark.parametrize("api", [*_LOCAL_CACHES, *PAIRS], indirect=True)
 """Targets of the contract: the application, and live servers over each store and cache.
 Other tests share the live server "sqlite memory"."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guidkeep.testing.opening import opener, store
-from tests.engines import STORES
+from tests.engines import LOCAL, STORES, local_url, store_of
 
 __all__ = ["opener", "store"]  # fixtures of the shipped contract
 
@@ -23,19 +23,25 @@ if TYPE_CHECKING:
     from tests.engines import Engines
 
 
-def sqlite_urls(folder: Path) -> Callable[[], str]:
+def local_urls(name: str, folder: Path) -> Callable[[], str]:
     """Returns a function that makes URLs; the first is that of the fixture `file`."""
     names = itertools.chain(["guidkeep.db"], map("guidkeep-{}.db".format, itertools.count(2)))
-    return lambda: f"sqlite:///{folder / next(names)}"
+    return lambda: local_url(name, folder / next(names))
 
 
 @pytest.fixture(params=STORES)
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
     """Returns a function that makes URLs of empty stores, which no other test uses."""
-    if request.param == "sqlite":
-        return sqlite_urls(tmp_path)
+    if request.param in LOCAL:
+        return local_urls(request.param, tmp_path)
     engines: Engines = request.getfixturevalue("engines")
     return engines.get(request.param).fresh
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> str:
+    """The name of the store under test, as its table has it."""
+    return store_of(request.node.callspec.params["new_url"])
 
 
 @pytest.fixture

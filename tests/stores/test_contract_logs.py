@@ -19,7 +19,6 @@ from guidkeep.stores.mysql.statements import Row
 from guidkeep.stores.postgresql import writes as postgresql
 from guidkeep.stores.postgresql.adapter import Script, Statement
 from guidkeep.stores.remote.base import Write
-from servers import ENGINES
 from tests.stores.records import NOW, make_record, newer, plant
 
 if TYPE_CHECKING:
@@ -84,10 +83,8 @@ QUOTE: Mapping[str, Callable[[Any, Path], Awaitable[None]]] = {
 
 
 @pytest.fixture
-def quote(request: pytest.FixtureRequest) -> Callable[[Any, Path], Awaitable[None]]:
-    name: str = request.node.callspec.params["new_url"]
-    store = next((engine.store for engine in ENGINES if engine.name == name), None)
-    return QUOTE[store or name]
+def quote(backend: str) -> Callable[[Any, Path], Awaitable[None]]:
+    return QUOTE[backend]
 
 
 async def test_no_log_and_no_error_quotes_a_record(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stores.conftest import sqlite_urls
+from tests.stores.conftest import local_urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def new_url(tmp_path: Path) -> Callable[[], str]:
-    return sqlite_urls(tmp_path)
+    return local_urls("sqlite", tmp_path)
