@@ -31,6 +31,8 @@ class Word(NamedTuple):
 
 WORDS = (
     Word("time-outs?", "timeout", {"CHANGELOG.md": "the past"}),
+    Word("fail-overs?", "failover"),
+    Word("(answered|confirmed) writes?", "acknowledged write"),
     Word(r"turns? of the (event )?loop", "event-loop iteration"),
     Word("(?<!single )flights?", "batch, query"),
     Word(

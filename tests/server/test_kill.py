@@ -1,4 +1,4 @@
-"""`kill -9` under load: every answered write is there, and nothing is half-written."""
+"""`kill -9` under load: every acknowledged write is there, and nothing is half-written."""
 
 from __future__ import annotations
 

@@ -6,18 +6,21 @@ records.
 
 from __future__ import annotations
 
+import importlib
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from guidkeep.testing.opening import opener, store
-from tests.engines import LOCAL, STORES, local_url, store_of
+from servers.proxy import Proxy
+from tests.engines import LOCAL, SINGLE, STORES, here, local_url, store_of
+from tests.stores.outage import Outage
 
 __all__ = ["opener", "store"]  # fixtures of the shipped contract
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.engines import Engines
@@ -47,3 +50,22 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "guidkeep.db"
+
+
+@pytest.fixture(scope="module", params=SINGLE)
+def breakable(
+    request: pytest.FixtureRequest, engines: Engines, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Any]]:
+    """A server for this module alone; each test leaves it running."""
+    engines.get(request.param)  # skips, or fails, if it is not installed
+    module = importlib.import_module(f"servers.{request.param}")
+    with here(module.started(tmp_path_factory.mktemp("outages"))) as running:
+        yield request.param, running
+
+
+@pytest.fixture
+def outage(breakable: tuple[str, Any]) -> Iterator[Outage]:
+    name, server = breakable
+    url = server.fresh()
+    with Proxy.before(url) as proxy:
+        yield Outage(name, server, proxy, proxy.url(url))

@@ -1,4 +1,4 @@
-"""The promises of every store on a server when the server fails, and at the start.
+"""The promises of every store on a server when the server fails.
 
 The caller of a write gets one of three results: it was done, nothing was written, or the outcome is
 unknown. The first two are always true.
@@ -7,82 +7,27 @@ unknown. The first two are always true.
 from __future__ import annotations
 
 import asyncio
-import importlib
-import signal
-import socket
-import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from guidkeep.errors import OutcomeUnknown, StartupError, StoreUnavailable
-from guidkeep.metrics import Metrics
+from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.record import Query, Record
-from guidkeep.stores import open_store
 from guidkeep.testing.opening import opener_of
-from servers.processes import free_port
-from servers.proxy import Proxy
-from tests.engines import SINGLE, here
 from tests.proxies import Cutter
 from tests.stores.mongodb.conftest import no_socket_is_left
 from tests.stores.records import NOW, guid_of, make_record, newer
 from tests.support import once_it_answers, outcomes, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from guidkeep.stores import Store
-    from tests.engines import Engines
+    from tests.stores.outage import Outage
 
 __all__ = ["no_socket_is_left"]
 
-SECRET = "sword-fish"  # noqa: S105 - no account has it
 MARK = "marked"
 """A text in the metadata of a write, by which a `MarkCutter` finds it."""
-
-
-class Outage(NamedTuple):
-    """A server that a test may break, and a proxy before it.
-
-    Attributes:
-        name: the engine's name.
-        server: the server itself.
-        proxy: the proxy before it.
-        url: the URL of a new, empty database, through the proxy.
-    """
-
-    name: str
-    server: Any
-    proxy: Proxy
-    url: str
-
-    def hang(self) -> None:
-        self.server.process.signal_all(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self.server.process.signal_all(signal.SIGCONT)
-
-
-@pytest.fixture(scope="module", params=SINGLE)
-def own(
-    request: pytest.FixtureRequest, engines: Engines, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Any]]:
-    """A server for this module alone; each test leaves it running."""
-    engines.get(request.param)  # skips, or fails, if it is not installed
-    module = importlib.import_module(f"servers.{request.param}")
-    with here(module.started(tmp_path_factory.mktemp("outages"))) as running:
-        yield request.param, running
-
-
-@pytest.fixture
-def outage(own: tuple[str, Any]) -> Iterator[Outage]:
-    name, server = own
-    url = server.fresh()
-    with Proxy.before(url) as proxy:
-        yield Outage(name, server, proxy, proxy.url(url))
 
 
 class MarkCutter(Cutter):
@@ -134,62 +79,6 @@ class MarkCutter(Cutter):
             if is_marked.is_set():
                 return
             writer.write(piece)
-
-
-async def refusal(url: str, timeout: float) -> str:
-    """Returns the error of a store that can't be opened; nothing shows the secret."""
-    with capture_logs() as logs, pytest.raises(StartupError) as refused:
-        await open_store(url, timeout=timeout, metrics=Metrics())
-    assert SECRET not in "".join(traceback.format_exception(refused.value)) + repr(logs)
-    return str(refused.value)
-
-
-def with_login(url: str, login: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}").geturl()
-
-
-# At start.
-
-
-@pytest.mark.parametrize("name", SINGLE)
-async def test_a_server_that_is_away_is_waited_for_and_then_named(name: str) -> None:
-    port = free_port()
-    said = await refusal(f"{name}://ann:{SECRET}@127.0.0.1:{port}/guidkeep", 0.1)
-    assert f"Can't use the store {name}://127.0.0.1:{port}/guidkeep, tried for 0.3 s: " in said
-
-
-@pytest.mark.parametrize("name", SINGLE)
-async def test_a_server_that_accepts_and_says_nothing_is_given_up(name: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        url = f"{name}://ann:{SECRET}@127.0.0.1:{mute.getsockname()[1]}/guidkeep"
-        assert "tried for 0.3 s: " in await refusal(url, 0.1)
-
-
-async def test_a_server_that_comes_late_is_waited_for(outage: Outage) -> None:
-    outage.proxy.cut()
-    opening = asyncio.ensure_future(open_store(outage.url, timeout=20.0, metrics=Metrics()))
-    await asyncio.sleep(0)
-    outage.proxy.heal()
-    store = await opening
-    assert await store.insert(make_record())
-    await store.close()
-
-
-async def test_a_login_that_is_refused_is_not_tried_again(outage: Outage) -> None:
-    said = await refusal(with_login(outage.url, f"nobody:{SECRET}"), 1000.0)
-    assert "tried for" not in said
-
-
-async def test_many_nodes_may_start_at_once(outage: Outage) -> None:
-    opening = (open_store(outage.url, timeout=60.0, metrics=Metrics()) for _ in range(5))
-    stores: list[Store] = await asyncio.gather(*opening)
-    rivals = [make_record(user=f"user {number}") for number in range(5)]
-    done = [await store.insert(rival) for store, rival in zip(stores, rivals, strict=True)]
-    assert done == [True, *[False] * 4]
-    for store in stores:
-        assert await store.get(guid_of(1)) == rivals[0]
-        await store.close()
 
 
 # While it serves.

@@ -28,14 +28,14 @@ from guidkeep.stores.mysql.adapter import CODES, CONFLICTS, DUPLICATE, Adapter, 
 from guidkeep.stores.mysql.schema import prepare
 from guidkeep.stores.mysql.statements import Row, record_of
 from guidkeep.stores.mysql.tls import tls_of
-from guidkeep.stores.remote.base import RemoteStore, Share, first_of
+from guidkeep.stores.remote.base import RemoteStore, Share, divided, first_of
 from guidkeep.stores.remote.failures import Failure, NotSent, write_error
 from guidkeep.stores.remote.pool import Pool
 from guidkeep.stores.remote.starting import started, take_connections
 from guidkeep.urls import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from guidkeep.metrics import Metrics
     from guidkeep.record import Query, Record
@@ -188,10 +188,10 @@ class MySQLStore(RemoteStore):
         firsts: dict[bytes, int] = {}
         for at, insert in inserts.items():
             firsts.setdefault(insert.guid, at)
-        rows = {firsts[guid]: inserts[firsts[guid]].row for guid in sorted(firsts)}
+        rows = [(firsts[guid], inserts[firsts[guid]].row) for guid in sorted(firsts)]
         results: Results = {}
-        for some in _statements(rows):
-            results |= await self._put_together(some, deadline)
+        for some in divided(rows, lambda item: item[1].size, BATCH_BYTES):
+            results |= await self._put_together(dict(some), deadline)
         return results
 
     async def _put_together(self, rows: Mapping[int, Row], deadline: float) -> Results:
@@ -228,16 +228,3 @@ class MySQLStore(RemoteStore):
         if len(statement) >= self._largest:
             raise NotSent(f"{len(statement)} bytes are more than max_allowed_packet allows")
         return await self._pool.run(statement, deadline, repeatable=is_read)
-
-
-def _statements(rows: Mapping[int, Row]) -> Iterator[Mapping[int, Row]]:
-    """Divides the rows, in order, into statements of `BATCH_BYTES` at most."""
-    some: dict[int, Row] = {}
-    size = 0
-    for at, row in rows.items():
-        size += row.size
-        if some and size > BATCH_BYTES:
-            yield some
-            some, size = {}, row.size
-        some[at] = row
-    yield some

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
 from guidkeep.stores.postgresql.adapter import Statement
+from guidkeep.stores.remote.base import divided
 from guidkeep.stores.remote.failures import Failure, Refused, write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from guidkeep.record import Record
     from guidkeep.stores.postgresql.adapter import Pool
     from guidkeep.stores.remote.base import Done, Write
 
 BATCH_BYTES = 8 * 1024 * 1024
-"""Metadata in one statement at most, unless a single record has more."""
+"""Characters of metadata in one statement at most, unless a single record has more."""
 _FAILS_FOR_ALL = ("08", "25", "28", "3", "42", "53", "55", "57", "58")
 """The first characters of codes that no single row causes, so one by one would fail too."""
 
@@ -120,7 +121,8 @@ class Writes:
         for write in writes:
             sent.setdefault(write.condition, write)
         outcomes: dict[Condition, Done] = {}
-        for batch in _batches(sent.values()):
+        in_order = sorted(sent.values(), key=lambda write: write.condition)
+        for batch in divided(in_order, _size, BATCH_BYTES):
             outcomes |= await self._attempt(batch, deadline, send)
         results = []
         for write in writes:
@@ -177,18 +179,8 @@ def _hex(content: bytes) -> str:
     return f"\\x{content.hex()}"
 
 
-def _batches(writes: Iterable[Write]) -> Iterator[list[Write]]:
-    """Divides the writes, in GUID order, into batches that share a statement."""
-    batch: list[Write] = []
-    size = 0
-    for write in sorted(writes, key=lambda write: write.condition):
-        length = len(write.row.metadata) if write.row else 0
-        if batch and size + length > BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(write)
-        size += length
-    yield batch
+def _size(write: Write) -> int:
+    return len(write.row.metadata) if write.row else 0
 
 
 def _may_be_one(failure: Exception) -> bool:

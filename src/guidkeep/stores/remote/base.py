@@ -11,7 +11,7 @@ from guidkeep.stores import Counted, until
 from guidkeep.stores.remote.failures import Failure, InDoubt, read_error, write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from guidkeep.batching.batcher import Batcher
     from guidkeep.errors import StoreUnavailable
@@ -247,6 +247,27 @@ def _alone(
         return [await run(*arguments, deadline)]
 
     return run_alone
+
+
+def divided(
+    items: Iterable[Item], size_of: Callable[[Item], int], limit: int
+) -> Iterator[list[Item]]:
+    """Divides items, in order, into lists that fit into one statement each.
+
+    Args:
+        items: one item at least.
+        size_of: returns the size of an item.
+        limit: the largest size of a list. An item that is larger has a list of its own.
+    """
+    some: list[Item] = []
+    size = 0
+    for item in items:
+        size += size_of(item)
+        if some and size > limit:
+            yield some
+            some, size = [], size_of(item)
+        some.append(item)
+    yield some
 
 
 def first_of(rows: Sequence[Any]) -> Any:
