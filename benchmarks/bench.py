@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from servers import mysql, nginx, postgresql, redis
+from servers import PACKAGE_OF, postgresql
 from servers.processes import Missing, cores, program
 
 if TYPE_CHECKING:
@@ -16,15 +16,8 @@ if TYPE_CHECKING:
 
 Key = TypeVar("Key")
 
-PACKAGES = {
-    "wrk": "wrk",
-    "nginx": nginx.PACKAGE,
-    "webdis": "webdis",
-    "redis-server": redis.PACKAGE,
-    "mariadbd": mysql.PACKAGE,
-    "postgres": postgresql.PACKAGE,
-    "taskset": "util-linux",
-}
+PROGRAMS = ("wrk", "nginx", "webdis", "redis-server", "mariadbd", "postgres")
+PACKAGES = {name: PACKAGE_OF[name] for name in PROGRAMS} | {"taskset": "util-linux"}
 """Debian's packages of the programs that are not Guidkeep's own."""
 
 

@@ -7,11 +7,12 @@ import platform
 import re
 import subprocess
 import time
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from guidkeep import caches, stores
 from servers.processes import cores
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 LIBRARIES = ("uvicorn", "uvloop", "httptools")
-DRIVERS = ("asyncmy", "asyncpg", "redis", "hiredis")
+REFERENCE = ("redis",)
+"""What the reference service needs beside them."""
 SYNCS = 200
 
 
@@ -53,8 +55,15 @@ def _system() -> str:
 def _libraries() -> str:
     import sqlite3  # noqa: PLC0415 - for its version only
 
-    listed = [f"{name} {_version(name)}" for name in (*LIBRARIES, *DRIVERS)]
+    listed = [f"{name} {_version(name)}" for name in (*LIBRARIES, *_drivers(), *REFERENCE)]
     return ", ".join([*listed, f"SQLite {sqlite3.sqlite_version}"])
+
+
+def _drivers() -> list[str]:
+    """The packages of the extras of stores and caches."""
+    extras = {f"extra == '{row.extra}'" for row in (*stores.BACKENDS, *caches.BACKENDS)}
+    needed = (line.partition(";") for line in requires("guidkeep") or ())
+    return [re.split(r"[^\w-]", name)[0] for name, _, when in needed if when.strip() in extras]
 
 
 def _version(package: str) -> str:

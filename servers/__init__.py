@@ -54,3 +54,5 @@ TOOLS = (
 
 PACKAGES = dict(pair for engine in ENGINES for pair in engine.packages) | dict(TOOLS)
 """All packages, each with a program or file that shows that it is installed."""
+PACKAGE_OF = {shown_by.rpartition("/")[2]: package for package, shown_by in PACKAGES.items()}
+"""The package of each of those programs."""

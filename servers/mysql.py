@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
+from servers import PACKAGE_OF
 from servers.processes import Failed, Running, free_port, listens, program
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 USER = "guidkeep"
 PASSWORD = "pa:ss/w@rd"  # noqa: S105 - for tests; has characters that are special in URLs
 """The password of the user with all rights."""
-PACKAGE = "mariadb-server"
+PACKAGE = PACKAGE_OF["mariadbd"]
 SETTINGS = (
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",

@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from servers import PACKAGE_OF
 from servers.processes import Running, program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PACKAGE = "nginx-light"
+PACKAGE = PACKAGE_OF["nginx"]
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 """Names of its folders for temporary files."""
 SHARED = Path(__file__).with_name("guidkeep.conf")

@@ -14,12 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from servers import PACKAGE_OF
 from servers.processes import Failed, Running, free_port, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-PACKAGE = "postgresql"
+PACKAGE = PACKAGE_OF["postgres"]
 FOLDERS = tuple(
     str(folder) for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 )

@@ -12,13 +12,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
 
+from servers import PACKAGE_OF
 from servers.processes import Owned, Running, free_port, program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-PACKAGE = "redis-server"
+PACKAGE = PACKAGE_OF["redis-server"]
 _numbers = itertools.count(1)
 
 

@@ -5,34 +5,17 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import guidkeep
-from guidkeep import client, errors
+from guidkeep import errors
+from guidkeep.client import models
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 WIDTH = 90
 """Characters of a signature on one line at most."""
-RESULTS: tuple[type, ...] = (
-    client.Record,
-    client.Written,
-    client.Page,
-    client.Line,
-    client.Stats,
-    client.Day,
-)
-ERRORS: tuple[type, ...] = (
-    errors.GuidkeepError,
-    errors.InvalidRequest,
-    errors.Fault,
-    errors.NotFound,
-    errors.PreconditionFailed,
-    errors.BodyTooLarge,
-    errors.TooManyRequests,
-    errors.StoreUnavailable,
-    errors.OutcomeUnknown,
-    errors.Unreachable,
-    errors.UnknownAnswer,
-)
 
 _sections = re.compile(r"^(Args|Attributes|Raises):\n((?: {4}.*\n?|\n)+)", re.MULTILINE)
 _entry = re.compile(r"^(\w[\w, ]*)(?:: (.*(?:\n +.*)*))?", re.MULTILINE)
@@ -43,13 +26,19 @@ def reference() -> str:
     parts = ["## `guidkeep.Client`", _text(guidkeep.Client)]
     parts += [_method(name) for name in vars(guidkeep.Client) if not name.startswith("_")]
     parts += ["## `guidkeep.AsyncClient`", _text(guidkeep.AsyncClient), "## What they return"]
-    for kind in RESULTS:
+    for kind in _public(models):
         parts += [f"### `guidkeep.{kind.__name__}`", _text(kind), _properties(kind)]
     parts.append("## What they raise")
-    for kind in ERRORS:
+    for kind in _public(errors):
         parts += [f"### `guidkeep.{kind.__name__}`", _text(kind)]
         parts.append(_properties(kind) if kind is errors.GuidkeepError else "")
     return "\n\n".join(part for part in parts if part)
+
+
+def _public(module: ModuleType) -> list[type]:
+    """Returns the public classes of a module in its order, errors before what they hold."""
+    found = [kind for name, kind in vars(module).items() if name in guidkeep.__all__]
+    return sorted(found, key=lambda kind: module is errors and not issubclass(kind, Exception))
 
 
 def _method(name: str) -> str:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_CLIENTS = ("AsyncClient", "Client", "Day", "Line", "Page", "Record", "Stats", "Written")
-
 __all__ = [
     "AsyncClient",
     "BodyTooLarge",
@@ -58,13 +56,12 @@ def __getattr__(name: str) -> Any:
 
     if name == "__version__":
         return import_module("guidkeep.system.version").VERSION
-    if name == "errors":
-        return import_module("guidkeep.errors")
-    if name not in __all__:
+    if name not in (*__all__, "errors"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(
-        import_module("guidkeep.client" if name in _CLIENTS else "guidkeep.errors"), name
-    )
+    errors = import_module("guidkeep.errors")
+    if name == "errors":
+        return errors
+    return getattr(errors if hasattr(errors, name) else import_module("guidkeep.client"), name)
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import guidkeep
-from guidkeep import AsyncClient, Client
+from guidkeep import AsyncClient, Client, errors
+from guidkeep import client as clients
 from guidkeep.errors import UnknownAnswer
 from tests.client.awaited import Awaited
 
@@ -51,6 +52,10 @@ def test_both_clients_have_the_same_operations_with_the_same_arguments() -> None
 
 def test_the_clients_are_imported_when_they_are_asked_for() -> None:
     assert guidkeep.Client is Client
-    assert set(guidkeep.__all__) <= {*dir(guidkeep), *guidkeep._CLIENTS}
+    assert {*guidkeep.__all__} <= {*dir(guidkeep)}
+    assert {*clients.__all__} <= {*guidkeep.__all__}
+    for name in guidkeep.__all__:
+        home = clients if name in clients.__all__ else errors
+        assert getattr(guidkeep, name) is getattr(home, name)
     with pytest.raises(AttributeError, match="nothing"):
         guidkeep.nothing  # noqa: B018 - the access is the test
