@@ -31,7 +31,10 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 FORECAST_DAYS = 90
 """Days for which the records that expire are counted, today included."""
 LAST_EXPIRE = 253_402_300_799
-"""9999-12-31T23:59:59Z, the last instant with a year of four digits."""
+"""9999-12-31T23:59:59Z, the last instant with a year of four digits.
+
+It bounds what is stored and read, not only what is requested: a cache's entry with a later `expire`
+counts as foreign. A narrower rule on requests needs a constant of its own."""
 
 ENVELOPE = 128
 """Bytes that a record on a line may have beyond its metadata, for `guid` and `expire`."""

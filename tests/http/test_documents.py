@@ -32,6 +32,7 @@ ANY = HEALTH | {421}
 SHARED = ANY | {400, 503}
 READ = SHARED | {200, 304, 404, 412}
 WRITE = SHARED | {412, 413, 415}
+# Written by hand: made from the document, it could not fail.
 OPERATIONS = {
     ("/guid", "get"): SHARED | {200},
     ("/guid", "post"): WRITE | {200, 201},

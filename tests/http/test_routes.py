@@ -87,6 +87,30 @@ async def test_a_row_and_a_class_are_a_route_and_the_row_says_who_may_link_to_it
         await registry.close()
 
 
+class Echo:
+    """A handler of what belongs to one GUID."""
+
+    def __init__(self, _: Parts) -> None:
+        pass
+
+    async def get(self, request: Request) -> Response:
+        return json_response({"guid": request.guid})
+
+
+async def test_a_route_below_a_guid_gets_the_guid_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = Route("/guid/{guid}/echo", {"GET": Echo.get}, Echo)
+    monkeypatch.setattr("guidkeep.http.app.routes", lambda: (*routes(), row))
+    async with opened_store(tmp_path / "guidkeep.db") as store:
+        registry = make_registry(store)
+        async with Api(app_of(registry)) as client:
+            answer = await client.get(f"/guid/{GUID}/echo")
+            assert (answer.status_code, answer.json()) == (200, {"guid": GUID})
+            assert (await client.get(f"/guid/{GUID}/other")).status_code == 404
+        await registry.close()
+
+
 def test_health_is_what_the_table_says() -> None:
     assert {"/livez", "/readyz"} == HEALTH
 

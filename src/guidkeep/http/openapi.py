@@ -3,8 +3,9 @@
 The file is itself a valid document. It has a hole for each part that varies:
 
 - `{{NAME}}` in a text stands for a value, and `{"x-hole": NAME}` for a value of any type;
-- `"x-problems"` among the responses of an operation lists the codes of its own errors. The errors
-  of any request, and the responses with problems, are added from the table of problems.
+- `"x-problems"` among the responses of an operation lists the codes of its own errors, if it has
+  any. The errors of any request, and the responses with problems, are added from the table of
+  problems.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def document(schema: MetadataSchema, settings: Settings) -> dict[str, Any]:
         for method, operation in item.items():
             if method != "parameters":
                 own = operation["responses"]
-                codes = {*own.pop("x-problems"), *_of_any_request(path)}
+                codes = {*own.pop("x-problems", ()), *_of_any_request(path)}
                 failures = {PROBLEMS[code].status for code in codes}
                 operation["responses"] = own | dict(_failures(method, failures))
                 statuses |= failures

@@ -84,8 +84,8 @@ class Request:
 
     @property
     def guid(self) -> str:
-        """The part of the path that should be a GUID."""
-        return self.path[len(RECORD_PREFIX) :]
+        """The segment of the path that should be a GUID."""
+        return self.path[len(RECORD_PREFIX) :].partition("/")[0]
 
     def list_of(self, name: bytes) -> bytes | None:
         """Returns a list header, which may be spread over several lines (RFC 9110 §5.3)."""

@@ -1,8 +1,9 @@
 """The routes, in one table.
 
 A new route is a row here, its handler in `handlers/`, and its path in `openapi.json`. The objects
-of the handlers, routing, `Allow`, the metrics' labels, `/openapi.json` and the tests follow from
-the rows.
+of the handlers, routing, `Allow` and the metrics' labels follow from the rows, and so do the tests
+of these. A test fails until `openapi.json` has the paths and methods of the rows; the statuses of
+each operation are written down once more in `tests/http/test_documents.py`.
 """
 
 from __future__ import annotations
