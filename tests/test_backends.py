@@ -68,6 +68,12 @@ def test_the_import_contract_names_every_driver() -> None:
     ]
     named = {module for _, module, _ in drivers()}
     assert {*contract["forbidden_modules"]} == named | {"bson", "sqlite3"}
+    own = {
+        f"guidkeep.{path.relative_to(PACKAGE).parts[0]}.{path.relative_to(PACKAGE).parts[1]}.**"
+        f" -> {module}"
+        for path, module, _ in drivers()
+    }
+    assert own <= {*contract["ignore_imports"]}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Writes the generated parts of README.md, CONTRIBUTING.md and docs/*.md: `make docs`."""
+"""Writes the generated parts of CONTRIBUTING.md and docs/*.md: `make docs`."""
 
 from __future__ import annotations
 

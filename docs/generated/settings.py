@@ -1,4 +1,4 @@
-"""The table of settings, from `guidkeep.settings`: for README.md and docs/operating.md."""
+"""The table of settings, from `guidkeep.settings`: for docs/operating.md."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,20 @@ def test_every_extra_of_a_backend_is_in_pyproject_and_in_the_extra_all() -> None
         "pyproject.toml: optional-dependencies"
     )
     assert extras["all"] == [f"guidkeep[{','.join(named)}]"], "pyproject.toml: the extra `all`"
+
+
+def test_every_package_of_an_extra_is_in_the_decision_on_dependencies() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    rows = re.findall(
+        r"^\| (.*?) \| `(\w+)` \|", text_of("docs/decisions/0002-dependencies.md"), re.MULTILINE
+    )
+    found = {(name, extra) for names, extra in rows for name in names.split(", ")}
+    assert found == {
+        (package.partition(">=")[0], extra)
+        for extra, packages in extras.items()
+        if extra != "all"
+        for package in packages
+    }
 
 
 def test_every_backend_is_in_the_contract_of_independence() -> None:
@@ -68,6 +83,17 @@ def test_every_backend_with_a_driver_has_an_engine_for_the_tests(
 @EACH_BACKEND
 def test_every_url_of_a_backend_is_in_the_page_of_operating(kind: str, backend: Backend) -> None:
     assert any(f"`{url}" in text_of("docs/operating.md") for url in backend.urls), kind
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/scaling.md"])
+@EACH_BACKEND
+def test_every_scheme_and_extra_of_a_backend_is_in_the_pages_that_compare_them(
+    kind: str, backend: Backend, page: str
+) -> None:
+    text = text_of(page)
+    assert f"{backend.schemes[0]}://" in text, kind
+    extra = backend.extra
+    assert not extra or re.search(rf"`{extra}`|guidkeep\[([\w,]+,)?{extra}\b", text), page
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda row: row.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -11,20 +12,21 @@ import pytest
 from tests.docs.pages import ROOT, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 LINES = 10
 """Lines of a recipe at most, headings and blank ones apart."""
-LISTS = (
-    "src",
-    "servers",
-    "docs/generated",
-    "benchmarks/scenarios",
-    "tests",
-    "pyproject.toml",
-    "Makefile",
+WIDTH = 120
+"""Characters of such a line at most."""
+NO_LISTS = (
+    "CONTRIBUTING.md",  # has the recipes, and no more than its own marks are checked for
+    "CHANGELOG.md",  # tells of the past
+    "docs/measured",  # results
+    "uv.lock",  # follows from pyproject.toml
+    "tests/docs/test_recipes.py",
 )
-"""Where a list of such things could stand."""
+"""Where nothing has to be added. In every other file a list of such things could stand."""
 
 
 class Instance(NamedTuple):
@@ -35,49 +37,113 @@ class Instance(NamedTuple):
         name: in place of NAME.
         pattern: finds it where a list could stand, as a regular expression for git.
         mentions: the same in the files that the recipe names.
-        used: files and folders that use the thing, or test what it does; they list nothing.
+        used: files and folders that use the thing and list nothing, each with what it does there.
     """
 
     kind: str
     name: str
     pattern: str
     mentions: str
-    used: tuple[str, ...] = ()
+    used: Mapping[str, str] = MappingProxyType({})
 
 
 INSTANCES = (
-    Instance("A setting", "sweep_batch", "sweep[_-]batch", "sweep[_-]batch"),
-    Instance("A command", "health", 'cli[.]health|"health(:run)?"', "health"),
+    Instance(
+        "A setting",
+        "sweep_batch",
+        "sweep[_-]batch",
+        "sweep[_-]batch",
+        used={"tests/server/": "tests what it does"},
+    ),
+    Instance(
+        "A command",
+        "health",
+        'cli[.]health|"health(:run)?"',
+        "health",
+        used={
+            "Dockerfile": "asks for the health of the container",
+            "compose.yaml": "the same",
+            "tests/docs/test_compose.py": "tests that",
+            "tests/cli/test_records.py": "one of the commands that need a server",
+        },
+    ),
     Instance(
         "A metric",
         "swept_records",
         "guidkeep_swept_records",
         "guidkeep_swept_records",
-        used=(
-            "src/guidkeep/registry/registry.py",
-            "src/guidkeep/http/handlers/stats.py",
-            "benchmarks/scenarios/sweep.py",
-        ),
+        used={
+            "src/guidkeep/registry/registry.py": "counts",
+            "src/guidkeep/http/handlers/stats.py": "is part of the response",
+            "benchmarks/scenarios/sweep.py": "measures the sweep",
+            "tests/http/test_stats.py": "tests the response",
+            "tests/server/": "tests the counting",
+        },
     ),
     Instance(
         "An error",
         "encoded-body",
         "EncodedBody|encoded-body",
         "EncodedBody|encoded-body",
-        used=("src/guidkeep/http/requests.py",),
+        used={"src/guidkeep/http/requests.py": "raises it"},
     ),
     Instance(
         "A route",
         "stats",
         '"/stats"|http[.](handlers[.])?stats|[|] stats|stats [|]',
         "/stats|Stats",
-        used=("src/guidkeep/http/console/api.js", "benchmarks/scenarios/hostile/attacks.py"),
+        used={
+            "src/guidkeep/http/console/api.js": "the console shows it",
+            "benchmarks/scenarios/hostile/attacks.py": "one of the costly requests",
+            "tests/cli/test_stats.py": "tests the command that shows it",
+            "tests/console/test_strangers.py": "one of the paths that a stranger's page asks for",
+            "tests/http/test_cross_site.py": "the same",
+            "tests/http/test_hosts.py": "one of the paths that a wrong Host is refused for",
+        },
     ),
-    Instance("A store", "mongodb", '"mongodb"', "mongodb", used=("tests/stores/conftest.py",)),
-    Instance("A cache", "redis", "caches[.]redis", "redis", used=("tests/consistency/",)),
-    Instance("An engine", "galera", '"galera"', "galera"),
     Instance(
-        "A rule on records", "ttl", "ttl must be at least 1", "ttl|Fault|SCHEMA|schema|parse_change"
+        "A store",
+        "mongodb",
+        "[^a-z.]mongodb",
+        "mongodb",
+        used={
+            "docs/decisions/0012-drivers-and-engines.md": "why this driver",
+            "servers/mongodb.py": "its engine",
+            "tests/docs/test_scaling.py": "the place of its URL in the page",
+            "tests/consistency/test_nodes.py": "a share of the runs: FerretDB is slow",
+            "tests/stores/test_contract.py": "fewer records: FerretDB is slow",
+            "tests/stores/test_contract_outages.py": "an exception: its driver logs by itself",
+            "tests/server/test_start.py": "one of the URLs that are refused or hide a password",
+            "tests/test_urls.py": "the same",
+        },
+    ),
+    Instance(
+        "A cache",
+        "redis",
+        "caches[.]redis",
+        "redis",
+        used={
+            "tests/consistency/": "plants faults in it",
+            "tests/test_urls.py": "one of the URLs that hide a password",
+        },
+    ),
+    Instance(
+        "An engine",
+        "galera",
+        '"galera"',
+        "galera",
+        used={
+            "tests/cluster/test_galera.py": "its own tests",
+            "tests/docs/test_scaling.py": "the place of its URL in the page",
+            "tests/stores/mysql/test_odd_server.py": "tests what its servers say",
+        },
+    ),
+    Instance(
+        "A rule on records",
+        "ttl",
+        "ttl must be at least 1",
+        "ttl|Fault|SCHEMA|schema|parse_change",
+        used={"tests/cli/test_records.py": "shows how a command prints a fault"},
     ),
 )
 
@@ -104,7 +170,7 @@ def linked(recipe: str) -> set[Path]:
 def listed_in(pattern: str) -> set[str]:
     """The files in which a thing stands where a list could stand."""
     done = subprocess.run(
-        ["git", "grep", "--untracked", "-lE", pattern, "--", *LISTS, ":!*/test_*.py"],
+        ["git", "grep", "--untracked", "-lE", pattern, "--", *(f":!{path}" for path in NO_LISTS)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -120,7 +186,9 @@ def test_every_recipe_is_followed_and_short() -> None:
     found = recipes()
     assert sorted(found) == sorted(instance.kind for instance in INSTANCES)
     for kind, text in found.items():
-        assert len([line for line in text.splitlines() if line.strip()]) <= LINES, kind
+        lines = [line for line in text.splitlines() if line.strip()]
+        assert len(lines) <= LINES, kind
+        assert max(map(len, lines)) <= WIDTH, kind
 
 
 @EACH
