@@ -15,8 +15,8 @@ from guidkeep.client.arguments import ANY, IfMatch
 from guidkeep.http.conditions import UNCONDITIONAL
 from guidkeep.jsontext import format_object
 from guidkeep.record import Record
+from guidkeep.registry.access import Written
 from guidkeep.registry.paging import Page
-from guidkeep.registry.registry import Written
 from tests.registry.test_operations import (
     test_a_condition_that_fails_is_told_though_nothing_would_change,
     test_a_generated_guid_is_one,

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from guidkeep.caches import Lease
 from guidkeep.caches.memory import MemoryCache, _Standing
 from guidkeep.record import Record
-from guidkeep.registry.registry import Registry, Written
+from guidkeep.registry.registry import Registry
 from tests.registry.explorer import Scenario
 
 if TYPE_CHECKING:
     from guidkeep.record import Condition
-    from guidkeep.registry.registry import Decide
+    from guidkeep.registry.access import Decide, Written
 
 _held: ContextVar[Lease | None] = ContextVar("_held", default=None)
 """The lease of the writer that runs in this context."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from guidkeep.errors import NotFound, OutcomeUnknown, PreconditionFailed, StoreUnavailable
 from guidkeep.record import Record
-from guidkeep.registry.registry import Written
+from guidkeep.registry.access import Written
 
 
 class Broken(AssertionError):

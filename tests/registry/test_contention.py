@@ -6,7 +6,7 @@ import pytest
 
 from guidkeep.errors import StoreUnavailable
 from guidkeep.record import Record
-from guidkeep.registry.registry import MAX_ATTEMPTS
+from guidkeep.registry.access import MAX_ATTEMPTS
 from tests.registry.memory_store import MemoryStore
 from tests.support import GUID, MARCH_2015, change, make_registry
 

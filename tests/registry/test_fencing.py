@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from guidkeep.caches.memory import MemoryCache
 from guidkeep.errors import OutcomeUnknown, StoreUnavailable
-from guidkeep.registry import fencing, registry
+from guidkeep.registry import access, fencing
 from guidkeep.system.backoff import Backoff
 from tests.registry.memory_store import MemoryStore
 from tests.registry.slow_store import NEW, OLD, SlowStore, assert_nothing_is_left
@@ -126,8 +126,8 @@ async def test_a_write_that_has_certainly_not_happened_needs_no_fence() -> None:
 async def test_a_registry_that_closes_looks_now_and_then_at_who_does_not_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(registry, "CLOSE_PATIENCE", 0.0)
-    monkeypatch.setattr(registry, "CLOSE_REST", 0.001)
+    monkeypatch.setattr(access, "CLOSE_PATIENCE", 0.0)
+    monkeypatch.setattr(access, "CLOSE_REST", 0.001)
     wait = Mock(wraps=asyncio.wait)
     monkeypatch.setattr(asyncio, "wait", wait)
     kept = make_registry(SlowStore())
@@ -139,7 +139,7 @@ async def test_a_registry_that_closes_looks_now_and_then_at_who_does_not_end(
 async def test_a_registry_that_closes_leaves_the_lease_of_an_open_outcome_standing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(registry, "CLOSE_PATIENCE", 0.0)
+    monkeypatch.setattr(access, "CLOSE_PATIENCE", 0.0)
     store = SlowStore(OLD)
     kept = make_registry(store)
     await updating(kept, store)

@@ -16,7 +16,7 @@ from guidkeep.errors import InvalidRequest, NotFound, PreconditionFailed, StoreU
 from guidkeep.http.conditions import Preconditions
 from guidkeep.metrics import Metrics
 from guidkeep.record import DEFAULT_LIFETIME, LAST_EXPIRE, Query, Record, is_guid, parse_change
-from guidkeep.registry import registry as registry_module
+from guidkeep.registry import access
 from guidkeep.registry.aside import LARGE
 from guidkeep.schema import MetadataSchema
 from tests.registry.memory_store import MemoryStore
@@ -128,7 +128,7 @@ async def test_a_random_guid_that_is_taken_is_drawn_again(
 ) -> None:
     mine = (await registry.create_or_update(change(now=NOW))).record
     drawn = iter([GUID, GUID, "F" * 32])
-    monkeypatch.setattr(registry_module, "new_guid", lambda: next(drawn))
+    monkeypatch.setattr(access, "new_guid", lambda: next(drawn))
     other = change(None, '{"user":"Bob"}', now=NOW)
     written = await getattr(registry, operation)(other)
     assert written.record.guid == "F" * 32
@@ -143,7 +143,7 @@ async def test_a_random_guid_that_is_taken_is_not_used_even_if_it_has_expired(
     await registry.create_or_update(change(now=NOW))
     clock.advance(DEFAULT_LIFETIME)
     guids = iter([GUID, GUID[::-1]])
-    monkeypatch.setattr(registry_module, "new_guid", lambda: next(guids))
+    monkeypatch.setattr(access, "new_guid", lambda: next(guids))
     written = await registry.create_or_update(change(None, '{"user":"Bob"}', now=NOW))
     assert written == (await registry.read(GUID[::-1]), True)
 
@@ -182,7 +182,7 @@ async def test_past_the_cache_too_a_random_guid_that_is_taken_is_drawn_again(
     registry = make_registry(MemoryStore(), NoCache())
     await registry.create_or_update(change(now=NOW))
     guids = iter([GUID, GUID[::-1]])
-    monkeypatch.setattr(registry_module, "new_guid", lambda: next(guids))
+    monkeypatch.setattr(access, "new_guid", lambda: next(guids))
     written = await registry.create_or_update(change(None, '{"user":"Bob"}', now=NOW))
     assert written == (await registry.read(GUID[::-1]), True)
 

@@ -21,7 +21,7 @@ from guidkeep.errors import GuidkeepError, InvalidRequest, NotFound, Preconditio
 from guidkeep.http.conditions import Preconditions
 from guidkeep.metrics import Metrics
 from guidkeep.record import DEFAULT_LIFETIME, Change, Query, Record, parse_change
-from guidkeep.registry.registry import Written
+from guidkeep.registry.access import Written
 from guidkeep.stores import open_store
 from tests.jsontext.test_jsontext import rfc_7396
 from tests.registry.steploop import StepLoop

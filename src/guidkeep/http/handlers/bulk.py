@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from guidkeep.http.requests import Request
     from guidkeep.jsontext.lines import Line
     from guidkeep.record import Change
-    from guidkeep.registry.registry import Written
+    from guidkeep.registry.access import Written
 
 log = structlog.get_logger(__name__)
 
