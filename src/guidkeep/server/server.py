@@ -104,6 +104,18 @@ class Server(uvicorn.Server):
         self._context = context
         self._started = started
 
+    async def serve_until(self, stop: Stop, listener: socket.socket) -> None:
+        """Serves until `stop` is asked for; watches the connections meanwhile."""
+        stop.lead_to(self.stop)
+        connections = self.server_state.connections
+        self._context.metrics.watch("guidkeep_connections", lambda: len(connections))
+        watcher = asyncio.create_task(watch(connections, self._context.memory))
+        try:
+            await self.serve(sockets=[listener])
+        finally:
+            stop.lead_to(lambda: None)  # nothing is left to stop
+            watcher.cancel()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to accept connections, then calls `started`."""
         [listener] = sockets or []
@@ -220,15 +232,7 @@ async def _serve(
             _swept(registry, settings, share),
         ):
             hosts = Hosts(settings.allow_host, bound=listener.getsockname()[0])
-            context = ConnectionContext(
-                settings=settings,
-                hit=None if settings.access_log else registry.hit,
-                peek=None if settings.access_log else registry.peek,
-                metrics=metrics,
-                hosts=hosts,
-                cross_site=CrossSitePolicy(settings.allow_origin),
-                health=HEALTH,
-            )
+            context = _connection_context(registry, settings, metrics, hosts)
             app = make_app(
                 registry,
                 settings=settings,
@@ -239,19 +243,8 @@ async def _serve(
                 is_draining=lambda: context.draining,
                 memory=context.memory,
             )
-            metrics.watch("guidkeep_request_bytes", lambda: context.memory.used)
-            metrics.watch("guidkeep_request_evictions", lambda: context.memory.evictions)
-            config = _uvicorn_config(app, context, settings)
-            server = Server(config, context, started)
-            stop.lead_to(server.stop)
-            connections = server.server_state.connections
-            metrics.watch("guidkeep_connections", lambda: len(connections))
-            watcher = asyncio.create_task(watch(connections, context.memory))
-            try:
-                await server.serve(sockets=[listener])
-            finally:
-                stop.lead_to(lambda: None)  # nothing is left to stop
-                watcher.cancel()
+            server = Server(_uvicorn_config(app, context, settings), context, started)
+            await server.serve_until(stop, listener)
 
 
 @contextlib.asynccontextmanager
@@ -337,6 +330,24 @@ async def _look_at(watch: ClockWatch) -> None:
     while True:
         await asyncio.sleep(CLOCK_LOOKS)
         watch.believed()
+
+
+def _connection_context(
+    registry: Registry, settings: Settings, metrics: Metrics, hosts: Hosts
+) -> ConnectionContext:
+    """Returns what all connections share; with an access log they serve no hit in place."""
+    context = ConnectionContext(
+        settings=settings,
+        hit=None if settings.access_log else registry.hit,
+        peek=None if settings.access_log else registry.peek,
+        metrics=metrics,
+        hosts=hosts,
+        cross_site=CrossSitePolicy(settings.allow_origin),
+        health=HEALTH,
+    )
+    metrics.watch("guidkeep_request_bytes", lambda: context.memory.used)
+    metrics.watch("guidkeep_request_evictions", lambda: context.memory.evictions)
+    return context
 
 
 def _uvicorn_config(app: Any, context: ConnectionContext, settings: Settings) -> uvicorn.Config:
