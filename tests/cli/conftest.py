@@ -36,6 +36,10 @@ class Terminal(io.StringIO):
         return True
 
 
+TEXT = '"n":1.10,"text":"Zo\\u00eb \U0001f600","deep":[{}, null]'
+"""Members whose text has several forms."""
+
+
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with a stopped clock."""
@@ -93,3 +97,10 @@ def guid() -> str:
 def user() -> str:
     """A user without records of other tests."""
     return new_guid()
+
+
+@pytest.fixture
+def records(client: Client, user: str) -> list[str]:
+    """Returns the lines of an export of the user's records."""
+    written = list(client.bulk(f'{{"user":"{user}",{TEXT},"i":{i}}}' for i in range(20)))
+    return [f"{client.read(guid).text}\n" for guid in sorted(line.guid or "" for line in written)]

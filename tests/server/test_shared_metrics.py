@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from guidkeep.metrics import Metrics
+from guidkeep.metrics import Metrics, sums
 from guidkeep.server.shared_metrics import shared_metrics
 
 if TYPE_CHECKING:
@@ -103,3 +104,24 @@ async def test_another_user_gets_no_numbers_and_none_of_its_own_are_believed(
             assert telling.stdout is not None
             assert await asyncio.to_thread(telling.stdout.readline) == "listens\n"
             assert list(await gather()) == [0, 1]
+
+
+async def test_metrics_of_workers_that_do_not_answer_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One is not there, one says nothing, and one is."""
+    monkeypatch.setattr("guidkeep.server.shared_metrics.PATIENCE", 0.05)
+    names = [f"\0guidkeep-test-{os.getpid()}-{at}" for at in range(4)]
+    here, there = Metrics(), Metrics()
+    here.count("guidkeep_swept_records", by=3)
+    there.count("guidkeep_swept_records", by=4)
+    with closing(socket.socket(socket.AF_UNIX)) as silent:
+        silent.bind(names[2])
+        silent.listen()
+        async with (
+            shared_metrics(here, 0, names) as gather,
+            shared_metrics(there, 3, names),
+        ):
+            gathered = await gather()
+    assert list(gathered) == [0, 3]
+    assert sums(gathered, "guidkeep_swept_records") == {(): [7]}

@@ -1,16 +1,12 @@
-"""The supervisor and a worker from the inside: starts that fail, restarts, workers that hang."""
+"""The supervisor from the inside: starts that fail, restarts, workers that hang."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import pickle
 import signal
 import socket
-import sqlite3
 import sys
-import threading
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,8 +16,7 @@ from structlog.testing import capture_logs
 
 from guidkeep.cli.main import main
 from guidkeep.errors import StartupError
-from guidkeep.metrics import Metrics, sums
-from guidkeep.server import shared_metrics, supervisor, worker
+from guidkeep.server import supervisor
 from guidkeep.server.sockets import announce
 from guidkeep.server.supervisor import Job, Worker, supervise
 from guidkeep.settings import Settings
@@ -314,107 +309,3 @@ def test_the_command_serves_with_workers_until_it_is_told_to_stop(
     flags = ["--port", str(port), "--workers", "2", "--store", store, "--cache", "none://"]
     assert main(["serve", *flags]) == 0
     assert capsys.readouterr().out.endswith(f"on http://127.0.0.1:{port}\n")
-
-
-# A worker, run in a thread of this process.
-
-
-class Hired:
-    """A worker that runs in a thread until `dismiss`."""
-
-    def __init__(self, settings: Settings, *, number: int = 0) -> None:
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        job = Job(
-            settings=settings,
-            number=number,
-            descriptor=os.dup(self.listener.fileno()),
-            names=tuple(f"\0guidkeep-test-{os.getpid()}-{id(self)}-{at}" for at in range(2)),
-        )
-        reading, self._writing = os.pipe()
-        self._orders = os.fdopen(reading, "rb")
-        os.write(self._writing, pickle.dumps(job))
-        hearing, saying = os.pipe()
-        self.heard = os.fdopen(hearing, "rb")
-        self._saying = os.fdopen(saying, "wb")
-        self.codes: list[int] = []
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self.codes.append(worker.main(self._orders, self._saying))
-
-    def hear(self) -> dict[str, str]:
-        """The worker's message."""
-        answer: dict[str, str] = json.loads(self.heard.readline())
-        return answer
-
-    def dismiss(self) -> None:
-        """Closes its input, as the end of its supervisor does."""
-        os.close(self._writing)
-
-    def gone(self) -> int:
-        """Waits for it; its exit code."""
-        self._thread.join(timeout=30)
-        for file in (self._orders, self._saying, self.heard):
-            file.close()
-        self.listener.close()
-        [code] = self.codes
-        return code
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_worker_drains_when_its_supervisor_is_gone(
-    unchanged_process: None, url: str, number: int
-) -> None:
-    hired = Hired(chosen(url), number=number)
-    address = hired.hear()["address"]
-    with wired(address) as wire:
-        assert wire.ask("GET", "/livez").status == 200
-        hired.dismiss()
-        assert wire.is_closed()
-    assert hired.gone() == 0
-
-
-def test_a_worker_whose_supervisor_is_gone_does_not_go_on_starting(
-    unchanged_process: None, url: str, tmp_path: Path
-) -> None:
-    """Another program blocks the store."""
-    with closing(sqlite3.connect(tmp_path / "guidkeep.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        hired = Hired(chosen(url))
-        hired.dismiss()
-        assert hired.heard.read(0) == b""
-        other.execute("ROLLBACK")
-    assert hired.gone() == 0
-
-
-def test_a_worker_says_why_it_can_not_start(
-    unchanged_process: None, url: str, schema: Path
-) -> None:
-    schema.write_text("{")
-    hired = Hired(chosen(url, metadata_schema=schema))
-    assert "is not JSON" in hired.hear()["error"]
-    hired.dismiss()
-    assert hired.gone() == 1
-
-
-async def test_metrics_of_workers_that_do_not_answer_are_left_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """One is not there, one says nothing, and one is."""
-    monkeypatch.setattr(shared_metrics, "PATIENCE", 0.05)
-    names = [f"\0guidkeep-test-{os.getpid()}-{at}" for at in range(4)]
-    here, there = Metrics(), Metrics()
-    here.count("guidkeep_swept_records", by=3)
-    there.count("guidkeep_swept_records", by=4)
-    with closing(socket.socket(socket.AF_UNIX)) as silent:
-        silent.bind(names[2])
-        silent.listen()
-        async with (
-            shared_metrics.shared_metrics(here, 0, names) as gather,
-            shared_metrics.shared_metrics(there, 3, names),
-        ):
-            gathered = await gather()
-    assert list(gathered) == [0, 3]
-    assert sums(gathered, "guidkeep_swept_records") == {(): [7]}
