@@ -14,7 +14,7 @@ from guidkeep.caches.redis import scripts as redis_scripts
 from guidkeep.caches.redis.cache import RedisCache
 from guidkeep.errors import OutcomeUnknown
 from guidkeep.record import new_version
-from guidkeep.registry import registry
+from guidkeep.registry import access
 from guidkeep.registry.registry import Registry
 from guidkeep.registry.single_flight import SingleFlight
 from tests.registry import faults as planted
@@ -125,7 +125,7 @@ class Fault:
             scripts["release"] = scripts["settle"]
         for name, pairs in scripts.items():
             put(redis_scripts._BODIES, name, _replaced(name, pairs))
-        put(vars(registry), "new_version", self.versions)
+        put(vars(access), "new_version", self.versions)
 
 
 def _replaced(name: str, replacements: Sequence[tuple[str, str]]) -> tuple[str, str]:
