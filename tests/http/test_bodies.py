@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -60,6 +60,32 @@ async def test_a_body_is_read_as_json_whatever_its_content_type_says(
     assert answer.status_code == 201
     assert answer.json()["user"] == "\N{LATIN SMALL LETTER E WITH ACUTE}"
     assert (await api.patch(f"/guid/{guid}", content=body, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
+async def test_an_encoded_body_is_refused_with_what_would_be_right(
+    api: Api, guid: str, coding: str
+) -> None:
+    before = await api.made(guid)
+    sent: dict[str, Any] = {"content": b'{"user":"Bea"}', "headers": {"Content-Encoding": coding}}
+    for method, path in (
+        ("POST", "/guid"),
+        ("POST", f"/guid/{guid}"),
+        ("PUT", f"/guid/{guid}"),
+        ("PATCH", f"/guid/{guid}"),
+        ("POST", "/bulk"),
+    ):
+        answer = await api.request(method, path, **sent)
+        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+        assert repr(coding) in detail(answer)
+    assert (await api.get(f"/guid/{guid}")).text == before.text
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+async def test_a_body_may_say_that_it_is_not_encoded(api: Api, guid: str, coding: str) -> None:
+    headers = {"Content-Encoding": coding}
+    answer = await api.post(f"/guid/{guid}", content=b'{"user":"Ann"}', headers=headers)
+    assert answer.status_code == 201
 
 
 async def test_an_empty_body_is_an_empty_object(api: Api, guid: str) -> None:
