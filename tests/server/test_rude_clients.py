@@ -252,12 +252,7 @@ def test_more_requests_than_allowed_are_refused_and_those_before_are_answered(
         for wire in (one, two):
             wire.send(request("POST", "/guid", record()))
         wait_until(lambda: three.ask("GET", "/openapi.json").status == 429)
-        for path in (
-            "/livez",
-            "/readyz",
-            "/metrics",
-            "/stats/service",
-        ):  # they report the server's health
+        for path in ("/livez", "/readyz", "/metrics", "/stats/service"):  # what watches it asks
             assert three.ask("GET", path).status == 200
         answer = three.ask("POST", "/guid", record())
         assert answer.is_problem(429)
