@@ -86,11 +86,9 @@ class Sweep:
         differs = theirs is not None and abs(theirs - ours) > self._margin / 2
         if theirs is not None and differs is not self._differs:
             self._differs = differs
-            report = log.error if differs else log.warning
-            report(
-                "the store's clock is another: nothing expired is reclaimed"
-                if differs
-                else "the store's clock is the same again",
-                seconds=round(theirs - ours, 3),
-            )
+            ahead = round(theirs - ours, 3)
+            if differs:
+                log.error("the store's clock differs: nothing expired is reclaimed", seconds=ahead)
+            else:
+                log.warning("the store's clock agrees again", seconds=ahead)
         return not differs

@@ -1,4 +1,4 @@
-"""The signals of a server: those that stop it at any time, and those that do not.
+"""What a server does when a signal arrives: some stop it at any time, the others do not.
 
 SIGTERM, SIGINT and SIGQUIT stop the server with exit code 0 in every state. They are handled from
 the first moment, because the kernel drops signals to PID 1 (a container's process) without a
