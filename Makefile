@@ -10,7 +10,7 @@ PORT   ?= 8080
 # Processes for the tests, which wait for servers and browsers more than they compute.
 JOBS   ?= 4
 # Processes for `make check`, whose tests compute more than they wait.
-CHECK_JOBS ?= 2
+CHECK_JOBS ?= 3
 
 # uv from the PATH, if it is there; else pip installs it into a folder of its own.
 UV_HOME := build/uv
@@ -55,7 +55,7 @@ check: install ## lint, and the tests that need no server, no browser and no oth
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint alone
 
 alone: install ## the tests that start no process and need no server
-	$(BIN)/pytest --alone -m "not soak and not thorough and not processes" --timeout 60 \
+	$(BIN)/pytest --alone -m "not soak and not thorough and not processes and not waits" --timeout 60 \
 	  --numprocesses $(CHECK_JOBS) --dist worksteal -q -r fE -p no:schemathesis
 
 test: install ## every check and every test, side by side: what CI requires

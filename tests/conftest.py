@@ -32,9 +32,10 @@ settings.load_profile("patient")
 
 
 def pytest_collection_finish() -> None:
-    """Spares the garbage collector the thousands of tests: it would look at all again and again."""
+    """Spares the garbage collector the thousands of tests, which it would look at over and over."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -107,6 +107,7 @@ def test_what_can_be_no_url_is_the_command_lines_fault(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.waits
 def test_https_where_plain_http_is_spoken_is_told(run: Run, capsys: Capture, running: Any) -> None:
     url = running.address.replace("http:", "https:")
     assert run("get", GUID, "--url", url, "--timeout", "3s") == exits.UNAVAILABLE

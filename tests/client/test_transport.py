@@ -166,6 +166,7 @@ async def test_there_may_be_no_limit_to_the_time(kind: Any) -> None:
         assert await ask(kind, server.address, "get", GUID, timeout=None)
 
 
+@pytest.mark.waits
 async def test_an_export_goes_on_when_its_connection_is_lost(kind: Any) -> None:
     first, second = ((BODY + b"\n").replace(GUID.encode(), digit * 32) for digit in (b"1", b"2"))
     with odd(

@@ -177,6 +177,7 @@ async def test_a_503_says_when_the_outcome_is_unknown(
     assert "unknown" in detail(answer)
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("where", ["app", "server"])
 async def test_while_another_program_holds_the_file_writes_answer_503_and_reads_go_on(
     tmp_path: Path, clock: Clock, guid: str, where: str

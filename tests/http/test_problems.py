@@ -153,6 +153,7 @@ async def test_a_long_condition_that_is_none_after_all_is_refused_at_once(
         assert faults(await api.get(f"/guid/{guid}", headers=header)).keys() == {"If-None-Match"}
 
 
+@pytest.mark.waits
 async def test_more_connections_than_allowed_are_refused_and_welcome_later(
     clock: Clock, tmp_path: Path
 ) -> None:

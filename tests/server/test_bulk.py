@@ -188,6 +188,7 @@ def test_a_client_may_send_everything_before_it_reads(
     assert [answer["status"] for answer in answers] == [400] * sent + [201]
 
 
+@pytest.mark.waits
 def test_a_client_that_never_reads_is_cut_off_when_there_is_no_room_for_its_answers(
     watch_clock: Clock, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +208,7 @@ def test_a_client_that_never_reads_is_cut_off_when_there_is_no_room_for_its_answ
         assert other.ask("POST", "/guid", record()).status == 201
 
 
+@pytest.mark.waits
 def test_a_line_that_does_not_come_is_a_408_and_ends_the_answer(url: str, guid: str) -> None:
     with served(store=url, request_timeout=0.3) as server, wired(server.address) as wire:
         wire.send(HEAD, chunk(LINE + record(guid=guid)))  # the second does not end
@@ -219,6 +221,7 @@ def test_a_line_that_does_not_come_is_a_408_and_ends_the_answer(url: str, guid: 
             assert other.ask("GET", f"/guid/{guid}").status == 404
 
 
+@pytest.mark.waits
 def test_a_request_may_last_as_long_as_lines_come(watchful: None, url: str) -> None:
     with served(store=url, request_timeout=2.0) as server, wired(server.address) as wire:
         reading = begun(server, wire)

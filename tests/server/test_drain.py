@@ -204,6 +204,7 @@ def is_refused(address: str) -> bool:
         return True
 
 
+@pytest.mark.waits
 def test_no_new_connection_is_accepted_while_it_drains(url: str, guid: str, tmp_path: Path) -> None:
     """A write that waits for a database held by another keeps the server from ending."""
     with (

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.support import Clock
 
+pytestmark = pytest.mark.waits
 
 TRIES = 500
 

@@ -41,6 +41,7 @@ def with_login(url: str, login: str) -> str:
     return parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("name", SINGLE)
 async def test_a_server_that_is_away_is_waited_for_and_then_named(name: str) -> None:
     port = free_port()
@@ -48,6 +49,7 @@ async def test_a_server_that_is_away_is_waited_for_and_then_named(name: str) -> 
     assert f"Can't use the store {name}://127.0.0.1:{port}/guidkeep, tried for 0.3 s: " in said
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("name", SINGLE)
 async def test_a_server_that_accepts_and_says_nothing_is_given_up(name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:

@@ -36,6 +36,7 @@ async def refusal(url: str, timeout: float = 0.5) -> StartupError:
     return refused.value
 
 
+@pytest.mark.waits
 async def test_an_unreachable_server_is_named_without_its_password() -> None:
     url = f"mongodb://ann:{SECRET}@127.0.0.1:{free_port()}/db?authSource=admin"
     with capture_logs() as logs:

@@ -178,6 +178,7 @@ async def test_a_connection_known_to_be_closed_is_not_used(
     assert server.pinged == []
 
 
+@pytest.mark.waits
 async def test_if_one_connection_is_silent_no_other_idle_one_is_tested(
     pool: Pool[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -238,6 +238,7 @@ async def test_what_the_store_itself_copies_into_the_file_is_no_fault(
         await store.ping()
 
 
+@pytest.mark.waits
 async def test_a_log_that_another_program_copied_into_the_file_and_emptied_is_no_fault(
     opener: Opener, file: Path
 ) -> None:
@@ -270,6 +271,7 @@ async def test_a_log_that_was_cut_off_is_not_copied_into_the_file(
     assert refused["code"].startswith("SQLITE_IOERR")
 
 
+@pytest.mark.waits
 async def test_the_log_is_saved_when_the_reader_that_was_in_the_way_has_gone(
     opener: Opener, file: Path
 ) -> None:

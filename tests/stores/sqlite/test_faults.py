@@ -47,6 +47,7 @@ async def fill(store: Store, count: int) -> None:
     assert all(await asyncio.gather(*(store.insert(record) for record in records)))
 
 
+@pytest.mark.waits
 async def test_a_database_that_another_program_holds_is_503_and_nothing_was_written(
     opener: Opener, file: Path
 ) -> None:
@@ -65,6 +66,7 @@ async def test_a_database_that_another_program_holds_is_503_and_nothing_was_writ
         assert await store.insert(make_record())
 
 
+@pytest.mark.waits
 async def test_a_failure_for_all_is_not_tried_again_one_by_one(opener: Opener, file: Path) -> None:
     metrics = Metrics()
     async with opener(timeout=1.0, metrics=metrics) as store:
@@ -201,6 +203,7 @@ async def test_a_file_that_is_cut_off_while_it_is_served_is_503_and_never_a_cras
     assert {type(failure) for failure in failures} <= {StoreUnavailable, OutcomeUnknown}
 
 
+@pytest.mark.waits
 async def test_a_write_that_takes_too_long_is_interrupted_and_its_outcome_is_unknown(
     opener: Opener, file: Path
 ) -> None:
@@ -219,6 +222,7 @@ async def test_a_write_that_takes_too_long_is_interrupted_and_its_outcome_is_unk
         assert await store.insert(make_record(2))
 
 
+@pytest.mark.waits
 async def test_reads_that_take_too_long_are_interrupted(opener: Opener, file: Path) -> None:
     """A list delays neither reads nor writes."""
     async with opener(timeout=0.5) as store:
@@ -305,6 +309,7 @@ async def test_records_that_can_not_be_counted_are_503_and_hold_up_nothing(
         assert await store.page(Query(), NOW) == [make_record()]
 
 
+@pytest.mark.waits
 async def test_a_count_that_takes_too_long_is_interrupted(
     opener: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
