@@ -47,9 +47,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocumentedServe
 def in_the_servers_folder(
     server: DocumentedServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """Where guidkeep.db is, and the client's default address, as for who follows the text.
+    """Runs an example beside guidkeep.db, with the server's address as the client's default.
 
-    An example may set the umask, which is this process' then: it is put back.
+    An example may set this process' umask, which is restored.
     """
     monkeypatch.chdir(server.folder)
     monkeypatch.setenv("GUIDKEEP_URL", f"http://{server.address}")

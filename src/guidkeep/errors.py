@@ -123,7 +123,7 @@ class MethodNotAllowed(GuidkeepError):
     def __init__(self, method: str, allowed: Iterable[str]) -> None:
         """`allowed` are the methods that the address allows."""
         self.allowed = sorted(allowed)
-        super().__init__(f"{method} is not allowed here; what is: {', '.join(self.allowed)}.")
+        super().__init__(f"{method} is not allowed here; allowed: {', '.join(self.allowed)}.")
 
 
 class RequestTimeout(GuidkeepError):

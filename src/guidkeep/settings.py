@@ -140,7 +140,7 @@ class Settings:
         caches.DEFAULT_URL,
         _text,
         "URL",
-        f"Cache in front of it: {listed(caches.BACKENDS, 'or')}.",
+        f"Cache of records: {listed(caches.BACKENDS, 'or')}.",
     )
     cache_max_age: float = _setting(
         "60s", positive_duration, "DURATION", "Maximum age of a cache entry."
@@ -155,8 +155,8 @@ class Settings:
         f"{caches.DEFAULT_PATIENCE:g}s",
         positive_duration,
         "DURATION",
-        "How long a write waits for such a cache; after that it goes on, and other nodes may serve "
-        "the former record until this one reaches the cache again.",
+        "How long a write waits for a cache on another machine; after that it goes on, and other "
+        "nodes may serve the former record until this one reaches the cache again.",
     )
     lifetime: float = _setting(
         f"{DEFAULT_LIFETIME // 86_400}d",
@@ -222,22 +222,22 @@ class Settings:
         "1h",
         positive_duration,
         "DURATION",
-        "How long an expired record is kept before it is deleted, and how long the clock must have "
-        "been steady for that, after the start and after a jump.",
+        "How long an expired record is kept before it is deleted. Nothing is deleted in the same "
+        "time after the start, or after the clock was set.",
     )
     sweep_batch: int = _setting("200", _count, "N", "Expired records deleted in one step.")
     allow_host: tuple[str, ...] = _setting(
         "",
         read_hosts,
         "NAME",
-        "Hosts that requests may name, beside localhost on a loopback address; several with "
-        "commas. Others get 421.",
+        "Hosts that requests may name, separated by commas; on a loopback address localhost is "
+        "always one. Others get 421.",
     )
     allow_origin: tuple[str, ...] = _setting(
         "",
         read_origins,
         "ORIGIN",
-        "Origins whose browser pages may read and write; several with commas.",
+        "Origins whose browser pages may read and write, separated by commas.",
     )
     access_log: bool = _setting(
         "off", _switch, "on|off", "Log every request; this makes cache hits slower."
@@ -246,7 +246,7 @@ class Settings:
         "auto", _one_of(LOG_FORMATS), "|".join(LOG_FORMATS), "auto: text on a terminal, else JSON."
     )
     log_level: str = _setting(
-        "info", _one_of(LOG_LEVELS), "|".join(LOG_LEVELS), "Least severity that is logged."
+        "info", _one_of(LOG_LEVELS), "|".join(LOG_LEVELS), "The lowest level that is logged."
     )
     log_guids: str = _setting(
         "prefix",

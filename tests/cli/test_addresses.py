@@ -111,7 +111,7 @@ def test_what_can_be_no_url_is_the_command_lines_fault(
 def test_https_where_plain_http_is_spoken_is_told(run: Run, capsys: Capture, running: Any) -> None:
     url = running.address.replace("http:", "https:")
     assert run("get", GUID, "--url", url, "--timeout", "3s") == exits.UNAVAILABLE
-    assert "speaks no TLS; is it http://?" in capsys.readouterr().err
+    assert "the server there does not use TLS" in capsys.readouterr().err
 
 
 def test_a_user_and_a_password_in_the_url_do_no_harm(

@@ -74,7 +74,7 @@ def removal(console: Console) -> None:
 
 def create(console: Console) -> None:
     console.open("/new")
-    console.page.get_by_label("at a time").check()
+    console.page.get_by_label("at a date and time").check()
     console.page.get_by_role("button", name="Add a member").click()
     console.page.get_by_role("button", name="Create", exact=True).click()
 

@@ -121,7 +121,7 @@ def test_a_preset_counts_by_the_clock_of_the_service(
 
 
 def test_a_time_is_taken_by_the_browsers_zone(console: Console) -> None:
-    console.page.get_by_label("at a time").check()
+    console.page.get_by_label("at a date and time").check()
     create(console)
     at = console.page.get_by_label("Your time (UTC+01:00)")
     expect(at).to_have_attribute("aria-invalid", "true")
@@ -136,7 +136,7 @@ def test_a_time_is_taken_by_the_browsers_zone(console: Console) -> None:
 
 
 def test_a_time_in_the_past_is_refused_at_its_field(console: Console) -> None:
-    console.page.get_by_label("at a time").check()
+    console.page.get_by_label("at a date and time").check()
     at = console.page.get_by_label("Your time (UTC+01:00)")
     at.fill("2020-01-01T00:00:00")
     value(console, "user").fill("Ann")

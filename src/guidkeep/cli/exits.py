@@ -29,7 +29,7 @@ MEANINGS = {
     NOT_FOUND: "there is no live record of that GUID",
     REFUSED: "the request is not valid; nothing was changed",
     CONFLICT: "the record exists already, or is not the version that --if-match names",
-    UNAVAILABLE: "no Guidkeep responds there, or not now; only an import or copy may have "
+    UNAVAILABLE: "no Guidkeep responds there at present; only an import or copy may have "
     "changed something",
     UNKNOWN: "a write may have happened, but its response was lost: read the record",
     INTERRUPTED: "interrupted by Ctrl-C",

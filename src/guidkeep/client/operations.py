@@ -73,7 +73,7 @@ class Operations:
     def create(
         self, metadata: Metadata, guid: str | None, expire: Expire, ttl: Ttl = None
     ) -> Steps[Record]:
-        """A record where there is none."""
+        """Creates a record whose GUID has no live record."""
         members = members_of(metadata, expire, ttl)
         written = yield from self._post(members, guid, {"if-none-match": "*"})
         return written.record

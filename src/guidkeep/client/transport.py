@@ -73,9 +73,9 @@ def is_here(url: str) -> bool:
 
 
 def certificates_of(url: str) -> ssl.SSLContext | bool:
-    """Returns httpx's argument `verify`: all certificates are read only for TLS.
+    """Returns httpx's argument `verify`.
 
-    Reading them takes longer than a request.
+    The system's certificates are read only for an https URL, as that takes longer than a request.
     """
     return split(url).scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -115,7 +115,7 @@ def lost(error: httpx2.RequestError, url: str) -> Lost:
     if isinstance(error, _NOTHING_SENT):
         why = str(error) or "it accepts no connection"
         if _is_no_tls(why):
-            why = "what listens there speaks no TLS; is it http://?"
+            why = "the server there does not use TLS: perhaps the URL begins with http://"
         return Lost(f"There is no connection to {url}: {why}.", was_sent=False, cause=error)
     if isinstance(error, httpx2.TimeoutException):
         return late(url, error)

@@ -201,7 +201,7 @@ def _pairs(query_string: bytes, names: Sequence[str]) -> tuple[dict[str, str], l
     given: dict[str, str] = {}
     for name, value in pairs:
         if name not in names:
-            detail = f"There is no parameter {name!r}; {', '.join(names)} are."
+            detail = f"There is no parameter {name!r}; there are: {', '.join(names)}."
             faults.append(Fault(detail, parameter=name))
         elif value and name in given:
             faults.append(Fault(f"{name} is given twice; give it once.", parameter=name))

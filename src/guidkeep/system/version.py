@@ -1,8 +1,8 @@
-"""Which Guidkeep this is."""
+"""The version of Guidkeep."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 
 VERSION = version("guidkeep")
-"""As the package says it that is installed."""
+"""The version of the installed package."""

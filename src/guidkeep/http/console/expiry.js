@@ -16,7 +16,7 @@ const SPANS = [
 export class Expiry {
   constructor(unset) {
     this.sent = null;
-    this.choices = [["", unset], ...SPANS, ["at", "at a time"]];
+    this.choices = [["", unset], ...SPANS, ["at", "at a date and time"]];
     this.name = freshId("expiry");
     this.fault = h("p", { class: "fault", id: freshId("fault") });
     this.preview = h("p", { class: "hint", "aria-live": "polite" });
